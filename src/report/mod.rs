@@ -1,0 +1,228 @@
+//! The finished result: one plain, serialisable value that every renderer reads.
+//!
+//! Nothing here measures and nothing here imports tch; a report read back from `report.json` renders the same files.
+
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// Version of the layout of `report.json`; raised when a field changes its meaning.
+pub const SCHEMA_VERSION: u32 = 1;
+
+/// Everything that a command found out, and how.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Report {
+    /// [`SCHEMA_VERSION`] of the program that wrote it.
+    pub schema_version: u32,
+    /// `false` while points are missing: an interrupted run, to be continued with `--resume`.
+    pub complete: bool,
+    /// `measure`, `compare` or `theory`.
+    pub command: String,
+    /// How the numbers came about.
+    pub provenance: Provenance,
+    /// One entry per model; in a comparison the first is the baseline.
+    pub models: Vec<ModelReport>,
+    /// Paired ratios of the candidates over the baseline; empty for a single model.
+    pub comparison: Vec<ComparisonRow>,
+    /// What a reader must know before trusting the numbers, with what to do about it.
+    pub warnings: Vec<Warning>,
+}
+
+/// How the numbers came about.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Provenance {
+    /// The resolved plan: every setting that the numbers depend on, defaults filled in.
+    pub plan: serde_json::Value,
+    /// Versions of lipscope and libtorch.
+    pub versions: BTreeMap<String, String>,
+    /// Device of the network, such as `cpu` or `cuda:0`.
+    pub device: String,
+    /// CPU threads.
+    pub threads: usize,
+    /// When the run began, RFC 3339, UTC.
+    pub began: String,
+    /// Wall time so far in seconds, over all resumed parts.
+    pub wall_seconds: f64,
+}
+
+/// One model: what it is, its curves, and what they come to.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct ModelReport {
+    /// Name in tables and figures.
+    pub label: String,
+    /// What was measured.
+    pub model: ModelDescription,
+    /// One curve per quantity.
+    pub curves: Vec<Curve>,
+    /// What the curves come to, one entry per quantity; empty until the curve is complete.
+    pub summary: Vec<Summary>,
+}
+
+/// What a model is.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct ModelDescription {
+    /// Path or name as given.
+    pub source: String,
+    /// SHA-256 of the weights file; `None` for closed forms.
+    pub sha256: Option<String>,
+    /// Recognised format, such as `torchscript` or `diffusers`.
+    pub format: String,
+    /// Architecture, such as `UNet2DModel`.
+    pub architecture: String,
+    /// Number of parameters.
+    pub parameters: u64,
+    /// Shape of one sample.
+    pub sample_shape: Vec<i64>,
+    /// Prediction type: `epsilon`, `v`, `x0` or `flow`.
+    pub prediction: String,
+    /// Schedule with its parameters, as `--schedule` takes it.
+    pub schedule: String,
+    /// Number of timesteps T; indices run from 0 to T−1.
+    pub timesteps: usize,
+    /// The number that the network gets for t: an axis name.
+    pub conditioning: String,
+    /// Boundaries t₀ < … < t_n of shared sub-intervals in steps; empty where nothing is shared.
+    pub boundaries: Vec<f64>,
+    /// dtype of the arithmetic.
+    pub dtype: String,
+}
+
+/// One quantity of one model over timesteps.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Curve {
+    /// `secant` or `derivative`.
+    pub quantity: String,
+    /// How it was estimated, such as `monte-carlo` or `closed-form`.
+    pub estimator: String,
+    /// `l2` or `rms`.
+    pub norm: String,
+    /// Axis of the denominator: `step`, `unit`, `sigma` or `log-snr`.
+    pub axis: String,
+    /// Unit of every value, such as `1/step`.
+    pub unit: String,
+    /// Distance t′ − t in steps; `None` for a derivative.
+    pub dt: Option<f64>,
+    /// Points by ascending timestep.
+    pub points: Vec<Point>,
+}
+
+/// One quantity at one timestep. A number that does not exist is `None`, never 0.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Point {
+    /// t in steps.
+    pub timestep: f64,
+    /// t′ in steps; `None` for a derivative.
+    pub t_next: Option<f64>,
+    /// α at t.
+    pub alpha: f64,
+    /// σ at t.
+    pub sigma: f64,
+    /// ln(α²/σ²) at t; `None` where it is infinite.
+    pub log_snr: Option<f64>,
+    /// Samples that the numbers rest on; 0 for a closed form.
+    pub samples: u64,
+    /// Expectation over x_t.
+    pub mean: Option<f64>,
+    /// Standard error of the mean.
+    pub std_error: Option<f64>,
+    /// Lower end of the 95 % interval of the mean.
+    pub ci_low: Option<f64>,
+    /// Upper end of the 95 % interval of the mean.
+    pub ci_high: Option<f64>,
+    /// 5 % quantile over samples.
+    pub p05: Option<f64>,
+    /// Median over samples.
+    pub p50: Option<f64>,
+    /// 95 % quantile over samples.
+    pub p95: Option<f64>,
+    /// Largest sample: a lower bound of the supremum over x.
+    pub max: Option<f64>,
+    /// Samples left out because they were NaN or infinite.
+    pub non_finite: u64,
+}
+
+/// Baseline and candidate at one timestep, on identical x_t.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ComparisonRow {
+    /// Label of the candidate.
+    pub model: String,
+    /// t in steps.
+    pub timestep: f64,
+    /// t′ in steps; `None` for a derivative.
+    pub t_next: Option<f64>,
+    /// `secant` or `derivative`.
+    pub quantity: String,
+    /// Mean of the baseline.
+    pub baseline: Option<f64>,
+    /// Mean of the candidate.
+    pub candidate: Option<f64>,
+    /// Candidate over baseline; `None` over a baseline of 0.
+    pub ratio: Option<f64>,
+    /// Lower end of its 95 % interval (paired bootstrap).
+    pub ratio_ci_low: Option<f64>,
+    /// Upper end of its 95 % interval (paired bootstrap).
+    pub ratio_ci_high: Option<f64>,
+}
+
+/// What one curve comes to. The window near zero is the same for all models of a report.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Summary {
+    /// `secant` or `derivative`.
+    pub quantity: String,
+    /// The window [from, until) near t = 0.
+    pub near_zero: NearZero,
+    /// Timesteps from `until` on.
+    pub rest: Rest,
+    /// Largest value near zero over the median of the rest; `None` over a median of 0.
+    pub peak_ratio: Option<f64>,
+    /// Evaluations of the network on one x.
+    pub function_evaluations: u64,
+    /// Seconds spent on this model.
+    pub wall_seconds: f64,
+}
+
+/// The curve near t = 0.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct NearZero {
+    /// First timestep of the window.
+    pub from: f64,
+    /// End of the window, excluded.
+    pub until: f64,
+    /// Mean over the window's measured timesteps.
+    pub mean: Option<f64>,
+    /// Largest measured value.
+    pub max: Option<f64>,
+    /// Timestep of the largest value.
+    pub argmax: Option<f64>,
+    /// Σ K·Δt over the window, jumps included.
+    pub total_variation: Option<f64>,
+    /// Whether every step was measured; otherwise `total_variation` interpolates linearly between points.
+    pub total_variation_exact: bool,
+}
+
+/// The curve away from t = 0.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Rest {
+    /// Mean over the measured timesteps.
+    pub mean: Option<f64>,
+    /// Largest measured value.
+    pub max: Option<f64>,
+}
+
+/// Something that a reader must know before trusting the numbers.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+pub enum Warning {
+    /// Something general, with what to do about it.
+    Note {
+        /// The paragraph.
+        message: String,
+    },
+}
+
+impl std::fmt::Display for Warning {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Warning::Note { message } => f.write_str(message),
+        }
+    }
+}
