@@ -78,7 +78,12 @@ impl Error {
     }
 
     /// An argument error; `seen` is quoted.
-    pub fn argument(name: &str, seen: impl std::fmt::Display, allowed: impl Into<String>, next: impl Into<String>) -> Self {
+    pub fn argument(
+        name: &str,
+        seen: impl std::fmt::Display,
+        allowed: impl Into<String>,
+        next: impl Into<String>,
+    ) -> Self {
         Error::Argument { name: name.into(), seen: format!("`{seen}`"), allowed: allowed.into(), next: next.into() }
     }
 

@@ -5,4 +5,8 @@ pub mod dual;
 pub mod error;
 pub mod network;
 pub mod nn;
+pub mod prediction;
 pub mod report;
+pub mod schedule;
+pub mod time;
+pub mod timestep_map;

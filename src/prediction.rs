@@ -1,0 +1,210 @@
+//! Prediction types: what a network's output means, and how it turns into ε and x₀.
+//!
+//! With x = α x₀ + σ ε every type is affine in the output, ε = a·output + b·x, so that a conversion is two numbers per
+//! timestep and its time derivative is two more.
+//!
+//! | type | output | ε | x₀ |
+//! |---|---|---|---|
+//! | epsilon | ε | output | (x − σ ε)/α |
+//! | v (Salimans & Ho, arXiv 2202.00512) | α ε − σ x₀ | (α v + σ x)/(α² + σ²) | (α x − σ v)/(α² + σ²) |
+//! | x0 | x₀ | (x − α x₀)/σ | output |
+//! | flow (Lipman et al., arXiv 2210.02747) | u = ε − x₀ | (x + α u)/(α + σ) | (x − σ u)/(α + σ) |
+
+use crate::error::{Error, Result};
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::str::FromStr;
+
+/// What the network was trained to output.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Prediction {
+    /// The noise ε.
+    #[default]
+    Epsilon,
+    /// v = α ε − σ x₀.
+    V,
+    /// The clean sample x₀.
+    X0,
+    /// The flow velocity u = ε − x₀.
+    Flow,
+}
+
+/// result = `output`·(network output) + `x`·x.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Affine {
+    /// Factor of the network's output.
+    pub output: f64,
+    /// Factor of x.
+    pub x: f64,
+}
+
+/// α and σ at one time, with their rates per step.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Level {
+    /// α.
+    pub alpha: f64,
+    /// σ.
+    pub sigma: f64,
+    /// dα/dt.
+    pub d_alpha: f64,
+    /// dσ/dt.
+    pub d_sigma: f64,
+}
+
+impl Prediction {
+    /// All types.
+    pub const ALL: [Prediction; 4] = [Prediction::Epsilon, Prediction::V, Prediction::X0, Prediction::Flow];
+
+    /// Name as it is typed.
+    pub fn name(self) -> &'static str {
+        match self {
+            Prediction::Epsilon => "epsilon",
+            Prediction::V => "v",
+            Prediction::X0 => "x0",
+            Prediction::Flow => "flow",
+        }
+    }
+
+    /// ε from the output. Refused for `x0` where σ = 0: there x holds no noise to predict.
+    pub fn epsilon(self, level: &Level) -> Result<Affine> {
+        let Level { alpha, sigma, .. } = *level;
+        let norm = alpha * alpha + sigma * sigma;
+        match self {
+            Prediction::Epsilon => Ok(Affine { output: 1.0, x: 0.0 }),
+            Prediction::V => Ok(Affine { output: alpha / norm, x: sigma / norm }),
+            Prediction::X0 if sigma == 0.0 => Err(undefined("epsilon", self, "σ")),
+            Prediction::X0 => Ok(Affine { output: -alpha / sigma, x: 1.0 / sigma }),
+            Prediction::Flow => Ok(Affine { output: alpha / (alpha + sigma), x: 1.0 / (alpha + sigma) }),
+        }
+    }
+
+    /// d/dt of [`Prediction::epsilon`]'s two factors, per step.
+    pub fn epsilon_rate(self, level: &Level) -> Result<Affine> {
+        let Level { alpha, sigma, d_alpha, d_sigma } = *level;
+        let Affine { output, x } = self.epsilon(level)?;
+        Ok(match self {
+            Prediction::Epsilon => Affine { output: 0.0, x: 0.0 },
+            Prediction::V => {
+                // N = α² + σ², Ṅ = 2(αα̇ + σσ̇); (α/N)˙ = (α̇ − (α/N)·Ṅ)/N, likewise for σ
+                let norm = alpha * alpha + sigma * sigma;
+                let d_norm = 2.0 * (alpha * d_alpha + sigma * d_sigma);
+                Affine { output: (d_alpha - output * d_norm) / norm, x: (d_sigma - x * d_norm) / norm }
+            }
+            Prediction::X0 => {
+                Affine { output: -(d_alpha * sigma - alpha * d_sigma) / (sigma * sigma), x: -d_sigma / (sigma * sigma) }
+            }
+            Prediction::Flow => {
+                let (sum, d_sum) = (alpha + sigma, d_alpha + d_sigma);
+                Affine { output: (d_alpha - output * d_sum) / sum, x: -x * d_sum / sum }
+            }
+        })
+    }
+
+    /// x₀ from the output. Refused for `epsilon` where α = 0: there x holds no signal.
+    pub fn x0(self, level: &Level) -> Result<Affine> {
+        let Level { alpha, sigma, .. } = *level;
+        let norm = alpha * alpha + sigma * sigma;
+        match self {
+            Prediction::Epsilon if alpha == 0.0 => Err(undefined("x0", self, "α")),
+            Prediction::Epsilon => Ok(Affine { output: -sigma / alpha, x: 1.0 / alpha }),
+            Prediction::V => Ok(Affine { output: -sigma / norm, x: alpha / norm }),
+            Prediction::X0 => Ok(Affine { output: 1.0, x: 0.0 }),
+            Prediction::Flow => Ok(Affine { output: -sigma / (alpha + sigma), x: 1.0 / (alpha + sigma) }),
+        }
+    }
+}
+
+fn undefined(wanted: &str, prediction: Prediction, zero: &str) -> Error {
+    Error::mismatch(
+        format!("{wanted} cannot be computed from a network that predicts {prediction} at a timestep where {zero} = 0"),
+        "Leave that timestep out with --timesteps, or check --schedule and --prediction.",
+    )
+}
+
+impl fmt::Display for Prediction {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl FromStr for Prediction {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        Prediction::ALL.into_iter().find(|prediction| prediction.name() == text).ok_or_else(|| {
+            Error::argument("--prediction", text, "it is one of epsilon, v, x0, flow", "Choose one of them.")
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::schedule;
+
+    fn level(name: &str, t: f64) -> Level {
+        let s = schedule::parse(name).unwrap();
+        Level { alpha: s.alpha(t), sigma: s.sigma(t), d_alpha: s.d_alpha_dt(t), d_sigma: s.d_sigma_dt(t) }
+    }
+
+    /// The output of an exact network of each type, from x₀ and ε.
+    fn output(prediction: Prediction, level: &Level, x0: f64, epsilon: f64) -> f64 {
+        match prediction {
+            Prediction::Epsilon => epsilon,
+            Prediction::V => level.alpha * epsilon - level.sigma * x0,
+            Prediction::X0 => x0,
+            Prediction::Flow => epsilon - x0,
+        }
+    }
+
+    #[test]
+    fn all_types_give_the_same_epsilon_and_x0() {
+        let (x0, epsilon) = (0.7, -1.3);
+        for name in ["linear", "cosine", "trigflow", "flow"] {
+            for t in [0.0, 10.0, 500.0, 998.0] {
+                let level = level(name, t);
+                let x = level.alpha * x0 + level.sigma * epsilon;
+                for prediction in Prediction::ALL {
+                    let out = output(prediction, &level, x0, epsilon);
+                    let to = |affine: Affine| affine.output * out + affine.x * x;
+                    // Dividing by σ or α magnifies the rounding of x.
+                    let tolerance = 1e-14 / level.sigma.min(level.alpha);
+                    assert!(
+                        (to(prediction.epsilon(&level).unwrap()) - epsilon).abs() < tolerance,
+                        "{name} {prediction} {t}"
+                    );
+                    assert!((to(prediction.x0(&level).unwrap()) - x0).abs() < tolerance, "{name} {prediction} {t}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn rates_match_central_differences() {
+        for name in ["linear", "trigflow", "flow"] {
+            for (prediction, t) in Prediction::ALL.into_iter().zip([3.4, 60.5, 120.3, 700.6]) {
+                let h = 1e-4;
+                let at = |t: f64| prediction.epsilon(&level(name, t)).unwrap();
+                let rate = prediction.epsilon_rate(&level(name, t)).unwrap();
+                let difference = |f: fn(Affine) -> f64| (f(at(t + h)) - f(at(t - h))) / (2.0 * h);
+                assert!((rate.output - difference(|a| a.output)).abs() < 1e-8 * (1.0 + rate.output.abs()));
+                assert!((rate.x - difference(|a| a.x)).abs() < 1e-8 * (1.0 + rate.x.abs()));
+            }
+        }
+    }
+
+    #[test]
+    fn zeros_are_guarded() {
+        let clean = Level { alpha: 1.0, sigma: 0.0, d_alpha: 0.0, d_sigma: 0.0 };
+        let noise = Level { alpha: 0.0, sigma: 1.0, d_alpha: 0.0, d_sigma: 0.0 };
+        assert!(Prediction::X0.epsilon(&clean).is_err());
+        assert!(Prediction::Epsilon.x0(&noise).is_err());
+        for prediction in [Prediction::Epsilon, Prediction::V, Prediction::Flow] {
+            assert!(prediction.epsilon(&clean).is_ok() && prediction.epsilon(&noise).is_ok());
+        }
+        for prediction in [Prediction::V, Prediction::X0, Prediction::Flow] {
+            assert!(prediction.x0(&noise).is_ok());
+        }
+    }
+}

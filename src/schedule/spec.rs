@@ -1,0 +1,108 @@
+//! `NAME[:key=value,…]`, as `--schedule` takes it.
+
+use super::{Built, MEMBERS, Member, NoiseSchedule};
+use crate::error::{Error, Result};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+const ZERO_TERMINAL_SNR: &str = "-zero-terminal-snr";
+const TIMESTEPS: usize = 1000;
+/// A schedule of more steps is a slip of the finger, and its table would only eat memory.
+const MOST_TIMESTEPS: usize = 1_000_000;
+
+/// The parameters of one schedule, defaults filled in.
+#[derive(Debug, Clone)]
+pub struct Parameters {
+    values: BTreeMap<String, String>,
+}
+
+impl Parameters {
+    fn new(member: &Member, text: &str, whole: &str) -> Result<Self> {
+        let defaults = member.parameters.iter().filter(|(_, default)| !default.is_empty());
+        let mut values: BTreeMap<String, String> =
+            defaults.map(|(key, default)| (key.to_string(), default.to_string())).collect();
+        values.insert("timesteps".into(), TIMESTEPS.to_string());
+        let allowed: Vec<&str> = member.parameters.iter().map(|(key, _)| *key).chain(["timesteps"]).collect();
+        for pair in text.split(',').filter(|pair| !pair.is_empty()) {
+            let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
+            if !allowed.contains(&key) || value.is_empty() {
+                return Err(Error::argument(
+                    "the schedule",
+                    whole,
+                    format!("`{}` takes {} as key=value", member.name, allowed.join(", ")),
+                    format!("Change `{pair}`."),
+                ));
+            }
+            values.insert(key.into(), value.into());
+        }
+        Ok(Parameters { values })
+    }
+
+    /// The value as it was typed.
+    pub fn text(&self, key: &str) -> Result<&str> {
+        self.values.get(key).map(String::as_str).ok_or_else(|| {
+            Error::argument("the schedule", "nothing", format!("`{key}` is needed"), format!("Add `{key}=…`."))
+        })
+    }
+
+    /// A finite number.
+    pub fn number(&self, key: &str) -> Result<f64> {
+        let text = self.text(key)?;
+        text.parse().ok().filter(|value: &f64| value.is_finite()).ok_or_else(|| {
+            let name = format!("the schedule's {key}");
+            Error::argument(&name, text, "it is a finite number", format!("Give {key} as a number such as 0.02."))
+        })
+    }
+
+    /// A number above 0.
+    pub fn positive(&self, key: &str) -> Result<f64> {
+        let value = self.number(key)?;
+        if value > 0.0 {
+            return Ok(value);
+        }
+        let name = format!("the schedule's {key}");
+        Err(Error::argument(&name, value, "it lies above 0", format!("Give a {key} above 0.")))
+    }
+
+    /// T.
+    pub fn timesteps(&self) -> Result<usize> {
+        let text = self.text("timesteps")?;
+        text.parse().ok().filter(|count| (2..=MOST_TIMESTEPS).contains(count)).ok_or_else(|| {
+            let allowed = format!("it is a whole number from 2 to {MOST_TIMESTEPS}");
+            Error::argument("the schedule's timesteps", text, allowed, "Give T, such as timesteps=1000.")
+        })
+    }
+}
+
+/// Builds the schedule that `text` names, such as `linear`, `cosine:s=0.008,timesteps=4000` or
+/// `scaled-linear-zero-terminal-snr`.
+pub fn parse(text: &str) -> Result<Arc<dyn NoiseSchedule>> {
+    let (name, parameters) = text.split_once(':').unwrap_or((text, ""));
+    let (base, zero_terminal_snr) = match name.strip_suffix(ZERO_TERMINAL_SNR) {
+        Some(base) => (base, true),
+        None => (name, false),
+    };
+    let Some(member) = MEMBERS.iter().find(|member| member.name == base) else {
+        let names: Vec<&str> = MEMBERS.iter().map(|member| member.name).collect();
+        return Err(Error::argument(
+            "the schedule",
+            text,
+            format!(
+                "it is one of {}, each also with `{ZERO_TERMINAL_SNR}` where it does not end there",
+                names.join(", ")
+            ),
+            "Choose one of them, with its parameters as NAME:key=value,….",
+        ));
+    };
+    match ((member.build)(&Parameters::new(member, parameters, text)?)?, zero_terminal_snr) {
+        (Built::Table(table), false) => Ok(Arc::new(table)),
+        (Built::Table(table), true) => Ok(Arc::new(table.zero_terminal_snr())),
+        (Built::Continuous(schedule), false) => Ok(Arc::from(schedule)),
+        (Built::Continuous(_), true) => Err(Error::argument(
+            "the schedule",
+            text,
+            format!("`{base}` already ends at zero terminal SNR"),
+            format!("Leave out `{ZERO_TERMINAL_SNR}`."),
+        )),
+    }
+}

@@ -1,0 +1,87 @@
+//! Time and its axes. K and ∂ε/∂t are not invariant under a change of the time variable, so the axis is part of
+//! every number.
+
+use crate::error::{Error, Result};
+use crate::schedule::NoiseSchedule;
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::str::FromStr;
+
+/// A time in steps. Grid indices are 0 … T−1; fractions lie between them, and −1 is the clean sample.
+pub type Timestep = f64;
+
+/// A time variable a(t).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Axis {
+    /// a = t, in steps.
+    #[default]
+    Step,
+    /// a = (t + 1)/T: 0 is the clean sample, 1 the last step.
+    Unit,
+    /// a = σ_t.
+    Sigma,
+    /// a = λ_t = ln(α²/σ²).
+    LogSnr,
+}
+
+impl Axis {
+    /// All axes, in the order in which they are documented.
+    pub const ALL: [Axis; 4] = [Axis::Step, Axis::Unit, Axis::Sigma, Axis::LogSnr];
+
+    /// a(t).
+    pub fn coordinate(self, schedule: &dyn NoiseSchedule, t: Timestep) -> f64 {
+        match self {
+            Axis::Step => t,
+            Axis::Unit => (t + 1.0) / schedule.timesteps() as f64,
+            Axis::Sigma => schedule.sigma(t),
+            Axis::LogSnr => schedule.log_snr(t),
+        }
+    }
+
+    /// da/dt.
+    pub fn rate(self, schedule: &dyn NoiseSchedule, t: Timestep) -> f64 {
+        match self {
+            Axis::Step => 1.0,
+            Axis::Unit => 1.0 / schedule.timesteps() as f64,
+            Axis::Sigma => schedule.d_sigma_dt(t),
+            Axis::LogSnr => schedule.d_log_snr_dt(t),
+        }
+    }
+
+    /// Unit of a change of ε per change of this axis.
+    pub fn unit(self) -> &'static str {
+        match self {
+            Axis::Step => "1/step",
+            Axis::Unit => "1/unit time",
+            Axis::Sigma => "1/σ",
+            Axis::LogSnr => "1/log-SNR",
+        }
+    }
+
+    /// Name as it is typed.
+    pub fn name(self) -> &'static str {
+        match self {
+            Axis::Step => "step",
+            Axis::Unit => "unit",
+            Axis::Sigma => "sigma",
+            Axis::LogSnr => "log-snr",
+        }
+    }
+}
+
+impl fmt::Display for Axis {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl FromStr for Axis {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        Axis::ALL.into_iter().find(|axis| axis.name() == text).ok_or_else(|| {
+            Error::argument("the axis", text, "it is one of step, unit, sigma, log-snr", "Choose one of them.")
+        })
+    }
+}
