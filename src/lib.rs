@@ -1,11 +1,14 @@
 //! Where a diffusion model's noise prediction changes infinitely fast in time, measured.
 #![deny(missing_docs)]
 
+pub mod denoiser;
 pub mod dual;
 pub mod error;
+pub mod ideal;
 pub mod network;
 pub mod nn;
 pub mod prediction;
+pub mod random;
 pub mod report;
 pub mod schedule;
 pub mod time;

@@ -11,6 +11,7 @@
 //! | flow (Lipman et al., arXiv 2210.02747) | u = ε − x₀ | (x + α u)/(α + σ) | (x − σ u)/(α + σ) |
 
 use crate::error::{Error, Result};
+use crate::schedule::Level;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
@@ -37,19 +38,6 @@ pub struct Affine {
     pub output: f64,
     /// Factor of x.
     pub x: f64,
-}
-
-/// α and σ at one time, with their rates per step.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Level {
-    /// α.
-    pub alpha: f64,
-    /// σ.
-    pub sigma: f64,
-    /// dα/dt.
-    pub d_alpha: f64,
-    /// dσ/dt.
-    pub d_sigma: f64,
 }
 
 impl Prediction {
@@ -144,8 +132,7 @@ mod tests {
     use crate::schedule;
 
     fn level(name: &str, t: f64) -> Level {
-        let s = schedule::parse(name).unwrap();
-        Level { alpha: s.alpha(t), sigma: s.sigma(t), d_alpha: s.d_alpha_dt(t), d_sigma: s.d_sigma_dt(t) }
+        schedule::parse(name).unwrap().level(t)
     }
 
     /// The output of an exact network of each type, from x₀ and ε.

@@ -42,6 +42,11 @@ pub trait NoiseSchedule: std::fmt::Debug + Send + Sync {
     /// dσ/dt per step; infinite at t = −1 where the schedule is singular.
     fn d_sigma_dt(&self, t: Timestep) -> f64;
 
+    /// α, σ and their rates at one time.
+    fn level(&self, t: Timestep) -> Level {
+        Level { alpha: self.alpha(t), sigma: self.sigma(t), d_alpha: self.d_alpha_dt(t), d_sigma: self.d_sigma_dt(t) }
+    }
+
     /// ᾱ_t = α²/(α² + σ²); α² for a variance-preserving schedule.
     fn alpha_bar(&self, t: Timestep) -> f64 {
         let (alpha, sigma) = (self.alpha(t), self.sigma(t));
@@ -64,6 +69,19 @@ pub trait NoiseSchedule: std::fmt::Debug + Send + Sync {
     fn d_log_snr_dt(&self, t: Timestep) -> f64 {
         2.0 * (self.d_alpha_dt(t) / self.alpha(t) - self.d_sigma_dt(t) / self.sigma(t))
     }
+}
+
+/// α and σ at one time, with their rates per step.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Level {
+    /// α.
+    pub alpha: f64,
+    /// σ.
+    pub sigma: f64,
+    /// dα/dt.
+    pub d_alpha: f64,
+    /// dσ/dt.
+    pub d_sigma: f64,
 }
 
 /// One schedule of the family: its name, what it takes, and how it is built.

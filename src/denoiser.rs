@@ -1,0 +1,221 @@
+//! A denoiser: network + schedule + timestep map + prediction type = ε(x, t), the only contract that estimators and
+//! samplers see.
+
+use crate::dual::Dual;
+use crate::error::{Doing, Error, Result};
+use crate::network::{Condition, Network};
+use crate::prediction::{Affine, Prediction};
+use crate::schedule::NoiseSchedule;
+use crate::time::{Axis, Timestep};
+use crate::timestep_map::TimestepMap;
+use std::sync::Arc;
+use tch::{Device, Kind, Tensor};
+
+/// ε(x, t) for a batch, one timestep per row.
+pub trait Denoiser {
+    /// The schedule by which x_t is noised.
+    fn schedule(&self) -> &dyn NoiseSchedule;
+
+    /// The map from t to the network's condition.
+    fn timestep_map(&self) -> &dyn TimestepMap;
+
+    /// Shape of one sample, without the batch axis.
+    fn sample_shape(&self) -> &[i64];
+
+    /// Where the arithmetic runs.
+    fn device(&self) -> Device;
+
+    /// dtype of x and ε.
+    fn kind(&self) -> Kind;
+
+    /// Predicted noise, [B, …], for x [B, …] and B timesteps in steps.
+    fn epsilon(&self, x: &Tensor, t: &[Timestep]) -> Result<Tensor>;
+
+    /// ∂ε/∂t per step at fixed x, exact, of the same shape.
+    fn epsilon_rate(&self, x: &Tensor, t: &[Timestep]) -> Result<Tensor>;
+
+    /// Whether [`Denoiser::epsilon_rate`] can be computed; if not, why, as the end of "… is not available for".
+    fn lacks_rate(&self) -> Option<String> {
+        None
+    }
+
+    /// Predicted clean sample, [B, …].
+    fn x0(&self, x: &Tensor, t: &[Timestep]) -> Result<Tensor>;
+
+    /// ε at two times for the same x, and the number of network evaluations per sample that it took.
+    fn epsilon_pair(&self, x: &Tensor, t: Timestep, t_next: Timestep) -> Result<(Tensor, Tensor, u64)> {
+        let rows = x.size()[0] as usize;
+        Ok((self.epsilon(x, &vec![t; rows])?, self.epsilon(x, &vec![t_next; rows])?, 2))
+    }
+}
+
+/// A network with everything that gives its output a meaning.
+pub struct NetworkDenoiser {
+    /// The network, on its device and in its dtype.
+    pub network: Box<dyn Network>,
+    /// The schedule that it was trained with.
+    pub schedule: Arc<dyn NoiseSchedule>,
+    /// The timestep map laid over it.
+    pub map: Arc<dyn TimestepMap>,
+    /// What it outputs.
+    pub prediction: Prediction,
+    /// Which number it gets for t.
+    pub conditioning: Axis,
+    /// The class it is asked for, where it is class-conditional.
+    pub label: Option<i64>,
+    /// Shape of one sample.
+    pub sample_shape: Vec<i64>,
+    /// Where it runs.
+    pub device: Device,
+    /// Its dtype.
+    pub kind: Kind,
+}
+
+impl NetworkDenoiser {
+    /// The network's own output for the mapped timesteps; with a tangent of ones on t, its derivative along t.
+    fn output(&self, x: &Tensor, t: &[Timestep], with_tangent: bool) -> Result<Dual> {
+        let schedule = &*self.schedule;
+        let coordinate = |&t: &Timestep| self.conditioning.coordinate(schedule, self.map.condition(t));
+        let value = self.per_row(t, coordinate)?;
+        let condition = Condition { labels: self.labels(t.len() as i64)? };
+        let time = if with_tangent {
+            let rate = |&t: &Timestep| self.conditioning.rate(schedule, self.map.condition(t)) * self.map.rate(t);
+            Dual::new(value, self.per_row(t, rate)?)
+        } else {
+            Dual::constant(value)
+        };
+        let output = self.network.forward(&Dual::constant(x.shallow_clone()), &time, &condition)?;
+        self.first_half(output, x)
+    }
+
+    /// One number per row, float32 even for half-precision networks; a shared number is filled in on the device.
+    fn per_row(&self, t: &[Timestep], f: impl Fn(&Timestep) -> f64) -> Result<Tensor> {
+        let kind = if self.kind == Kind::Double { Kind::Double } else { Kind::Float };
+        let doing = "filling in the timesteps";
+        match t.split_first() {
+            Some((first, rest)) if rest.iter().all(|other| other == first) => {
+                Tensor::f_full([t.len() as i64], f(first), (kind, self.device)).doing(doing)
+            }
+            _ => {
+                let values: Vec<f64> = t.iter().map(f).collect();
+                Tensor::from_slice(&values).f_to_kind(kind).and_then(|v| v.f_to_device(self.device)).doing(doing)
+            }
+        }
+    }
+
+    fn labels(&self, rows: i64) -> Result<Option<Tensor>> {
+        let Some(label) = self.label else { return Ok(None) };
+        Tensor::f_full([rows], label, (Kind::Int64, self.device)).doing("filling in the labels").map(Some)
+    }
+
+    /// Networks that also learn the variance give twice the channels; the first half is the prediction.
+    fn first_half(&self, output: Dual, x: &Tensor) -> Result<Dual> {
+        let (wanted, got) = (x.size(), output.value.size());
+        if got == wanted {
+            return Ok(output);
+        }
+        let learned_variance = got.len() == wanted.len()
+            && got.len() > 1
+            && got[1] == 2 * wanted[1]
+            && got[0] == wanted[0]
+            && got[2..] == wanted[2..];
+        if learned_variance {
+            return output.linear(|both| both.f_narrow(1, 0, wanted[1]));
+        }
+        Err(Error::mismatch(
+            format!("the network answers x of shape {wanted:?} with an output of shape {got:?}"),
+            "Its output must have the shape of x, or twice the channels where it learns the variance too.",
+        ))
+    }
+
+    /// output·a + x·b with one pair of factors per row.
+    fn apply(
+        &self,
+        output: &Tensor,
+        x: &Tensor,
+        t: &[Timestep],
+        f: impl Fn(Timestep) -> Result<Affine>,
+    ) -> Result<Tensor> {
+        let factors = t.iter().map(|&t| f(t)).collect::<Result<Vec<Affine>>>()?;
+        let doing = "converting the prediction";
+        let Some(first) = factors.first() else { return Ok(output.shallow_clone()) };
+        if factors.iter().all(|factor| *factor == Affine { output: 1.0, x: 0.0 }) {
+            return Ok(output.shallow_clone());
+        }
+        if factors.iter().all(|factor| factor == first) {
+            let scaled = output.f_mul_scalar(first.output).doing(doing)?;
+            return scaled.f_add(&x.f_mul_scalar(first.x).doing(doing)?).doing(doing);
+        }
+        let column = |pick: fn(&Affine) -> f64| {
+            let values: Vec<f64> = factors.iter().map(pick).collect();
+            let mut shape = vec![1; x.dim()];
+            shape[0] = values.len() as i64;
+            let column = Tensor::from_slice(&values).f_to_kind(self.kind).and_then(|v| v.f_to_device(self.device));
+            column.and_then(|v| v.f_view(&shape[..])).doing(doing)
+        };
+        let scaled = output.f_mul(&column(|factor| factor.output)?).doing(doing)?;
+        scaled.f_add(&x.f_mul(&column(|factor| factor.x)?).doing(doing)?).doing(doing)
+    }
+}
+
+impl Denoiser for NetworkDenoiser {
+    fn schedule(&self) -> &dyn NoiseSchedule {
+        &*self.schedule
+    }
+
+    fn timestep_map(&self) -> &dyn TimestepMap {
+        &*self.map
+    }
+
+    fn sample_shape(&self) -> &[i64] {
+        &self.sample_shape
+    }
+
+    fn device(&self) -> Device {
+        self.device
+    }
+
+    fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    fn epsilon(&self, x: &Tensor, t: &[Timestep]) -> Result<Tensor> {
+        let output = self.output(x, t, false)?.value;
+        self.apply(&output, x, t, |t| self.prediction.epsilon(&self.schedule.level(t)))
+    }
+
+    fn epsilon_rate(&self, x: &Tensor, t: &[Timestep]) -> Result<Tensor> {
+        let output = self.output(x, t, true)?;
+        // ε = a·output + b·x  ⇒  ∂ε/∂t = ȧ·output + ḃ·x + a·∂output/∂t
+        let moving = self.apply(&output.value, x, t, |t| self.prediction.epsilon_rate(&self.schedule.level(t)))?;
+        let Some(tangent) = output.tangent else { return Ok(moving) };
+        let carried = self.apply(&tangent, x, t, |t| {
+            self.prediction.epsilon(&self.schedule.level(t)).map(|factor| Affine { x: 0.0, ..factor })
+        })?;
+        moving.f_add(&carried).doing("adding the parts of the derivative")
+    }
+
+    fn lacks_rate(&self) -> Option<String> {
+        (!self.network.carries_tangents()).then(|| self.network.architecture())
+    }
+
+    fn x0(&self, x: &Tensor, t: &[Timestep]) -> Result<Tensor> {
+        let output = self.output(x, t, false)?.value;
+        self.apply(&output, x, t, |t| self.prediction.x0(&self.schedule.level(t)))
+    }
+
+    /// Where both times share one condition the network is asked once: its output is the same bit for bit.
+    fn epsilon_pair(&self, x: &Tensor, t: Timestep, t_next: Timestep) -> Result<(Tensor, Tensor, u64)> {
+        let rows = x.size()[0] as usize;
+        let (now, next) = (vec![t; rows], vec![t_next; rows]);
+        let to_epsilon = |output: &Tensor, times: &[Timestep]| {
+            self.apply(output, x, times, |t| self.prediction.epsilon(&self.schedule.level(t)))
+        };
+        let output = self.output(x, &now, false)?.value;
+        if self.map.condition(t) == self.map.condition(t_next) {
+            return Ok((to_epsilon(&output, &now)?, to_epsilon(&output, &next)?, 1));
+        }
+        let output_next = self.output(x, &next, false)?.value;
+        Ok((to_epsilon(&output, &now)?, to_epsilon(&output_next, &next)?, 2))
+    }
+}

@@ -1,0 +1,134 @@
+//! Ideal denoisers: ε*(x, t) = −σ_t ∇ₓ log q_t(x) in closed form, with its exact ∂/∂t, in float64.
+//!
+//! They are the ground truth for every estimator, and the curve that a learned one is drawn against. A timestep map
+//! laid over one asks for the ideal noise of f(t) at an x_t of t, as a perfectly trained network would answer.
+
+mod expectation;
+mod finite;
+mod gaussian;
+mod mixture;
+#[cfg(test)]
+mod tests;
+
+pub use expectation::mean_norm;
+pub use finite::Finite;
+pub use gaussian::Gaussian;
+pub use mixture::Mixture;
+
+use crate::denoiser::Denoiser;
+use crate::dual::Dual;
+use crate::error::{Error, Result};
+use crate::schedule::{Level, NoiseSchedule};
+use crate::time::Timestep;
+use crate::timestep_map::TimestepMap;
+use rand_chacha::ChaCha8Rng;
+use std::sync::Arc;
+use tch::{Device, Kind, Tensor};
+
+/// A distribution of clean samples whose noised score is known.
+pub trait Distribution {
+    /// Number of elements D of one sample.
+    fn dim(&self) -> i64;
+
+    /// ε* and, if asked for, ∂ε*/∂t per step, for x [B, D] in float64 with one level per row.
+    fn epsilon(&self, x: &Tensor, levels: &[Level], with_rate: bool) -> Result<Dual>;
+}
+
+/// A source of clean samples x₀, one random stream each.
+pub trait CleanSamples: Send + Sync {
+    /// Draws one x₀ into `out`, flattened.
+    fn draw(&self, rng: &mut ChaCha8Rng, out: &mut [f32]);
+}
+
+/// The ideal denoiser of a distribution under a schedule.
+pub struct IdealDenoiser {
+    /// The clean samples' distribution.
+    pub distribution: Box<dyn Distribution>,
+    /// How they are noised.
+    pub schedule: Arc<dyn NoiseSchedule>,
+    /// The map laid over it.
+    pub map: Arc<dyn TimestepMap>,
+    /// Shape of one sample; its elements number [`Distribution::dim`].
+    pub sample_shape: Vec<i64>,
+    /// Where the arithmetic runs.
+    pub device: Device,
+}
+
+impl IdealDenoiser {
+    fn levels(&self, t: &[Timestep]) -> Vec<Level> {
+        t.iter().map(|&t| self.schedule.level(self.map.condition(t))).collect()
+    }
+}
+
+impl Denoiser for IdealDenoiser {
+    fn schedule(&self) -> &dyn NoiseSchedule {
+        &*self.schedule
+    }
+
+    fn timestep_map(&self) -> &dyn TimestepMap {
+        &*self.map
+    }
+
+    fn sample_shape(&self) -> &[i64] {
+        &self.sample_shape
+    }
+
+    fn device(&self) -> Device {
+        self.device
+    }
+
+    fn kind(&self) -> Kind {
+        Kind::Double
+    }
+
+    fn epsilon(&self, x: &Tensor, t: &[Timestep]) -> Result<Tensor> {
+        let flat = x.reshape([-1, self.distribution.dim()]);
+        Ok(self.distribution.epsilon(&flat, &self.levels(t), false)?.value.reshape(x.size()))
+    }
+
+    fn epsilon_rate(&self, x: &Tensor, t: &[Timestep]) -> Result<Tensor> {
+        let flat = x.reshape([-1, self.distribution.dim()]);
+        let epsilon = self.distribution.epsilon(&flat, &self.levels(t), true)?;
+        let Some(rate) = epsilon.tangent else { return Ok(x.zeros_like()) };
+        let map_rate: Vec<f64> = t.iter().map(|&t| self.map.rate(t)).collect();
+        Ok((rate * column(&map_rate, self.device)).reshape(x.size()))
+    }
+
+    fn x0(&self, x: &Tensor, t: &[Timestep]) -> Result<Tensor> {
+        let levels: Vec<Level> = t.iter().map(|&t| self.schedule.level(t)).collect();
+        if levels.iter().any(|level| level.alpha == 0.0) {
+            return Err(Error::mismatch(
+                "x0 cannot be computed from ε at a timestep where α = 0",
+                "Leave out the last timestep of this schedule.",
+            ));
+        }
+        let rows = Rows::new(&levels, self.device);
+        let flat = x.reshape([-1, self.distribution.dim()]);
+        let epsilon = self.epsilon(&flat, t)?;
+        Ok(((flat - rows.sigma * epsilon) / rows.alpha).reshape(x.size()))
+    }
+}
+
+/// α, σ and their rates as columns [B, 1], to broadcast over [B, D].
+struct Rows {
+    alpha: Tensor,
+    sigma: Tensor,
+    d_alpha: Tensor,
+    d_sigma: Tensor,
+}
+
+impl Rows {
+    fn new(levels: &[Level], device: Device) -> Self {
+        let pick = |f: fn(&Level) -> f64| column(&levels.iter().map(f).collect::<Vec<f64>>(), device);
+        Rows {
+            alpha: pick(|level| level.alpha),
+            sigma: pick(|level| level.sigma),
+            d_alpha: pick(|level| level.d_alpha),
+            d_sigma: pick(|level| level.d_sigma),
+        }
+    }
+}
+
+fn column(values: &[f64], device: Device) -> Tensor {
+    Tensor::from_slice(values).to_device(device).unsqueeze(1)
+}
