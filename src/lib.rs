@@ -6,3 +6,4 @@ pub mod error;
 pub mod network;
 pub mod nn;
 pub mod report;
+pub mod tensor_file;
