@@ -13,3 +13,4 @@ pub mod report;
 pub mod schedule;
 pub mod time;
 pub mod timestep_map;
+pub mod tensor_file;

@@ -1,0 +1,51 @@
+//! Python pickles of tensors, read without Python: a stack machine that knows a few constructors and calls nothing.
+//!
+//! Opcodes and their meaning: CPython's `Lib/pickletools.py`. What torch.save writes: `torch/_utils.py` and
+//! `torch/serialization.py`. A global that is not in [`rebuild`]'s short list becomes an opaque value: its name is kept,
+//! nothing is imported or called.
+
+mod machine;
+mod reader;
+mod rebuild;
+mod tree;
+
+use super::array::Dtype;
+use super::layout::View;
+use std::sync::Arc;
+pub use tree::Value;
+
+/// A tensor as the pickle describes it; its numbers are in another entry of the archive.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct TensorRef {
+    /// Name of the storage: the archive's entry `<root>/data/<key>`.
+    pub key: Arc<str>,
+    /// Element type.
+    pub dtype: Dtype,
+    /// Which elements of the storage.
+    pub view: View,
+}
+
+/// What a pickle holds.
+#[derive(Debug)]
+pub(super) struct Pickled {
+    /// The pickled object.
+    pub tree: Value,
+    /// Tensors by dotted name, in order; [`Value::Array`] counts them.
+    pub tensors: Vec<(String, Arc<TensorRef>)>,
+    /// Globals that were not understood, and therefore neither imported nor called.
+    pub opaque: Vec<String>,
+}
+
+/// Longest pickle that is read: the numbers are elsewhere.
+pub(super) const MAX_BYTES: u64 = 64 << 20;
+
+/// Reads a pickle.
+pub(super) fn parse(bytes: &[u8]) -> Result<Pickled, String> {
+    let mut machine = machine::Machine::new(bytes);
+    let root = machine.run()?;
+    let (tree, tensors) = tree::grow(&machine, root)?;
+    Ok(Pickled { tree, tensors, opaque: machine.unknown_globals() })
+}
+
+#[cfg(test)]
+mod tests;

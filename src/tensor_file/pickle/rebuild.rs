@@ -1,0 +1,182 @@
+//! The constructors that are understood: tensors, storages and plain containers. Everything else stays opaque.
+
+use super::TensorRef;
+use super::machine::{Id, Machine, Node};
+use crate::tensor_file::array::Dtype;
+use crate::tensor_file::layout::View;
+use std::sync::Arc;
+
+/// Whether a global is one of those that this reader gives a meaning.
+pub(super) fn is_known(name: &str) -> bool {
+    const FUNCTIONS: [&str; 18] = [
+        "collections.OrderedDict",
+        "collections.defaultdict",
+        "builtins.dict",
+        "builtins.list",
+        "builtins.set",
+        "builtins.frozenset",
+        "builtins.object",
+        "__builtin__.set",
+        "__builtin__.object",
+        "copyreg._reconstructor",
+        "copy_reg._reconstructor",
+        "torch.Size",
+        "torch._utils._rebuild_tensor",
+        "torch._utils._rebuild_tensor_v2",
+        "torch._utils._rebuild_tensor_v3",
+        "torch._utils._rebuild_parameter",
+        "torch._utils._rebuild_parameter_with_state",
+        "torch._tensor._rebuild_from_type_v2",
+    ];
+    FUNCTIONS.contains(&name) || storage_type(name).is_some() || torch_dtype(name).is_some() || name == UNTYPED
+}
+
+const UNTYPED: &str = "torch.storage.UntypedStorage";
+
+fn storage_type(name: &str) -> Option<Dtype> {
+    Some(match name.strip_prefix("torch.")?.strip_suffix("Storage")? {
+        "Half" => Dtype::F16,
+        "BFloat16" => Dtype::Bf16,
+        "Float" => Dtype::F32,
+        "Double" => Dtype::F64,
+        "Char" => Dtype::I8,
+        "Short" => Dtype::I16,
+        "Int" => Dtype::I32,
+        "Long" => Dtype::I64,
+        "Byte" => Dtype::U8,
+        "Bool" => Dtype::Bool,
+        _ => return None,
+    })
+}
+
+fn torch_dtype(name: &str) -> Option<Dtype> {
+    name.strip_prefix("torch.").and_then(Dtype::from_name)
+}
+
+/// A storage from its persistent id, `('storage', class, key, location, element count)`.
+pub(super) fn storage(machine: &Machine, id: Id) -> Result<Node, String> {
+    let Node::Tuple(parts) = machine.node(id) else {
+        return Err("its pickle names a storage by something that is not a tuple".into());
+    };
+    let part = |i: usize| parts.get(i).map_or(&Node::None, |&id| machine.node(id));
+    match (part(0), part(1), part(2)) {
+        (Node::Str(tag), Node::Global(class), Node::Str(key)) if &**tag == "storage" => {
+            Ok(Node::Storage(Arc::clone(class), Arc::clone(key)))
+        }
+        _ => Err("its pickle names a storage in an unknown way".into()),
+    }
+}
+
+/// What calling `function` with the tuple `arguments` would give, as far as that is known here.
+pub(super) fn call(machine: &mut Machine, function: Id, arguments: Id) -> Result<Id, String> {
+    call_within(machine, function, arguments, 4)
+}
+
+/// `depth` bounds `_rebuild_from_type_v2`, whose first argument is another function to call.
+fn call_within(machine: &mut Machine, function: Id, arguments: Id, depth: usize) -> Result<Id, String> {
+    let name: Arc<str> = match machine.node(function) {
+        Node::Global(name) => Arc::clone(name),
+        _ => "a callable that is itself computed".into(),
+    };
+    let argument = |machine: &Machine, i: usize| match machine.node(arguments) {
+        Node::Tuple(items) => items.get(i).copied(),
+        _ => None,
+    };
+    let first = argument(machine, 0);
+    match &*name {
+        "torch._utils._rebuild_tensor" | "torch._utils._rebuild_tensor_v2" | "torch._utils._rebuild_tensor_v3" => {
+            let node = tensor(machine, arguments)?;
+            machine.add(node)
+        }
+        "torch._utils._rebuild_parameter" | "torch._utils._rebuild_parameter_with_state" => {
+            first.ok_or_else(|| "its pickle makes a parameter of nothing".into())
+        }
+        "torch._tensor._rebuild_from_type_v2" if depth > 0 => match (first, argument(machine, 2)) {
+            (Some(function), Some(arguments)) => call_within(machine, function, arguments, depth - 1),
+            _ => Err("its pickle makes a tensor of nothing".into()),
+        },
+        "collections.OrderedDict" | "builtins.dict" => {
+            let node = dict(machine, first)?;
+            machine.add(node)
+        }
+        "collections.defaultdict" => machine.add(Node::Dict(Vec::new())),
+        "torch.Size" | "builtins.list" | "builtins.set" | "builtins.frozenset" | "__builtin__.set" => {
+            let items = first.map(|id| items(machine, id)).unwrap_or_default();
+            machine.spend(items.len())?;
+            machine.add(Node::Tuple(items))
+        }
+        "copyreg._reconstructor" | "copy_reg._reconstructor" => {
+            let name = match first.map(|id| machine.node(id)) {
+                Some(Node::Global(class)) => Arc::clone(class),
+                _ => name,
+            };
+            machine.add(Node::Opaque { name, state: None })
+        }
+        _ => machine.add(Node::Opaque { name, state: None }),
+    }
+}
+
+fn items(machine: &Machine, id: Id) -> Vec<Id> {
+    match machine.node(id) {
+        Node::List(items) | Node::Tuple(items) => items.clone(),
+        _ => Vec::new(),
+    }
+}
+
+fn dict(machine: &mut Machine, from: Option<Id>) -> Result<Node, String> {
+    let Some(from) = from else { return Ok(Node::Dict(Vec::new())) };
+    let entries: Vec<(Id, Id)> = match machine.node(from) {
+        Node::Dict(entries) => entries.clone(),
+        Node::List(items) | Node::Tuple(items) => {
+            let pair = |&id: &Id| match machine.node(id) {
+                Node::List(pair) | Node::Tuple(pair) => Some((*pair.first()?, *pair.get(1)?)),
+                _ => None,
+            };
+            items.iter().filter_map(pair).collect()
+        }
+        _ => Vec::new(),
+    };
+    machine.spend(entries.len())?;
+    Ok(Node::Dict(entries))
+}
+
+/// A tensor from `(storage, offset, size, stride, requires_grad, hooks, dtype or metadata)`.
+fn tensor(machine: &Machine, arguments: Id) -> Result<Node, String> {
+    let Node::Tuple(parts) = machine.node(arguments) else {
+        return Err("its pickle makes a tensor of something that is not a tuple".into());
+    };
+    let part = |i: usize| parts.get(i).map_or(&Node::None, |&id| machine.node(id));
+    let (class, key) = match part(0) {
+        Node::Storage(class, key) => (class, key),
+        // An opaque storage (of a class that was not understood) makes an opaque tensor.
+        Node::Opaque { name, .. } => return Ok(Node::Opaque { name: Arc::clone(name), state: None }),
+        _ => return Err("its pickle makes a tensor without a storage".into()),
+    };
+    let given = match part(6) {
+        Node::Global(name) => Some(name),
+        _ => None,
+    };
+    // `_rebuild_tensor_v3` has untyped storages and the dtype as an argument.
+    let dtype = if &**class == UNTYPED { given.and_then(|name| torch_dtype(name)) } else { storage_type(class) };
+    let Some(dtype) = dtype else {
+        return Ok(Node::Opaque { name: Arc::clone(given.unwrap_or(class)), state: None });
+    };
+    let offset = length(part(1)).ok_or("its pickle has a tensor without an offset")?;
+    let lengths = |node: &Node| match node {
+        Node::Tuple(ids) | Node::List(ids) if ids.len() <= 64 => {
+            ids.iter().map(|&id| length(machine.node(id))).collect::<Option<Vec<usize>>>()
+        }
+        _ => None,
+    };
+    let (Some(shape), Some(strides)) = (lengths(part(2)), lengths(part(3))) else {
+        return Err("its pickle has a tensor whose shape or strides are not lengths".into());
+    };
+    Ok(Node::Tensor(Arc::new(TensorRef { key: Arc::clone(key), dtype, view: View { shape, strides, offset } })))
+}
+
+fn length(node: &Node) -> Option<usize> {
+    match node {
+        Node::Int(n) => usize::try_from(*n).ok(),
+        _ => None,
+    }
+}

@@ -1,0 +1,122 @@
+//! Pickles written by hand, byte for byte: what is honest is read, what is hostile ends in an error.
+
+use super::*;
+
+fn text(s: &str) -> Vec<u8> {
+    let mut bytes = vec![b'X'];
+    bytes.extend((s.len() as u32).to_le_bytes());
+    bytes.extend(s.as_bytes());
+    bytes
+}
+
+fn joined(parts: &[&[u8]]) -> Vec<u8> {
+    parts.concat()
+}
+
+#[test]
+fn plain_values_are_read() {
+    let bytes = joined(&[
+        b"\x80\x02}(",
+        &text("a"),
+        b"](K\x07M\x00\x01J\xff\xff\xff\xff\x8a\x02\xff\x7fe",
+        &text("b"),
+        b"(G\x3f\xf8\0\0\0\0\0\0\x88\x89Nt",
+        b"K\x05",
+        &text("five"),
+        b"u.",
+    ]);
+    let pickled = parse(&bytes).unwrap();
+    let Value::List(a) = pickled.tree.get("a").unwrap() else { panic!("not a list") };
+    assert_eq!(a.iter().map(|v| v.as_i64().unwrap()).collect::<Vec<_>>(), [7, 256, -1, 32767]);
+    let b = Value::List(vec![Value::Float(1.5), Value::Bool(true), Value::Bool(false), Value::None]);
+    assert_eq!(pickled.tree.get("b"), Some(&b));
+    assert_eq!(pickled.tree.get("5").unwrap().as_str(), Some("five"));
+}
+
+#[test]
+fn a_key_that_is_set_twice_has_its_last_value() {
+    let bytes = joined(&[b"}(", &text("a"), b"K\x01", &text("b"), b"K\x02", &text("a"), b"K\x03u."]);
+    let entries = vec![("a".into(), Value::Int(3)), ("b".into(), Value::Int(2))];
+    assert_eq!(parse(&bytes).unwrap().tree, Value::Dict(entries));
+}
+
+#[test]
+fn unknown_globals_are_named_and_keep_their_state() {
+    let bytes = joined(&[b"\x80\x02cposix\nsystem\n", &text("touch /tmp/x"), b"\x85R}", &text("k"), b"K\x01sb."]);
+    let pickled = parse(&bytes).unwrap();
+    assert_eq!(pickled.opaque, ["posix.system"]);
+    assert_eq!(pickled.tree.get("k"), Some(&Value::Int(1)));
+    assert!(matches!(pickled.tree, Value::Opaque { ref name, .. } if &**name == "posix.system"));
+    for written in [&b"(S'x'\nios\nsystem\n."[..], b"(cos\nsystem\nS'x'\no.", b"\x8c\x02os\x8c\x06system\x93."] {
+        let pickled = parse(written).map(|p| p.opaque);
+        assert_eq!(pickled, Ok(vec!["os.system".to_string()]), "{written:?}");
+    }
+}
+
+#[test]
+fn a_pickle_that_unfolds_without_end_is_refused() {
+    // Each list holds the one before it twice: 2⁶⁰ values from 300 bytes.
+    let mut doubling = b"]q\x00".to_vec();
+    for _ in 0..60 {
+        doubling.extend(b"](h\x00h\x00eq\x00");
+    }
+    doubling.push(b'.');
+    assert!(parse(&doubling).unwrap_err().contains("unfolds"));
+    assert!(parse(b"]q\x00h\x00a.").unwrap_err().contains("holds itself"));
+}
+
+#[test]
+fn nesting_beyond_reason_is_refused_without_overflowing_the_stack() {
+    let deep = [vec![b']'; 1_000_000], vec![b'a'; 999_999], vec![b'.']].concat();
+    assert!(parse(&deep).unwrap_err().contains("nested"));
+}
+
+#[test]
+fn a_shared_list_cannot_be_copied_without_end() {
+    let mut bytes = joined(&[b"cbuiltins\nlist\nq\x00(", &[b'N'; 100_000], b"tq\x01\x85q\x02"]);
+    for _ in 0..100 {
+        bytes.extend(b"h\x00h\x02R");
+    }
+    bytes.push(b'.');
+    assert!(parse(&bytes).unwrap_err().contains("objects"));
+}
+
+#[test]
+fn malformed_pickles_end_in_an_error() {
+    for bytes in [
+        &b""[..],
+        b".",
+        b"N",
+        b"t.",
+        b"a.",
+        b"0.",
+        b"(0.",
+        b"s.",
+        b"h\x07.",
+        b"X\xff\xff\xff\xff.",
+        b"\x8d\xff\xff\xff\xff\xff\xff\xff\xff.",
+        b"\xff.",
+        b"R.",
+        b"NR.",
+        b"(o.",
+        b"NNa.",
+        b"NNNs.",
+        b"Iabc\n.",
+        b"cos",
+        b"NQ.",
+        b"NN\x93.",
+        b"ctorch._utils\n_rebuild_tensor_v2\n)R.",
+        b"ctorch._utils\n_rebuild_parameter\n)R.",
+        b"b.",
+    ] {
+        assert!(parse(bytes).is_err(), "{bytes:?}");
+    }
+    // Every beginning of an honest pickle, and the pickle with every byte turned over: an error or a value, no panic.
+    let honest = joined(&[b"\x80\x02}q\x00(", &text("a"), b"ctorch\nSize\nK\x02\x85\x85Rq\x01K\x01u."]);
+    for i in 0..honest.len() {
+        assert!(parse(&honest[..i]).is_err());
+        let mut turned = honest.clone();
+        turned[i] ^= 0xff;
+        let _ = parse(&turned);
+    }
+}

@@ -1,0 +1,186 @@
+//! The pickled object as a plain tree, and the names of its tensors.
+
+use super::TensorRef;
+use super::machine::{Id, Machine, Node};
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// A Python object, as far as a checkpoint needs it. Tuples and sets are lists here; keys are text.
+#[derive(Debug, Clone, PartialEq)]
+#[allow(missing_docs)]
+pub enum Value {
+    None,
+    Bool(bool),
+    Int(i64),
+    Float(f64),
+    Str(Arc<str>),
+    /// A byte string, of which only the length is kept.
+    Bytes(usize),
+    /// A tensor: its place among the file's arrays.
+    Array(usize),
+    List(Vec<Value>),
+    Dict(Vec<(Arc<str>, Value)>),
+    /// An object of a class, or the result of a call, that was not made. `state` is what it would have been filled with.
+    Opaque {
+        name: Arc<str>,
+        state: Option<Box<Value>>,
+    },
+}
+
+impl Value {
+    /// The value under a key of a dict, or of an opaque object's state.
+    pub fn get(&self, key: &str) -> Option<&Value> {
+        match self {
+            Value::Dict(entries) => entries.iter().find(|(name, _)| &**name == key).map(|(_, value)| value),
+            Value::Opaque { state: Some(state), .. } => state.get(key),
+            _ => None,
+        }
+    }
+
+    /// The text, if it is text.
+    pub fn as_str(&self) -> Option<&str> {
+        match self {
+            Value::Str(text) => Some(text),
+            _ => None,
+        }
+    }
+
+    /// The integer, if it is one.
+    pub fn as_i64(&self) -> Option<i64> {
+        match self {
+            Value::Int(n) => Some(*n),
+            _ => None,
+        }
+    }
+
+    /// The number, if it is one.
+    pub fn as_f64(&self) -> Option<f64> {
+        match self {
+            Value::Int(n) => Some(*n as f64),
+            Value::Float(x) => Some(*x),
+            _ => None,
+        }
+    }
+}
+
+/// Nesting that is followed. Checkpoints have under 20 levels; a cycle has no end.
+const MAX_DEPTH: usize = 100;
+/// Values of the tree: a pickle that names one object many times must not unfold without end.
+const MAX_VALUES: usize = 2_000_000;
+/// Bytes of all array names together.
+const MAX_NAMES: usize = 64 << 20;
+
+type Tensors = Vec<(String, Arc<TensorRef>)>;
+
+struct Growth<'a> {
+    machine: &'a Machine<'a>,
+    path: Vec<Arc<str>>,
+    levels: usize,
+    tensors: Tensors,
+    values_left: usize,
+    names_left: usize,
+}
+
+/// Unfolds an object of the arena.
+pub(super) fn grow(machine: &Machine, root: Id) -> Result<(Value, Tensors), String> {
+    let mut growth = Growth {
+        machine,
+        path: Vec::new(),
+        levels: 0,
+        tensors: Vec::new(),
+        values_left: MAX_VALUES,
+        names_left: MAX_NAMES,
+    };
+    let tree = growth.value(root)?;
+    Ok((tree, growth.tensors))
+}
+
+impl Growth<'_> {
+    fn value(&mut self, id: Id) -> Result<Value, String> {
+        self.spend(1)?;
+        let machine = self.machine;
+        Ok(match machine.node(id) {
+            Node::None => Value::None,
+            Node::Bool(b) => Value::Bool(*b),
+            Node::Int(n) => Value::Int(*n),
+            Node::Float(x) => Value::Float(*x),
+            Node::Str(text) => Value::Str(Arc::clone(text)),
+            Node::Bytes(n) => Value::Bytes(*n),
+            Node::Global(name) | Node::Storage(name, _) => Value::Opaque { name: Arc::clone(name), state: None },
+            Node::Tensor(tensor) => self.tensor(tensor)?,
+            Node::List(items) | Node::Tuple(items) => {
+                let items = items.iter().enumerate();
+                Value::List(items.map(|(i, &id)| self.child(i.to_string().into(), id)).collect::<Result<_, _>>()?)
+            }
+            Node::Dict(entries) => Value::Dict(self.entries(entries)?),
+            Node::Opaque { name, state } => {
+                let state = state.map(|id| self.nested(|growth| growth.value(id))).transpose()?;
+                Value::Opaque { name: Arc::clone(name), state: state.map(Box::new) }
+            }
+        })
+    }
+
+    fn spend(&mut self, values: usize) -> Result<(), String> {
+        let left = self.values_left.checked_sub(values);
+        self.values_left = left.ok_or_else(|| format!("its pickle unfolds to over {MAX_VALUES} values"))?;
+        Ok(())
+    }
+
+    fn tensor(&mut self, tensor: &Arc<TensorRef>) -> Result<Value, String> {
+        let name = if self.path.is_empty() { crate::tensor_file::UNNAMED.to_string() } else { self.dotted()? };
+        self.tensors.push((name, Arc::clone(tensor)));
+        Ok(Value::Array(self.tensors.len() - 1))
+    }
+
+    fn dotted(&mut self) -> Result<String, String> {
+        let bytes = self.path.iter().map(|part| part.len() + 1).sum();
+        self.names_left = self.names_left.checked_sub(bytes).ok_or("the names of its tensors are too long")?;
+        Ok(self.path.join("."))
+    }
+
+    /// A dict's entries. Where a key is set twice, the later value stands, in the earlier place, as in Python.
+    fn entries(&mut self, entries: &[(Id, Id)]) -> Result<Vec<(Arc<str>, Value)>, String> {
+        self.spend(entries.len())?;
+        let mut last: HashMap<Arc<str>, usize> = HashMap::new();
+        let mut kept: Vec<(Arc<str>, Id)> = Vec::new();
+        for &(key, value) in entries {
+            let key = self.key(key);
+            match last.get(&key).and_then(|&i| kept.get_mut(i)) {
+                Some(entry) => entry.1 = value,
+                None => {
+                    last.insert(Arc::clone(&key), kept.len());
+                    kept.push((key, value));
+                }
+            }
+        }
+        kept.into_iter().map(|(key, id)| Ok((Arc::clone(&key), self.child(key, id)?))).collect()
+    }
+
+    fn key(&self, id: Id) -> Arc<str> {
+        match self.machine.node(id) {
+            Node::Str(text) => Arc::clone(text),
+            Node::Int(n) => n.to_string().into(),
+            Node::Bool(b) => b.to_string().into(),
+            Node::Float(x) => x.to_string().into(),
+            Node::None => "None".into(),
+            _ => "(key)".into(),
+        }
+    }
+
+    fn child(&mut self, name: Arc<str>, id: Id) -> Result<Value, String> {
+        self.path.push(name);
+        let value = self.nested(|growth| growth.value(id));
+        self.path.pop();
+        value
+    }
+
+    fn nested(&mut self, f: impl FnOnce(&mut Self) -> Result<Value, String>) -> Result<Value, String> {
+        self.levels += 1;
+        if self.levels > MAX_DEPTH {
+            return Err(format!("its pickle is nested over {MAX_DEPTH} levels deep, or holds itself"));
+        }
+        let value = f(self);
+        self.levels -= 1;
+        value
+    }
+}

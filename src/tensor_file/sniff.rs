@@ -1,0 +1,164 @@
+//! What a file is, by its content: the name is never looked at.
+
+use super::archive::Archive;
+use crate::error::{Error, Result};
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+
+/// What a file is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Format {
+    /// One NumPy array.
+    Npy,
+    /// A zip archive of NumPy arrays.
+    Npz,
+    /// Safetensors.
+    Safetensors,
+    /// What `torch.save` writes since PyTorch 1.6: a zip archive.
+    TorchSave,
+    /// What `torch.save` wrote before PyTorch 1.6, or writes with `_use_new_zipfile_serialization=False`.
+    TorchSaveLegacy,
+    /// A TorchScript module, as `torch.jit.save` writes it.
+    TorchScript,
+    /// Another zip archive.
+    Zip,
+    /// A Python pickle that is none of the above.
+    Pickle,
+    /// JSON.
+    Json,
+    /// Text.
+    Text,
+    /// A file of no bytes.
+    Empty,
+    /// None of the above.
+    Unknown,
+}
+
+impl std::fmt::Display for Format {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Format::Npy => "a NumPy array (.npy)",
+            Format::Npz => "an archive of NumPy arrays (.npz)",
+            Format::Safetensors => "a safetensors file",
+            Format::TorchSave => "a torch.save file",
+            Format::TorchSaveLegacy => "a torch.save file in the format from before PyTorch 1.6",
+            Format::TorchScript => "a TorchScript module",
+            Format::Zip => "a zip archive without arrays",
+            Format::Pickle => "a Python pickle",
+            Format::Json => "JSON",
+            Format::Text => "text",
+            Format::Empty => "empty",
+            Format::Unknown => "of no known format",
+        })
+    }
+}
+
+/// What was recognised in a file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sniffed {
+    /// What the file is.
+    pub format: Format,
+    /// Top folder of a [`Format::TorchSave`] or [`Format::TorchScript`] archive.
+    pub root: Option<String>,
+    /// Text of `<root>/extra/lipscope.json`, which lipscope writes into its own TorchScript files.
+    pub lipscope_json: Option<String>,
+}
+
+/// Most bytes of `extra/lipscope.json` that are read: it carries a few reference samples as numbers.
+const MAX_EXTRA: u64 = 64 << 20;
+
+/// Tells what `path` is. Reads its first bytes and, of an archive, the directory.
+pub fn sniff(path: impl AsRef<Path>) -> Result<Sniffed> {
+    let path = path.as_ref();
+    let (start, file_bytes) = first_bytes(path)?;
+    if start.starts_with(b"PK\x03\x04") || start.starts_with(b"PK\x05\x06") {
+        return sniff_archive(path);
+    }
+    Ok(Sniffed { format: format_of(&start, file_bytes), root: None, lipscope_json: None })
+}
+
+fn first_bytes(path: &Path) -> Result<(Vec<u8>, u64)> {
+    let metadata = std::fs::metadata(path).map_err(|e| Error::io(path, "reading", &e))?;
+    if !metadata.is_file() {
+        return Err(Error::file(path, "it is not a regular file", "Name a file here."));
+    }
+    let file = File::open(path).map_err(|e| Error::io(path, "opening", &e))?;
+    let mut start = Vec::new();
+    file.take(512).read_to_end(&mut start).map_err(|e| Error::io(path, "reading", &e))?;
+    Ok((start, metadata.len()))
+}
+
+/// `torch.save` before 1.6 began with the pickled number 0x1950a86a20f9469cfc6c.
+const LEGACY_MAGIC: [u8; 12] = [0x8a, 0x0a, 0x6c, 0xfc, 0x9c, 0x46, 0xf9, 0x20, 0x6a, 0xa8, 0x50, 0x19];
+
+fn format_of(start: &[u8], file_bytes: u64) -> Format {
+    if file_bytes == 0 {
+        return Format::Empty;
+    }
+    if start.starts_with(b"\x93NUMPY") {
+        return Format::Npy;
+    }
+    if let [0x80, 0..=5, rest @ ..] = start {
+        return if rest.starts_with(&LEGACY_MAGIC) { Format::TorchSaveLegacy } else { Format::Pickle };
+    }
+    // Safetensors: the header's length in 8 bytes, then JSON. A length that is letters is text that happens to fit.
+    if start.get(8) == Some(&b'{') && start.iter().take(8).any(|b| !is_text(*b)) {
+        return Format::Safetensors;
+    }
+    if start.iter().all(|&b| is_text(b)) || (std::str::from_utf8(start).is_ok() && !start.contains(&0)) {
+        return match start.iter().find(|b| !b.is_ascii_whitespace()) {
+            Some(b'{' | b'[') => Format::Json,
+            _ => Format::Text,
+        };
+    }
+    Format::Unknown
+}
+
+fn is_text(byte: u8) -> bool {
+    byte.is_ascii_graphic() || byte.is_ascii_whitespace()
+}
+
+fn sniff_archive(path: &Path) -> Result<Sniffed> {
+    let mut archive = Archive::open(path)?;
+    let names = archive.names();
+    let Some(root) = names.iter().find_map(|name| name.strip_suffix("/data.pkl")) else {
+        let arrays = names.iter().any(|name| name.ends_with(".npy"));
+        let format = if arrays { Format::Npz } else { Format::Zip };
+        return Ok(Sniffed { format, root: None, lipscope_json: None });
+    };
+    let code = format!("{root}/code/");
+    let is_script = archive.has(&format!("{root}/constants.pkl")) && names.iter().any(|name| name.starts_with(&code));
+    let extra = format!("{root}/extra/lipscope.json");
+    let lipscope_json = if archive.has(&extra) {
+        let text = String::from_utf8(archive.read(&extra, MAX_EXTRA)?);
+        Some(text.map_err(|_| super::damaged(path, format!("its entry {extra} is not UTF-8")))?)
+    } else {
+        None
+    };
+    let format = if is_script { Format::TorchScript } else { Format::TorchSave };
+    Ok(Sniffed { format, root: Some(root.to_string()), lipscope_json })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn content_decides() {
+        for (start, format) in [
+            (&b""[..], Format::Empty),
+            (b"\x93NUMPY\x01\x00", Format::Npy),
+            (b"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19.", Format::TorchSaveLegacy),
+            (b"\x80\x04\x95", Format::Pickle),
+            (b"\x40\0\0\0\0\0\0\0{\"a\"", Format::Safetensors),
+            (b"\xff\xff\xff\xff\xff\xff\xff\xff{", Format::Safetensors),
+            (b"function{ return }", Format::Text),
+            (b" \n{\"a\": 1}", Format::Json),
+            ("über".as_bytes(), Format::Text),
+            (b"\xff\xd8\xff\xe0", Format::Unknown),
+        ] {
+            assert_eq!(format_of(start, start.len() as u64), format, "{start:?}");
+        }
+    }
+}
