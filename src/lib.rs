@@ -2,6 +2,7 @@
 #![deny(missing_docs)]
 
 pub mod denoiser;
+pub mod device;
 pub mod dual;
 pub mod error;
 pub mod ideal;

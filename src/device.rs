@@ -1,0 +1,224 @@
+//! The one place that knows devices: which there are, which one is meant, and how many threads the CPU gets.
+//!
+//! Call [`DeviceChoice::resolve`] before any other work of libtorch's. libtorch remembers its first answer about CUDA, so
+//! the CUDA half must be loaded before that; `device/cuda.rs` says when it is loaded at all.
+
+mod cuda;
+
+use crate::error::{Error, Result};
+use std::fmt;
+use std::str::FromStr;
+use tch::Device;
+
+/// What `--device` was given, before anyone looked at the machine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum DeviceChoice {
+    /// The first CUDA device if there is one that works, else the CPU. Never MPS, which has no float64: the closed
+    /// forms are measured in float64.
+    #[default]
+    Auto,
+    /// The CPU.
+    Cpu,
+    /// The CUDA device of this index.
+    Cuda(usize),
+    /// The GPU of an Apple machine.
+    Mps,
+}
+
+const ALLOWED: &str = "it must be auto, cpu, cuda, cuda:N or mps";
+
+impl FromStr for DeviceChoice {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        let next = "Use --device auto to have the best device chosen.";
+        match text.trim().to_ascii_lowercase().as_str() {
+            "auto" => Ok(DeviceChoice::Auto),
+            "cpu" => Ok(DeviceChoice::Cpu),
+            "mps" => Ok(DeviceChoice::Mps),
+            "cuda" => Ok(DeviceChoice::Cuda(0)),
+            other => match other.strip_prefix("cuda:").and_then(device_index) {
+                Some(index) => Ok(DeviceChoice::Cuda(index)),
+                None => Err(Error::argument("--device", text, ALLOWED, next)),
+            },
+        }
+    }
+}
+
+/// Digits only: `usize::from_str` would take `+1` as well. libtorch keeps device indices in eight bits.
+fn device_index(digits: &str) -> Option<usize> {
+    let plain = digits.bytes().all(|byte| byte.is_ascii_digit());
+    if plain { digits.parse().ok().filter(|&index: &usize| index < 128) } else { None }
+}
+
+impl fmt::Display for DeviceChoice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            DeviceChoice::Auto => write!(f, "auto"),
+            DeviceChoice::Cpu => write!(f, "cpu"),
+            DeviceChoice::Cuda(index) => write!(f, "cuda:{index}"),
+            DeviceChoice::Mps => write!(f, "mps"),
+        }
+    }
+}
+
+impl DeviceChoice {
+    /// The device that is meant on this machine.
+    ///
+    /// # Errors
+    /// A device that was asked for by name and cannot be used, with the reason and what to do. `auto` and `cpu` always
+    /// resolve.
+    pub fn resolve(self) -> Result<Device> {
+        match self {
+            DeviceChoice::Cpu => Ok(Device::Cpu),
+            DeviceChoice::Auto => Ok(if cuda::device_count().is_ok() { Device::Cuda(0) } else { Device::Cpu }),
+            DeviceChoice::Cuda(index) => cuda_device(index, cuda::device_count()),
+            DeviceChoice::Mps if tch::utils::has_mps() => Ok(Device::Mps),
+            DeviceChoice::Mps => Err(Error::argument(
+                "--device",
+                self,
+                "this libtorch finds no Metal device; MPS needs macOS on Apple silicon",
+                "Use --device auto.",
+            )),
+        }
+    }
+}
+
+/// The CUDA device of this index, given what the machine was found to have.
+fn cuda_device(index: usize, found: std::result::Result<usize, cuda::Absent>) -> Result<Device> {
+    let refuse = |because: String, next: &str| {
+        Err(Error::argument("--device", DeviceChoice::Cuda(index), because, format!("{next}, or use --device cpu.")))
+    };
+    match found {
+        Ok(count) if index < count => Ok(Device::Cuda(index)),
+        Ok(1) => refuse("there is one CUDA device, cuda:0".into(), "Use --device cuda"),
+        Ok(count) => refuse(
+            format!("there are {count} CUDA devices, cuda:0 to cuda:{}", count - 1),
+            "Use one of those (CUDA_VISIBLE_DEVICES may hide others)",
+        ),
+        Err(absent) => refuse(absent.to_string(), absent.next()),
+    }
+}
+
+/// Every device that can be used here, the CPU first.
+pub fn available() -> Vec<Device> {
+    let cuda = 0..cuda::device_count().unwrap_or(0);
+    let mps = tch::utils::has_mps().then_some(Device::Mps);
+    std::iter::once(Device::Cpu).chain(cuda.map(Device::Cuda)).chain(mps).collect()
+}
+
+/// Why there is no CUDA device, in one sentence; `None` where there is one.
+pub fn why_no_cuda() -> Option<String> {
+    cuda::device_count().err().map(|absent| format!("{absent}. {}.", absent.next()))
+}
+
+/// A device's name as `--device` takes it: `cpu`, `cuda:0`, `mps`.
+pub fn name(device: Device) -> String {
+    match device {
+        Device::Cpu => "cpu".into(),
+        Device::Cuda(index) => DeviceChoice::Cuda(index).to_string(),
+        Device::Mps => "mps".into(),
+        Device::Vulkan => "vulkan".into(),
+    }
+}
+
+/// Gives libtorch this many CPU threads for one operation. Applies to work that starts afterwards.
+///
+/// # Errors
+/// Zero threads, or more than libtorch counts.
+pub fn set_threads(threads: usize) -> Result<()> {
+    match i32::try_from(threads) {
+        Ok(threads) if threads > 0 => {
+            tch::set_num_threads(threads);
+            Ok(())
+        }
+        _ => Err(Error::argument(
+            "--threads",
+            threads,
+            "it must be at least 1 and fit in 31 bits",
+            format!("Leave it out to use all {} cores of this machine.", tch::get_num_threads()),
+        )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use cuda::Absent;
+
+    #[test]
+    fn choices_read_as_typed() -> Result<()> {
+        for (text, choice) in [
+            ("auto", DeviceChoice::Auto),
+            ("cpu", DeviceChoice::Cpu),
+            ("CPU", DeviceChoice::Cpu),
+            ("cuda", DeviceChoice::Cuda(0)),
+            ("cuda:0", DeviceChoice::Cuda(0)),
+            ("cuda:11", DeviceChoice::Cuda(11)),
+            ("mps", DeviceChoice::Mps),
+        ] {
+            assert_eq!(text.parse::<DeviceChoice>()?, choice, "{text}");
+            assert_eq!(choice.to_string().parse::<DeviceChoice>()?, choice, "{text}");
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn other_words_are_refused_with_what_is_allowed() {
+        for text in ["", "gpu", "cuda:", "cuda:-1", "cuda:+1", "cuda:1.5", "cuda: 1", "cuda:128", "cpu:0", "cuda0"] {
+            let error = text.parse::<DeviceChoice>().expect_err(text).to_string();
+            assert!(error.contains(&format!("`{text}`")) && error.contains("cuda:N"), "{error}");
+        }
+    }
+
+    #[test]
+    fn an_index_must_be_one_of_the_devices() {
+        assert_eq!(cuda_device(1, Ok(2)).expect("two devices"), Device::Cuda(1));
+        let error = cuda_device(1, Ok(1)).expect_err("one device").to_string();
+        assert!(error.contains("`cuda:1`") && error.contains("one CUDA device"), "{error}");
+        let error = cuda_device(4, Ok(4)).expect_err("four devices").to_string();
+        assert!(error.contains("4 CUDA devices, cuda:0 to cuda:3"), "{error}");
+    }
+
+    #[test]
+    fn each_reason_for_no_cuda_says_what_to_do() {
+        let next_step = |absent: Absent| cuda_device(0, Err(absent)).expect_err("no CUDA").to_string();
+        assert!(next_step(Absent::CpuOnlyLibtorch).contains("./x --cuda build"));
+        assert!(next_step(Absent::NoGpu).contains("NVIDIA driver"));
+        assert!(next_step(Absent::NoDriver).contains("nvidia-smi"));
+        let error = next_step(Absent::NotLoaded("libcudnn.so.9: not found".into()));
+        assert!(error.contains("libcudnn.so.9") && error.contains("./x --cuda build"), "{error}");
+    }
+
+    #[test]
+    fn the_cpu_is_always_there() -> Result<()> {
+        assert_eq!(DeviceChoice::Cpu.resolve()?, Device::Cpu);
+        assert_eq!(available().first(), Some(&Device::Cpu));
+        assert!(available().contains(&DeviceChoice::Auto.resolve()?));
+        assert_eq!(name(Device::Cuda(3)), "cuda:3");
+        Ok(())
+    }
+
+    #[test]
+    fn cuda_is_there_or_says_why_not() {
+        match DeviceChoice::Cuda(0).resolve() {
+            Ok(device) => assert!(available().contains(&device)),
+            Err(error) => {
+                assert!(error.to_string().starts_with("--device is `cuda:0`, but "), "{error}");
+                assert_eq!(error.exit_code(), 2);
+                assert!(why_no_cuda().is_some());
+            }
+        }
+    }
+
+    #[test]
+    fn threads_are_at_least_one() -> Result<()> {
+        let before = tch::get_num_threads();
+        assert!(set_threads(0).expect_err("no threads").to_string().contains("at least 1"));
+        assert!(set_threads(usize::MAX).is_err());
+        set_threads(1)?;
+        assert_eq!(tch::get_num_threads(), 1);
+        tch::set_num_threads(before);
+        Ok(())
+    }
+}
