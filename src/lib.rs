@@ -3,8 +3,10 @@
 
 pub mod denoiser;
 pub mod device;
+pub mod draws;
 pub mod dual;
 pub mod error;
+pub mod estimator;
 pub mod ideal;
 pub mod network;
 pub mod nn;
@@ -12,6 +14,8 @@ pub mod prediction;
 pub mod random;
 pub mod report;
 pub mod schedule;
+pub mod stats;
+pub mod tensor_file;
 pub mod time;
 pub mod timestep_map;
-pub mod tensor_file;
+pub mod timesteps;

@@ -3,7 +3,8 @@
 //! In the eigenbasis Σ = Q Λ Qᵀ everything is elementwise: with y = Qᵀ(x − αμ), V = α²λ + σ² and gain g = σ/V,
 //! ε* = Q (g ∘ y). Rates: V̇ = 2(αα̇λ + σσ̇), ġ = σ̇/V − σV̇/V², ẏ = −α̇ Qᵀμ.
 
-use super::{CleanSamples, Distribution, Rows};
+use super::{Distribution, Rows};
+use crate::draws::CleanSamples;
 use crate::dual::Dual;
 use crate::error::{Error, Result};
 use crate::random::fill_normal;

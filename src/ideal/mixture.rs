@@ -3,7 +3,8 @@
 //! Rates: ∂ε*/∂t = Σ_k r_k (ε̇*_k + (ℓ̇_k − Σ_j r_j ℓ̇_j) ε*_k), ℓ_k = log q_{t,k}(x).
 
 use super::gaussian::GaussianSamples;
-use super::{CleanSamples, Distribution, Gaussian, Rows};
+use super::{Distribution, Gaussian, Rows};
+use crate::draws::CleanSamples;
 use crate::dual::Dual;
 use crate::error::Result;
 use crate::schedule::Level;

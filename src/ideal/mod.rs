@@ -21,7 +21,6 @@ use crate::error::{Error, Result};
 use crate::schedule::{Level, NoiseSchedule};
 use crate::time::Timestep;
 use crate::timestep_map::TimestepMap;
-use rand_chacha::ChaCha8Rng;
 use std::sync::Arc;
 use tch::{Device, Kind, Tensor};
 
@@ -32,12 +31,6 @@ pub trait Distribution {
 
     /// ε* and, if asked for, ∂ε*/∂t per step, for x [B, D] in float64 with one level per row.
     fn epsilon(&self, x: &Tensor, levels: &[Level], with_rate: bool) -> Result<Dual>;
-}
-
-/// A source of clean samples x₀, one random stream each.
-pub trait CleanSamples: Send + Sync {
-    /// Draws one x₀ into `out`, flattened.
-    fn draw(&self, rng: &mut ChaCha8Rng, out: &mut [f32]);
 }
 
 /// The ideal denoiser of a distribution under a schedule.

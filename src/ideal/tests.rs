@@ -1,6 +1,7 @@
 //! Ideal denoisers against each other, against finite differences, and against the score they are defined by.
 
 use super::*;
+use crate::draws::CleanSamples;
 use crate::schedule;
 use crate::timestep_map::Identity;
 

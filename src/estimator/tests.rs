@@ -1,0 +1,109 @@
+//! Estimators against closed forms in float64: values and the order of convergence.
+
+use super::*;
+use crate::ideal::{Gaussian, IdealDenoiser, mean_norm};
+use crate::schedule;
+use crate::timestep_map::{Identity, Sharing, TimestepMap};
+use std::sync::Arc;
+use tch::Device;
+
+fn gaussian(name: &str, map: Arc<dyn TimestepMap>) -> IdealDenoiser {
+    IdealDenoiser {
+        distribution: Box::new(Gaussian::diagonal(&[0.2, -0.4], &[0.25, 0.04], Device::Cpu)),
+        schedule: schedule::parse(name).unwrap(),
+        map,
+        sample_shape: vec![2],
+        device: Device::Cpu,
+    }
+}
+
+fn x() -> Tensor {
+    Tensor::from_slice(&[0.3f64, -0.8, 1.2, 0.1, -0.5, 0.7]).reshape([3, 2])
+}
+
+fn values(estimator: &dyn Estimator, denoiser: &dyn Denoiser, t: f64) -> Vec<f64> {
+    Vec::try_from(estimator.norms(denoiser, &x(), t).unwrap().values).unwrap()
+}
+
+fn secant(dt: f64, axis: Axis) -> Secant {
+    Secant { dt, axis, norm: Norm::L2 }
+}
+
+#[test]
+fn the_secant_converges_to_the_derivative_at_first_order() {
+    for name in ["linear", "cosine", "trigflow", "flow"] {
+        for axis in Axis::ALL {
+            let ideal = gaussian(name, Arc::new(Identity));
+            let exact = values(&Derivative { axis, norm: Norm::L2 }, &ideal, 30.3);
+            let error = |dt: f64| {
+                let secants = values(&secant(dt, axis), &ideal, 30.3);
+                secants.iter().zip(&exact).map(|(k, d)| (k / d - 1.0).abs()).fold(0.0, f64::max)
+            };
+            let order = (error(4e-3) / error(1e-3)).log2() / 2.0;
+            assert!((order - 1.0).abs() < 0.02, "{name} {axis}: order {order}");
+            assert!(error(1e-3) < 1e-3, "{name} {axis}");
+        }
+    }
+}
+
+#[test]
+fn the_secant_is_the_difference_quotient_on_its_axis() {
+    let ideal = gaussian("linear", Arc::new(Identity));
+    let change = ideal.epsilon(&x(), &[7.0; 3]).unwrap() - ideal.epsilon(&x(), &[9.0; 3]).unwrap();
+    let norms: Vec<f64> = Vec::try_from(Norm::L2.of(&change).unwrap()).unwrap();
+    let s = schedule::parse("linear").unwrap();
+    for (axis, distance) in [
+        (Axis::Step, 2.0),
+        (Axis::Unit, 0.002),
+        (Axis::Sigma, s.sigma(9.0) - s.sigma(7.0)),
+        (Axis::LogSnr, s.log_snr(7.0) - s.log_snr(9.0)),
+    ] {
+        for (got, norm) in values(&secant(2.0, axis), &ideal, 7.0).iter().zip(&norms) {
+            assert!((got / (norm / distance) - 1.0).abs() < 1e-12, "{axis}");
+        }
+    }
+}
+
+#[test]
+fn sharing_gives_exact_zeros_inside_and_jumps_at_boundaries() {
+    let ideal = gaussian("linear", Arc::new(Sharing::uniform(5, 100).unwrap()));
+    for (t, zero) in [(0.0, true), (18.0, true), (19.0, false), (20.0, true), (99.0, false), (100.0, false)] {
+        let all_zero = values(&secant(1.0, Axis::Step), &ideal, t).iter().all(|&k| k == 0.0);
+        assert_eq!(all_zero, zero, "at {t}");
+    }
+    let inside = values(&Derivative { axis: Axis::Step, norm: Norm::L2 }, &ideal, 10.0);
+    assert_eq!(inside, [0.0; 3]);
+}
+
+/// A sample mean over the distribution of x_t agrees with the closed-form expectation.
+#[test]
+fn monte_carlo_agrees_with_the_closed_form() {
+    let ideal = gaussian("linear", Arc::new(Identity));
+    let s = schedule::parse("linear").unwrap();
+    let (t, n) = (10.0, 200_000);
+    tch::manual_seed(0);
+    let mean = Tensor::from_slice(&[0.2f64, -0.4]);
+    let std = Tensor::from_slice(&[0.25f64, 0.04]).sqrt();
+    let normal = || Tensor::randn([n, 2], (Kind::Double, Device::Cpu));
+    let x = (mean + std * normal()) * s.alpha(t) + normal() * s.sigma(t);
+    let norms = secant(1.0, Axis::Step).norms(&ideal, &x, t).unwrap().values;
+    let (got, spread) = (norms.mean(Kind::Double).double_value(&[]), norms.std(true).double_value(&[]));
+    // ε*_s(x) = g_s (x − α_s μ), so the change is normal with these moments.
+    let gain = |t: f64, variance: f64| s.sigma(t) / (s.alpha(t).powi(2) * variance + s.sigma(t).powi(2));
+    let moments = |mean: f64, variance: f64| {
+        let (g0, g1) = (gain(t, variance), gain(t + 1.0, variance));
+        let m = (g0 - g1) * s.alpha(t) * mean - (g0 * s.alpha(t) - g1 * s.alpha(t + 1.0)) * mean;
+        (m, (g0 - g1).powi(2) * (s.alpha(t).powi(2) * variance + s.sigma(t).powi(2)))
+    };
+    let (a, b) = (moments(0.2, 0.25), moments(-0.4, 0.04));
+    let expected = mean_norm(&[a.0, b.0], &[a.1, b.1]);
+    assert!((got - expected).abs() < 5.0 * spread / (n as f64).sqrt(), "{got} {expected}");
+}
+
+#[test]
+fn rms_is_l2_over_the_root_of_the_dimension() {
+    let ideal = gaussian("linear", Arc::new(Identity));
+    let l2 = values(&secant(1.0, Axis::Step), &ideal, 3.0);
+    let rms = values(&Secant { dt: 1.0, axis: Axis::Step, norm: Norm::Rms }, &ideal, 3.0);
+    assert!(l2.iter().zip(rms).all(|(l2, rms)| (l2 / 2f64.sqrt() / rms - 1.0).abs() < 1e-14));
+}

@@ -1,0 +1,226 @@
+//! Which timesteps are measured: `auto | all | 0..100 | 0..1000/10 | log:60 | 0,1,2,5`.
+
+use crate::error::{Error, Result};
+use crate::time::Timestep;
+use std::collections::BTreeSet;
+use std::fmt;
+use std::str::FromStr;
+
+/// `--timesteps` as typed.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub enum TimestepSpec {
+    /// Every step up to a fifth of the window near 0, every second one in the rest of it (the fastest sinusoid of a
+    /// time embedding has a period of 2π steps), both sides of every boundary, and twenty beyond.
+    #[default]
+    Auto,
+    /// Every step of the grid.
+    All,
+    /// `from..until/step`, `until` excluded.
+    Range {
+        /// First timestep.
+        from: u64,
+        /// End, excluded.
+        until: u64,
+        /// Distance.
+        step: u64,
+    },
+    /// So many integers evenly spaced in log(t + 1).
+    Log(u64),
+    /// As listed; fractions lie between grid indices.
+    List(Vec<Timestep>),
+}
+
+/// What a spec is resolved against.
+#[derive(Debug, Clone, Copy)]
+pub struct Grid<'a> {
+    /// T.
+    pub timesteps: usize,
+    /// Distance to t′ where a secant is measured, else 0.
+    pub reach: f64,
+    /// End of the window near 0.
+    pub window: f64,
+    /// Boundaries of shared sub-intervals.
+    pub boundaries: &'a [Timestep],
+}
+
+const BEYOND: usize = 20;
+
+impl TimestepSpec {
+    /// Ascending, distinct timesteps, and how many of a range were left out because they have no t′ on the grid. A
+    /// listed timestep off the grid is an error.
+    pub fn resolve(&self, grid: &Grid) -> Result<(Vec<Timestep>, usize)> {
+        let wanted = match self {
+            TimestepSpec::Auto => auto(grid),
+            TimestepSpec::All => (0..grid.timesteps).map(|t| t as f64).collect(),
+            TimestepSpec::Range { from, until, step } => {
+                if *until > grid.timesteps as u64 {
+                    return Err(off_grid(&self.to_string(), grid));
+                }
+                (*from..*until).step_by(*step as usize).map(|t| t as f64).collect()
+            }
+            TimestepSpec::Log(count) => log_spaced(*count as usize, grid.last()),
+            TimestepSpec::List(list) => {
+                if let Some(t) = list.iter().find(|t| !(**t >= 0.0 && **t <= grid.last())) {
+                    return Err(off_grid(&format!("{t}"), grid));
+                }
+                list.clone()
+            }
+        };
+        let mut sorted = wanted;
+        sorted.sort_by(f64::total_cmp);
+        sorted.dedup();
+        let before = sorted.len();
+        sorted.retain(|t| *t <= grid.last());
+        if sorted.is_empty() {
+            return Err(off_grid(&self.to_string(), grid));
+        }
+        let left_out = if *self == TimestepSpec::Auto { 0 } else { before - sorted.len() };
+        Ok((sorted, left_out))
+    }
+}
+
+impl Grid<'_> {
+    /// The last t whose t′ is on the grid.
+    fn last(&self) -> f64 {
+        (self.timesteps - 1) as f64 - self.reach
+    }
+}
+
+fn auto(grid: &Grid) -> Vec<Timestep> {
+    let end = grid.timesteps as u64;
+    let window = (grid.window as u64).min(end);
+    let dense = (window / 5).max(20).min(window);
+    let mut wanted: BTreeSet<u64> = (0..dense).chain((dense..=window).step_by(2)).collect();
+    let beyond = (1..=BEYOND as u64).map(|i| window + (end - 1 - window.min(end - 1)) * i / BEYOND as u64);
+    wanted.extend(beyond);
+    let mut timesteps: Vec<Timestep> = wanted.into_iter().map(|t| t as f64).collect();
+    // A secant crosses the boundary b from every t in [b − reach, b); both ends of that and their outer neighbours.
+    for boundary in grid.boundaries {
+        let around = [boundary - grid.reach - 1.0, boundary - grid.reach, boundary - 1.0, *boundary];
+        timesteps.extend(around.into_iter().filter(|t| *t >= 0.0));
+    }
+    let last = grid.last();
+    timesteps.iter_mut().for_each(|t| *t = t.min(last.max(0.0)));
+    timesteps
+}
+
+fn log_spaced(count: usize, last: f64) -> Vec<Timestep> {
+    let top = last.floor().max(0.0).ln_1p();
+    let at = |i: usize| (top * i as f64 / (count.max(2) - 1) as f64).exp_m1().round();
+    (0..count).map(at).collect()
+}
+
+fn off_grid(seen: &str, grid: &Grid) -> Error {
+    let reach = if grid.reach > 0.0 { format!(" with --dt {}", grid.reach) } else { String::new() };
+    Error::argument(
+        "--timesteps",
+        seen,
+        format!(
+            "the schedule has T = {} timesteps, of which 0 … {} can be measured{reach}",
+            grid.timesteps,
+            grid.last()
+        ),
+        "Choose timesteps in that range, `auto` or `all`.",
+    )
+}
+
+impl FromStr for TimestepSpec {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        let bad = || {
+            Error::argument(
+                "--timesteps",
+                text,
+                "it is auto, all, FROM..UNTIL, FROM..UNTIL/STEP, log:COUNT, or a list such as 0,1,2,5",
+                "For example `--timesteps 0..1000/10`.",
+            )
+        };
+        let number = |word: &str| word.parse::<u64>().map_err(|_| bad());
+        match text {
+            "auto" => return Ok(TimestepSpec::Auto),
+            "all" => return Ok(TimestepSpec::All),
+            _ => {}
+        }
+        if let Some(count) = text.strip_prefix("log:") {
+            return number(count)
+                .and_then(|n| if (1..=1_000_000).contains(&n) { Ok(TimestepSpec::Log(n)) } else { Err(bad()) });
+        }
+        if let Some((from, rest)) = text.split_once("..") {
+            let (until, step) = rest.split_once('/').unwrap_or((rest, "1"));
+            let (from, until, step) = (number(from)?, number(until)?, number(step)?);
+            return if step > 0 && from < until { Ok(TimestepSpec::Range { from, until, step }) } else { Err(bad()) };
+        }
+        let list: Option<Vec<f64>> = text.split(',').map(|word| word.trim().parse().ok()).collect();
+        list.filter(|list| list.iter().all(|t| t.is_finite())).map(TimestepSpec::List).ok_or_else(bad)
+    }
+}
+
+impl fmt::Display for TimestepSpec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            TimestepSpec::Auto => f.write_str("auto"),
+            TimestepSpec::All => f.write_str("all"),
+            TimestepSpec::Range { from, until, step: 1 } => write!(f, "{from}..{until}"),
+            TimestepSpec::Range { from, until, step } => write!(f, "{from}..{until}/{step}"),
+            TimestepSpec::Log(count) => write!(f, "log:{count}"),
+            TimestepSpec::List(list) => {
+                let words: Vec<String> = list.iter().map(f64::to_string).collect();
+                f.write_str(&words.join(","))
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn grid(boundaries: &[f64]) -> Grid<'_> {
+        Grid { timesteps: 1000, reach: 1.0, window: 100.0, boundaries }
+    }
+
+    fn resolve(text: &str) -> Result<(Vec<f64>, usize)> {
+        text.parse::<TimestepSpec>()?.resolve(&grid(&[]))
+    }
+
+    #[test]
+    fn specs_mean_what_the_contract_says() {
+        assert_eq!(resolve("5,0,2,2").unwrap().0, [0.0, 2.0, 5.0]);
+        assert_eq!(resolve("0..3").unwrap().0, [0.0, 1.0, 2.0]);
+        let tens = resolve("0..1000/10").unwrap().0;
+        assert_eq!((tens.len(), tens[99]), (100, 990.0));
+        assert_eq!(resolve("all").unwrap(), ((0..999).map(f64::from).collect(), 1));
+        assert_eq!(resolve("990..1000").unwrap().1, 1);
+        let log = resolve("log:60").unwrap().0;
+        assert_eq!((log[0], log[1], log[log.len() - 1]), (0.0, 1.0, 998.0));
+        assert_eq!(resolve("0.5,1.25").unwrap().0, [0.5, 1.25]);
+    }
+
+    #[test]
+    fn auto_is_dense_near_zero_and_holds_both_sides_of_every_boundary() {
+        let boundaries = [0.0, 33.0, 67.0, 100.0];
+        let (auto, left_out) = TimestepSpec::Auto.resolve(&grid(&boundaries)).unwrap();
+        for t in (0..20).chain([31, 32, 33, 65, 66, 67, 98, 99, 100, 998]) {
+            assert!(auto.contains(&f64::from(t)), "{t}");
+        }
+        assert!(auto.windows(2).all(|pair| pair[1] > 100.0 || pair[1] - pair[0] <= 2.0));
+        assert!(left_out == 0 && auto.len() < 110, "{}", auto.len());
+    }
+
+    #[test]
+    fn auto_fits_any_grid() {
+        for timesteps in [2, 3, 10, 50, 4000] {
+            let grid = Grid { timesteps, reach: 1.0, window: (timesteps / 10).max(1) as f64, boundaries: &[] };
+            let (auto, _) = TimestepSpec::Auto.resolve(&grid).unwrap();
+            assert!(auto.iter().all(|t| *t >= 0.0 && *t <= timesteps as f64 - 2.0), "{timesteps}: {auto:?}");
+        }
+    }
+
+    #[test]
+    fn nonsense_is_refused() {
+        for text in ["5000", "-1", "0..5000", "999", "a", "", "3..2", "0..5/0", "log:0", "nan", "0..", "log:x"] {
+            assert!(resolve(text).is_err(), "{text}");
+        }
+    }
+}
