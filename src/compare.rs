@@ -1,0 +1,179 @@
+//! From norms to a report's points, paired ratios and summaries.
+
+use crate::estimator::{Estimator, Norm};
+use crate::measure::{AtTimestep, Subject};
+use crate::report::{ComparisonRow, Curve, ModelReport, NearZero, Point, Rest, Summary};
+use crate::schedule::NoiseSchedule;
+use crate::stats::{median, paired_ratio, statistics};
+use crate::time::{Axis, Timestep};
+
+/// An empty curve for an estimator.
+pub fn empty_curve(estimator: &dyn Estimator) -> Curve {
+    Curve {
+        quantity: estimator.quantity().into(),
+        estimator: estimator.name().into(),
+        norm: estimator.norm().name().into(),
+        axis: estimator.axis().name().into(),
+        unit: estimator.axis().unit().into(),
+        dt: estimator.t_next(0.0),
+        points: Vec::new(),
+    }
+}
+
+/// An empty closed-form curve, for expectations that need no samples.
+pub fn closed_form_curve(quantity: &str, axis: Axis, norm: Norm, dt: Option<f64>) -> Curve {
+    Curve {
+        quantity: quantity.into(),
+        estimator: "closed-form".into(),
+        norm: norm.name().into(),
+        axis: axis.name().into(),
+        unit: axis.unit().into(),
+        dt,
+        points: Vec::new(),
+    }
+}
+
+/// A point without numbers yet: the schedule's side of it.
+pub fn bare_point(schedule: &dyn NoiseSchedule, t: Timestep, t_next: Option<Timestep>) -> Point {
+    let log_snr = schedule.log_snr(t);
+    Point {
+        timestep: t,
+        t_next,
+        alpha: schedule.alpha(t),
+        sigma: schedule.sigma(t),
+        log_snr: log_snr.is_finite().then_some(log_snr),
+        ..Point::default()
+    }
+}
+
+/// Appends what was measured at one timestep to the curves of all models.
+pub fn add_points(models: &mut [ModelReport], subjects: &[Subject], measured: &AtTimestep) {
+    for ((model, subject), norms) in models.iter_mut().zip(subjects).zip(&measured.norms) {
+        for ((curve, estimator), norms) in model.curves.iter_mut().zip(&subject.estimators).zip(norms) {
+            let s = statistics(norms);
+            let (t, t_next) = (measured.t, estimator.t_next(measured.t));
+            curve.points.push(Point {
+                samples: s.samples,
+                mean: s.mean,
+                std_error: s.std_error,
+                ci_low: s.interval.map(|interval| interval.0),
+                ci_high: s.interval.map(|interval| interval.1),
+                p05: s.quantiles.map(|quantiles| quantiles[0]),
+                p50: s.quantiles.map(|quantiles| quantiles[1]),
+                p95: s.quantiles.map(|quantiles| quantiles[2]),
+                max: s.max,
+                non_finite: s.non_finite,
+                ..bare_point(subject.denoiser.schedule(), t, t_next)
+            });
+        }
+    }
+}
+
+/// Ratios of every candidate over the first model at one timestep, on the same samples.
+pub fn ratios(models: &[ModelReport], subjects: &[Subject], measured: &AtTimestep, seed: u64) -> Vec<ComparisonRow> {
+    let Some((baseline, candidates)) = measured.norms.split_first() else { return Vec::new() };
+    let mut rows = Vec::new();
+    for ((model, subject), norms) in models.iter().zip(subjects).skip(1).zip(candidates) {
+        for ((estimator, base), candidate) in subject.estimators.iter().zip(baseline).zip(norms) {
+            let ratio = paired_ratio(base, candidate, seed, measured.t);
+            rows.push(ComparisonRow {
+                model: model.label.clone(),
+                timestep: measured.t,
+                t_next: estimator.t_next(measured.t),
+                quantity: estimator.quantity().into(),
+                baseline: statistics(base).mean,
+                candidate: statistics(candidate).mean,
+                ratio: ratio.map(|ratio| ratio.value),
+                ratio_ci_low: ratio.and_then(|ratio| ratio.interval).map(|interval| interval.0),
+                ratio_ci_high: ratio.and_then(|ratio| ratio.interval).map(|interval| interval.1),
+            });
+        }
+    }
+    rows
+}
+
+/// What a complete curve comes to, with `until` the end of the window near 0.
+pub fn summarise(curve: &Curve, until: Timestep, function_evaluations: u64, wall_seconds: f64) -> Summary {
+    let finite = curve.points.iter().filter_map(|point| point.mean.map(|mean| (point.timestep, mean)));
+    let (near, rest): (Vec<_>, Vec<_>) = finite.partition(|(t, _)| *t < until);
+    let peak = near.iter().copied().max_by(|a, b| a.1.total_cmp(&b.1));
+    let of = |points: &[(f64, f64)]| points.iter().map(|point| point.1).collect::<Vec<f64>>();
+    let mean = |values: &[f64]| (!values.is_empty()).then(|| values.iter().sum::<f64>() / values.len() as f64);
+    let rest = of(&rest);
+    let (total_variation, total_variation_exact) = total_variation(curve, until);
+    let typical = median(&rest).filter(|median| *median > 0.0);
+    Summary {
+        quantity: curve.quantity.clone(),
+        near_zero: NearZero {
+            from: 0.0,
+            until,
+            mean: mean(&of(&near)),
+            max: peak.map(|peak| peak.1),
+            argmax: peak.map(|peak| peak.0),
+            total_variation,
+            total_variation_exact,
+        },
+        rest: Rest { mean: mean(&rest), max: rest.iter().copied().reduce(f64::max) },
+        peak_ratio: peak.zip(typical).map(|(peak, typical)| peak.1 / typical),
+        function_evaluations,
+        wall_seconds,
+    }
+}
+
+/// Σ K(t, t+1)·Δa over the steps of [0, until), linear between measured points; exact where every step was measured.
+/// Only secants over one step on the step axis add up to a variation of ε over that window.
+fn total_variation(curve: &Curve, until: Timestep) -> (Option<f64>, bool) {
+    if curve.axis != Axis::Step.name() || curve.dt.is_some_and(|dt| dt != 1.0) {
+        return (None, false);
+    }
+    let known: Vec<(f64, f64)> =
+        curve.points.iter().filter_map(|point| point.mean.map(|mean| (point.timestep, mean))).collect();
+    let at = |t: f64| -> Option<(f64, bool)> {
+        let after = known.partition_point(|point| point.0 < t);
+        let right = known.get(after)?;
+        if right.0 == t {
+            return Some((right.1, curve.dt.is_some()));
+        }
+        let left = known.get(after.checked_sub(1)?)?;
+        Some((left.1 + (right.1 - left.1) * (t - left.0) / (right.0 - left.0), false))
+    };
+    let steps: Option<Vec<(f64, bool)>> = (0..until.ceil() as u64).map(|t| at(t as f64)).collect();
+    match steps {
+        Some(steps) => (Some(steps.iter().map(|step| step.0).sum()), steps.iter().all(|step| step.1)),
+        None => (None, false),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn curve(points: &[(f64, f64)]) -> Curve {
+        let mut curve = closed_form_curve("secant", Axis::Step, Norm::L2, Some(1.0));
+        curve.points =
+            points.iter().map(|&(timestep, mean)| Point { timestep, mean: Some(mean), ..Point::default() }).collect();
+        curve
+    }
+
+    #[test]
+    fn total_variation_counts_every_step_once() {
+        let every: Vec<(f64, f64)> = (0..10).map(|t| (f64::from(t), f64::from(t))).collect();
+        assert_eq!(total_variation(&curve(&every), 10.0), (Some(45.0), true));
+        let some: Vec<(f64, f64)> = [0, 3, 4, 9].map(|t| (f64::from(t), f64::from(t))).into();
+        assert_eq!(total_variation(&curve(&some), 10.0), (Some(45.0), false));
+        assert_eq!(total_variation(&curve(&some), 12.0), (None, false));
+    }
+
+    #[test]
+    fn a_jump_between_zeros_counts_in_full() {
+        let shared = curve(&[(0.0, 0.0), (18.0, 0.0), (19.0, 2.5), (20.0, 0.0), (30.0, 0.0)]);
+        assert_eq!(total_variation(&shared, 30.0), (Some(2.5), false));
+    }
+
+    #[test]
+    fn summaries_split_the_curve_at_the_window() {
+        let s = summarise(&curve(&[(0.0, 4.0), (1.0, 8.0), (100.0, 1.0), (200.0, 2.0), (300.0, 3.0)]), 100.0, 7, 0.0);
+        assert_eq!((s.near_zero.mean, s.near_zero.max, s.near_zero.argmax), (Some(6.0), Some(8.0), Some(1.0)));
+        assert_eq!((s.rest.mean, s.rest.max, s.peak_ratio), (Some(2.0), Some(3.0), Some(4.0)));
+    }
+}
