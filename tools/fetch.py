@@ -48,7 +48,7 @@ def wheel(name, sha256, folder):
 
 
 def download(name, sha256, part):
-    """Downloads into `part`, going on from what it holds; a whole file with a wrong hash is deleted and fetched again."""
+    """Downloads into `part`, going on from what it holds; a whole file with a wrong hash is fetched again."""
     index = Index()
     url = index.url_of(name)
     for attempt in range(ATTEMPTS):
@@ -176,12 +176,13 @@ def pip_download(name, sha256, folder):
     requirement = folder / "requirement.txt"
     requirement.write_text(f"{project}=={version} --hash=sha256:{sha256}\n")
     # One Python version and platform, whatever Python runs pip.
-    pip("download", "--no-deps", "--require-hashes", "--only-binary=:all:", "--python-version=3.11", "--implementation=cp",
-        "--abi=cp311", *(f"--platform={name}" for name in tag.split(".")), f"--dest={folder}", f"--requirement={requirement}")
+    target = ["--python-version=3.11", "--implementation=cp", "--abi=cp311", "--only-binary=:all:"]
+    target += [f"--platform={name}" for name in tag.split(".")]
+    pip("download", "--no-deps", "--require-hashes", *target, f"--dest={folder}", f"--requirement={requirement}")
     requirement.unlink()
     if not (folder / name).exists() or digest(folder / name) != sha256:
-        raise Failure(f"pip did not fetch {name}. Check that the package index has it: `{sys.executable} -m pip download "
-                      f"{project}=={version}`.")
+        raise Failure(f"pip did not fetch {name}. Check that the package index has it: `{sys.executable} -m pip "
+                      f"download {project}=={version}`.")
 
 
 def pip(*arguments):
@@ -194,8 +195,8 @@ def pip(*arguments):
     settings = {"PIP_REQUIRE_VIRTUALENV": "0", "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
     done = subprocess.run([*command, *arguments], env={**os.environ, **settings}, stdout=sys.stderr, check=False)
     if done.returncode != 0:
-        raise Failure("pip could not fetch what is needed; its message is above. Check the network connection and pip's "
-                      "index settings (`pip config list`), then run this again: what was downloaded is kept.")
+        raise Failure("pip could not fetch what is needed; its message is above. Check the network connection and "
+                      "pip's index settings (`pip config list`), then run this again: what was downloaded is kept.")
 
 
 def digest(path):

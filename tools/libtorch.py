@@ -20,8 +20,8 @@ from fetch import Failure, say
 
 VERSION = "2.13.0"
 
-# File and SHA-256 of the wheel of PyTorch and of NVIDIA's packages that it names, by platform. libtorch is the same in the
-# wheels for every Python version. Two of NVIDIA's are in the CPU set as well, because the CPU half names their libraries.
+# File and SHA-256 of PyTorch's wheel and of NVIDIA's that it names, by platform. libtorch is the same in the wheels for
+# every Python version. Two of NVIDIA's are in the CPU set as well, because the CPU half names their libraries.
 WHEELS = json.loads((Path(__file__).parent / "wheels.json").read_text(encoding="utf-8"))
 CPU_PROJECTS = ("torch-", "nvidia_cuda_runtime-", "nvidia_cuda_cupti-")
 GIGABYTES = {"cpu": 1.5, "cuda": 8.0}  # of disk, the wheels and what is unpacked together
@@ -107,11 +107,12 @@ def from_pytorch():
     try:
         asked = subprocess.run([python, "-c", code], capture_output=True, text=True, check=True).stdout.split("\n")
     except (OSError, subprocess.CalledProcessError) as error:
-        raise Failure(f"LIBTORCH_USE_PYTORCH is set, but `{python} -c 'import torch'` fails. Run `{python} -m pip install "
-                      f"torch=={VERSION}`, or unset LIBTORCH_USE_PYTORCH to have libtorch downloaded.") from error
+        raise Failure(f"LIBTORCH_USE_PYTORCH is set, but `{python} -c 'import torch'` fails. Run `{python} -m pip "
+                      f"install torch=={VERSION}`, or unset LIBTORCH_USE_PYTORCH to have libtorch downloaded.") from error
     if asked[0] != VERSION:
         raise Failure(f"LIBTORCH_USE_PYTORCH is set, but that PyTorch is {asked[0]} and {VERSION} is needed. Run "
-                      f"`{python} -m pip install torch=={VERSION}`, or unset LIBTORCH_USE_PYTORCH to have libtorch downloaded.")
+                      f"`{python} -m pip install torch=={VERSION}`, or unset LIBTORCH_USE_PYTORCH to have libtorch "
+                      "downloaded.")
     return Path(asked[1])
 
 
@@ -119,8 +120,8 @@ def check_folder(folder):
     """A libtorch that the user named: fails early, where the compiler's message would be about a missing header."""
     libraries = [folder / "lib" / f"libtorch_cpu.{ending}" for ending in ("so", "dylib")]
     if not any(library.exists() for library in libraries) or not (folder / "include").is_dir():
-        raise Failure(f"LIBTORCH is {folder}, but that folder lacks include/ or lib/libtorch_cpu. Set it to an unpacked "
-                      f"libtorch {VERSION}, or unset it to have libtorch downloaded.")
+        raise Failure(f"LIBTORCH is {folder}, but that folder lacks include/ or lib/libtorch_cpu. Set it to an "
+                      f"unpacked libtorch {VERSION}, or unset it to have libtorch downloaded.")
 
 
 def has_cuda(folder):
@@ -143,8 +144,8 @@ def check_platform(kind):
     system = platform.system()
     own = f"Build or download libtorch {VERSION} yourself and set LIBTORCH to its folder."
     if platform_name() not in WHEELS:
-        raise Failure(f"There is no libtorch {VERSION} to download for {platform_name()}: it exists for Linux on x86_64 and "
-                      f"aarch64 and for macOS (Darwin) on arm64. {own}")
+        raise Failure(f"There is no libtorch {VERSION} to download for {platform_name()}: it exists for Linux on x86_64 "
+                      f"and aarch64 and for macOS (Darwin) on arm64. {own}")
     if system == "Darwin" and kind == "cuda":
         raise Failure("There is no CUDA for macOS. Leave out --cuda; the GPU of this machine is `--device mps`.")
     library, version = platform.libc_ver()
@@ -157,8 +158,8 @@ def check_platform(kind):
 def check_space(folder, gigabytes):
     free = shutil.disk_usage(folder).free / 1e9
     if free < gigabytes:
-        raise Failure(f"{folder} has {free:.1f} GB free, and getting libtorch takes {gigabytes:.1f} GB. Free some space, or "
-                      "set XDG_CACHE_HOME to a folder on a larger disk.")
+        raise Failure(f"{folder} has {free:.1f} GB free, and getting libtorch takes {gigabytes:.1f} GB. Free some space, "
+                      "or set XDG_CACHE_HOME to a folder on a larger disk.")
 
 
 @contextlib.contextmanager
