@@ -107,8 +107,8 @@ def from_pytorch():
     try:
         asked = subprocess.run([python, "-c", code], capture_output=True, text=True, check=True).stdout.split("\n")
     except (OSError, subprocess.CalledProcessError) as error:
-        raise Failure(f"LIBTORCH_USE_PYTORCH is set, but `{python} -c 'import torch'` fails. Run `{python} -m pip "
-                      f"install torch=={VERSION}`, or unset LIBTORCH_USE_PYTORCH to have libtorch downloaded.") from error
+        raise Failure(f"LIBTORCH_USE_PYTORCH is set, but `{python} -c 'import torch'` fails. Run `{python} -m "
+                      f"pip install torch=={VERSION}`, or unset LIBTORCH_USE_PYTORCH to have libtorch downloaded.") from error
     if asked[0] != VERSION:
         raise Failure(f"LIBTORCH_USE_PYTORCH is set, but that PyTorch is {asked[0]} and {VERSION} is needed. Run "
                       f"`{python} -m pip install torch=={VERSION}`, or unset LIBTORCH_USE_PYTORCH to have libtorch "
@@ -144,8 +144,8 @@ def check_platform(kind):
     system = platform.system()
     own = f"Build or download libtorch {VERSION} yourself and set LIBTORCH to its folder."
     if platform_name() not in WHEELS:
-        raise Failure(f"There is no libtorch {VERSION} to download for {platform_name()}: it exists for Linux on x86_64 "
-                      f"and aarch64 and for macOS (Darwin) on arm64. {own}")
+        raise Failure(f"There is no libtorch {VERSION} to download for {platform_name()}: it exists for Linux on "
+                      f"x86_64 and aarch64 and for macOS (Darwin) on arm64. {own}")
     if system == "Darwin" and kind == "cuda":
         raise Failure("There is no CUDA for macOS. Leave out --cuda; the GPU of this machine is `--device mps`.")
     library, version = platform.libc_ver()
@@ -158,8 +158,8 @@ def check_platform(kind):
 def check_space(folder, gigabytes):
     free = shutil.disk_usage(folder).free / 1e9
     if free < gigabytes:
-        raise Failure(f"{folder} has {free:.1f} GB free, and getting libtorch takes {gigabytes:.1f} GB. Free some space, "
-                      "or set XDG_CACHE_HOME to a folder on a larger disk.")
+        raise Failure(f"{folder} has {free:.1f} GB free, and getting libtorch takes {gigabytes:.1f} GB. Free some "
+                      "space, or set XDG_CACHE_HOME to a folder on a larger disk.")
 
 
 @contextlib.contextmanager
