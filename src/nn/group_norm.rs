@@ -66,16 +66,15 @@ impl GroupNorm {
         let moment = |m: &Tensor| m.f_to_kind(kind)?.f_reshape([-1, self.groups, 1, 1]);
         let (mean, rstd) = (moment(mean)?, moment(rstd)?);
         let centered = x.f_reshape(grouped)?.f_sub(&mean)?;
-        let dx_grouped = dx.f_reshape(grouped)?;
-        // mean(ẋ) and mean((x − μ) ẋ); the latter as a dot product, which stores no product.
-        let n = grouped[2] * grouped[3];
-        let dot = centered.f_reshape([-1, 1, n])?.f_bmm(&dx_grouped.f_reshape([-1, n, 1])?)?;
-        let mean_dx = dx_grouped.f_mean_dim([2i64, 3].as_slice(), true, kind)?;
-        let mean_xdx = dot.f_div_scalar(n)?.f_reshape([-1, self.groups, 1, 1])?;
-        // ẏ = γ r ẋ − γ r mean(ẋ) − γ r³ mean((x − μ) ẋ) (x − μ), with one coefficient per sample and channel
-        let scale = self.gamma.f_reshape([1, self.groups, grouped[2], 1])?.f_mul(&rstd)?;
-        let offset = scale.f_mul(&mean_dx)?.f_neg()?;
-        let slope = scale.f_mul(&rstd.f_square()?.f_mul(&mean_xdx)?)?.f_neg()?;
-        offset.f_addcmul(&dx_grouped, &scale)?.f_addcmul(&centered, &slope)?.f_reshape(x.size())
+        let dx = dx.f_reshape(grouped)?;
+        let group_mean = |x: &Tensor| x.f_mean_dim([2i64, 3].as_slice(), true, kind);
+        let (mean_dx, mean_xdx) = (group_mean(&dx)?, group_mean(&centered.f_mul(&dx)?)?);
+        // ẏ = γ r ẋ − γ r³ mean((x − μ) ẋ) (x − μ) − γ r mean(ẋ), with one coefficient per sample and channel
+        let scale = self.gamma.f_reshape([1, self.groups, -1, 1])?.f_mul(&rstd)?;
+        let slope = scale.f_mul(&rstd.f_square()?.f_mul(&mean_xdx)?)?;
+        let offset = scale.f_mul(&mean_dx)?;
+        // Products and sums by themselves: libtorch's addcmul does not vectorise where it broadcasts.
+        let mut dy = dx.f_mul(&scale)?;
+        dy.f_sub_(&centered.f_mul(&slope)?)?.f_sub_(&offset)?.f_reshape(x.size())
     }
 }
