@@ -43,8 +43,8 @@ pub struct Attention {
 }
 
 impl Attention {
-    /// Takes `group_norm`, `to_q`, `to_k`, `to_v`, `to_out.0`, or the last four under the names that diffusers wrote
-    /// before 0.15: `query`, `key`, `value`, `proj_attn`.
+    /// Takes `group_norm`, `to_q`, `to_k`, `to_v`, `to_out.0`, or the last four under the names that older
+    /// releases of diffusers wrote: `query`, `key`, `value`, `proj_attn`.
     pub fn new(weights: &Weights, config: &AttentionConfig) -> Result<Self> {
         let &AttentionConfig { channels, head_dim, norm_groups, norm_epsilon, rescale } = config;
         if head_dim < 1 || head_dim > channels {
@@ -116,4 +116,42 @@ fn attend(q: &Dual, k: &Dual, v: &Dual) -> std::result::Result<Dual, TchError> {
     let row_sum = m.f_sum_dim_intlist([-1i64].as_slice(), true, None)?;
     let dout = m.f_matmul(&v.value)?.f_sub(&row_sum.f_mul(&out)?)?.f_add(&p.f_matmul(dv)?)?;
     Ok(Dual::new(out, dout))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tch::{Device, Kind};
+
+    #[test]
+    fn explicit_and_fused_attention_agree() {
+        tch::manual_seed(0);
+        let random = || Tensor::randn([2, 3, 7, 4], (Kind::Double, Device::Cpu));
+        let (q, k, v) = (random(), random(), random());
+        let constant = |x: &Tensor| Dual::constant(x.shallow_clone());
+        let seeded = |x: &Tensor| Dual::new(x.shallow_clone(), x.zeros_like());
+        let fused = attend(&constant(&q), &constant(&k), &constant(&v)).unwrap();
+        let explicit = attend(&seeded(&q), &seeded(&k), &seeded(&v)).unwrap();
+        assert!(fused.tangent.is_none());
+        // Rounding of float64.
+        assert!((fused.value - explicit.value).abs().max().double_value(&[]) < 1e-14);
+        assert_eq!(explicit.tangent.unwrap().abs().max().double_value(&[]), 0.0);
+    }
+
+    #[test]
+    fn tangent_is_the_derivative() {
+        tch::manual_seed(0);
+        let random = || Tensor::randn([2, 3, 7, 4], (Kind::Double, Device::Cpu));
+        let (x, dx): (Vec<Tensor>, Vec<Tensor>) = (0..3).map(|_| (random(), random())).unzip();
+        let at = |h: f64| {
+            let moved: Vec<Dual> = x.iter().zip(&dx).map(|(x, dx)| Dual::constant(x + h * dx)).collect();
+            attend(&moved[0], &moved[1], &moved[2]).unwrap().value
+        };
+        let seeded: Vec<Dual> = x.iter().zip(&dx).map(|(x, dx)| Dual::new(x.copy(), dx.copy())).collect();
+        let tangent = attend(&seeded[0], &seeded[1], &seeded[2]).unwrap().tangent.unwrap();
+        let h = 1e-5;
+        let differences = (at(h) - at(-h)) / (2.0 * h);
+        // Central differences: h² times a third derivative of order 10, and rounding 1e-16/h.
+        assert!((tangent - differences).abs().max().double_value(&[]) < 1e-8);
+    }
 }

@@ -32,7 +32,7 @@ impl<'a> Keys<'a> {
     /// The value of a key, or `default` where it is absent.
     pub fn value<T: DeserializeOwned>(&mut self, key: &'static str, default: T) -> Result<T> {
         let Some(json) = self.take(key) else { return Ok(default) };
-        T::deserialize(json).map_err(|e| self.wrong(key, &self.seen(key), &e.to_string()))
+        T::deserialize(json).map_err(|e| self.wrong(key, &self.seen(key), &shortened(&e.to_string())))
     }
 
     /// A finite number.
@@ -72,8 +72,7 @@ impl<'a> Keys<'a> {
 
     /// The JSON of a key as text, cut to a readable length.
     pub fn seen(&self, key: &str) -> String {
-        let text = self.object.get(key).map_or("absent".to_string(), Value::to_string);
-        if text.chars().count() <= 60 { text } else { text.chars().take(60).chain("…".chars()).collect() }
+        shortened(&self.object.get(key).map_or("absent".to_string(), Value::to_string))
     }
 
     /// The error for a value that cannot be used.
@@ -87,7 +86,7 @@ impl<'a> Keys<'a> {
         match unknown.next() {
             None => Ok(()),
             Some(key) => Err(Error::unsupported(
-                format!("`{key}` = {} in {}", self.seen(key), self.path.display()),
+                format!("`{}` = {} in {}", shortened(key), self.seen(key), self.path.display()),
                 "this is not a key of UNet2DModel that this version knows, and it may change what the network computes",
                 "If it does not, remove it from the configuration.",
             )),
@@ -98,5 +97,11 @@ impl<'a> Keys<'a> {
 /// The error for a value that diffusers may know and this version does not.
 pub(super) fn unsupported(key: &str, seen: &str, allowed: &str) -> Error {
     let next = "Export the network with torch.jit.trace and open that file instead.";
-    Error::unsupported(format!("`{key}` = `{seen}`"), allowed, next)
+    Error::unsupported(format!("`{key}` = `{}`", shortened(seen)), allowed, next)
+}
+
+/// The text, cut to a length that fits a message.
+fn shortened(text: &str) -> String {
+    const LONGEST: usize = 100;
+    if text.chars().count() <= LONGEST { text.into() } else { text.chars().take(LONGEST).chain(['…']).collect() }
 }

@@ -46,7 +46,8 @@ enum Labels {
 }
 
 impl UNet2d {
-    /// The network of `config`, with parameters that share memory with `weights`.
+    /// The network of `config`, with parameters that share memory with `weights`. It computes in the dtype of
+    /// `conv_in.weight`; where a file mixes dtypes, [`Network::to`] makes them one.
     ///
     /// # Errors
     /// Where a parameter is missing, has another shape than `config` says, or has no place in the network.
@@ -73,6 +74,12 @@ impl UNet2d {
             return Err(Error::mismatch(
                 format!("x has {channels} channels, where the network takes {}", self.config.in_channels),
                 "Check that the images and the network belong together.",
+            ));
+        }
+        if x.value.kind() != self.kind {
+            return Err(Error::mismatch(
+                format!("x is {:?}, where the network computes in {:?}", x.value.kind(), self.kind),
+                "Convert one of them.",
             ));
         }
         let factor = self.config.size_factor();

@@ -120,7 +120,7 @@ fn block_type(key: &str, name: &str, [way, resampling]: [&str; 2], attention_by_
     let plain = format!("{way}Block2D");
     let attention = format!("Attn{way}Block2D");
     let resnet = format!("Resnet{resampling}Block2D");
-    // Files from before diffusers' first release have this prefix.
+    // The oldest files have this prefix.
     let bare = name.strip_prefix("UNetRes").unwrap_or(name);
     if bare == plain {
         Ok(BlockType { attention: false, resnet_resampling: false })
