@@ -122,6 +122,8 @@ fn hostile_configurations_are_errors_that_name_the_key() {
         ("num_class_embeds", json!(1u64 << 40)),
         ("flip_sin_to_cos", json!("no")),
         ("dropout", json!([])),
+        ("dropout", json!("0".repeat(1_000_000))),
+        ("act_fn", json!("silu".repeat(1_000_000))),
     ];
     for (key, value) in cases {
         let message = error_with("scale_shift", key, value.clone()).to_string();
