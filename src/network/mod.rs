@@ -2,6 +2,8 @@
 //!
 //! A new network is one file here that implements [`Network`], and one line in the reader that recognises it.
 
+pub mod unet2d;
+
 use crate::dual::Dual;
 use crate::error::Result;
 use tch::{Device, Kind, Tensor};

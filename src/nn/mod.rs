@@ -2,6 +2,32 @@
 //!
 //! Each layer takes its parameters from [`Weights`] under the names of the architecture it belongs to.
 
+mod activation;
+mod attention;
+mod conv2d;
+mod group_norm;
+mod linear;
+mod resample;
+mod time_projection;
+mod timestep_embedding;
 mod weights;
 
+pub use activation::Activation;
+pub use attention::{Attention, AttentionConfig};
+pub use conv2d::Conv2d;
+pub use group_norm::GroupNorm;
+pub use linear::Linear;
+pub use resample::{Downsample, upsample_nearest};
+pub use time_projection::TimeProjection;
+pub use timestep_embedding::TimestepEmbedding;
 pub use weights::Weights;
+
+use crate::error::{Doing, Result};
+use tch::Tensor;
+
+/// Whether all entries of an int64 tensor are in 0..count. libtorch on a GPU would otherwise abort the process.
+pub(crate) fn in_range(index: &Tensor, count: i64) -> Result<bool> {
+    let doing = "checking the range of indices";
+    let inside = index.f_ge(0).and_then(|low| low.f_logical_and(&index.f_lt(count)?)).doing(doing)?;
+    Ok(inside.f_all().and_then(|all| all.f_int64_value(&[])).doing(doing)? != 0)
+}

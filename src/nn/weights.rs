@@ -33,6 +33,17 @@ impl Weights {
         Weights { shared: Rc::clone(&self.shared), prefix: format!("{}{name}.", self.prefix) }
     }
 
+    /// The prefix of this view without its last dot, such as `mid_block.resnets.0`; for messages.
+    pub fn name(&self) -> &str {
+        self.prefix.trim_end_matches('.')
+    }
+
+    /// Name and tensor of all that lies below the prefix, under full names. The tensors are shared, not copied.
+    pub fn named(&self) -> Vec<(String, Tensor)> {
+        let below = self.shared.tensors.iter().filter(|(name, _)| name.starts_with(&self.prefix));
+        below.map(|(name, tensor)| (name.clone(), tensor.shallow_clone())).collect()
+    }
+
     /// Whether there is a tensor of this name.
     pub fn has(&self, name: &str) -> bool {
         self.shared.tensors.contains_key(&format!("{}{name}", self.prefix))

@@ -1,0 +1,111 @@
+//! What a `UNet2DModel` is built to, as checked values; `read.rs` makes them from a config.json.
+
+use crate::nn::Activation;
+
+/// Features of the timestep.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TimeEmbeddingType {
+    /// Sines and cosines of t.
+    Positional,
+    /// Sines and cosines of log t at random frequencies; the output is divided by t.
+    Fourier,
+    /// A table with this many rows, one for each integer t.
+    Learned(i64),
+}
+
+/// What a class label is turned into before it is added to the time embedding.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ClassEmbedding {
+    /// There are no labels.
+    None,
+    /// A row of a table with this many rows.
+    Table(i64),
+    /// The label goes through features and dense layers like a timestep.
+    Timestep,
+    /// The label is an embedding already, [B, time_embed_dim].
+    Identity,
+}
+
+/// One resolution of the network, on the way down or up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BlockType {
+    /// Self-attention behind every residual block.
+    pub attention: bool,
+    /// Whether the size is changed by a residual block, not by a single convolution.
+    pub resnet_resampling: bool,
+}
+
+/// How time enters a residual block.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TimeScaleShift {
+    /// h + emb.
+    Default,
+    /// h·(1 + scale) + shift, with scale and shift linear in emb.
+    ScaleShift,
+}
+
+/// A checked configuration. Field names are diffusers' where the meaning is.
+#[derive(Debug, Clone)]
+pub struct UNet2dConfig {
+    /// Height and width of the training images, where the file says.
+    pub sample_size: Option<[i64; 2]>,
+    /// Channels of x.
+    pub in_channels: i64,
+    /// Channels of the output.
+    pub out_channels: i64,
+    /// Whether the network first maps x to 2x − 1.
+    pub center_input_sample: bool,
+    /// Features of the timestep.
+    pub time_embedding_type: TimeEmbeddingType,
+    /// Width of the time embedding.
+    pub time_embed_dim: i64,
+    /// What is subtracted from half the number of sinusoids in the exponent of their frequencies.
+    pub freq_shift: f64,
+    /// Whether cosines come before sines.
+    pub flip_sin_to_cos: bool,
+    /// Blocks on the way down.
+    pub down_blocks: Vec<BlockType>,
+    /// Whether there is a block in the middle.
+    pub mid_block: bool,
+    /// Blocks on the way up.
+    pub up_blocks: Vec<BlockType>,
+    /// Channels of each block on the way down.
+    pub block_out_channels: Vec<i64>,
+    /// Residual blocks per block; one more on the way up.
+    pub layers_per_block: i64,
+    /// What the layers of the middle block divide their outputs by.
+    pub mid_block_scale_factor: f64,
+    /// 1, or 0 for zeros below and to the right only.
+    pub downsample_padding: i64,
+    /// Activation inside the residual blocks.
+    pub act_fn: Activation,
+    /// Channels per attention head; `None` for a single head.
+    pub attention_head_dim: Option<i64>,
+    /// Groups of every normalisation.
+    pub norm_num_groups: i64,
+    /// Groups of the normalisation in the middle block's attention; `None` for none there.
+    pub mid_attention_groups: Option<i64>,
+    /// ε of every normalisation.
+    pub norm_eps: f64,
+    /// How time enters a residual block.
+    pub resnet_time_scale_shift: TimeScaleShift,
+    /// Whether the middle block has attention.
+    pub add_attention: bool,
+    /// What a class label is turned into.
+    pub class_embedding: ClassEmbedding,
+}
+
+impl UNet2dConfig {
+    /// Number of features that the dense layers of the time embedding take.
+    pub fn time_features(&self) -> i64 {
+        match self.time_embedding_type {
+            TimeEmbeddingType::Fourier => 2 * self.block_out_channels[0],
+            TimeEmbeddingType::Positional | TimeEmbeddingType::Learned(_) => self.block_out_channels[0],
+        }
+    }
+
+    /// Height and width must be multiples of this: each block but the last halves them.
+    pub fn size_factor(&self) -> i64 {
+        1 << (self.down_blocks.len() - 1)
+    }
+}

@@ -1,0 +1,286 @@
+//! The network: x [B, in, H, W] and t [B] → [B, out, H, W].
+//!
+//! emb = MLP(features(t)) [+ class embedding]; h = conv_in(x); down, keeping every output; middle; up, taking them back;
+//! y = conv_out(silu(norm(h))), and y/t where the time features are Fourier features.
+
+use super::blocks::{DownBlock, MidBlock, UpBlock};
+use super::config::{ClassEmbedding, TimeEmbeddingType, UNet2dConfig};
+use crate::dual::Dual;
+use crate::error::{Doing, Error, Result};
+use crate::network::{Condition, InputShape, Network};
+use crate::nn::{Activation, Conv2d, GroupNorm, TimeProjection, TimestepEmbedding, Weights, in_range};
+use std::path::Path;
+use tch::{Device, Kind, Tensor};
+
+/// diffusers' `UNet2DModel`.
+#[derive(Debug)]
+pub struct UNet2d {
+    config: UNet2dConfig,
+    layers: Layers,
+    /// Handles on the same tensors as the layers', under the file's names.
+    parameters: Vec<(String, Tensor)>,
+    kind: Kind,
+}
+
+/// The layers in the order of the forward pass.
+#[derive(Debug)]
+struct Layers {
+    time_proj: TimeProjection,
+    time_embedding: TimestepEmbedding,
+    class_embedding: Labels,
+    conv_in: Conv2d,
+    down_blocks: Vec<DownBlock>,
+    mid_block: Option<MidBlock>,
+    up_blocks: Vec<UpBlock>,
+    conv_norm_out: GroupNorm,
+    conv_out: Conv2d,
+}
+
+/// From class labels to what is added to the time embedding.
+#[derive(Debug)]
+enum Labels {
+    None,
+    Table(Tensor),
+    Timestep(TimestepEmbedding),
+    Identity,
+}
+
+impl UNet2d {
+    /// The network of `config`, with parameters that share memory with `weights`. It computes in the dtype of
+    /// `conv_in.weight`; where a file mixes dtypes, [`Network::to`] makes them one.
+    ///
+    /// # Errors
+    /// Where a parameter is missing, has another shape than `config` says, or has no place in the network.
+    pub fn new(config: &UNet2dConfig, weights: &Weights) -> Result<Self> {
+        let layers = Layers::new(config, weights)?;
+        weights.finish()?;
+        let parameters = weights.named();
+        let kind = parameters.iter().find(|(name, _)| name == "conv_in.weight").map_or(Kind::Float, |(_, w)| w.kind());
+        Ok(UNet2d { config: config.clone(), layers, parameters, kind })
+    }
+
+    fn check_input(&self, x: &Dual, t: &Dual) -> Result<()> {
+        let size = x.value.size();
+        let &[batch, channels, height, width] = size.as_slice() else {
+            return Err(Error::mismatch(
+                format!(
+                    "x has shape {size:?}, where the network takes [batch, {}, height, width]",
+                    self.config.in_channels
+                ),
+                "Check the shape of the input.",
+            ));
+        };
+        if channels != self.config.in_channels {
+            return Err(Error::mismatch(
+                format!("x has {channels} channels, where the network takes {}", self.config.in_channels),
+                "Check that the images and the network belong together.",
+            ));
+        }
+        if x.value.kind() != self.kind {
+            return Err(Error::mismatch(
+                format!("x is {:?}, where the network computes in {:?}", x.value.kind(), self.kind),
+                "Convert one of them.",
+            ));
+        }
+        let factor = self.config.size_factor();
+        if height < 1 || width < 1 || height % factor != 0 || width % factor != 0 {
+            return Err(Error::mismatch(
+                format!("x is {height}×{width}, but the network divides height and width by {factor} on its way down"),
+                format!("Choose a height and a width that are multiples of {factor}."),
+            ));
+        }
+        if t.value.size() != [batch] {
+            return Err(Error::mismatch(
+                format!("t has shape {:?}, where x holds {batch} samples", t.value.size()),
+                "Give one timestep for each sample.",
+            ));
+        }
+        Ok(())
+    }
+
+    /// emb [B, E] from t [B] and the labels.
+    fn embedding(&self, t: &Dual, condition: &Condition) -> Result<Dual> {
+        let features = self.layers.time_proj.forward(t, self.kind)?;
+        let emb = self.layers.time_embedding.forward(&features)?;
+        match (&self.layers.class_embedding, &condition.labels) {
+            (Labels::None, None) => Ok(emb),
+            (Labels::None, Some(_)) => Err(Error::mismatch("the network has no classes", "Leave the labels out.")),
+            (_, None) => Err(Error::mismatch("the network was trained with class labels", "Give a label.")),
+            (embedding, Some(labels)) => emb.add(&self.class_embedding(embedding, labels, &emb.value.size())?),
+        }
+    }
+
+    /// The class embedding, of shape `size` = [B, E].
+    fn class_embedding(&self, embedding: &Labels, labels: &Tensor, size: &[i64]) -> Result<Dual> {
+        let doing = "embedding the class labels";
+        let expected = if matches!(embedding, Labels::Identity) { size } else { &size[..1] };
+        if labels.size() != expected {
+            return Err(Error::mismatch(
+                format!("the labels have shape {:?}, where the network takes {expected:?}", labels.size()),
+                "Give one label for each sample.",
+            ));
+        }
+        match embedding {
+            Labels::Timestep(embedding) => {
+                let labels = Dual::constant(labels.shallow_clone());
+                embedding.forward(&self.layers.time_proj.forward(&labels, self.kind)?)
+            }
+            Labels::Table(table) => {
+                let classes = table.size()[0];
+                let index = labels.f_to_kind(Kind::Int64).doing(doing)?;
+                if !in_range(&index, classes)? {
+                    let next = "Choose labels in that range.";
+                    return Err(Error::mismatch(format!("the network has the classes 0 to {}", classes - 1), next));
+                }
+                Ok(Dual::constant(Tensor::f_embedding(table, &index, -1, false, false).doing(doing)?))
+            }
+            Labels::Identity | Labels::None => Ok(Dual::constant(labels.f_to_kind(self.kind).doing(doing)?)),
+        }
+    }
+
+    /// y = h/t, ẏ = (ḣ − y ṫ)/t, in the dtype of t and then in that of the network.
+    fn divide_by_time(&self, h: &Dual, t: &Dual) -> Result<Dual> {
+        let doing = "dividing by the timestep";
+        let per_sample = |t: &Tensor| t.f_reshape([-1, 1, 1, 1]).doing(doing);
+        let time = per_sample(&t.value)?;
+        let y = h.value.f_div(&time).doing(doing)?;
+        let through_time = match &t.tangent {
+            Some(dt) => Some(y.f_mul(&per_sample(dt)?).doing(doing)?),
+            None => None,
+        };
+        let numerator = match (&h.tangent, through_time) {
+            (Some(dh), Some(through_time)) => Some(dh.f_sub(&through_time).doing(doing)?),
+            (Some(dh), None) => Some(dh.shallow_clone()),
+            (None, Some(through_time)) => Some(through_time.f_neg().doing(doing)?),
+            (None, None) => None,
+        };
+        let tangent = match numerator {
+            Some(numerator) => Some(numerator.f_div(&time).doing(doing)?),
+            None => None,
+        };
+        Dual { value: y, tangent }.linear(|y| y.f_to_kind(self.kind))
+    }
+}
+
+impl Layers {
+    fn new(config: &UNet2dConfig, weights: &Weights) -> Result<Self> {
+        let channels = &config.block_out_channels;
+        let (first, last) = (channels[0], channels[channels.len() - 1]);
+        let (features, emb) = (config.time_features(), config.time_embed_dim);
+        let indices = 0..channels.len();
+        Ok(Layers {
+            time_proj: time_projection(config, &weights.at("time_proj"))?,
+            time_embedding: TimestepEmbedding::new(&weights.at("time_embedding"), features, emb)?,
+            class_embedding: class_embedding(config, &weights.at("class_embedding"))?,
+            conv_in: Conv2d::new(&weights.at("conv_in"), config.in_channels, first, 3)?,
+            down_blocks: indices.clone().map(|i| DownBlock::new(weights, config, i)).collect::<Result<_>>()?,
+            mid_block: if config.mid_block { Some(MidBlock::new(weights, config, last)?) } else { None },
+            up_blocks: indices.map(|i| UpBlock::new(weights, config, i)).collect::<Result<_>>()?,
+            conv_norm_out: GroupNorm::new(
+                &weights.at("conv_norm_out"),
+                first,
+                config.norm_num_groups,
+                config.norm_eps,
+            )?,
+            conv_out: Conv2d::new(&weights.at("conv_out"), first, config.out_channels, 3)?,
+        })
+    }
+
+    fn forward(&self, x: &Dual, emb: &Dual) -> Result<Dual> {
+        let mut h = self.conv_in.forward(x)?;
+        let mut skips = vec![h.shallow_clone()];
+        for block in &self.down_blocks {
+            h = block.forward(h, emb, &mut skips)?;
+        }
+        if let Some(block) = &self.mid_block {
+            h = block.forward(&h, emb)?;
+        }
+        for block in &self.up_blocks {
+            h = block.forward(h, emb, &mut skips)?;
+        }
+        self.conv_out.forward(&Activation::Silu.forward(&self.conv_norm_out.forward(&h)?)?)
+    }
+}
+
+fn time_projection(config: &UNet2dConfig, weights: &Weights) -> Result<TimeProjection> {
+    let width = config.block_out_channels[0];
+    match config.time_embedding_type {
+        TimeEmbeddingType::Positional => {
+            Ok(TimeProjection::Sinusoid { width, cos_first: config.flip_sin_to_cos, freq_shift: config.freq_shift })
+        }
+        TimeEmbeddingType::Fourier => TimeProjection::gaussian_fourier(weights, width),
+        TimeEmbeddingType::Learned(timesteps) => TimeProjection::learned(weights, timesteps, width),
+    }
+}
+
+fn class_embedding(config: &UNet2dConfig, weights: &Weights) -> Result<Labels> {
+    let emb = config.time_embed_dim;
+    Ok(match config.class_embedding {
+        ClassEmbedding::None => Labels::None,
+        ClassEmbedding::Table(classes) => Labels::Table(weights.tensor("weight", &[classes, emb])?),
+        ClassEmbedding::Timestep => Labels::Timestep(TimestepEmbedding::new(weights, config.time_features(), emb)?),
+        ClassEmbedding::Identity => Labels::Identity,
+    })
+}
+
+/// 2x − 1
+fn center(x: &Dual) -> Result<Dual> {
+    let mut centered = x.linear(|x| x.f_mul_scalar(2.0))?;
+    centered.value = centered.value.f_sub_scalar(1.0).doing("centring the input")?;
+    Ok(centered)
+}
+
+impl Network for UNet2d {
+    /// Labels are int64 [B]; where `class_embed_type` is `identity` they are embeddings [B, time_embed_dim].
+    fn forward(&self, x: &Dual, t: &Dual, condition: &Condition) -> Result<Dual> {
+        self.check_input(x, t)?;
+        let emb = self.embedding(t, condition)?;
+        let x = if self.config.center_input_sample { center(x)? } else { x.shallow_clone() };
+        let y = self.layers.forward(&x, &emb)?;
+        if self.config.time_embedding_type == TimeEmbeddingType::Fourier { self.divide_by_time(&y, t) } else { Ok(y) }
+    }
+
+    fn carries_tangents(&self) -> bool {
+        true
+    }
+
+    fn input_shape(&self) -> InputShape {
+        let channels = self.config.in_channels;
+        InputShape {
+            sample: self.config.sample_size.map(|[height, width]| vec![channels, height, width]),
+            channels: Some(channels),
+            resizable: true,
+        }
+    }
+
+    /// The size of the table of classes. A network whose labels are not rows of a table has no such number.
+    fn classes(&self) -> Option<i64> {
+        match self.config.class_embedding {
+            ClassEmbedding::Table(classes) => Some(classes),
+            ClassEmbedding::None | ClassEmbedding::Timestep | ClassEmbedding::Identity => None,
+        }
+    }
+
+    fn architecture(&self) -> String {
+        "UNet2DModel".into()
+    }
+
+    fn parameters(&self) -> Vec<(String, Tensor)> {
+        self.parameters.iter().map(|(name, tensor)| (name.clone(), tensor.shallow_clone())).collect()
+    }
+
+    fn to(&mut self, device: Device, kind: Kind) -> Result<()> {
+        let doing = "moving the network";
+        let mut moved = std::collections::BTreeMap::new();
+        for (name, tensor) in &self.parameters {
+            // The frequencies of Fourier features stay in float32 at least: they multiply the timestep.
+            let keep = name.starts_with("time_proj.") && kind != Kind::Double;
+            let kind = if keep { Kind::Float } else { kind };
+            let tensor = tensor.f_to_device(device).and_then(|tensor| tensor.f_to_kind(kind)).doing(doing)?;
+            moved.insert(name.clone(), tensor);
+        }
+        // Layers hold nothing but handles on parameters, so new layers are the short way to move all of them.
+        *self = UNet2d::new(&self.config, &Weights::new(moved, Path::new("the network")))?;
+        Ok(())
+    }
+}

@@ -1,0 +1,157 @@
+//! Self-attention over pixels: x [B, C, H, W] → the same shape.
+//!
+//! With N = H·W pixels as tokens, h heads of d channels and q, k, v [B, h, N, d] linear in GroupNorm(x):
+//!
+//! S = q kᵀ/√d,  P = softmax(S),  O = P v,  y = (Linear(O) + x) / rescale
+//!
+//! Tangent: Ṡ = (q̇ kᵀ + q k̇ᵀ)/√d and, with M = P ∘ Ṡ, softmax' gives Ṗ = M − diag(M 1) P, so that
+//! Ȯ = M v − (M 1) ∘ O + P v̇ without a further N × N matrix.
+//!
+//! Without a tangent libtorch's fused kernel is used, which never stores P.
+
+use super::{GroupNorm, Linear, Weights};
+use crate::dual::Dual;
+use crate::error::{Doing, Error, Result};
+use tch::{TchError, Tensor};
+
+/// What an attention layer is built to.
+#[derive(Debug, Clone, Copy)]
+pub struct AttentionConfig {
+    /// Channels C of x.
+    pub channels: i64,
+    /// Channels d of one head; there are C / d heads, rounded down.
+    pub head_dim: i64,
+    /// Groups of the normalisation of x; `None` for no normalisation.
+    pub norm_groups: Option<i64>,
+    /// ε of that normalisation.
+    pub norm_epsilon: f64,
+    /// What the output is divided by.
+    pub rescale: f64,
+}
+
+/// Self-attention over pixels with residual connection.
+#[derive(Debug)]
+pub struct Attention {
+    group_norm: Option<GroupNorm>,
+    query: Linear,
+    key: Linear,
+    value: Linear,
+    out: Linear,
+    heads: i64,
+    head_dim: i64,
+    rescale: f64,
+}
+
+impl Attention {
+    /// Takes `group_norm`, `to_q`, `to_k`, `to_v`, `to_out.0`, or the last four under the names that older
+    /// releases of diffusers wrote: `query`, `key`, `value`, `proj_attn`.
+    pub fn new(weights: &Weights, config: &AttentionConfig) -> Result<Self> {
+        let &AttentionConfig { channels, head_dim, norm_groups, norm_epsilon, rescale } = config;
+        if head_dim < 1 || head_dim > channels {
+            return Err(Error::mismatch(
+                format!("heads of {head_dim} channels do not fit the {channels} channels of `{}`", weights.name()),
+                "Correct attention_head_dim in the configuration: it is the number of channels of one head.",
+            ));
+        }
+        let heads = channels / head_dim;
+        let group_norm = match norm_groups {
+            Some(groups) => Some(GroupNorm::new(&weights.at("group_norm"), channels, groups, norm_epsilon)?),
+            None => None,
+        };
+        let legacy = weights.has("query.weight");
+        let linear = |name, legacy_name, inputs, outputs| {
+            Linear::new(&weights.at(if legacy { legacy_name } else { name }), inputs, outputs)
+        };
+        let inner = heads * head_dim;
+        Ok(Attention {
+            group_norm,
+            query: linear("to_q", "query", channels, inner)?,
+            key: linear("to_k", "key", channels, inner)?,
+            value: linear("to_v", "value", channels, inner)?,
+            out: linear("to_out.0", "proj_attn", inner, channels)?,
+            heads,
+            head_dim,
+            rescale,
+        })
+    }
+
+    /// x [B, C, H, W] → the same shape.
+    pub fn forward(&self, x: &Dual) -> Result<Dual> {
+        let tokens = match &self.group_norm {
+            Some(norm) => norm.forward(x)?,
+            None => x.shallow_clone(),
+        };
+        // [B, C, H, W] → [B, N, C]
+        let tokens = tokens.linear(|x| x.f_flatten(2, 3)?.f_transpose(1, 2))?;
+        let heads = |x: Dual| x.linear(|x| x.f_unflatten(2, [self.heads, self.head_dim])?.f_transpose(1, 2));
+        let q = heads(self.query.forward(&tokens)?)?;
+        let k = heads(self.key.forward(&tokens)?)?;
+        let v = heads(self.value.forward(&tokens)?)?;
+        let out = attend(&q, &k, &v).doing("applying attention")?;
+        // [B, h, N, d] → [B, N, h·d] → [B, C, H, W]
+        let out = self.out.forward(&out.linear(|x| x.f_transpose(1, 2)?.f_flatten(2, 3))?)?;
+        let size = x.value.size();
+        let out = out.linear(|x| x.f_transpose(1, 2)?.f_reshape(&size))?.add(x)?;
+        if self.rescale == 1.0 { Ok(out) } else { out.linear(|x| x.f_div_scalar(self.rescale)) }
+    }
+}
+
+/// softmax(q kᵀ/√d) v for q, k, v [B, h, N, d], of which all or none have a tangent.
+fn attend(q: &Dual, k: &Dual, v: &Dual) -> std::result::Result<Dual, TchError> {
+    let (Some(dq), Some(dk), Some(dv)) = (&q.tangent, &k.tangent, &v.tangent) else {
+        let mask = None::<&Tensor>;
+        let out = Tensor::f_scaled_dot_product_attention(&q.value, &k.value, &v.value, mask, 0.0, false, None, false)?;
+        return Ok(Dual::constant(out));
+    };
+    let scale = 1.0 / (q.value.size4()?.3 as f64).sqrt();
+    let q_scaled = q.value.f_mul_scalar(scale)?;
+    // S = q kᵀ/√d,  P = softmax(S),  O = P v
+    let p = q_scaled.f_matmul(&k.value.f_transpose(2, 3)?)?.f_softmax(-1, None)?;
+    let out = p.f_matmul(&v.value)?;
+    // Ṡ = q̇ kᵀ/√d + q k̇ᵀ/√d as one product of [q̇, q] with [k, k̇]
+    let ds = Tensor::f_cat(&[&dq.f_mul_scalar(scale)?, &q_scaled], 3)?
+        .f_matmul(&Tensor::f_cat(&[&k.value, dk], 3)?.f_transpose(2, 3)?)?;
+    // Ȯ = M v − (M 1) ∘ O + P v̇,  M = P ∘ Ṡ
+    let m = p.f_mul(&ds)?;
+    let row_sum = m.f_sum_dim_intlist([-1i64].as_slice(), true, None)?;
+    let dout = m.f_matmul(&v.value)?.f_sub(&row_sum.f_mul(&out)?)?.f_add(&p.f_matmul(dv)?)?;
+    Ok(Dual::new(out, dout))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tch::{Device, Kind};
+
+    #[test]
+    fn explicit_and_fused_attention_agree() {
+        tch::manual_seed(0);
+        let random = || Tensor::randn([2, 3, 7, 4], (Kind::Double, Device::Cpu));
+        let (q, k, v) = (random(), random(), random());
+        let constant = |x: &Tensor| Dual::constant(x.shallow_clone());
+        let seeded = |x: &Tensor| Dual::new(x.shallow_clone(), x.zeros_like());
+        let fused = attend(&constant(&q), &constant(&k), &constant(&v)).unwrap();
+        let explicit = attend(&seeded(&q), &seeded(&k), &seeded(&v)).unwrap();
+        assert!(fused.tangent.is_none());
+        // Rounding of float64.
+        assert!((fused.value - explicit.value).abs().max().double_value(&[]) < 1e-14);
+        assert_eq!(explicit.tangent.unwrap().abs().max().double_value(&[]), 0.0);
+    }
+
+    #[test]
+    fn tangent_is_the_derivative() {
+        tch::manual_seed(0);
+        let random = || Tensor::randn([2, 3, 7, 4], (Kind::Double, Device::Cpu));
+        let (x, dx): (Vec<Tensor>, Vec<Tensor>) = (0..3).map(|_| (random(), random())).unzip();
+        let at = |h: f64| {
+            let moved: Vec<Dual> = x.iter().zip(&dx).map(|(x, dx)| Dual::constant(x + h * dx)).collect();
+            attend(&moved[0], &moved[1], &moved[2]).unwrap().value
+        };
+        let seeded: Vec<Dual> = x.iter().zip(&dx).map(|(x, dx)| Dual::new(x.copy(), dx.copy())).collect();
+        let tangent = attend(&seeded[0], &seeded[1], &seeded[2]).unwrap().tangent.unwrap();
+        let h = 1e-5;
+        let differences = (at(h) - at(-h)) / (2.0 * h);
+        // Central differences: h² times a third derivative of order 10, and rounding 1e-16/h.
+        assert!((tangent - differences).abs().max().double_value(&[]) < 1e-8);
+    }
+}

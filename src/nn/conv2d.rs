@@ -1,0 +1,44 @@
+//! 2-D convolution: y = W ∗ x + b, with x [B, in, H, W], W [out, in, k, k], b [out]. Tangent: ẏ = W ∗ ẋ.
+
+use super::Weights;
+use crate::dual::Dual;
+use crate::error::{Doing, Result};
+use tch::Tensor;
+
+/// A convolution with a square kernel and bias.
+#[derive(Debug)]
+pub struct Conv2d {
+    weight: Tensor,
+    bias: Tensor,
+    stride: i64,
+    padding: i64,
+}
+
+impl Conv2d {
+    /// Takes `weight` [outputs, inputs, kernel, kernel] and `bias` [outputs]; stride 1, padded to keep H and W.
+    pub fn new(weights: &Weights, inputs: i64, outputs: i64, kernel: i64) -> Result<Self> {
+        let weight = weights.tensor("weight", &[outputs, inputs, kernel, kernel])?;
+        let bias = weights.tensor("bias", &[outputs])?;
+        Ok(Conv2d { weight, bias, stride: 1, padding: kernel / 2 })
+    }
+
+    /// The same convolution at another stride and zero padding.
+    pub fn strided(self, stride: i64, padding: i64) -> Self {
+        Conv2d { stride, padding, ..self }
+    }
+
+    /// x [B, in, H, W] → [B, out, H', W'].
+    pub fn forward(&self, x: &Dual) -> Result<Dual> {
+        let value = self.convolve(&x.value, Some(&self.bias))?;
+        let tangent = match &x.tangent {
+            Some(tangent) => Some(self.convolve(tangent, None)?),
+            None => None,
+        };
+        Ok(Dual { value, tangent })
+    }
+
+    fn convolve(&self, x: &Tensor, bias: Option<&Tensor>) -> Result<Tensor> {
+        let (stride, padding) = ([self.stride; 2], [self.padding; 2]);
+        x.f_conv2d(&self.weight, bias, stride, padding, [1, 1], 1).doing("applying a convolution")
+    }
+}

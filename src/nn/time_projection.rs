@@ -1,0 +1,146 @@
+//! Features of a timestep: t [B] → [B, width], before any dense layer.
+//!
+//! * sinusoid (Vaswani et al., 2017): sin(t ω_i), cos(t ω_i) with ω_i = exp(−ln(10000) i / (width/2 − shift));
+//! * Gaussian Fourier features (Song et al., 2021): sin(2π W log t), cos(2π W log t);
+//! * a learned table with one row for each integer timestep, which has no ∂/∂t.
+//!
+//! They are computed in float32 at least, whatever the dtype of the network: in half precision t ω_i would be off by
+//! radians. Tangents: ∂ sin φ = cos φ · φ̇, ∂ cos φ = −sin φ · φ̇, with φ̇ = ω_i ṫ or 2π W ṫ/t.
+
+use super::Weights;
+use crate::dual::Dual;
+use crate::error::{Doing, Error, Result};
+use std::f64::consts::PI;
+use tch::{Kind, TchError, Tensor};
+
+/// Features of a timestep.
+#[derive(Debug)]
+pub enum TimeProjection {
+    /// Sines and cosines of t at geometric frequencies.
+    Sinusoid {
+        /// Number of features; the last one is 0 where it is odd.
+        width: i64,
+        /// Whether cosines come before sines.
+        cos_first: bool,
+        /// What is subtracted from width/2 in the exponent of ω_i.
+        freq_shift: f64,
+    },
+    /// Sines and cosines of log t at random frequencies W [width/2].
+    GaussianFourier {
+        /// W, in float32 or float64.
+        frequencies: Tensor,
+    },
+    /// One row of the table [timesteps, width] for each integer timestep.
+    Learned {
+        /// The rows.
+        table: Tensor,
+    },
+}
+
+impl TimeProjection {
+    /// Fourier features with frequencies `weight` [count]. Older files hold them a second time as `W`.
+    pub fn gaussian_fourier(weights: &Weights, count: i64) -> Result<Self> {
+        let duplicate = weights.optional("W", &[count])?;
+        let frequencies = match duplicate {
+            Some(frequencies) if !weights.has("weight") => frequencies,
+            _ => weights.tensor("weight", &[count])?,
+        };
+        let kind = at_least_float(frequencies.kind());
+        let frequencies = frequencies.f_to_kind(kind).doing("reading the frequencies of the time embedding")?;
+        Ok(TimeProjection::GaussianFourier { frequencies })
+    }
+
+    /// A learned table `weight` [timesteps, width].
+    pub fn learned(weights: &Weights, timesteps: i64, width: i64) -> Result<Self> {
+        Ok(TimeProjection::Learned { table: weights.tensor("weight", &[timesteps, width])? })
+    }
+
+    /// t [B] → [B, width] in the dtype `kind` of the network.
+    pub fn forward(&self, t: &Dual, kind: Kind) -> Result<Dual> {
+        let doing = "embedding the timestep";
+        let t = t.linear(|t| t.f_to_kind(at_least_float(kind)))?;
+        let features = match self {
+            TimeProjection::Sinusoid { width, cos_first, freq_shift } => {
+                sinusoid(&t, *width, *cos_first, *freq_shift).doing(doing)?
+            }
+            TimeProjection::GaussianFourier { frequencies } => gaussian_fourier(&t, frequencies).doing(doing)?,
+            TimeProjection::Learned { table } => learned(&t, table)?,
+        };
+        features.linear(|x| x.f_to_kind(kind))
+    }
+}
+
+/// float64 for float64, else float32.
+fn at_least_float(kind: Kind) -> Kind {
+    if kind == Kind::Double { Kind::Double } else { Kind::Float }
+}
+
+fn sinusoid(t: &Dual, width: i64, cos_first: bool, freq_shift: f64) -> std::result::Result<Dual, TchError> {
+    let half = width / 2;
+    // ω_i = exp(−ln(10000) i / (half − shift)), in float32 and in this order of operations even for a float64 network:
+    // these rounded numbers are the frequencies that the weights were trained with.
+    let exponent = Tensor::f_arange(half, (Kind::Float, t.value.device()))?.f_mul_scalar(-10000f64.ln())?;
+    let omega = exponent.f_div_scalar(half as f64 - freq_shift)?.f_exp()?.f_to_kind(t.value.kind())?.f_unsqueeze(0)?;
+    // φ = t ω,  φ̇ = ṫ ω
+    let phase = t.value.f_unsqueeze(1)?.f_mul(&omega)?;
+    let d_phase = match &t.tangent {
+        Some(dt) => Some(dt.f_unsqueeze(1)?.f_mul(&omega)?),
+        None => None,
+    };
+    let waves = waves(&phase, d_phase.as_ref(), cos_first)?;
+    if width % 2 == 0 {
+        return Ok(waves);
+    }
+    let pad = |x: &Tensor| x.f_constant_pad_nd([0, 1]);
+    let tangent = match &waves.tangent {
+        Some(tangent) => Some(pad(tangent)?),
+        None => None,
+    };
+    Ok(Dual { value: pad(&waves.value)?, tangent })
+}
+
+fn gaussian_fourier(t: &Dual, frequencies: &Tensor) -> std::result::Result<Dual, TchError> {
+    let w = frequencies.f_to_kind(t.value.kind())?.f_unsqueeze(0)?;
+    let angular = |x: Tensor| x.f_unsqueeze(1)?.f_mul(&w)?.f_mul_scalar(2.0)?.f_mul_scalar(PI);
+    // φ = log(t) W 2π,  φ̇ = (ṫ/t) W 2π
+    let phase = angular(t.value.f_log()?)?;
+    let d_phase = match &t.tangent {
+        Some(dt) => Some(angular(dt.f_div(&t.value)?)?),
+        None => None,
+    };
+    waves(&phase, d_phase.as_ref(), false)
+}
+
+/// [sin φ, cos φ] along the last axis, or cosines first.
+fn waves(phase: &Tensor, d_phase: Option<&Tensor>, cos_first: bool) -> std::result::Result<Dual, TchError> {
+    let (sin, cos) = (phase.f_sin()?, phase.f_cos()?);
+    let join = |sin: &Tensor, cos: &Tensor| Tensor::f_cat(&if cos_first { [cos, sin] } else { [sin, cos] }, -1);
+    let tangent = match d_phase {
+        // ∂ sin φ = cos φ · φ̇,  ∂ cos φ = −sin φ · φ̇
+        Some(d_phase) => Some(join(&cos.f_mul(d_phase)?, &sin.f_mul(d_phase)?.f_neg()?)?),
+        None => None,
+    };
+    Ok(Dual { value: join(&sin, &cos)?, tangent })
+}
+
+/// Rows of the table; t must hold integers in its range.
+fn learned(t: &Dual, table: &Tensor) -> Result<Dual> {
+    let doing = "looking up the timestep";
+    if t.tangent.is_some() {
+        return Err(Error::unsupported(
+            "a time derivative of a learned time embedding",
+            "the table has rows for integer timesteps only, so ∂/∂t does not exist",
+            "Use finite differences of neighbouring timesteps.",
+        ));
+    }
+    let rows = table.size().first().copied().unwrap_or(0);
+    let index = t.value.f_to_kind(Kind::Int64).doing(doing)?;
+    let whole = index.f_to_kind(t.value.kind()).and_then(|rounded| rounded.f_equal(&t.value)).doing(doing)?;
+    if !whole || !super::in_range(&index, rows)? {
+        return Err(Error::mismatch(
+            format!("the network has a learned embedding of the integer timesteps 0 to {}", rows - 1),
+            "Ask for such timesteps only.",
+        ));
+    }
+    Ok(Dual::constant(Tensor::f_embedding(table, &index, -1, false, false).doing(doing)?))
+}

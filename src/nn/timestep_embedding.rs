@@ -1,0 +1,26 @@
+//! The dense layers behind timestep features: y = Linear(silu(Linear(x))), x [B, in] → [B, out].
+
+use super::{Activation, Linear, Weights};
+use crate::dual::Dual;
+use crate::error::Result;
+
+/// Two linear layers with a SiLU between.
+#[derive(Debug)]
+pub struct TimestepEmbedding {
+    linear_1: Linear,
+    linear_2: Linear,
+}
+
+impl TimestepEmbedding {
+    /// Takes `linear_1` [outputs, inputs] and `linear_2` [outputs, outputs].
+    pub fn new(weights: &Weights, inputs: i64, outputs: i64) -> Result<Self> {
+        let linear_1 = Linear::new(&weights.at("linear_1"), inputs, outputs)?;
+        let linear_2 = Linear::new(&weights.at("linear_2"), outputs, outputs)?;
+        Ok(TimestepEmbedding { linear_1, linear_2 })
+    }
+
+    /// x [B, in] → [B, out].
+    pub fn forward(&self, x: &Dual) -> Result<Dual> {
+        self.linear_2.forward(&Activation::Silu.forward(&self.linear_1.forward(x)?)?)
+    }
+}
