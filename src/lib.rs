@@ -1,6 +1,7 @@
 //! Where a diffusion model's noise prediction changes infinitely fast in time, measured.
 #![deny(missing_docs)]
 
+pub mod checkpoint;
 pub mod compare;
 pub mod denoiser;
 pub mod device;

@@ -2,6 +2,7 @@
 //!
 //! A new network is one file here that implements [`Network`], and one line in the reader that recognises it.
 
+pub mod torchscript;
 pub mod unet2d;
 
 use crate::dual::Dual;

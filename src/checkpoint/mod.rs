@@ -1,0 +1,111 @@
+//! Checkpoints, recognised by content: a network, and what the file says about how to use it.
+//!
+//! A new format is one file with a [`Format`] and one line in [`FORMATS`].
+
+mod declared;
+mod diffusers;
+mod digest;
+mod scheduler_config;
+mod torchscript;
+
+pub use declared::{Declared, NamedSchedule};
+pub use digest::sha256;
+
+use crate::error::{Error, Result};
+use crate::network::Network;
+use crate::tensor_file::{self, Sniffed};
+use std::path::{Path, PathBuf};
+use tch::{Device, Kind};
+
+/// A network as it was found on disk.
+pub struct Checkpoint {
+    /// The path as given.
+    pub path: PathBuf,
+    /// Name of the recognised format.
+    pub format: &'static str,
+    /// SHA-256 of the weights file.
+    pub sha256: String,
+    /// The network, on the device asked for.
+    pub network: Box<dyn Network>,
+    /// What the file says about its use.
+    pub declared: Declared,
+    /// What a reader of the numbers must know about how the file was understood.
+    pub notes: Vec<String>,
+}
+
+/// What is on disk, looked at once.
+pub struct Source<'a> {
+    /// The path as given.
+    pub path: &'a Path,
+    /// What the file is; `None` for a folder.
+    pub sniffed: Option<Sniffed>,
+}
+
+/// One format of the family.
+pub struct Format {
+    /// Its name in reports.
+    pub name: &'static str,
+    /// One line on what it is.
+    pub about: &'static str,
+    /// Whether this is one.
+    pub recognises: fn(&Source) -> bool,
+    /// Reads it onto a device.
+    pub open: fn(&Source, Device) -> Result<Checkpoint>,
+}
+
+/// The family.
+pub const FORMATS: &[Format] = &[torchscript::FORMAT, diffusers::FORMAT];
+
+/// Opens a checkpoint on `device`; its weights must be finite.
+pub fn open(path: &Path, device: Device) -> Result<Checkpoint> {
+    let metadata = std::fs::metadata(path).map_err(|e| Error::io(path, "opening the checkpoint", &e))?;
+    let sniffed = if metadata.is_dir() { None } else { Some(tensor_file::sniff(path)?) };
+    let source = Source { path, sniffed };
+    let Some(format) = FORMATS.iter().find(|format| (format.recognises)(&source)) else {
+        return Err(unrecognised(&source));
+    };
+    let checkpoint = (format.open)(&source, device)?;
+    refuse_non_finite(&checkpoint)?;
+    Ok(checkpoint)
+}
+
+fn unrecognised(source: &Source) -> Error {
+    use tensor_file::Format as File;
+    let accepted = FORMATS.iter().map(|format| format.about).collect::<Vec<_>>().join("; ");
+    let (problem, next) = match source.sniffed.as_ref().map(|sniffed| sniffed.format) {
+        None => ("this folder is not a diffusers model".to_string(), format!("What can be opened: {accepted}.")),
+        Some(File::Empty) => ("the file is empty".into(), "Was the download or the copy interrupted?".into()),
+        Some(format @ (File::TorchSave | File::TorchSaveLegacy | File::Safetensors | File::Pickle)) => (
+            format!("this is {format}: weights without the network that they belong to"),
+            "Export the model to TorchScript (torch.jit.trace, then torch.jit.save), or give the diffusers folder that \
+             holds its config.json."
+                .into(),
+        ),
+        Some(format) => {
+            (format!("this is not a checkpoint: the file is {format}"), format!("What can be opened: {accepted}."))
+        }
+    };
+    Error::file(source.path, problem, next)
+}
+
+fn refuse_non_finite(checkpoint: &Checkpoint) -> Result<()> {
+    let _no_grad = tch::no_grad_guard();
+    let bad = checkpoint
+        .network
+        .parameters()
+        .into_iter()
+        .find(|(_, tensor)| tensor.is_floating_point() && !all_finite(tensor));
+    match bad {
+        None => Ok(()),
+        Some((name, _)) => Err(Error::file(
+            &checkpoint.path,
+            format!("the parameter `{name}` holds NaN or infinite values"),
+            "Training may have diverged; use an earlier checkpoint.",
+        )),
+    }
+}
+
+/// NaN and ±∞ times 0 are NaN, so one sum tells, without a tensor of flags.
+fn all_finite(tensor: &tch::Tensor) -> bool {
+    (tensor * 0.0).sum(Kind::Double).double_value(&[]) == 0.0
+}

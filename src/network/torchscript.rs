@@ -1,0 +1,153 @@
+//! Any TorchScript module f(x, t) → output: t a batch of scalars, float or integer; of a tuple, list or dict the first
+//! tensor counts.
+
+use super::{Condition, InputShape, Network};
+use crate::dual::Dual;
+use crate::error::{Doing, Error, Result, torch_message};
+use std::path::{Path, PathBuf};
+use tch::{CModule, Device, IValue, Kind, Tensor};
+
+/// A TorchScript module, asked on the device and in the dtype that it was moved to.
+pub struct TorchScript {
+    module: CModule,
+    path: PathBuf,
+    /// Whether t must be int64.
+    integer_time: bool,
+}
+
+impl TorchScript {
+    /// Loads a module; nothing of it runs before [`TorchScript::probe`].
+    pub fn load(path: &Path, device: Device) -> Result<Self> {
+        let mut module = CModule::load_on_device(path, device).map_err(|e| {
+            Error::file(
+                path,
+                format!("libtorch cannot load this TorchScript module ({})", torch_message(&e)),
+                "The file may be damaged or from a newer PyTorch; save it again with torch.jit.save.",
+            )
+        })?;
+        module.f_set_eval().doing("switching the module to evaluation")?;
+        Ok(TorchScript { module, path: path.to_path_buf(), integer_time: false })
+    }
+
+    /// Calls the module at two times to find out what it takes: float or integer t, and whether t matters at all.
+    /// `sample_shape` is the shape of one sample, `times` two conditions that a trained network tells apart.
+    pub fn probe(&mut self, sample_shape: &[i64], times: [f64; 2], device: Device, kind: Kind) -> Result<()> {
+        let _no_grad = tch::no_grad_guard();
+        let full: Vec<i64> = std::iter::once(2).chain(sample_shape.iter().copied()).collect();
+        // Numbers of moderate size that differ everywhere, the same in every run.
+        let count: i64 = full.iter().product();
+        let ramp =
+            Tensor::f_arange(count, (Kind::Double, device)).and_then(|v| v.f_mul_scalar(0.7)).doing("probing")?;
+        let x = ramp.f_sin().and_then(|v| v.f_view(&full[..])).and_then(|v| v.f_to_kind(kind)).doing("probing")?;
+        let time_kind = if kind == Kind::Double { Kind::Double } else { Kind::Float };
+        let at = |t: f64, kind: Kind| Tensor::f_full([2], t, (kind, device)).doing("probing");
+        let first = match self.call(&x, &at(times[0], time_kind)?) {
+            Ok(output) => output,
+            Err(float) => match self.call(&x, &at(times[0], Kind::Int64)?) {
+                Ok(output) => {
+                    self.integer_time = true;
+                    output
+                }
+                Err(_) => return Err(self.explain(&float, &full)),
+            },
+        };
+        let time_kind = if self.integer_time { Kind::Int64 } else { time_kind };
+        let second = self.call(&x, &at(times[1], time_kind)?).map_err(|message| self.explain(&message, &full))?;
+        if first.size() == second.size() && first.equal(&second) {
+            return Err(Error::file(
+                &self.path,
+                format!("its output does not depend on t: it is the same at t = {} and t = {}", times[0], times[1]),
+                "Was the module traced with t as a Python number? Then t is baked in as a constant: trace it again with \
+                 t as a tensor, such as torch.jit.trace(f, (x, torch.tensor([0., 500.]))).",
+            ));
+        }
+        Ok(())
+    }
+
+    fn call(&self, x: &Tensor, t: &Tensor) -> std::result::Result<Tensor, String> {
+        let inputs = [IValue::Tensor(x.shallow_clone()), IValue::Tensor(t.shallow_clone())];
+        let output = self.module.forward_is(&inputs).map_err(|e| torch_message(&e))?;
+        first_tensor(output).ok_or_else(|| "its output holds no tensor".to_string())
+    }
+
+    /// libtorch's complaint in words of this task.
+    fn explain(&self, message: &str, shape: &[i64]) -> Error {
+        let file = |problem: String, next: &str| Error::file(&self.path, problem, next);
+        if let Some(rest) = message.split("missing value for argument '").nth(1) {
+            let name = rest.split('\'').next().unwrap_or("?");
+            return file(
+                format!("this module wants more inputs than x and t: `{name}` is missing"),
+                "Export a module f(x, t) that fills in the others, for instance a wrapper with a fixed condition.",
+            );
+        }
+        if message.contains("expected at most") {
+            return file(
+                "this module takes x alone: t is baked in, or is not an input".into(),
+                "Export a module f(x, t) with t a tensor of one scalar per sample.",
+            );
+        }
+        file(
+            format!("the module cannot be called as f(x, t) with x of shape {shape:?} and t of shape [2] ({message})"),
+            "Check the sample's shape (--shape C,H,W, or the data's), and that the module takes any batch size and t of \
+             one scalar per sample.",
+        )
+    }
+}
+
+fn first_tensor(value: IValue) -> Option<Tensor> {
+    match value {
+        IValue::Tensor(tensor) => Some(tensor),
+        IValue::TensorList(tensors) => tensors.into_iter().next(),
+        IValue::Tuple(values) | IValue::GenericList(values) => values.into_iter().find_map(first_tensor),
+        IValue::GenericDict(pairs) => pairs.into_iter().find_map(|(_, value)| first_tensor(value)),
+        _ => None,
+    }
+}
+
+impl Network for TorchScript {
+    fn forward(&self, x: &Dual, t: &Dual, _condition: &Condition) -> Result<Dual> {
+        if x.tangent.is_some() || t.tangent.is_some() {
+            return Err(Error::unsupported(
+                "the exact derivative of a TorchScript module",
+                "it is available for networks that lipscope loads natively",
+                "Use --quantity secant.",
+            ));
+        }
+        let time = if self.integer_time {
+            // An integer condition exists only on the grid.
+            let rounded = t.value.f_round().doing("rounding timesteps")?;
+            if !rounded.equal(&t.value) {
+                return Err(Error::file(
+                    &self.path,
+                    "this module takes integer timesteps, and a fraction was asked for",
+                    "Use whole numbers in --timesteps and --dt.",
+                ));
+            }
+            rounded.f_to_kind(Kind::Int64).doing("rounding timesteps")?
+        } else {
+            t.value.shallow_clone()
+        };
+        self.call(&x.value, &time).map(Dual::constant).map_err(|message| self.explain(&message, &x.value.size()))
+    }
+
+    fn carries_tangents(&self) -> bool {
+        false
+    }
+
+    fn input_shape(&self) -> InputShape {
+        InputShape { sample: None, channels: None, resizable: false }
+    }
+
+    fn architecture(&self) -> String {
+        "TorchScript module".into()
+    }
+
+    fn parameters(&self) -> Vec<(String, Tensor)> {
+        self.module.named_parameters().unwrap_or_default()
+    }
+
+    fn to(&mut self, device: Device, kind: Kind) -> Result<()> {
+        self.module.to(device, kind, false);
+        Ok(())
+    }
+}
