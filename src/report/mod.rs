@@ -2,6 +2,10 @@
 //!
 //! Nothing here measures and nothing here imports tch; a report read back from `report.json` renders the same files.
 
+mod artifact;
+
+pub use artifact::{Artifact, prepare_dir, write_all};
+
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
