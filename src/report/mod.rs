@@ -3,8 +3,12 @@
 //! Nothing here measures and nothing here imports tch; a report read back from `report.json` renders the same files.
 
 mod artifact;
+mod csv;
+#[cfg(test)]
+mod synthetic;
 
 pub use artifact::{Artifact, prepare_dir, write_all};
+pub use csv::{comparison_csv, curve_csv};
 
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
