@@ -4,11 +4,13 @@
 
 mod artifact;
 mod csv;
+pub mod figure;
 #[cfg(test)]
 mod synthetic;
 
 pub use artifact::{Artifact, prepare_dir, write_all};
 pub use csv::{comparison_csv, curve_csv};
+pub use figure::{Figure, FigureFormat, figure};
 
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
