@@ -2,6 +2,18 @@
 //!
 //! Nothing here measures and nothing here imports tch; a report read back from `report.json` renders the same files.
 
+mod artifact;
+mod csv;
+pub mod figure;
+#[cfg(test)]
+mod synthetic;
+mod table;
+
+pub use artifact::{Artifact, prepare_dir, write_all};
+pub use csv::{comparison_csv, curve_csv};
+pub use figure::{Figure, FigureFormat, figure};
+pub use table::{comparison_table, curve_table, reading};
+
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 

@@ -1,0 +1,148 @@
+//! The legend: above the panels, in as many rows as its labels need.
+
+use super::ink::{Anchor, Ink, Place, text_width};
+use super::series::{Run, Series};
+use super::style::{BAND, FRAME, GRID, SHADES, Stroke};
+use crate::error::Result;
+
+/// Size of its text in points.
+pub(super) const SIZE: f64 = 7.0;
+const ROW: f64 = 9.5;
+const SAMPLE: f64 = 17.0;
+const GAP: f64 = 3.0;
+const BETWEEN: f64 = 7.0;
+/// A label may take this many rows; the middle of a longer one is left out.
+const MAX_ROWS: usize = 3;
+
+/// What stands before a label.
+enum Key<'a> {
+    Curve(&'a Series),
+    Interval,
+    Shared,
+}
+
+struct Entry<'a> {
+    key: Key<'a>,
+    rows: Vec<String>,
+    left: f64,
+    top: f64,
+}
+
+/// Entries with their places, relative to the legend's corner.
+pub(super) struct Legend<'a> {
+    entries: Vec<Entry<'a>>,
+    /// Height in points.
+    pub height: f64,
+}
+
+impl<'a> Legend<'a> {
+    /// Lays out all entries within `width` points.
+    pub fn new(series: &'a [Series], shared: bool, width: f64) -> Self {
+        let mut keys: Vec<(Key, &str)> = series.iter().map(|s| (Key::Curve(s), s.name.as_str())).collect();
+        if series.iter().flat_map(|s| &s.runs).flat_map(Run::means).any(|m| m.interval.is_some()) {
+            keys.push((Key::Interval, "95 % CI"));
+        }
+        if shared {
+            keys.push((Key::Shared, "shared sub-interval"));
+        }
+        let (mut left, mut top, mut row_height) = (0.0, 0.0, 0.0_f64);
+        let mut entries = Vec::new();
+        for (key, label) in keys {
+            let rows = wrap(label, width - SAMPLE - GAP);
+            let label_width = rows.iter().map(|r| text_width(r, SIZE)).fold(0.0, f64::max);
+            let needed = SAMPLE + GAP + label_width;
+            if left > 0.0 && left + needed > width {
+                (left, top, row_height) = (0.0, top + row_height, 0.0);
+            }
+            row_height = row_height.max(ROW * rows.len() as f64);
+            entries.push(Entry { key, rows, left, top });
+            left += needed + BETWEEN;
+        }
+        Legend { entries, height: top + row_height }
+    }
+
+    /// Draws it with its upper left corner at `corner`.
+    pub fn draw(&self, ink: &Ink, corner: Place) -> Result<()> {
+        for entry in &self.entries {
+            let (left, top) = (corner.0 + entry.left, corner.1 + entry.top);
+            draw_key(ink, &entry.key, left, top + ROW / 2.0)?;
+            for (i, row) in entry.rows.iter().enumerate() {
+                let baseline = top + ROW * (i as f64 + 0.5) + 0.36 * SIZE;
+                ink.text(row, (left + SAMPLE + GAP, baseline), SIZE, Anchor::Start)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn draw_key(ink: &Ink, key: &Key, left: f64, middle: f64) -> Result<()> {
+    let (right, centre) = (left + SAMPLE, left + SAMPLE / 2.0);
+    match key {
+        Key::Curve(series) => {
+            let look = series.look;
+            ink.line(&[(left, middle), (right, middle)], &look.stroke)?;
+            ink.marker((centre, middle), look.marker, 3.2, look.stroke.color, false)
+        }
+        Key::Interval => {
+            let (top, bottom) = (middle - 2.6, middle + 2.6);
+            ink.fill(&[(left, top), (right, top), (right, bottom), (left, bottom)], FRAME, BAND)?;
+            ink.line(&[(left, middle), (right, middle)], &Stroke::solid(FRAME, 0.8))
+        }
+        Key::Shared => {
+            let (top, bottom) = (middle - 3.0, middle + 3.0);
+            ink.rectangle((left, top), (centre, bottom), SHADES[0])?;
+            ink.rectangle((centre, top), (right, bottom), SHADES[1])?;
+            let outline = [(left, top), (right, top), (right, bottom), (left, bottom), (left, top)];
+            ink.line(&outline, &Stroke::solid(GRID, 0.5))
+        }
+    }
+}
+
+/// Breaks a label at spaces, else (a path) anywhere, into rows of at most `width` points.
+fn wrap(label: &str, width: f64) -> Vec<String> {
+    let fits = |text: &str| text_width(text, SIZE) <= width;
+    let (mut rows, mut row) = (Vec::new(), String::new());
+    for c in label.chars() {
+        row.push(c);
+        if fits(&row) {
+            continue;
+        }
+        row.pop();
+        let at = row.rfind(' ').map_or(row.len(), |space| space + 1);
+        let rest = row.split_off(at);
+        rows.push(row.trim_end().to_string());
+        row = rest;
+        row.push(c);
+    }
+    rows.push(row);
+    if rows.len() > MAX_ROWS {
+        let last = rows.split_off(rows.len() - 1).concat();
+        rows.truncate(MAX_ROWS - 1);
+        rows.push(format!("… {last}"));
+    }
+    while rows.last().is_some_and(|last| !fits(last)) {
+        // Only the row that got an ellipsis can be too long.
+        let shorter = rows.pop().map(|last| last.replacen("… ", "…", 1)).unwrap_or_default();
+        let mut characters = shorter.chars();
+        let head = characters.next();
+        characters.next();
+        rows.push(head.into_iter().chain(characters).collect());
+    }
+    rows
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn labels_wrap_at_spaces_and_paths_anywhere() {
+        super::super::font::register().unwrap();
+        assert_eq!(wrap("DDPM", 100.0), ["DDPM"]);
+        assert_eq!(wrap("a model with a long name", 60.0), ["a model with a", "long name"]);
+        let rows = wrap(&"x/very_long_path_".repeat(40), 120.0);
+        assert_eq!(rows.len(), MAX_ROWS);
+        assert!(rows[2].starts_with('…') && rows[2].ends_with("path_"), "{rows:?}");
+        assert!(rows.iter().all(|r| text_width(r, SIZE) <= 120.0));
+    }
+}

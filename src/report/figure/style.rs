@@ -1,0 +1,105 @@
+//! How a curve looks: colours that colour-blind readers tell apart, and dashes and markers that survive grey printing.
+
+use super::ink::Place;
+use plotters::style::RGBColor;
+
+/// Okabe and Ito's palette (jfly.uni-koeln.de/color), its yellow left out: it cannot be seen on white.
+const COLORS: [RGBColor; 6] = [
+    RGBColor(0, 114, 178),
+    RGBColor(213, 94, 0),
+    RGBColor(0, 158, 115),
+    RGBColor(204, 121, 167),
+    RGBColor(86, 180, 233),
+    RGBColor(0, 0, 0),
+];
+
+/// On-off patterns in points; secants have strokes, derivatives dots, so that the two are never mistaken for each other.
+const DASHES: [&[f64]; 6] =
+    [&[], &[4.5, 1.5], &[6.0, 1.5, 1.2, 1.5], &[2.2, 1.2], &[6.0, 1.5, 1.2, 1.5, 1.2, 1.5], &[9.0, 2.0]];
+const DOTS: [&[f64]; 6] =
+    [&[1.0, 1.0], &[1.0, 2.0], &[1.0, 1.0, 1.0, 2.5], &[1.0, 3.0], &[1.0, 1.0, 1.0, 1.0, 1.0, 3.0], &[1.0, 4.0]];
+
+const MARKERS: [Marker; 6] =
+    [Marker::Circle, Marker::Square, Marker::Diamond, Marker::Up, Marker::Down, Marker::Pentagon];
+
+/// Grey of frames and ticks.
+pub(super) const FRAME: RGBColor = RGBColor(60, 60, 60);
+/// Grey of grid lines.
+pub(super) const GRID: RGBColor = RGBColor(225, 225, 225);
+/// The two pale greys of shared sub-intervals.
+pub(super) const SHADES: [RGBColor; 2] = [RGBColor(236, 236, 236), RGBColor(247, 247, 247)];
+/// Opacity of an interval band.
+pub(super) const BAND: f64 = 0.28;
+
+/// A drawn line.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Stroke {
+    /// Colour.
+    pub color: RGBColor,
+    /// Opacity.
+    pub alpha: f64,
+    /// Width in points.
+    pub width: f64,
+    /// On-off pattern in points; empty for a solid line.
+    pub dash: &'static [f64],
+}
+
+impl Stroke {
+    /// A solid, opaque line.
+    pub fn solid(color: RGBColor, width: f64) -> Self {
+        Stroke { color, alpha: 1.0, width, dash: &[] }
+    }
+}
+
+/// Shape of a marker.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Marker {
+    /// ●
+    Circle,
+    /// ■
+    Square,
+    /// ◆
+    Diamond,
+    /// ▲
+    Up,
+    /// ▼
+    Down,
+    /// ⬟
+    Pentagon,
+}
+
+impl Marker {
+    /// Corners around `centre`; areas are about equal for equal `radius`.
+    pub fn outline(self, centre: Place, radius: f64) -> Vec<Place> {
+        let (corners, turn, scale) = match self {
+            Marker::Circle => (24, 0.0, 1.0),
+            Marker::Square => (4, 0.5, 1.25),
+            Marker::Diamond => (4, 0.0, 1.35),
+            Marker::Up => (3, 0.0, 1.45),
+            Marker::Down => (3, 0.5, 1.45),
+            Marker::Pentagon => (5, 0.0, 1.15),
+        };
+        let corner = |k: usize| {
+            let angle = std::f64::consts::TAU * (k as f64 + turn) / corners as f64;
+            (centre.0 + scale * radius * angle.sin(), centre.1 - scale * radius * angle.cos())
+        };
+        (0..corners).map(corner).collect()
+    }
+}
+
+/// Colour, line and marker of one curve.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Look {
+    /// The line.
+    pub stroke: Stroke,
+    /// The marker.
+    pub marker: Marker,
+}
+
+/// The look of model number `model`; from the seventh on colours repeat, with other dashes and markers.
+pub(super) fn look(model: usize, derivative: bool) -> Look {
+    let i = model % COLORS.len();
+    let other = (i + model / COLORS.len()) % COLORS.len();
+    let (dash, width) = if derivative { (DOTS[other], 0.9) } else { (DASHES[other], 1.1) };
+    Look { stroke: Stroke { color: COLORS[i], alpha: 1.0, width, dash }, marker: MARKERS[other] }
+}
