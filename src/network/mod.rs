@@ -50,6 +50,12 @@ pub trait Network {
     /// Parameters and buffers by name, in the file's names.
     fn parameters(&self) -> Vec<(String, Tensor)>;
 
+    /// Called once, on its device and in its dtype, before the first forward pass: finds out what only a call can
+    /// tell. `times` are two conditions that a trained network tells apart.
+    fn prepare(&mut self, _sample_shape: &[i64], _times: [f64; 2], _device: Device, _kind: Kind) -> Result<()> {
+        Ok(())
+    }
+
     /// Moves the network to a device and dtype.
     fn to(&mut self, device: Device, kind: Kind) -> Result<()>;
 }

@@ -16,7 +16,7 @@ pub struct TorchScript {
 }
 
 impl TorchScript {
-    /// Loads a module; nothing of it runs before [`TorchScript::probe`].
+    /// Loads a module; nothing of it runs before [`Network::prepare`].
     pub fn load(path: &Path, device: Device) -> Result<Self> {
         let mut module = CModule::load_on_device(path, device).map_err(|e| {
             Error::file(
@@ -27,41 +27,6 @@ impl TorchScript {
         })?;
         module.f_set_eval().doing("switching the module to evaluation")?;
         Ok(TorchScript { module, path: path.to_path_buf(), integer_time: false })
-    }
-
-    /// Calls the module at two times to find out what it takes: float or integer t, and whether t matters at all.
-    /// `sample_shape` is the shape of one sample, `times` two conditions that a trained network tells apart.
-    pub fn probe(&mut self, sample_shape: &[i64], times: [f64; 2], device: Device, kind: Kind) -> Result<()> {
-        let _no_grad = tch::no_grad_guard();
-        let full: Vec<i64> = std::iter::once(2).chain(sample_shape.iter().copied()).collect();
-        // Numbers of moderate size that differ everywhere, the same in every run.
-        let count: i64 = full.iter().product();
-        let ramp =
-            Tensor::f_arange(count, (Kind::Double, device)).and_then(|v| v.f_mul_scalar(0.7)).doing("probing")?;
-        let x = ramp.f_sin().and_then(|v| v.f_view(&full[..])).and_then(|v| v.f_to_kind(kind)).doing("probing")?;
-        let time_kind = if kind == Kind::Double { Kind::Double } else { Kind::Float };
-        let at = |t: f64, kind: Kind| Tensor::f_full([2], t, (kind, device)).doing("probing");
-        let first = match self.call(&x, &at(times[0], time_kind)?) {
-            Ok(output) => output,
-            Err(float) => match self.call(&x, &at(times[0], Kind::Int64)?) {
-                Ok(output) => {
-                    self.integer_time = true;
-                    output
-                }
-                Err(_) => return Err(self.explain(&float, &full)),
-            },
-        };
-        let time_kind = if self.integer_time { Kind::Int64 } else { time_kind };
-        let second = self.call(&x, &at(times[1], time_kind)?).map_err(|message| self.explain(&message, &full))?;
-        if first.size() == second.size() && first.equal(&second) {
-            return Err(Error::file(
-                &self.path,
-                format!("its output does not depend on t: it is the same at t = {} and t = {}", times[0], times[1]),
-                "Was the module traced with t as a Python number? Then t is baked in as a constant: trace it again with \
-                 t as a tensor, such as torch.jit.trace(f, (x, torch.tensor([0., 500.]))).",
-            ));
-        }
-        Ok(())
     }
 
     fn call(&self, x: &Tensor, t: &Tensor) -> std::result::Result<Tensor, String> {
@@ -144,6 +109,41 @@ impl Network for TorchScript {
 
     fn parameters(&self) -> Vec<(String, Tensor)> {
         self.module.named_parameters().unwrap_or_default()
+    }
+
+    /// Calls the module at two times to find out what it takes: float or integer t, and whether t matters at all.
+    /// `sample_shape` is the shape of one sample, `times` two conditions that a trained network tells apart.
+    fn prepare(&mut self, sample_shape: &[i64], times: [f64; 2], device: Device, kind: Kind) -> Result<()> {
+        let _no_grad = tch::no_grad_guard();
+        let full: Vec<i64> = std::iter::once(2).chain(sample_shape.iter().copied()).collect();
+        // Numbers of moderate size that differ everywhere, the same in every run.
+        let count: i64 = full.iter().product();
+        let ramp =
+            Tensor::f_arange(count, (Kind::Double, device)).and_then(|v| v.f_mul_scalar(0.7)).doing("probing")?;
+        let x = ramp.f_sin().and_then(|v| v.f_view(&full[..])).and_then(|v| v.f_to_kind(kind)).doing("probing")?;
+        let time_kind = if kind == Kind::Double { Kind::Double } else { Kind::Float };
+        let at = |t: f64, kind: Kind| Tensor::f_full([2], t, (kind, device)).doing("probing");
+        let first = match self.call(&x, &at(times[0], time_kind)?) {
+            Ok(output) => output,
+            Err(float) => match self.call(&x, &at(times[0], Kind::Int64)?) {
+                Ok(output) => {
+                    self.integer_time = true;
+                    output
+                }
+                Err(_) => return Err(self.explain(&float, &full)),
+            },
+        };
+        let time_kind = if self.integer_time { Kind::Int64 } else { time_kind };
+        let second = self.call(&x, &at(times[1], time_kind)?).map_err(|message| self.explain(&message, &full))?;
+        if first.size() == second.size() && first.equal(&second) {
+            return Err(Error::file(
+                &self.path,
+                format!("its output does not depend on t: it is the same at t = {} and t = {}", times[0], times[1]),
+                "Was the module traced with t as a Python number? Then t is baked in as a constant: trace it again with \
+                 t as a tensor, such as torch.jit.trace(f, (x, torch.tensor([0., 500.]))).",
+            ));
+        }
+        Ok(())
     }
 
     fn to(&mut self, device: Device, kind: Kind) -> Result<()> {

@@ -8,11 +8,13 @@ pub mod figure;
 #[cfg(test)]
 mod synthetic;
 mod table;
+mod warning;
 
 pub use artifact::{Artifact, prepare_dir, write_all};
 pub use csv::{comparison_csv, curve_csv};
 pub use figure::{Figure, FigureFormat, figure};
 pub use table::{comparison_table, curve_table, reading};
+pub use warning::Warning;
 
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -218,23 +220,4 @@ pub struct Rest {
     pub mean: Option<f64>,
     /// Largest measured value.
     pub max: Option<f64>,
-}
-
-/// Something that a reader must know before trusting the numbers.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "kebab-case")]
-pub enum Warning {
-    /// Something general, with what to do about it.
-    Note {
-        /// The paragraph.
-        message: String,
-    },
-}
-
-impl std::fmt::Display for Warning {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Warning::Note { message } => f.write_str(message),
-        }
-    }
 }

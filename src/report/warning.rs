@@ -1,0 +1,100 @@
+//! What a reader must know before trusting the numbers, each with what to do about it.
+
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// A warning. It goes into the report, and to the terminal.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+pub enum Warning {
+    /// Samples were NaN or infinite and left out.
+    NonFinite {
+        /// Label of the model.
+        model: String,
+        /// How many.
+        count: u64,
+        /// The first timestep where it happened.
+        timestep: f64,
+    },
+    /// The file is silent about something, and a default was taken.
+    Assumed {
+        /// Label of the model.
+        model: String,
+        /// What was assumed.
+        what: String,
+        /// The flag that says otherwise.
+        flag: String,
+    },
+    /// Timesteps of a range were left out because they have no t′ on the grid.
+    NoNextTimestep {
+        /// How many.
+        count: usize,
+    },
+    /// The wanted relative error was not reached with the most samples allowed.
+    NotConverged {
+        /// Label of the model.
+        model: String,
+        /// Where.
+        timesteps: Vec<f64>,
+        /// The largest relative standard error among them.
+        worst: f64,
+    },
+    /// Models of a comparison have different schedules.
+    SchedulesDiffer,
+    /// The derivative of a shared timestep is 0 inside its sub-interval.
+    DerivativeBlindToJumps {
+        /// Label of the model.
+        model: String,
+    },
+    /// Something about the data.
+    Data {
+        /// The paragraph.
+        message: String,
+    },
+    /// Something about how a file was understood.
+    Checkpoint {
+        /// Label of the model.
+        model: String,
+        /// The paragraph.
+        message: String,
+    },
+}
+
+impl fmt::Display for Warning {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Warning::NonFinite { model, count, timestep } => write!(
+                f,
+                "{model}: {count} samples were NaN or infinite, first at t = {timestep}; they are counted and left out. \
+                 Check the model there, or try --dtype f64."
+            ),
+            Warning::Assumed { model, what, flag } => {
+                write!(f, "{model}: the file does not say, so {what} was assumed; say otherwise with {flag}.")
+            }
+            Warning::NoNextTimestep { count: 1 } => {
+                f.write_str("the last timestep of the range has no t′ on the grid for this --dt and was left out.")
+            }
+            Warning::NoNextTimestep { count } => {
+                write!(f, "{count} timesteps of the range have no t′ on the grid for this --dt and were left out.")
+            }
+            Warning::NotConverged { model, timesteps, worst } => write!(
+                f,
+                "{model}: at {} timesteps the relative standard error stayed above --rel-error (worst {:.1} %); raise \
+                 --max-samples.",
+                timesteps.len(),
+                100.0 * worst
+            ),
+            Warning::SchedulesDiffer => f.write_str(
+                "the models have different schedules: they see the same (x₀, ε) pairs but not the same x_t, so ratios at \
+                 equal t compare different noise levels. Consider --axis log-snr.",
+            ),
+            Warning::DerivativeBlindToJumps { model } => write!(
+                f,
+                "{model} shares timesteps: its derivative is 0 inside every sub-interval by construction and does not \
+                 see the jumps at the boundaries. Judge it by --quantity secant."
+            ),
+            Warning::Data { message } => f.write_str(message),
+            Warning::Checkpoint { model, message } => write!(f, "{model}: {message}"),
+        }
+    }
+}
