@@ -44,8 +44,9 @@ pub enum TimeScaleShift {
     ScaleShift,
 }
 
-/// A checked configuration. Field names are diffusers' where the meaning is.
+/// A checked configuration, which only [`UNet2dConfig::from_json`] makes. Field names are diffusers' where the meaning is.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct UNet2dConfig {
     /// Height and width of the training images, where the file says.
     pub sample_size: Option<[i64; 2]>,

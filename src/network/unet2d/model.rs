@@ -60,40 +60,27 @@ impl UNet2d {
     }
 
     fn check_input(&self, x: &Dual, t: &Dual) -> Result<()> {
-        let size = x.value.size();
+        let (size, expected) = (x.value.size(), self.config.in_channels);
         let &[batch, channels, height, width] = size.as_slice() else {
-            return Err(Error::mismatch(
-                format!(
-                    "x has shape {size:?}, where the network takes [batch, {}, height, width]",
-                    self.config.in_channels
-                ),
-                "Check the shape of the input.",
-            ));
+            let problem = format!("x has shape {size:?}, where the network takes [batch, {expected}, height, width]");
+            return Err(Error::mismatch(problem, "Check the shape of the input."));
         };
-        if channels != self.config.in_channels {
-            return Err(Error::mismatch(
-                format!("x has {channels} channels, where the network takes {}", self.config.in_channels),
-                "Check that the images and the network belong together.",
-            ));
+        if channels != expected {
+            let problem = format!("x has {channels} channels, where the network takes {expected}");
+            return Err(Error::mismatch(problem, "Check that the images and the network belong together."));
         }
         if x.value.kind() != self.kind {
-            return Err(Error::mismatch(
-                format!("x is {:?}, where the network computes in {:?}", x.value.kind(), self.kind),
-                "Convert one of them.",
-            ));
+            let problem = format!("x is {:?}, where the network computes in {:?}", x.value.kind(), self.kind);
+            return Err(Error::mismatch(problem, "Convert one of them."));
         }
         let factor = self.config.size_factor();
         if height < 1 || width < 1 || height % factor != 0 || width % factor != 0 {
-            return Err(Error::mismatch(
-                format!("x is {height}×{width}, but the network divides height and width by {factor} on its way down"),
-                format!("Choose a height and a width that are multiples of {factor}."),
-            ));
+            let problem = format!("x is {height}×{width}, but the network divides height and width by {factor}");
+            return Err(Error::mismatch(problem, format!("Choose multiples of {factor}.")));
         }
         if t.value.size() != [batch] {
-            return Err(Error::mismatch(
-                format!("t has shape {:?}, where x holds {batch} samples", t.value.size()),
-                "Give one timestep for each sample.",
-            ));
+            let problem = format!("t has shape {:?}, where x holds {batch} samples", t.value.size());
+            return Err(Error::mismatch(problem, "Give one timestep for each sample."));
         }
         Ok(())
     }

@@ -16,31 +16,20 @@ impl UNet2dConfig {
     /// Reads and checks the JSON object of a config.json; `path` is for messages.
     ///
     /// # Errors
-    /// A file error for a value of a wrong type, out of range or against another one, and for unknown keys that do not
-    /// start with `_`; an unsupported error for values that diffusers knows and this version does not.
+    /// A file error for a value of a wrong type, out of range or against another one; an unsupported error for values
+    /// that diffusers knows and this version does not, and for unknown keys that do not start with `_`.
     pub fn from_json(json: &Value, path: &Path) -> Result<Self> {
         let mut keys = Keys::new(json, path)?;
         let block_out_channels = channels(&mut keys)?;
-        let first = block_out_channels[0];
         let (down_blocks, up_blocks) = blocks(&mut keys, block_out_channels.len())?;
         let resnet_time_scale_shift = time_scale_shift(&mut keys)?;
         let norm_num_groups = groups(&mut keys)?;
-        let time_embed_dim = match keys.optional_integer("time_embedding_dim", 0..=LARGEST)? {
-            None | Some(0) => 4 * first,
-            Some(width) => width,
-        };
-        // Without a number of its own, attention in the middle is normalised like everything else in a network of the
-        // default kind, and not at all with scale_shift: so it is in diffusers.
-        let mid_attention_groups = match keys.optional_integer("attn_norm_num_groups", 1..=LARGEST)? {
-            None => (resnet_time_scale_shift == TimeScaleShift::Default).then_some(norm_num_groups),
-            own => own,
-        };
         let config = UNet2dConfig {
             sample_size: sample_size(&mut keys)?,
             in_channels: keys.integer("in_channels", 3, 1..=LARGEST)?,
             out_channels: keys.integer("out_channels", 3, 1..=LARGEST)?,
             center_input_sample: keys.value("center_input_sample", false)?,
-            time_embed_dim,
+            time_embed_dim: time_embed_dim(&mut keys, block_out_channels[0])?,
             freq_shift: keys.finite("freq_shift", 0.0)?,
             flip_sin_to_cos: keys.value("flip_sin_to_cos", true)?,
             down_blocks,
@@ -52,7 +41,7 @@ impl UNet2dConfig {
             act_fn: act_fn(&mut keys)?,
             attention_head_dim: head_dim(&mut keys)?,
             norm_num_groups,
-            mid_attention_groups,
+            mid_attention_groups: mid_attention_groups(&mut keys, resnet_time_scale_shift, norm_num_groups)?,
             norm_eps: keys.finite("norm_eps", 1e-5)?,
             resnet_time_scale_shift,
             add_attention: keys.value("add_attention", true)?,
@@ -167,6 +156,15 @@ fn groups(keys: &mut Keys) -> Result<i64> {
     }
 }
 
+/// Without a number of its own, attention in the middle is normalised like everything else in a network of the default
+/// kind, and not at all with scale_shift: so it is in diffusers.
+fn mid_attention_groups(keys: &mut Keys, shift: TimeScaleShift, norm_num_groups: i64) -> Result<Option<i64>> {
+    match keys.optional_integer("attn_norm_num_groups", 1..=LARGEST)? {
+        None => Ok((shift == TimeScaleShift::Default).then_some(norm_num_groups)),
+        own => Ok(own),
+    }
+}
+
 fn downsample_padding(keys: &mut Keys) -> Result<i64> {
     let key = "downsample_padding";
     match keys.integer(key, 1, i64::MIN..=i64::MAX)? {
@@ -183,6 +181,13 @@ fn act_fn(keys: &mut Keys) -> Result<Activation> {
 
 fn head_dim(keys: &mut Keys) -> Result<Option<i64>> {
     keys.integer_or_null("attention_head_dim", Some(8), 1..=LARGEST)
+}
+
+fn time_embed_dim(keys: &mut Keys, first: i64) -> Result<i64> {
+    match keys.optional_integer("time_embedding_dim", 0..=LARGEST)? {
+        None | Some(0) => Ok(4 * first),
+        Some(width) => Ok(width),
+    }
 }
 
 fn time_embedding_type(keys: &mut Keys) -> Result<TimeEmbeddingType> {
