@@ -2,7 +2,7 @@
 
 use crate::estimator::{Estimator, Norm};
 use crate::measure::{AtTimestep, Subject};
-use crate::report::{ComparisonRow, Curve, ModelReport, NearZero, Point, Rest, Summary};
+use crate::report::{ComparisonRow, Curve, ModelReport, NearZero, Point, Rest, Spent, Summary};
 use crate::schedule::NoiseSchedule;
 use crate::stats::{median, paired_ratio, statistics};
 use crate::time::{Axis, Timestep};
@@ -93,7 +93,7 @@ pub fn ratios(models: &[ModelReport], subjects: &[Subject], measured: &AtTimeste
 }
 
 /// What a complete curve comes to, with `until` the end of the window near 0.
-pub fn summarise(curve: &Curve, until: Timestep, function_evaluations: u64, wall_seconds: f64) -> Summary {
+pub fn summarise(curve: &Curve, until: Timestep, spent: Spent) -> Summary {
     let finite = curve.points.iter().filter_map(|point| point.mean.map(|mean| (point.timestep, mean)));
     let (near, rest): (Vec<_>, Vec<_>) = finite.partition(|(t, _)| *t < until);
     let peak = near.iter().copied().max_by(|a, b| a.1.total_cmp(&b.1));
@@ -115,8 +115,8 @@ pub fn summarise(curve: &Curve, until: Timestep, function_evaluations: u64, wall
         },
         rest: Rest { mean: mean(&rest), max: rest.iter().copied().reduce(f64::max) },
         peak_ratio: peak.zip(typical).map(|(peak, typical)| peak.1 / typical),
-        function_evaluations,
-        wall_seconds,
+        function_evaluations: spent.function_evaluations,
+        wall_seconds: spent.wall_seconds,
     }
 }
 
@@ -172,7 +172,11 @@ mod tests {
 
     #[test]
     fn summaries_split_the_curve_at_the_window() {
-        let s = summarise(&curve(&[(0.0, 4.0), (1.0, 8.0), (100.0, 1.0), (200.0, 2.0), (300.0, 3.0)]), 100.0, 7, 0.0);
+        let s = summarise(
+            &curve(&[(0.0, 4.0), (1.0, 8.0), (100.0, 1.0), (200.0, 2.0), (300.0, 3.0)]),
+            100.0,
+            Spent::default(),
+        );
         assert_eq!((s.near_zero.mean, s.near_zero.max, s.near_zero.argmax), (Some(6.0), Some(8.0), Some(1.0)));
         assert_eq!((s.rest.mean, s.rest.max, s.peak_ratio), (Some(2.0), Some(3.0), Some(4.0)));
     }

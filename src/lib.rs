@@ -2,7 +2,9 @@
 #![deny(missing_docs)]
 
 pub mod checkpoint;
+pub mod cli;
 pub mod compare;
+pub mod data;
 pub mod denoiser;
 pub mod device;
 pub mod draws;

@@ -1,1 +1,7 @@
-fn main() {}
+//! The `lipscope` program.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    lipscope::cli::main()
+}

@@ -58,28 +58,23 @@ fn open(source: &Source, device: Device) -> Result<Checkpoint> {
     let weights = Weights::new(tensors, &weights_path);
     let network = UNet2d::new(&config, &weights)?;
     weights.finish()?;
-    let (declared, notes) = declared(&folder, &config)?;
+    let declared = declared(&folder, &config)?;
     Ok(Checkpoint {
         path: source.path.to_path_buf(),
         format: FORMAT.name,
         sha256: sha256(&weights_path)?,
         network: Box::new(network),
         declared,
-        notes,
     })
 }
 
-fn declared(folder: &Path, config: &UNet2dConfig) -> Result<(Declared, Vec<String>)> {
-    let mut notes = Vec::new();
+fn declared(folder: &Path, config: &UNet2dConfig) -> Result<Declared> {
     let mut declared = match scheduler_path(folder) {
         Some(path) => scheduler_config::read(&read_json(&path)?, &path)?,
         None => Declared::default(),
     };
-    if declared.schedule.is_none() {
-        notes.push("There is no scheduler/scheduler_config.json beside the model.".into());
-    }
     declared.sample_shape = config.sample_size.map(|[height, width]| vec![config.in_channels, height, width]);
-    Ok((declared, notes))
+    Ok(declared)
 }
 
 fn refuse_other_classes(config: &Value, path: &Path) -> Result<()> {

@@ -14,8 +14,19 @@ pub fn sha256(path: &Path) -> Result<String> {
     loop {
         let read = file.read(&mut buffer).map_err(|e| Error::io(path, "reading", &e))?;
         if read == 0 {
-            return Ok(hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect());
+            return Ok(hexadecimal(hasher));
         }
         hasher.update(&buffer[..read]);
     }
+}
+
+/// SHA-256 of numbers as little-endian float64, in hexadecimal.
+pub fn sha256_of(numbers: &[f64]) -> String {
+    let mut hasher = Sha256::new();
+    numbers.iter().for_each(|number| hasher.update(number.to_le_bytes()));
+    hexadecimal(hasher)
+}
+
+fn hexadecimal(hasher: Sha256) -> String {
+    hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -9,7 +9,7 @@ mod scheduler_config;
 mod torchscript;
 
 pub use declared::{Declared, NamedSchedule};
-pub use digest::sha256;
+pub use digest::{sha256, sha256_of};
 
 use crate::error::{Error, Result};
 use crate::network::Network;
@@ -29,8 +29,6 @@ pub struct Checkpoint {
     pub network: Box<dyn Network>,
     /// What the file says about its use.
     pub declared: Declared,
-    /// What a reader of the numbers must know about how the file was understood.
-    pub notes: Vec<String>,
 }
 
 /// What is on disk, looked at once.

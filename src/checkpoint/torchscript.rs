@@ -29,6 +29,5 @@ fn open(source: &Source, device: Device) -> Result<Checkpoint> {
         sha256: sha256(source.path)?,
         network: Box::new(TorchScript::load(source.path, device)?),
         declared,
-        notes: Vec::new(),
     })
 }

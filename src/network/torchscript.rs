@@ -70,7 +70,14 @@ fn first_tensor(value: IValue) -> Option<Tensor> {
 }
 
 impl Network for TorchScript {
-    fn forward(&self, x: &Dual, t: &Dual, _condition: &Condition) -> Result<Dual> {
+    fn forward(&self, x: &Dual, t: &Dual, condition: &Condition) -> Result<Dual> {
+        if condition.labels.is_some() {
+            return Err(Error::unsupported(
+                "--class for a TorchScript module",
+                "it is called as f(x, t)",
+                "Export a module with the class filled in.",
+            ));
+        }
         if x.tangent.is_some() || t.tangent.is_some() {
             return Err(Error::unsupported(
                 "the exact derivative of a TorchScript module",

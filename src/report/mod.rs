@@ -67,8 +67,19 @@ pub struct ModelReport {
     pub model: ModelDescription,
     /// One curve per quantity.
     pub curves: Vec<Curve>,
+    /// What it cost so far.
+    pub spent: Spent,
     /// What the curves come to, one entry per quantity; empty until the curve is complete.
     pub summary: Vec<Summary>,
+}
+
+/// Cost of measuring one model.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+pub struct Spent {
+    /// Evaluations of the network on one x.
+    pub function_evaluations: u64,
+    /// Seconds.
+    pub wall_seconds: f64,
 }
 
 /// What a model is.

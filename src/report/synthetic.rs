@@ -101,7 +101,7 @@ pub fn model(label: &str, boundaries: Vec<f64>, curve: Curve) -> ModelReport {
         boundaries,
         dtype: "f32".into(),
     };
-    ModelReport { label: label.into(), model, curves: vec![curve], summary }
+    ModelReport { label: label.into(), model, curves: vec![curve], spent: Spent::default(), summary }
 }
 
 /// K ≈ scale/√(t+1) · (1 + 0.3 cos t); with boundaries, 0 inside the sub-intervals and jumps at their ends.

@@ -51,13 +51,6 @@ pub enum Warning {
         /// The paragraph.
         message: String,
     },
-    /// Something about how a file was understood.
-    Checkpoint {
-        /// Label of the model.
-        model: String,
-        /// The paragraph.
-        message: String,
-    },
 }
 
 impl fmt::Display for Warning {
@@ -94,7 +87,6 @@ impl fmt::Display for Warning {
                  see the jumps at the boundaries. Judge it by --quantity secant."
             ),
             Warning::Data { message } => f.write_str(message),
-            Warning::Checkpoint { model, message } => write!(f, "{model}: {message}"),
         }
     }
 }

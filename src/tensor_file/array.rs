@@ -117,7 +117,7 @@ impl Array {
     }
 
     /// Every element as f64 (64-bit integers beyond 2⁵³ are rounded), mapped by `f`, in row-major order.
-    pub fn map<T>(&self, f: impl Fn(f64) -> T) -> Vec<T> {
+    pub fn map<T>(&self, mut f: impl FnMut(f64) -> T) -> Vec<T> {
         let data = self.bytes();
         match self.dtype {
             Dtype::F16 => elements(data, |b| f(f16::from_le_bytes(b).to_f64())),
@@ -157,6 +157,14 @@ impl Array {
         }
     }
 
+    /// The array that has only these rows (indices along the first axis); rows that are not there are left out.
+    pub fn rows(&self, rows: &[usize]) -> Self {
+        let (count, rest) = self.shape.split_first().map_or((1, &[][..]), |(&n, rest)| (n, rest));
+        let width = self.data.len().checked_div(count).unwrap_or(0);
+        let kept: Vec<&[u8]> = rows.iter().filter_map(|&row| self.data.get(row * width..(row + 1) * width)).collect();
+        Self { shape: [&[kept.len()], rest].concat(), dtype: self.dtype, data: Arc::new(kept.concat()) }
+    }
+
     fn shaped<T>(&self, elements: Vec<T>) -> Result<ArrayD<T>> {
         // Only shapes such as [0, 2⁶²] get here: no elements, and still too large for an index.
         ArrayD::from_shape_vec(IxDyn(&self.shape), elements).map_err(|e| {
@@ -181,7 +189,7 @@ pub(super) fn element_count(shape: &[usize]) -> Option<usize> {
     shape.iter().try_fold(1usize, |count, &n| count.checked_mul(n))
 }
 
-fn elements<const N: usize, T>(data: &[u8], f: impl Fn([u8; N]) -> T) -> Vec<T> {
+fn elements<const N: usize, T>(data: &[u8], mut f: impl FnMut([u8; N]) -> T) -> Vec<T> {
     let (chunks, _) = data.as_chunks::<N>();
     chunks.iter().map(|&bytes| f(bytes)).collect()
 }

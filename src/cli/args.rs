@@ -1,0 +1,201 @@
+//! The arguments as they are typed.
+
+use clap::{Args, Parser, Subcommand};
+use std::path::PathBuf;
+
+/// Where a diffusion model's noise prediction changes infinitely fast in time, and what that costs.
+#[derive(Debug, Parser)]
+#[command(name = "lipscope", version, max_term_width = 100)]
+pub(super) struct Cli {
+    #[command(flatten)]
+    pub global: Global,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// Arguments of every command.
+#[derive(Debug, Args)]
+pub(super) struct Global {
+    /// Where to compute: auto, cpu, cuda, cuda:N or mps
+    #[arg(long, global = true, default_value = "auto", value_name = "DEVICE", help_heading = "Global options")]
+    pub device: String,
+    /// CPU threads [default: all cores]
+    #[arg(long, global = true, value_name = "N", help_heading = "Global options")]
+    pub threads: Option<usize>,
+    /// Seed of every random stream
+    #[arg(long, global = true, default_value_t = 0, value_name = "SEED", help_heading = "Global options")]
+    pub seed: u64,
+    /// Print errors and warnings only
+    #[arg(long, short, global = true, help_heading = "Global options")]
+    pub quiet: bool,
+    /// Print the report as JSON on stdout, and nothing else there
+    #[arg(long, global = true, help_heading = "Global options")]
+    pub json: bool,
+    /// Resolve everything, print the plan, and stop before measuring
+    #[arg(long, global = true, help_heading = "Global options")]
+    pub dry_run: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Measure the Lipschitz curve of one checkpoint over timesteps
+    Measure(MeasureArgs),
+    /// Measure several on identical x_t, with paired ratios and their intervals
+    Compare(CompareArgs),
+    /// Compute the ideal denoiser's curve, in closed form, for a data set and schedule
+    Theory(TheoryArgs),
+    /// Say what a file holds: format, architecture, parameters, dtype, schedule, sharing
+    Inspect(InspectArgs),
+    /// Say what this installation can use: libtorch, devices, threads
+    Doctor,
+    /// Print a completion script for a shell
+    #[command(hide = true)]
+    Completions {
+        /// bash, zsh, fish, elvish or powershell
+        shell: clap_complete::Shell,
+    },
+    /// Print a man page in roff
+    #[command(hide = true)]
+    Man,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct MeasureArgs {
+    /// TorchScript module, diffusers folder, or ideal:DATA for a closed form
+    #[arg(value_name = "CKPT")]
+    pub checkpoint: String,
+    /// Name in tables and figures [default: the file's]
+    #[arg(long, value_name = "NAME")]
+    pub label: Option<String>,
+    #[command(flatten)]
+    pub options: Options,
+    #[command(flatten)]
+    pub model: ModelOptions,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct CompareArgs {
+    /// The model that the others are compared with
+    #[arg(value_name = "BASE")]
+    pub baseline: String,
+    /// One or more models; --share is laid over these
+    #[arg(value_name = "CANDIDATE", required = true, num_args = 1..)]
+    pub candidates: Vec<String>,
+    /// Name in tables and figures, once per model in their order
+    #[arg(long, value_name = "NAME")]
+    pub label: Vec<String>,
+    /// Exit 1 unless every candidate's total variation near 0 is lower by at least this fraction
+    #[arg(long, value_name = "FRACTION")]
+    pub require_reduction: Option<f64>,
+    #[command(flatten)]
+    pub options: Options,
+    #[command(flatten)]
+    pub model: ModelOptions,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct TheoryArgs {
+    /// Name in tables and figures
+    #[arg(long, value_name = "NAME")]
+    pub label: Option<String>,
+    /// Noise schedule: NAME[:key=value,…]
+    #[arg(long, value_name = "SCHEDULE", default_value = "linear")]
+    pub schedule: String,
+    /// Ask for the shared timestep: n=5,until=100 or boundaries=0-20-50-100
+    #[arg(long, value_name = "SHARING")]
+    pub share: Option<String>,
+    #[command(flatten)]
+    pub options: Options,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct InspectArgs {
+    /// Any file or folder
+    #[arg(value_name = "CKPT")]
+    pub checkpoint: PathBuf,
+}
+
+/// What is measured, on what, and where it goes.
+#[derive(Debug, Args)]
+pub(super) struct Options {
+    /// Clean samples: digits, mnist:DIR, cifar10:DIR, images:DIR, a file (.npy .npz .safetensors .pt), gaussian:…,
+    /// mixture:FILE, or model (samples of the checkpoint itself)
+    #[arg(long, value_name = "SRC", help_heading = "Data")]
+    pub data: Option<String>,
+    /// Stored range that becomes [-1, 1], such as 0..255, or none
+    #[arg(long, value_name = "RANGE", allow_hyphen_values = true, help_heading = "Data")]
+    pub scale: Option<String>,
+    /// Use so many samples of the data at most, evenly spaced [default: all; 4096 of images:DIR]
+    #[arg(long, value_name = "N", help_heading = "Data")]
+    pub data_limit: Option<usize>,
+    /// Shape of one sample where the checkpoint does not say, such as 3,32,32
+    #[arg(long, value_name = "C,H,W", value_delimiter = ',', help_heading = "Data")]
+    pub shape: Option<Vec<i64>>,
+    /// auto, all, 0..100, 0..1000/10, log:60 or 0,1,2,5
+    #[arg(long, value_name = "SPEC", default_value = "auto", help_heading = "Measurement")]
+    pub timesteps: String,
+    /// secant, derivative or both
+    #[arg(long, value_name = "QUANTITY", default_value = "secant", help_heading = "Measurement")]
+    pub quantity: String,
+    /// Distance t′ − t of the secant, in steps
+    #[arg(long, value_name = "STEPS", default_value_t = 1.0, help_heading = "Measurement")]
+    pub dt: f64,
+    /// (x₀, ε) pairs per timestep [default: 64]
+    #[arg(long, value_name = "N", conflicts_with = "rel_error", help_heading = "Measurement")]
+    pub samples: Option<u64>,
+    /// Add samples until the relative standard error is below this at every timestep
+    #[arg(long, value_name = "E", help_heading = "Measurement")]
+    pub rel_error: Option<f64>,
+    /// With --rel-error: the most samples per timestep
+    #[arg(long, value_name = "N", default_value_t = 4096, help_heading = "Measurement")]
+    pub max_samples: u64,
+    /// Samples per network call, or auto
+    #[arg(long, value_name = "N", default_value = "auto", help_heading = "Measurement")]
+    pub batch: String,
+    /// Time axis of the denominator: step, unit, sigma or log-snr
+    #[arg(long, value_name = "AXIS", default_value = "step", help_heading = "Measurement")]
+    pub axis: String,
+    /// l2, or rms (divided by √D)
+    #[arg(long, value_name = "NORM", default_value = "l2", help_heading = "Measurement")]
+    pub norm: String,
+    /// Folder for report and figures [default: lipscope-out/<command>-<name>]
+    #[arg(long, value_name = "DIR", help_heading = "Output")]
+    pub out: Option<PathBuf>,
+    /// Draw the figure
+    #[arg(
+        long,
+        value_name = "FORMATS",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "svg,png,pdf",
+        value_delimiter = ',',
+        help_heading = "Output"
+    )]
+    pub plot: Option<Vec<String>>,
+    /// Go on from an interrupted run in the same --out
+    #[arg(long, help_heading = "Output")]
+    pub resume: bool,
+}
+
+/// What overrides or completes the checkpoint's own word.
+#[derive(Debug, Args)]
+pub(super) struct ModelOptions {
+    /// Noise schedule: NAME[:key=value,…]
+    #[arg(long, value_name = "SCHEDULE", help_heading = "Model (overrides what the checkpoint says)")]
+    pub schedule: Option<String>,
+    /// What the network predicts: epsilon, v, x0 or flow
+    #[arg(long, value_name = "TYPE", help_heading = "Model (overrides what the checkpoint says)")]
+    pub prediction: Option<String>,
+    /// Lay a timestep map over the model: n=5,until=100 or boundaries=0-20-50-100
+    #[arg(long, value_name = "SHARING", help_heading = "Model (overrides what the checkpoint says)")]
+    pub share: Option<String>,
+    /// The number that the network gets for t: step, unit, sigma or log-snr
+    #[arg(long, value_name = "AXIS", help_heading = "Model (overrides what the checkpoint says)")]
+    pub condition: Option<String>,
+    /// Class that a class-conditional network is asked for
+    #[arg(long, value_name = "CLASS", help_heading = "Model (overrides what the checkpoint says)")]
+    pub class: Option<i64>,
+    /// dtype of the network: f32, f64 or bf16
+    #[arg(long, value_name = "DTYPE", default_value = "f32", help_heading = "Measurement")]
+    pub dtype: String,
+}

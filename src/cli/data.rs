@@ -1,0 +1,181 @@
+//! From `--data` to a source of clean samples.
+
+use super::args::Options;
+use crate::checkpoint::sha256_of;
+use crate::data::{
+    DataSpec, GaussianParameters, GaussianSpec, LoadOptions, MixtureParameters, SampleShape, Samples, Spread,
+};
+use crate::draws::CleanSamples;
+use crate::error::{Error, Result};
+use crate::ideal::{Distribution, Finite, Gaussian, Mixture};
+use ndarray::Array2;
+use rand::RngExt;
+use rand_chacha::ChaCha8Rng;
+use serde_json::{Value, json};
+use std::sync::Arc;
+use tch::{Device, Tensor};
+
+/// Pictures that are decoded unless the user says otherwise: more than a measurement draws.
+const MOST_IMAGES: usize = 4096;
+
+/// Clean samples, and what the report says about them.
+pub(super) struct Data {
+    /// Draws x₀.
+    pub source: Arc<dyn CleanSamples>,
+    /// Shape of one sample.
+    pub shape: Vec<i64>,
+    /// Origin, scaling, number and fingerprint, for the plan.
+    pub description: Value,
+    /// What a user should know.
+    pub warnings: Vec<String>,
+}
+
+/// The rows of a data set, drawn uniformly with replacement.
+pub(super) struct Rows(pub Array2<f32>);
+
+impl CleanSamples for Rows {
+    fn draw(&self, rng: &mut ChaCha8Rng, out: &mut [f32]) {
+        let row = self.0.row(rng.random_range(0..self.0.nrows()));
+        out.iter_mut().zip(row).for_each(|(to, from)| *to = *from);
+    }
+}
+
+/// A distribution whose ideal denoiser is known, and its samples.
+pub(super) struct Ideal {
+    /// The closed form.
+    pub distribution: Box<dyn Distribution>,
+    /// The same as a Gaussian, where it is one.
+    pub gaussian: Option<Gaussian>,
+    /// Its samples.
+    pub data: Data,
+}
+
+fn load(spec: &DataSpec, want: SampleShape, options: &Options) -> Result<(Samples, Data)> {
+    let scale = options.scale.as_deref().map(str::parse).transpose()?;
+    let limit = options.data_limit.or(matches!(spec, DataSpec::Images(_)).then_some(MOST_IMAGES));
+    if limit == Some(0) {
+        return Err(Error::argument("--data-limit", 0, "it is at least 1", "Give the number of samples to use."));
+    }
+    let samples = spec.load(&LoadOptions { want, scale, limit })?;
+    let data = Data {
+        source: Arc::new(Rows(samples.images.clone())),
+        shape: samples.shape.iter().map(|n| *n as i64).collect(),
+        description: json!({
+            "source": spec.to_string(),
+            "description": samples.description,
+            "samples": samples.images.nrows(),
+            "shape": samples.shape,
+            "scaling": samples.scaling.to_string(),
+            "sha256": samples.sha256,
+        }),
+        warnings: samples.warnings.clone(),
+    };
+    Ok((samples, data))
+}
+
+/// Clean samples for a network that takes `want`; `model` is not a source of its own and is handled by the caller.
+pub(super) fn open(spec: &DataSpec, want: SampleShape, options: &Options) -> Result<Data> {
+    match spec {
+        DataSpec::Gaussian(_) | DataSpec::Mixture(_) => {
+            let mut ideal = open_ideal(spec, options, Device::Cpu)?;
+            if let Some(shape) = want.sample {
+                ideal.data.shape = reshape(&ideal.data.shape, shape, spec)?;
+            }
+            Ok(ideal.data)
+        }
+        _ => load(spec, want, options).map(|(_, data)| data),
+    }
+}
+
+/// A vector of the right length takes the model's shape.
+fn reshape(from: &[i64], to: Vec<i64>, spec: &DataSpec) -> Result<Vec<i64>> {
+    if from.iter().product::<i64>() == to.iter().product::<i64>() {
+        return Ok(to);
+    }
+    Err(Error::mismatch(
+        format!("{spec} draws samples of shape {from:?}, and the model takes {to:?}"),
+        "Give data with as many elements as the model takes.",
+    ))
+}
+
+/// The ideal denoiser's distribution for a data source.
+pub(super) fn open_ideal(spec: &DataSpec, options: &Options, device: Device) -> Result<Ideal> {
+    let asked = options.shape.clone();
+    let mut ideal = match spec {
+        DataSpec::Gaussian(parameters) => gaussian(parameters, spec, device)?,
+        DataSpec::Mixture(path) => mixture(&MixtureParameters::read(path)?, spec, device)?,
+        DataSpec::Model => {
+            return Err(Error::argument(
+                "--data",
+                spec,
+                "an ideal denoiser needs data with a known distribution",
+                "Give digits, a file, a folder, gaussian:… or mixture:FILE.",
+            ));
+        }
+        _ => {
+            let want = SampleShape { sample: asked.clone(), channels: None, resizable: false };
+            let (samples, data) = load(spec, want, options)?;
+            let (rows, dim) = samples.images.dim();
+            let flat: Vec<f32> = samples.images.iter().copied().collect();
+            let tensor = Tensor::from_slice(&flat).reshape([rows as i64, dim as i64]);
+            return Ok(Ideal { distribution: Box::new(Finite::new(&tensor, device)?), gaussian: None, data });
+        }
+    };
+    if let Some(shape) = asked {
+        ideal.data.shape = reshape(&ideal.data.shape, shape, spec)?;
+    }
+    Ok(ideal)
+}
+
+fn gaussian(parameters: &GaussianSpec, spec: &DataSpec, device: Device) -> Result<Ideal> {
+    let build = || -> Result<Gaussian> {
+        match parameters {
+            GaussianSpec::Isotropic { mean, std, dim } => {
+                Ok(Gaussian::diagonal(&vec![*mean; *dim], &vec![std * std; *dim], device))
+            }
+            GaussianSpec::File(path) => {
+                let read = GaussianParameters::read(path)?;
+                component(&read.mean.to_vec(), &read.spread, 0, device)
+            }
+        }
+    };
+    let gaussian = build()?;
+    let (mean, variance) = gaussian.moments();
+    Ok(Ideal {
+        data: parametric(Arc::new(gaussian.samples()), gaussian.dim(), spec, &[mean, variance].concat()),
+        distribution: Box::new(build()?),
+        gaussian: Some(gaussian),
+    })
+}
+
+fn mixture(parameters: &MixtureParameters, spec: &DataSpec, device: Device) -> Result<Ideal> {
+    let rows = parameters.means.rows().into_iter().enumerate();
+    let components: Vec<Gaussian> =
+        rows.map(|(k, mean)| component(&mean.to_vec(), &parameters.spread, k, device)).collect::<Result<_>>()?;
+    let mut numbers = parameters.weights.to_vec();
+    for component in &components {
+        let (mean, variance) = component.moments();
+        numbers.extend(mean.into_iter().chain(variance));
+    }
+    let mixture = Mixture::new(&parameters.weights.to_vec(), components);
+    let data = parametric(Arc::new(mixture.samples()), mixture.dim(), spec, &numbers);
+    Ok(Ideal { distribution: Box::new(mixture), gaussian: None, data })
+}
+
+fn component(mean: &[f64], spread: &Spread, k: usize, device: Device) -> Result<Gaussian> {
+    match spread {
+        Spread::Diagonal(std) => {
+            let variance: Vec<f64> = std.row(k).iter().map(|std| std * std).collect();
+            Ok(Gaussian::diagonal(mean, &variance, device))
+        }
+        Spread::Full(covariance) => {
+            let flat: Vec<f64> = covariance.index_axis(ndarray::Axis(0), k).iter().copied().collect();
+            Gaussian::full(mean, &flat, device)
+        }
+    }
+}
+
+fn parametric(source: Arc<dyn CleanSamples>, dim: i64, spec: &DataSpec, numbers: &[f64]) -> Data {
+    let description = json!({ "source": spec.to_string(), "shape": [dim], "sha256": sha256_of(numbers) });
+    Data { source, shape: vec![dim], description, warnings: Vec::new() }
+}

@@ -1,0 +1,245 @@
+//! Carries out a plan: measures, keeps the report on disk as points finish, and presents the result.
+
+use super::args::Global;
+use super::output;
+use super::prepare::Prepared;
+use super::progress::{Progress, watch_interrupts};
+use crate::compare::{add_points, empty_curve, ratios, summarise};
+use crate::device;
+use crate::error::{Error, Result};
+use crate::measure::{AtTimestep, SampleRule, Settings, Subject, at_timestep};
+use crate::report::{self, Artifact, FigureFormat, ModelReport, Provenance, Report, Warning};
+use serde_json::Value;
+use std::path::Path;
+use std::time::{Duration, Instant};
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+
+const REPORT: &str = "report.json";
+
+/// A partial report is written at most this often.
+const WRITE_EVERY: Duration = Duration::from_secs(2);
+
+/// libtorch's version: torch-sys refuses to build against another.
+const LIBTORCH_VERSION: &str = "2.13.0";
+
+/// Prints the plan instead of carrying it out, where `--dry-run` asks for that.
+pub(super) fn dry_run(prepared: &Prepared, global: &Global) -> Result<bool> {
+    if global.dry_run {
+        output::print(&to_json(&prepared.plan.to_json()?)?)?;
+    }
+    Ok(global.dry_run)
+}
+
+/// Measures everything, writes the files and presents them.
+pub(super) fn carry_out(prepared: Prepared, global: &Global) -> Result<Report> {
+    report::prepare_dir(&prepared.out)?;
+    let stopped = watch_interrupts()?;
+    let mut report = first_report(&prepared)?;
+    let Some(draws) = prepared.draws(global.quiet, &stopped)? else { return Err(interrupted(&prepared.out)) };
+    let Prepared { plan, models, batch, out, formats, warnings, .. } = prepared;
+    let subjects: Vec<Subject> = models
+        .into_iter()
+        .map(|model| Subject {
+            denoiser: model.denoiser,
+            estimators: plan.quantity.estimators(plan.dt, plan.axis, plan.norm),
+        })
+        .collect();
+    let settings = Settings { rule: plan.samples, batch };
+    let done = report.models.first().and_then(|model| model.curves.first()).map_or(0, |curve| curve.points.len());
+    let mut progress = Progress::new(plan.timesteps.len() as u64, "timesteps", global.quiet, &stopped);
+    progress.skip(done as u64);
+    let earlier = report.provenance.wall_seconds;
+    let (began, mut written) = (Instant::now(), Instant::now());
+    for &t in plan.timesteps.iter().skip(done) {
+        let measured = at_timestep(&subjects, &draws, &settings, t, &mut progress)?;
+        if let Some(measured) = &measured {
+            add(&mut report, &subjects, measured, plan.seed);
+            report.provenance.wall_seconds = earlier + began.elapsed().as_secs_f64();
+        }
+        if measured.is_none() || !progress.advance() && report_is_short(&report, plan.timesteps.len()) {
+            drop(progress);
+            report.warnings = warnings;
+            write(&report, &out, &[])?;
+            return Err(interrupted(&out));
+        }
+        if written.elapsed() > WRITE_EVERY {
+            report::write_all(&out, &[report_json(&report)?])?;
+            written = Instant::now();
+        }
+    }
+    drop(progress);
+    report.warnings = warnings;
+    finish(&mut report, plan.near_zero_until, &plan.samples);
+    write(&report, &out, &formats)?;
+    present(&report, &out, &formats, global)?;
+    Ok(report)
+}
+
+fn report_is_short(report: &Report, timesteps: usize) -> bool {
+    report.models.iter().flat_map(|model| &model.curves).any(|curve| curve.points.len() < timesteps)
+}
+
+/// An empty report, or the one that an interrupted run of the same plan left.
+fn first_report(prepared: &Prepared) -> Result<Report> {
+    let fresh = empty_report(prepared)?;
+    let path = prepared.out.join(REPORT);
+    if !prepared.resume || !path.exists() {
+        return Ok(fresh);
+    }
+    let text = std::fs::read_to_string(&path).map_err(|e| Error::io(&path, "reading the earlier report", &e))?;
+    let earlier: Report = serde_json::from_str(&text)
+        .map_err(|e| Error::file(&path, format!("this is no report to go on from ({e})"), "Leave out --resume."))?;
+    if earlier.provenance.plan != fresh.provenance.plan {
+        let key = differing_key(&earlier.provenance.plan, &fresh.provenance.plan);
+        return Err(Error::file(
+            &path,
+            format!("the earlier run had another plan: `{key}` differs"),
+            "Repeat its command exactly, or choose another --out.",
+        ));
+    }
+    Ok(Report { complete: false, ..earlier })
+}
+
+fn differing_key(a: &Value, b: &Value) -> String {
+    let keys = a.as_object().into_iter().chain(b.as_object()).flat_map(|object| object.keys());
+    keys.into_iter().find(|key| a.get(key) != b.get(key)).cloned().unwrap_or_default()
+}
+
+/// The report before the first point.
+pub(super) fn empty_report(prepared: &Prepared) -> Result<Report> {
+    let plan = &prepared.plan;
+    let curves = || plan.quantity.estimators(plan.dt, plan.axis, plan.norm);
+    let model = |model: &super::model::Model| ModelReport {
+        label: model.label.clone(),
+        model: model.description.clone(),
+        curves: curves().iter().map(|estimator| empty_curve(&**estimator)).collect(),
+        spent: report::Spent::default(),
+        summary: Vec::new(),
+    };
+    let versions = [("lipscope", env!("CARGO_PKG_VERSION")), ("libtorch", LIBTORCH_VERSION)];
+    Ok(Report {
+        schema_version: report::SCHEMA_VERSION,
+        complete: false,
+        command: plan.command.into(),
+        provenance: Provenance {
+            plan: plan.to_json()?,
+            versions: versions.map(|(name, version)| (name.to_string(), version.to_string())).into(),
+            device: device::name(prepared.device),
+            threads: tch::get_num_threads().max(1) as usize,
+            began: OffsetDateTime::now_utc().format(&Rfc3339).unwrap_or_default(),
+            wall_seconds: 0.0,
+        },
+        models: prepared.models.iter().map(model).collect(),
+        comparison: Vec::new(),
+        warnings: Vec::new(),
+    })
+}
+
+fn add(report: &mut Report, subjects: &[Subject], measured: &AtTimestep, seed: u64) {
+    add_points(&mut report.models, subjects, measured);
+    for ((model, evaluations), seconds) in report.models.iter_mut().zip(&measured.evaluations).zip(&measured.seconds) {
+        model.spent.function_evaluations += evaluations;
+        model.spent.wall_seconds += seconds.as_secs_f64();
+    }
+    let rows = ratios(&report.models, subjects, measured, seed);
+    report.comparison.extend(rows);
+}
+
+/// Summaries, warnings from the numbers, and the mark of completeness.
+pub(super) fn finish(report: &mut Report, until: f64, rule: &SampleRule) {
+    for model in &mut report.models {
+        let spent = model.spent;
+        model.summary = model.curves.iter().map(|curve| summarise(curve, until, spent)).collect();
+    }
+    // Rows come timestep by timestep; readers want them candidate by candidate.
+    let order: Vec<String> = report.models.iter().map(|model| model.label.clone()).collect();
+    report.comparison.sort_by_key(|row| order.iter().position(|label| *label == row.model));
+    let warnings = number_warnings(report, rule);
+    report.warnings.extend(warnings);
+    report.complete = true;
+}
+
+fn number_warnings(report: &Report, rule: &SampleRule) -> Vec<Warning> {
+    let mut warnings = Vec::new();
+    for model in &report.models {
+        let points = || model.curves.iter().flat_map(|curve| &curve.points);
+        let count = points().map(|point| point.non_finite).sum();
+        if let Some(first) = points().find(|point| point.non_finite > 0) {
+            warnings.push(Warning::NonFinite { model: model.label.clone(), count, timestep: first.timestep });
+        }
+        if let SampleRule::RelativeError { target, .. } = *rule {
+            let relative = |point: &report::Point| point.std_error.zip(point.mean).map(|(error, mean)| error / mean);
+            let short: Vec<(f64, f64)> = points()
+                .filter_map(|point| relative(point).filter(|e| *e > target).map(|e| (point.timestep, e)))
+                .collect();
+            if !short.is_empty() {
+                warnings.push(Warning::NotConverged {
+                    model: model.label.clone(),
+                    worst: short.iter().map(|(_, error)| *error).fold(0.0, f64::max),
+                    timesteps: short.into_iter().map(|(t, _)| t).collect(),
+                });
+            }
+        }
+    }
+    warnings
+}
+
+/// Writes report, tables and figures.
+pub(super) fn write(report: &Report, out: &Path, formats: &[FigureFormat]) -> Result<()> {
+    let mut artifacts = vec![report_json(report)?, report::curve_csv(report)?];
+    if report.models.len() > 1 {
+        artifacts.push(report::comparison_csv(report)?);
+    }
+    if !formats.is_empty() {
+        let figure = report::figure(report)?;
+        for format in formats {
+            artifacts.push(figure.artifact(*format)?);
+        }
+    }
+    report::write_all(out, &artifacts).map(|_| ())
+}
+
+fn report_json(report: &Report) -> Result<Artifact> {
+    Ok(Artifact::new(REPORT, to_json(report)?.into_bytes()))
+}
+
+fn to_json(value: &impl serde::Serialize) -> Result<String> {
+    serde_json::to_string_pretty(value)
+        .map_err(|e| Error::mismatch(format!("JSON cannot be written ({e})"), "Report this."))
+}
+
+/// Warnings on stderr; on stdout the report as JSON, or the table, its reading and where the files are.
+pub(super) fn present(report: &Report, out: &Path, formats: &[FigureFormat], global: &Global) -> Result<()> {
+    report.warnings.iter().for_each(|warning| output::warn(&warning.to_string()));
+    if global.json {
+        return output::print(&to_json(report)?).map(|_| ());
+    }
+    if global.quiet {
+        return Ok(());
+    }
+    let width = output::width();
+    let table = if report.models.len() > 1 {
+        report::comparison_table(report, width)
+    } else {
+        report::curve_table(report, width)
+    };
+    let mut files = vec![REPORT.to_string(), "curve.csv".into()];
+    files.extend((report.models.len() > 1).then(|| "comparison.csv".into()));
+    files.extend(formats.iter().map(|format| format!("lipschitz.{}", format.extension())));
+    let data = report.provenance.plan.get("data").and_then(|data| data.get("source")).and_then(Value::as_str);
+    let text = format!(
+        "{table}\n\n{}\n\nx₀ from {}; files in {}: {}\n",
+        report::reading(report),
+        data.unwrap_or("nowhere"),
+        out.display(),
+        files.join(", ")
+    );
+    output::print(&text).map(|_| ())
+}
+
+fn interrupted(out: &Path) -> Error {
+    Error::Interrupted {
+        next: format!("What was finished is in {}; the same command with --resume goes on from there.", out.display()),
+    }
+}

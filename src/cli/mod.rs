@@ -1,0 +1,70 @@
+//! The command line: arguments as typed → a resolved plan → the job → files and text. Only this module touches the
+//! terminal.
+
+mod args;
+mod compare;
+mod data;
+mod doctor;
+mod inspect;
+mod job;
+mod measure;
+mod model;
+mod output;
+mod plan;
+mod prepare;
+mod progress;
+mod theory;
+
+use crate::error::{Error, Result};
+use args::{Cli, Command};
+use clap::{CommandFactory, Parser};
+use std::process::ExitCode;
+
+/// What a finished command has to say about its own success.
+#[derive(Debug, PartialEq, Eq)]
+enum Outcome {
+    /// Exit 0.
+    Done,
+    /// Exit 1: an asserted check did not hold.
+    CheckFailed(String),
+}
+
+/// Runs the program: 0 done, 1 an asserted check did not hold, 2 an error, 130 interrupted.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    match run(&cli) {
+        Ok(Outcome::Done) => ExitCode::SUCCESS,
+        Ok(Outcome::CheckFailed(message)) => {
+            output::complain("check failed", &message);
+            ExitCode::from(1)
+        }
+        Err(error) => {
+            output::complain("error", &error.to_string());
+            ExitCode::from(error.exit_code())
+        }
+    }
+}
+
+fn run(cli: &Cli) -> Result<Outcome> {
+    let global = &cli.global;
+    match &cli.command {
+        Command::Measure(args) => measure::run(args, global),
+        Command::Compare(args) => compare::run(args, global),
+        Command::Theory(args) => theory::run(args, global),
+        Command::Inspect(args) => inspect::run(args, global),
+        Command::Doctor => doctor::run(global),
+        Command::Completions { shell } => {
+            let mut script = Vec::new();
+            clap_complete::generate(*shell, &mut Cli::command(), "lipscope", &mut script);
+            output::print(&String::from_utf8_lossy(&script))
+        }
+        Command::Man => {
+            let mut page = Vec::new();
+            clap_mangen::Man::new(Cli::command())
+                .render(&mut page)
+                .map_err(|e| Error::io("standard output", "writing the man page", &e))?;
+            output::print(&String::from_utf8_lossy(&page))
+        }
+    }
+    .map(|done| done.unwrap_or(Outcome::Done))
+}

@@ -1,0 +1,280 @@
+//! From a checkpoint argument to a denoiser: what the file says, completed and overridden by the command line.
+
+use super::args::{ModelOptions, Options};
+use super::data::{self, Ideal};
+use crate::checkpoint::{self, Checkpoint, NamedSchedule};
+use crate::data::SampleShape;
+use crate::denoiser::{Denoiser, NetworkDenoiser};
+use crate::error::{Error, Result};
+use crate::ideal::IdealDenoiser;
+use crate::prediction::Prediction;
+use crate::report::{ModelDescription, Warning};
+use crate::schedule::NoiseSchedule;
+use crate::time::Axis;
+use crate::timestep_map::{self, Identity, TimestepMap};
+use std::path::Path;
+use std::sync::Arc;
+use tch::{Device, Kind};
+
+const IDEAL: &str = "ideal:";
+const DEFAULT_SCHEDULE: &str = "linear";
+
+/// A checkpoint argument, opened but not yet completed.
+pub(super) struct Opened {
+    /// As it was typed.
+    pub argument: String,
+    /// Name in tables and figures.
+    pub label: String,
+    origin: Origin,
+}
+
+enum Origin {
+    File(Box<Checkpoint>),
+    Ideal(Box<Ideal>),
+}
+
+/// A model, ready to be measured.
+pub(super) struct Model {
+    /// Name in tables and figures.
+    pub label: String,
+    /// What the report says about it.
+    pub description: ModelDescription,
+    /// The model.
+    pub denoiser: Box<dyn Denoiser>,
+    /// x̂₀ is clamped to ± this when it makes samples.
+    pub clip: Option<f64>,
+    /// What a reader must know.
+    pub warnings: Vec<Warning>,
+}
+
+impl Opened {
+    /// Opens a file, a folder, or `ideal:DATA`.
+    pub fn open(argument: &str, label: Option<&str>, options: &Options, device: Device) -> Result<Self> {
+        let (origin, name) = match argument.strip_prefix(IDEAL) {
+            Some(spec) => {
+                let ideal = data::open_ideal(&spec.parse()?, options, device)?;
+                (Origin::Ideal(Box::new(ideal)), format!("ideal {spec}"))
+            }
+            None => {
+                let path = Path::new(argument);
+                (Origin::File(Box::new(checkpoint::open(path, device)?)), file_name(path))
+            }
+        };
+        Ok(Opened { argument: argument.into(), label: label.map_or(name, str::to_string), origin })
+    }
+
+    /// An ideal denoiser that is already there.
+    pub fn ideal(argument: &str, label: &str, ideal: Ideal) -> Self {
+        Opened { argument: argument.into(), label: label.into(), origin: Origin::Ideal(Box::new(ideal)) }
+    }
+
+    /// What its samples must look like, as far as it knows.
+    pub fn want(&self) -> SampleShape {
+        match &self.origin {
+            Origin::Ideal(ideal) => SampleShape { sample: Some(ideal.data.shape.clone()), ..SampleShape::default() },
+            Origin::File(file) => {
+                let input = file.network.input_shape();
+                let sample = file.declared.sample_shape.clone().or(input.sample);
+                SampleShape { sample, channels: input.channels, resizable: input.resizable }
+            }
+        }
+    }
+
+    /// The data that belongs to a closed form; `None` for a checkpoint.
+    pub fn take_data(&mut self) -> Option<data::Data> {
+        match &mut self.origin {
+            Origin::File(_) => None,
+            Origin::Ideal(ideal) => Some(data::Data {
+                source: Arc::clone(&ideal.data.source),
+                shape: ideal.data.shape.clone(),
+                description: ideal.data.description.clone(),
+                warnings: std::mem::take(&mut ideal.data.warnings),
+            }),
+        }
+    }
+
+    /// Completes it for samples of `shape`; `share` is laid over it.
+    pub fn resolve(
+        self,
+        shape: &[i64],
+        options: &ModelOptions,
+        share: Option<&str>,
+        device: Device,
+        kind: Kind,
+    ) -> Result<Model> {
+        match self.origin {
+            Origin::Ideal(ideal) => resolve_ideal(*ideal, &self.argument, self.label, shape, options, share, device),
+            Origin::File(file) => resolve_file(*file, self.label, shape, options, share, device, kind),
+        }
+    }
+}
+
+/// The file's name without its extension; for a pipeline's `unet` the pipeline's name.
+fn file_name(path: &Path) -> String {
+    let named = |path: &Path| {
+        let name = if path.is_dir() { path.file_name() } else { path.file_stem() };
+        name.map(|name| name.to_string_lossy().into_owned())
+    };
+    let resolved = path.canonicalize().unwrap_or_else(|_| path.to_path_buf());
+    match named(&resolved) {
+        Some(name) if name == "unet" => resolved.parent().and_then(named).unwrap_or(name),
+        Some(name) => name,
+        None => "model".into(),
+    }
+}
+
+fn map(share: Option<&str>, timesteps: usize) -> Result<Arc<dyn TimestepMap>> {
+    share.map_or_else(|| Ok(Arc::new(Identity) as Arc<dyn TimestepMap>), |text| timestep_map::parse(text, timesteps))
+}
+
+fn resolve_ideal(
+    ideal: Ideal,
+    argument: &str,
+    label: String,
+    shape: &[i64],
+    options: &ModelOptions,
+    share: Option<&str>,
+    device: Device,
+) -> Result<Model> {
+    let named = NamedSchedule::parse(options.schedule.as_deref().unwrap_or(DEFAULT_SCHEDULE))?;
+    let map = map(share, named.schedule.timesteps())?;
+    let description = ModelDescription {
+        source: argument.to_string(),
+        sha256: ideal.data.description.get("sha256").and_then(|v| v.as_str()).map(str::to_string),
+        format: "closed-form".into(),
+        architecture: "ideal denoiser".into(),
+        parameters: 0,
+        prediction: Prediction::Epsilon.name().into(),
+        conditioning: Axis::Step.name().into(),
+        dtype: dtype_name(Kind::Double).into(),
+        ..describe(&named, &*map, shape)
+    };
+    let denoiser = IdealDenoiser {
+        distribution: ideal.distribution,
+        schedule: named.schedule,
+        map,
+        sample_shape: shape.to_vec(),
+        device,
+    };
+    Ok(Model { label, description, denoiser: Box::new(denoiser), clip: None, warnings: Vec::new() })
+}
+
+fn resolve_file(
+    file: Checkpoint,
+    label: String,
+    shape: &[i64],
+    options: &ModelOptions,
+    share: Option<&str>,
+    device: Device,
+    kind: Kind,
+) -> Result<Model> {
+    let Checkpoint { path, format, sha256, mut network, declared } = file;
+    let mut warnings = Vec::new();
+    let mut assumed = |what: &str, flag: &str| {
+        warnings.push(Warning::Assumed { model: label.clone(), what: what.into(), flag: flag.into() });
+    };
+    let named = match (&options.schedule, declared.schedule) {
+        (Some(text), _) => NamedSchedule::parse(text)?,
+        (None, Some(named)) => named,
+        (None, None) => {
+            assumed("the linear schedule of DDPM with T = 1000", "--schedule");
+            NamedSchedule::parse(DEFAULT_SCHEDULE)?
+        }
+    };
+    let prediction = match (&options.prediction, declared.prediction) {
+        (Some(text), _) => text.parse()?,
+        (None, Some(prediction)) => prediction,
+        (None, None) => {
+            assumed("epsilon prediction", "--prediction");
+            Prediction::Epsilon
+        }
+    };
+    let conditioning = options.condition.as_deref().map(str::parse).transpose()?.or(declared.conditioning);
+    let conditioning = conditioning.unwrap_or_default();
+    let map = map(share.or(declared.share.as_deref()), named.schedule.timesteps())?;
+    let label_asked = class(&*network, options.class)?;
+    network.to(device, kind)?;
+    let probes = probe_times(&*named.schedule, conditioning);
+    network.prepare(shape, probes, device, kind)?;
+    let description = ModelDescription {
+        source: path.display().to_string(),
+        sha256: Some(sha256),
+        format: format.into(),
+        architecture: network.architecture(),
+        parameters: network.parameters().iter().map(|(_, tensor)| tensor.numel() as u64).sum(),
+        prediction: prediction.name().into(),
+        conditioning: conditioning.name().into(),
+        dtype: dtype_name(kind).into(),
+        ..describe(&named, &*map, shape)
+    };
+    let denoiser = NetworkDenoiser {
+        network,
+        schedule: named.schedule,
+        map,
+        prediction,
+        conditioning,
+        label: label_asked,
+        sample_shape: shape.to_vec(),
+        device,
+        kind,
+    };
+    Ok(Model { label, description, denoiser: Box::new(denoiser), clip: declared.clip, warnings })
+}
+
+/// Conditions at the first timestep and in the middle, which a trained network tells apart.
+fn probe_times(schedule: &dyn NoiseSchedule, conditioning: Axis) -> [f64; 2] {
+    let middle = (schedule.timesteps() / 2) as f64;
+    [conditioning.coordinate(schedule, 0.0), conditioning.coordinate(schedule, middle)]
+}
+
+fn class(network: &dyn crate::network::Network, asked: Option<i64>) -> Result<Option<i64>> {
+    match (network.classes(), asked) {
+        (Some(count), Some(class)) if !(0..count).contains(&class) => Err(Error::argument(
+            "--class",
+            class,
+            format!("the network knows classes 0 … {}", count - 1),
+            "Choose one of them.",
+        )),
+        (Some(count), None) => Err(Error::mismatch(
+            format!("the network is conditional on {count} classes, and no class was named"),
+            format!("Choose one with --class, from 0 to {}.", count - 1),
+        )),
+        _ => Ok(asked),
+    }
+}
+
+/// The part of a description that schedule, map and shape give.
+fn describe(named: &NamedSchedule, map: &dyn TimestepMap, shape: &[i64]) -> ModelDescription {
+    ModelDescription {
+        source: String::new(),
+        sha256: None,
+        format: String::new(),
+        architecture: String::new(),
+        parameters: 0,
+        sample_shape: shape.to_vec(),
+        prediction: String::new(),
+        schedule: named.name.clone(),
+        timesteps: named.schedule.timesteps(),
+        conditioning: String::new(),
+        boundaries: map.boundaries().to_vec(),
+        dtype: String::new(),
+    }
+}
+
+/// The dtype that `--dtype` names.
+pub(super) fn dtype(text: &str) -> Result<Kind> {
+    match text {
+        "f32" => Ok(Kind::Float),
+        "f64" => Ok(Kind::Double),
+        "bf16" => Ok(Kind::BFloat16),
+        _ => Err(Error::argument("--dtype", text, "it is f32, f64 or bf16", "Choose one of them.")),
+    }
+}
+
+fn dtype_name(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Double => "f64",
+        Kind::BFloat16 => "bf16",
+        _ => "f32",
+    }
+}

@@ -1,0 +1,267 @@
+//! From arguments to everything that a job needs; nothing is measured or written yet.
+
+use super::args::{Global, ModelOptions, Options};
+use super::data::{self, Data, Rows};
+use super::model::{self, Model, Opened};
+use super::output;
+use super::plan::{Plan, Wanted};
+use super::progress::Progress;
+use crate::data::{DataSpec, SampleShape};
+use crate::device::{self, DeviceChoice};
+use crate::draws::{CleanSamples, Draws};
+use crate::error::{Doing, Error, Result};
+use crate::report::{FigureFormat, Warning};
+use crate::sampler::ddim;
+use ndarray::Array2;
+use serde_json::{Value, json};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use tch::{Device, Kind};
+
+/// Samples that a checkpoint makes of itself where no data is given, and network evaluations for each.
+const MODEL_SAMPLES: u64 = 64;
+const MODEL_NFE: usize = 50;
+
+/// Elements of a batch on the CPU and on a GPU: enough to fill it, little enough for its memory.
+const CPU_BATCH_ELEMENTS: i64 = 1 << 20;
+const GPU_BATCH_ELEMENTS: i64 = 1 << 24;
+
+/// Everything that a job needs.
+pub(super) struct Prepared {
+    /// What is measured.
+    pub plan: Plan,
+    /// On what; the first is the baseline.
+    pub models: Vec<Model>,
+    /// The clean samples; `None` where the first model has to make them.
+    pub source: Option<Arc<dyn CleanSamples>>,
+    /// Samples per network call.
+    pub batch: u64,
+    /// Device of all models.
+    pub device: Device,
+    /// What is known to be worth a warning so far.
+    pub warnings: Vec<Warning>,
+    /// Folder for the files.
+    pub out: PathBuf,
+    /// Figures to draw.
+    pub formats: Vec<FigureFormat>,
+    /// Whether to go on from what is in `out`.
+    pub resume: bool,
+}
+
+/// The device and dtype of a run; sets the number of threads.
+pub(super) fn arithmetic(global: &Global, dtype: &str) -> Result<(Device, Kind)> {
+    let choice: DeviceChoice = global.device.parse()?;
+    let device = choice.resolve()?;
+    if let Some(threads) = global.threads {
+        device::set_threads(threads)?;
+    }
+    let kind = model::dtype(dtype)?;
+    if kind == Kind::Double && device == Device::Mps {
+        return Err(Error::unsupported("--dtype f64 on mps", "mps has no float64", "Use --device cpu."));
+    }
+    Ok((device, kind))
+}
+
+/// Completes opened models: data, shapes, schedules, plan. `shares` has one entry per model.
+pub(super) fn prepare(
+    command: &'static str,
+    mut opened: Vec<Opened>,
+    shares: &[Option<&str>],
+    (options, model_options): (&Options, &ModelOptions),
+    (device, kind): (Device, Kind),
+    seed: u64,
+) -> Result<Prepared> {
+    let wanted = Wanted::parse(options)?;
+    let formats = formats(options)?;
+    distinct_labels(&mut opened);
+    let data = choose_data(&mut opened, options)?;
+    let shape = match &data {
+        Some(data) => data.shape.clone(),
+        None => own_shape(&opened, options)?,
+    };
+    let mut models = Vec::with_capacity(opened.len());
+    for (opened, share) in opened.into_iter().zip(shares) {
+        fits(&opened, &shape)?;
+        models.push(opened.resolve(&shape, model_options, *share, device, kind)?);
+    }
+    let description = match &data {
+        Some(data) => data.description.clone(),
+        None => model_samples(&models),
+    };
+    let mut warnings: Vec<Warning> = models.iter_mut().flat_map(|model| std::mem::take(&mut model.warnings)).collect();
+    let said = data.as_ref().map(|data| data.warnings.as_slice()).unwrap_or_default();
+    warnings.extend(said.iter().map(|message| Warning::Data { message: message.clone() }));
+    let plan = wanted.resolve(command, &models, description, seed)?;
+    warnings.extend(plan_warnings(&plan, &models));
+    Ok(Prepared {
+        batch: batch(&options.batch, &shape, device)?,
+        out: options.out.clone().unwrap_or_else(|| default_out(command, &models)),
+        source: data.map(|data| data.source),
+        resume: options.resume,
+        plan,
+        models,
+        device,
+        warnings,
+        formats,
+    })
+}
+
+/// `--data`, else the data of a closed form, else nothing: then the first model makes samples.
+fn choose_data(opened: &mut [Opened], options: &Options) -> Result<Option<Data>> {
+    let Some(text) = &options.data else {
+        return Ok(opened.iter_mut().find_map(Opened::take_data));
+    };
+    let spec: DataSpec = text.parse()?;
+    if spec == DataSpec::Model {
+        return Ok(None);
+    }
+    let mut want = opened.iter().map(Opened::want).find(|want| want.sample.is_some() || want.channels.is_some());
+    if let Some(shape) = &options.shape {
+        let resizable = want.as_ref().is_some_and(|want| want.resizable);
+        want = Some(SampleShape { sample: Some(shape.clone()), channels: None, resizable });
+    }
+    data::open(&spec, want.unwrap_or_default(), options).map(Some)
+}
+
+fn own_shape(opened: &[Opened], options: &Options) -> Result<Vec<i64>> {
+    let shape = options.shape.clone().or_else(|| opened.iter().find_map(|opened| opened.want().sample));
+    let shape = shape.ok_or_else(|| {
+        let label = opened.first().map_or("the model", |opened| opened.label.as_str());
+        Error::mismatch(
+            format!("{label} does not say what a sample looks like, and no data was given to tell"),
+            "Give --data (real samples), or --shape C,H,W to measure on samples that the model makes itself.",
+        )
+    })?;
+    if shape.iter().any(|n| *n < 1) {
+        return Err(Error::argument("--shape", format!("{shape:?}"), "every size is at least 1", "Such as 3,32,32."));
+    }
+    Ok(shape)
+}
+
+/// A network that is not fully convolutional takes its own shape only.
+fn fits(opened: &Opened, shape: &[i64]) -> Result<()> {
+    let want = opened.want();
+    let fits = match (&want.sample, want.channels) {
+        (Some(sample), _) if !want.resizable => sample == shape,
+        (_, Some(channels)) => shape.first() == Some(&channels) && shape.len() == 3,
+        _ => true,
+    };
+    if fits {
+        return Ok(());
+    }
+    let wants = want.sample.map_or_else(|| format!("{} channels", want.channels.unwrap_or(0)), |s| format!("{s:?}"));
+    Err(Error::mismatch(
+        format!("{} takes samples of shape {wants}, and the data has {shape:?}", opened.label),
+        "Give data of the model's shape; images:DIR is cropped and resized to it.",
+    ))
+}
+
+fn model_samples(models: &[Model]) -> Value {
+    json!({
+        "source": "model",
+        "description": "samples of the first model itself, deterministic DDIM",
+        "of": models.first().map(|model| model.label.clone()),
+        "samples": MODEL_SAMPLES,
+        "nfe": MODEL_NFE,
+        "clip": models.first().and_then(|model| model.clip),
+    })
+}
+
+fn plan_warnings(plan: &Plan, models: &[Model]) -> Vec<Warning> {
+    let mut warnings = Vec::new();
+    if plan.left_out > 0 {
+        warnings.push(Warning::NoNextTimestep { count: plan.left_out });
+    }
+    if models.windows(2).any(|pair| pair[0].description.schedule != pair[1].description.schedule) {
+        warnings.push(Warning::SchedulesDiffer);
+    }
+    let shared = models.iter().filter(|model| !model.description.boundaries.is_empty());
+    if plan.quantity.has_derivative() {
+        warnings.extend(shared.map(|model| Warning::DerivativeBlindToJumps { model: model.label.clone() }));
+    }
+    warnings
+}
+
+fn formats(options: &Options) -> Result<Vec<FigureFormat>> {
+    options.plot.iter().flatten().map(|text| text.parse()).collect()
+}
+
+fn batch(text: &str, shape: &[i64], device: Device) -> Result<u64> {
+    if text != "auto" {
+        let next = "Give a whole number such as --batch 64.";
+        return text
+            .parse()
+            .ok()
+            .filter(|batch| *batch > 0)
+            .ok_or_else(|| Error::argument("--batch", text, "it is auto or a whole number above 0", next));
+    }
+    let (elements, most) = if device == Device::Cpu { (CPU_BATCH_ELEMENTS, 64) } else { (GPU_BATCH_ELEMENTS, 256) };
+    Ok((elements / shape.iter().product::<i64>().max(1)).clamp(1, most) as u64)
+}
+
+/// Labels name rows of tables, so they must differ.
+fn distinct_labels(opened: &mut [Opened]) {
+    for i in 1..opened.len() {
+        let (before, rest) = opened.split_at_mut(i);
+        let taken = |name: &str| before.iter().any(|other| other.label == name);
+        if taken(&rest[0].label) {
+            let plain = rest[0].label.clone();
+            let fresh = (2..).map(|n| format!("{plain} ({n})")).find(|name| !taken(name));
+            rest[0].label = fresh.unwrap_or(plain);
+        }
+    }
+}
+
+fn default_out(command: &str, models: &[Model]) -> PathBuf {
+    let name: Vec<String> = models.iter().map(|model| slug(&model.label)).collect();
+    PathBuf::from("lipscope-out").join(format!("{command}-{}", name.join("-vs-")))
+}
+
+/// Letters, digits and single dashes.
+fn slug(label: &str) -> String {
+    let dashed: String = label.chars().map(|c| if c.is_alphanumeric() || c == '.' { c } else { '-' }).collect();
+    let words: Vec<&str> = dashed.split('-').filter(|word| !word.is_empty()).collect();
+    words.join("-").chars().take(60).collect()
+}
+
+impl Prepared {
+    /// The draws; where the first model makes its own samples this is where it does so. `None` if interrupted.
+    pub fn draws(&self, quiet: bool, stopped: &Arc<AtomicBool>) -> Result<Option<Draws>> {
+        let sample_shape = self.models.first().map(|model| model.denoiser.sample_shape().to_vec()).unwrap_or_default();
+        let draws = |source| Draws { source, seed: self.plan.seed, sample_shape: sample_shape.clone() };
+        match &self.source {
+            Some(source) => Ok(Some(draws(Arc::clone(source)))),
+            None => Ok(self.own_samples(quiet, stopped)?.map(|rows| draws(Arc::new(rows)))),
+        }
+    }
+
+    fn own_samples(&self, quiet: bool, stopped: &Arc<AtomicBool>) -> Result<Option<Rows>> {
+        let Some(model) = self.models.first() else { return Ok(None) };
+        let batches = MODEL_SAMPLES.div_ceil(self.batch);
+        if !quiet {
+            output::note(&format!("no --data: {} makes {MODEL_SAMPLES} samples of its own", model.label));
+        }
+        let progress = Progress::new(batches * MODEL_NFE as u64, "sampling steps", quiet, stopped);
+        let mut values = Vec::new();
+        for first in (0..MODEL_SAMPLES).step_by(self.batch as usize) {
+            let here = first..(first + self.batch).min(MODEL_SAMPLES);
+            let x0 = ddim(&*model.denoiser, MODEL_NFE, model.clip, self.plan.seed, here, &mut || progress.advance())?;
+            let Some(x0) = x0 else { return Ok(None) };
+            let flat = x0.f_to_kind(Kind::Float).and_then(|v| v.f_to_device(Device::Cpu)).doing("fetching samples")?;
+            let mut rows = vec![0.0f32; flat.numel()];
+            flat.f_contiguous().and_then(|v| v.f_copy_data(&mut rows, v.numel())).doing("fetching samples")?;
+            values.extend(rows);
+        }
+        if let Some(bad) = values.iter().find(|value| !value.is_finite()) {
+            return Err(Error::mismatch(
+                format!("the samples that {} makes of itself hold {bad}", model.label),
+                "Give real samples with --data.",
+            ));
+        }
+        let width = values.len() / MODEL_SAMPLES as usize;
+        let rows = Array2::from_shape_vec((MODEL_SAMPLES as usize, width), values);
+        rows.map(|rows| Some(Rows(rows)))
+            .map_err(|e| Error::mismatch(format!("samples do not stack ({e})"), "Report this."))
+    }
+}

@@ -1,0 +1,139 @@
+//! `lipscope theory`: the ideal denoiser's curve. For a Gaussian the expectation itself has a closed form; for mixtures
+//! and finite data sets the closed-form ε* is averaged over samples.
+
+use super::args::{Global, ModelOptions, TheoryArgs};
+use super::model::Opened;
+use super::prepare::Prepared;
+use super::{Outcome, data, job, prepare};
+use crate::compare::{bare_point, closed_form_curve};
+use crate::data::DataSpec;
+use crate::error::Result;
+use crate::estimator::{Norm, Quantity};
+use crate::ideal::{Gaussian, mean_norm};
+use crate::report::{self, Point};
+use crate::schedule::{Level, NoiseSchedule};
+use crate::time::Timestep;
+use crate::timestep_map::TimestepMap;
+
+/// The ideal curve for a data set and schedule.
+pub(super) fn run(args: &TheoryArgs, global: &Global) -> Result<Option<Outcome>> {
+    let arithmetic = prepare::arithmetic(global, "f64")?;
+    let text = args.options.data.as_deref().unwrap_or("digits");
+    let spec: DataSpec = text.parse()?;
+    let mut ideal = data::open_ideal(&spec, &args.options, arithmetic.0)?;
+    let gaussian = ideal.gaussian.take();
+    let default_label = format!("ideal {text}");
+    let opened = Opened::ideal(&spec.to_string(), args.label.as_deref().unwrap_or(&default_label), ideal);
+    let model = ModelOptions {
+        schedule: Some(args.schedule.clone()),
+        prediction: None,
+        share: args.share.clone(),
+        condition: None,
+        class: None,
+        dtype: "f64".into(),
+    };
+    let share = [args.share.as_deref()];
+    let prepared = prepare::prepare("theory", vec![opened], &share, (&args.options, &model), arithmetic, global.seed)?;
+    if job::dry_run(&prepared, global)? {
+        return Ok(None);
+    }
+    match gaussian {
+        Some(gaussian) => closed_form(&prepared, &gaussian, global)?,
+        None => job::carry_out(prepared, global).map(|_| ())?,
+    }
+    Ok(None)
+}
+
+fn closed_form(prepared: &Prepared, gaussian: &Gaussian, global: &Global) -> Result<()> {
+    report::prepare_dir(&prepared.out)?;
+    let plan = &prepared.plan;
+    let mut report = job::empty_report(prepared)?;
+    let (Some(model), Some(entry)) = (prepared.models.first(), report.models.first_mut()) else { return Ok(()) };
+    let expectation = Expectation {
+        moments: gaussian.moments(),
+        schedule: model.denoiser.schedule(),
+        map: model.denoiser.timestep_map(),
+    };
+    let scale = match plan.norm {
+        Norm::L2 => 1.0,
+        Norm::Rms => (expectation.moments.0.len() as f64).sqrt(),
+    };
+    entry.curves.clear();
+    for quantity in [Quantity::Secant, Quantity::Derivative] {
+        let secant = quantity == Quantity::Secant;
+        if !(if secant { plan.quantity.has_secant() } else { plan.quantity.has_derivative() }) {
+            continue;
+        }
+        let dt = secant.then_some(plan.dt);
+        let mut curve = closed_form_curve(&quantity.to_string(), plan.axis, plan.norm, dt);
+        for &t in &plan.timesteps {
+            let t_next = dt.map(|dt| t + dt);
+            let change = expectation.change(t, t_next);
+            let distance = match t_next {
+                Some(next) => {
+                    plan.axis.coordinate(expectation.schedule, next) - plan.axis.coordinate(expectation.schedule, t)
+                }
+                None => plan.axis.rate(expectation.schedule, t),
+            };
+            let mean = change / distance.abs() / scale;
+            let non_finite = u64::from(!mean.is_finite());
+            let mean = mean.is_finite().then_some(mean);
+            curve.points.push(Point { mean, non_finite, ..bare_point(expectation.schedule, t, t_next) });
+        }
+        entry.curves.push(curve);
+    }
+    report.warnings = prepared.warnings.clone();
+    job::finish(&mut report, plan.near_zero_until, &plan.samples);
+    job::write(&report, &prepared.out, &prepared.formats)?;
+    job::present(&report, &prepared.out, &prepared.formats, global)
+}
+
+/// E‖ε*(x, f(t)) − ε*(x, f(t′))‖ and E‖∂ε*(x, f(t))/∂t‖ over x ~ q_t, coordinate by coordinate of the eigenbasis.
+///
+/// With gain g = σ/(α²λ + σ²) at the condition: ε* = g (x − α_f m), x ~ N(α m, α²λ + σ²) at t itself.
+struct Expectation<'a> {
+    moments: (Vec<f64>, Vec<f64>),
+    schedule: &'a dyn NoiseSchedule,
+    map: &'a dyn TimestepMap,
+}
+
+impl Expectation<'_> {
+    fn change(&self, t: Timestep, t_next: Option<Timestep>) -> f64 {
+        let state = self.schedule.level(t);
+        let (means, variances) = &self.moments;
+        let normal = means.iter().zip(variances).map(|(&m, &variance)| {
+            // The change is s·x − c·m for x ~ N(α m, v).
+            let (slope, offset) = match t_next {
+                Some(next) => self.difference(t, next, variance),
+                None => self.rate(t, variance),
+            };
+            let v = state.alpha * state.alpha * variance + state.sigma * state.sigma;
+            (slope * state.alpha * m - offset * m, slope * slope * v)
+        });
+        let (mean, variance): (Vec<f64>, Vec<f64>) = normal.unzip();
+        mean_norm(&mean, &variance)
+    }
+
+    fn difference(&self, t: Timestep, next: Timestep, variance: f64) -> (f64, f64) {
+        let at = |t: Timestep| {
+            let level = self.schedule.level(self.map.condition(t));
+            (gain(&level, variance), level.alpha)
+        };
+        let ((g, alpha), (g_next, alpha_next)) = (at(t), at(next));
+        (g_next - g, g_next * alpha_next - g * alpha)
+    }
+
+    fn rate(&self, t: Timestep, variance: f64) -> (f64, f64) {
+        let level = self.schedule.level(self.map.condition(t));
+        let Level { alpha, sigma, d_alpha, d_sigma } = level;
+        let v = alpha * alpha * variance + sigma * sigma;
+        let d_v = 2.0 * (alpha * d_alpha * variance + sigma * d_sigma);
+        let d_gain = d_sigma / v - sigma * d_v / (v * v);
+        let speed = self.map.rate(t);
+        (d_gain * speed, (d_gain * alpha + gain(&level, variance) * d_alpha) * speed)
+    }
+}
+
+fn gain(level: &Level, variance: f64) -> f64 {
+    level.sigma / (level.alpha * level.alpha * variance + level.sigma * level.sigma)
+}
