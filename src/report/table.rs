@@ -151,6 +151,9 @@ fn baseline_reading(model: &ModelReport, summary: &Summary) -> String {
     let (Some(peak), Some(at)) = (near.max, near.argmax) else {
         return format!("{name} has no value between t = {} and t = {}", near.from, near.until);
     };
+    if peak == 0.0 {
+        return format!("{name} is 0 at every measured timestep before t = {}", near.until);
+    }
     let curve = model.curves.iter().find(|c| c.quantity == summary.quantity);
     let point = curve.and_then(|c| c.points.iter().find(|p| p.timestep == at));
     let interval = match point.map(|p| (p.ci_low, p.ci_high)) {
