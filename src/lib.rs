@@ -1,5 +1,24 @@
 //! Where a diffusion model's noise prediction changes infinitely fast in time, measured.
-#![deny(missing_docs)]
+//!
+//! *Lipschitz Singularities in Diffusion Models* (arXiv 2306.11251) shows that ‖∂ε_θ(x, t)/∂t‖ blows up as t → 0. This
+//! library estimates that curve for trained networks and for closed-form ideal denoisers, and compares models on
+//! identical x_t.
+//!
+//! ```text
+//! argv → Args → Plan → Denoiser → Curve → Comparison → Report → [Artifact] → disk
+//! ```
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`schedule`], [`timestep_map`], [`prediction`], [`time`] | the diffusion's mathematics, in float64 and free of tch |
+//! | [`dual`], [`nn`], [`network`] | networks whose one forward pass carries an optional tangent |
+//! | [`checkpoint`], [`tensor_file`], [`data`] | what is on disk, recognised by content |
+//! | [`denoiser`], [`ideal`] | ε(x, t), learned and in closed form: all that estimators and samplers see |
+//! | [`estimator`], [`draws`], [`measure`], [`compare`], [`stats`] | from pairs (x₀, ε) to numbers with intervals |
+//! | [`sampler`] | samples of a model itself |
+//! | [`report`] | the result, and its renderers, which never compute |
+//! | [`cli`] | the only part that touches the terminal |
+#![deny(missing_docs, rustdoc::broken_intra_doc_links)]
 
 pub mod checkpoint;
 pub mod cli;

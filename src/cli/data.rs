@@ -31,7 +31,7 @@ pub(super) struct Data {
 }
 
 /// The rows of a data set, drawn uniformly with replacement.
-pub(super) struct Rows(pub Array2<f32>);
+pub(super) struct Rows(pub Arc<Array2<f32>>);
 
 impl CleanSamples for Rows {
     fn draw(&self, rng: &mut ChaCha8Rng, out: &mut [f32]) {
@@ -50,27 +50,29 @@ pub(super) struct Ideal {
     pub data: Data,
 }
 
-fn load(spec: &DataSpec, want: SampleShape, options: &Options) -> Result<(Samples, Data)> {
+fn load(spec: &DataSpec, want: SampleShape, options: &Options) -> Result<(Arc<Array2<f32>>, Data)> {
     let scale = options.scale.as_deref().map(str::parse).transpose()?;
     let limit = options.data_limit.or(matches!(spec, DataSpec::Images(_)).then_some(MOST_IMAGES));
     if limit == Some(0) {
         return Err(Error::argument("--data-limit", 0, "it is at least 1", "Give the number of samples to use."));
     }
     let samples = spec.load(&LoadOptions { want, scale, limit })?;
+    let Samples { images, shape, scaling, warnings, description, sha256, .. } = samples;
+    let images = Arc::new(images);
     let data = Data {
-        source: Arc::new(Rows(samples.images.clone())),
-        shape: samples.shape.iter().map(|n| *n as i64).collect(),
+        source: Arc::new(Rows(Arc::clone(&images))),
+        shape: shape.iter().map(|n| *n as i64).collect(),
         description: json!({
             "source": spec.to_string(),
-            "description": samples.description,
-            "samples": samples.images.nrows(),
-            "shape": samples.shape,
-            "scaling": samples.scaling.to_string(),
-            "sha256": samples.sha256,
+            "description": description,
+            "samples": images.nrows(),
+            "shape": shape,
+            "scaling": scaling.to_string(),
+            "sha256": sha256,
         }),
-        warnings: samples.warnings.clone(),
+        warnings,
     };
-    Ok((samples, data))
+    Ok((images, data))
 }
 
 /// Clean samples for a network that takes `want`; `model` is not a source of its own and is handled by the caller.
@@ -114,10 +116,10 @@ pub(super) fn open_ideal(spec: &DataSpec, options: &Options, device: Device) -> 
         }
         _ => {
             let want = SampleShape { sample: asked.clone(), channels: None, resizable: false };
-            let (samples, data) = load(spec, want, options)?;
-            let (rows, dim) = samples.images.dim();
-            let flat: Vec<f32> = samples.images.iter().copied().collect();
-            let tensor = Tensor::from_slice(&flat).reshape([rows as i64, dim as i64]);
+            let (images, data) = load(spec, want, options)?;
+            let (rows, dim) = images.dim();
+            let flat = images.as_standard_layout();
+            let tensor = Tensor::from_slice(flat.as_slice().unwrap_or_default()).reshape([rows as i64, dim as i64]);
             return Ok(Ideal { distribution: Box::new(Finite::new(&tensor, device)?), gaussian: None, data });
         }
     };

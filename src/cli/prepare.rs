@@ -261,7 +261,7 @@ impl Prepared {
         }
         let width = values.len() / MODEL_SAMPLES as usize;
         let rows = Array2::from_shape_vec((MODEL_SAMPLES as usize, width), values);
-        rows.map(|rows| Some(Rows(rows)))
+        rows.map(|rows| Some(Rows(Arc::new(rows))))
             .map_err(|e| Error::mismatch(format!("samples do not stack ({e})"), "Report this."))
     }
 }

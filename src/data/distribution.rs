@@ -17,7 +17,7 @@ pub enum Spread {
 /// A Gaussian.
 #[derive(Debug, Clone, PartialEq)]
 pub struct GaussianParameters {
-    /// Mean, [D].
+    /// Mean, `[D]`.
     pub mean: Array1<f64>,
     /// Spread, with K = 1.
     pub spread: Spread,
@@ -26,7 +26,7 @@ pub struct GaussianParameters {
 /// A mixture of K Gaussians.
 #[derive(Debug, Clone, PartialEq)]
 pub struct MixtureParameters {
-    /// Weights, [K]: positive, and divided by their sum.
+    /// Weights, `[K]`: positive, and divided by their sum.
     pub weights: Array1<f64>,
     /// Means, [K, D].
     pub means: Array2<f64>,
@@ -35,7 +35,7 @@ pub struct MixtureParameters {
 }
 
 impl GaussianParameters {
-    /// Reads `mean` [D], and `std` (one number or [D]) or `cov` [D, D]. Means of images may keep their shape.
+    /// Reads `mean` `[D]`, and `std` (one number or `[D]`) or `cov` [D, D]. Means of images may keep their shape.
     pub fn read(path: &Path) -> Result<Self> {
         let file = Named { path, arrays: &tensor_file::read(path)? };
         let mean = file.get("mean")?.flatten().to_owned();
@@ -46,7 +46,7 @@ impl GaussianParameters {
 }
 
 impl MixtureParameters {
-    /// Reads `weights` [K], `means` [K, D], and `stds` (one number, [K], [K, 1] or [K, D]) or `covs` [K, D, D].
+    /// Reads `weights` `[K]`, `means` [K, D], and `stds` (one number, `[K]`, [K, 1] or [K, D]) or `covs` [K, D, D].
     pub fn read(path: &Path) -> Result<Self> {
         let file = Named { path, arrays: &tensor_file::read(path)? };
         let weights: Array1<f64> = file.get("weights")?.flatten().to_owned();

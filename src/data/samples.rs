@@ -13,7 +13,7 @@ use sha2::{Digest, Sha256};
 pub struct Samples {
     /// One flattened sample per row, [N, D].
     pub images: Array2<f32>,
-    /// Shape of one sample, [C, H, W] or [D]; its product is D.
+    /// Shape of one sample, [C, H, W] or `[D]`; its product is D.
     pub shape: Vec<usize>,
     /// How stored values became these numbers.
     pub scaling: Scaling,

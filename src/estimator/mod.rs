@@ -38,7 +38,7 @@ impl Norm {
         }
     }
 
-    /// Norm of every row of [B, …], float64 [B] on the device.
+    /// Norm of every row of [B, …], float64 `[B]` on the device.
     pub fn of(self, rows: &Tensor) -> Result<Tensor> {
         let doing = "taking norms";
         let flat = rows.f_flatten(1, -1).doing(doing)?;
@@ -123,7 +123,7 @@ impl fmt::Display for Quantity {
 
 /// One number per sample.
 pub struct Norms {
-    /// float64, [B], on the denoiser's device; per unit of the axis.
+    /// float64, `[B]`, on the denoiser's device; per unit of the axis.
     pub values: Tensor,
     /// Network evaluations per sample that it took.
     pub evaluations: u64,

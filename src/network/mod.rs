@@ -12,7 +12,7 @@ use tch::{Device, Kind, Tensor};
 /// What a network takes besides x and t.
 #[derive(Debug, Default)]
 pub struct Condition {
-    /// Class labels, int64, shape [B]; `None` for an unconditional network.
+    /// Class labels, int64, shape `[B]`; `None` for an unconditional network.
     pub labels: Option<Tensor>,
 }
 
@@ -29,7 +29,7 @@ pub struct InputShape {
 
 /// A network f(x, t) or f(x, t, condition), in one dtype on one device.
 pub trait Network {
-    /// One forward pass. `x`: [B, …] in the network's dtype; `t`: [B], float32 or float64 (never half: a time
+    /// One forward pass. `x`: [B, …] in the network's dtype; `t`: `[B]`, float32 or float64 (never half: a time
     /// embedding in half precision ruins ∂/∂t). Returns [B, …] with a tangent where `x` or `t` has one.
     fn forward(&self, x: &Dual, t: &Dual, condition: &Condition) -> Result<Dual>;
 

@@ -15,7 +15,7 @@ pub struct Conv2d {
 }
 
 impl Conv2d {
-    /// Takes `weight` [outputs, inputs, kernel, kernel] and `bias` [outputs]; stride 1, padded to keep H and W.
+    /// Takes `weight` [outputs, inputs, kernel, kernel] and `bias` `[outputs]`; stride 1, padded to keep H and W.
     pub fn new(weights: &Weights, inputs: i64, outputs: i64, kernel: i64) -> Result<Self> {
         let weight = weights.tensor("weight", &[outputs, inputs, kernel, kernel])?;
         let bias = weights.tensor("bias", &[outputs])?;

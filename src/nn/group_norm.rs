@@ -23,7 +23,7 @@ pub struct GroupNorm {
 }
 
 impl GroupNorm {
-    /// Takes `weight` and `bias` [channels]; the number of groups must divide the number of channels.
+    /// Takes `weight` and `bias` `[channels]`; the number of groups must divide the number of channels.
     pub fn new(weights: &Weights, channels: i64, groups: i64, epsilon: f64) -> Result<Self> {
         if groups < 1 || channels % groups != 0 {
             return Err(Error::mismatch(

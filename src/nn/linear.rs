@@ -13,7 +13,7 @@ pub struct Linear {
 }
 
 impl Linear {
-    /// Takes `weight` [outputs, inputs] and `bias` [outputs].
+    /// Takes `weight` [outputs, inputs] and `bias` `[outputs]`.
     pub fn new(weights: &Weights, inputs: i64, outputs: i64) -> Result<Self> {
         Ok(Linear { weight: weights.tensor("weight", &[outputs, inputs])?, bias: weights.tensor("bias", &[outputs])? })
     }

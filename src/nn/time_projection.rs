@@ -38,7 +38,7 @@ pub enum TimeProjection {
 }
 
 impl TimeProjection {
-    /// Fourier features with frequencies `weight` [count]. Older files hold them a second time as `W`.
+    /// Fourier features with frequencies `weight` `[count]`. Older files hold them a second time as `W`.
     pub fn gaussian_fourier(weights: &Weights, count: i64) -> Result<Self> {
         let duplicate = weights.optional("W", &[count])?;
         let frequencies = match duplicate {
@@ -55,7 +55,7 @@ impl TimeProjection {
         Ok(TimeProjection::Learned { table: weights.tensor("weight", &[timesteps, width])? })
     }
 
-    /// t [B] → [B, width] in the dtype `kind` of the network.
+    /// t `[B]` → [B, width] in the dtype `kind` of the network.
     pub fn forward(&self, t: &Dual, kind: Kind) -> Result<Dual> {
         let doing = "embedding the timestep";
         let t = t.linear(|t| t.f_to_kind(at_least_float(kind)))?;

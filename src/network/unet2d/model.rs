@@ -218,7 +218,7 @@ fn center(x: &Dual) -> Result<Dual> {
 }
 
 impl Network for UNet2d {
-    /// Labels are int64 [B]; where `class_embed_type` is `identity` they are embeddings [B, time_embed_dim].
+    /// Labels are int64 `[B]`; where `class_embed_type` is `identity` they are embeddings [B, time_embed_dim].
     fn forward(&self, x: &Dual, t: &Dual, condition: &Condition) -> Result<Dual> {
         self.check_input(x, t)?;
         let emb = self.embedding(t, condition)?;
