@@ -1,0 +1,127 @@
+//! What lands on disk and on the terminal, and what an interrupt leaves.
+
+mod common;
+
+use common::{fixture, fresh, lipscope, names, refuse, report, succeed};
+use std::fs;
+
+#[test]
+fn a_comparison_writes_everything_that_the_contract_names() {
+    let (folder, out) = fresh("out");
+    let arguments = ["compare", "ideal:digits", "ideal:digits", "--share", "n=5,until=100", "--samples", "8"];
+    let stdout = succeed(folder.path(), &[&arguments[..], &["--plot", "--out", "out"]].concat());
+    assert!(stdout.contains("K peaks at t = 0") && !stdout.contains('\u{1b}'), "{stdout}");
+    let written = ["comparison.csv", "curve.csv", "lipschitz.pdf", "lipschitz.png", "lipschitz.svg", "report.json"];
+    assert_eq!(names(&out), written);
+    let header = |name: &str| fs::read_to_string(out.join(name)).unwrap().lines().next().unwrap().to_string();
+    assert_eq!(
+        header("curve.csv"),
+        "model,quantity,estimator,timestep,t_next,alpha,sigma,log_snr,samples,mean,std_error,ci_low,ci_high,p05,p50,\
+         p95,max,non_finite"
+    );
+    assert_eq!(
+        header("comparison.csv"),
+        "model,timestep,t_next,quantity,baseline,candidate,ratio,ratio_ci_low,ratio_ci_high"
+    );
+    let report = report(&out);
+    assert_eq!((report["complete"].as_bool(), report["schema_version"].as_u64()), (Some(true), Some(1)));
+    assert_eq!(report["provenance"]["plan"]["seed"], 0);
+    assert!(fs::read(out.join("lipschitz.png")).unwrap().starts_with(b"\x89PNG"));
+}
+
+#[test]
+fn json_is_alone_on_stdout_and_a_dry_run_writes_nothing() {
+    let (folder, _) = fresh("");
+    let pipeline = fixture("torchscript/pipeline");
+    let common = ["measure", &pipeline, "--data", "digits", "--timesteps", "0,5", "--samples", "4"];
+    let plan = succeed(folder.path(), &[&common[..], &["--dry-run"]].concat());
+    let plan: serde_json::Value = serde_json::from_str(&plan).unwrap();
+    assert_eq!(plan["timesteps"], serde_json::json!([0.0, 5.0]));
+    assert!(names(folder.path()).is_empty());
+    let printed = succeed(folder.path(), &[&common[..], &["--json"]].concat());
+    let printed: serde_json::Value = serde_json::from_str(&printed).unwrap();
+    assert_eq!(printed, report(&folder.path().join("lipscope-out/measure-pipeline")));
+    assert_eq!(printed["models"][0]["model"]["sha256"].as_str().map(str::len), Some(64));
+}
+
+#[test]
+fn a_checkpoints_own_word_is_taken_and_may_be_overridden() {
+    let (folder, _) = fresh("");
+    let declared = fixture("torchscript/declared.pt");
+    let model = |more: &[&str]| {
+        let plan = succeed(folder.path(), &[&["measure", &declared, "--dry-run"], more].concat());
+        let plan: serde_json::Value = serde_json::from_str(&plan).unwrap();
+        let model = &plan["models"][0];
+        (model["schedule"].as_str().unwrap().to_string(), model["prediction"].as_str().unwrap().to_string())
+    };
+    assert_eq!(model(&[]), ("cosine".into(), "v".into()));
+    assert_eq!(model(&["--schedule", "linear"]), ("linear".into(), "v".into()));
+    for file in ["integer_time.pt", "tuple.pt", "learned_variance.pt"] {
+        let path = fixture(&format!("torchscript/{file}"));
+        succeed(folder.path(), &["measure", &path, "--data", "digits", "--timesteps", "0,9", "--samples", "3", "-q"]);
+    }
+    let shown = succeed(folder.path(), &["inspect", &declared]);
+    assert!(shown.contains("torchscript") && shown.contains("cosine") && shown.contains("conv.weight"), "{shown}");
+    assert!(succeed(folder.path(), &["inspect", &fixture("torchscript/state_dict.pt")]).contains("conv.weight"));
+}
+
+/// An interrupted report, as Ctrl-C leaves it, is gone on from to the same numbers.
+#[test]
+fn resuming_gives_the_same_numbers_bit_for_bit() {
+    let (folder, out) = fresh("out");
+    let pipeline = fixture("torchscript/pipeline");
+    let common = ["compare", &pipeline, "ideal:digits", "--data", "digits", "--timesteps", "0..6", "--samples", "6"];
+    let arguments = [&common[..], &["--out", "out", "--quiet"]].concat();
+    succeed(folder.path(), &arguments);
+    let whole = report(&out);
+    let mut partial = whole.clone();
+    partial["complete"] = false.into();
+    for model in partial["models"].as_array_mut().unwrap() {
+        model["curves"][0]["points"].as_array_mut().unwrap().truncate(2);
+        model["summary"] = serde_json::json!([]);
+    }
+    partial["comparison"].as_array_mut().unwrap().truncate(2);
+    fs::write(out.join("report.json"), partial.to_string()).unwrap();
+    succeed(folder.path(), &[&arguments[..], &["--resume"]].concat());
+    let resumed = report(&out);
+    for model in 0..2 {
+        assert_eq!(resumed["models"][model]["curves"], whole["models"][model]["curves"]);
+    }
+    assert_eq!((&resumed["comparison"], &resumed["complete"]), (&whole["comparison"], &whole["complete"]));
+    refuse(folder.path(), &[&arguments[..], &["--resume", "--seed", "5"]].concat(), &["`seed` differs"]);
+}
+
+#[cfg(unix)]
+#[test]
+fn an_interrupt_leaves_a_valid_partial_report() {
+    use std::process::{Command, Stdio};
+    let (folder, out) = fresh("out");
+    let pipeline = fixture("torchscript/pipeline");
+    let mut child = Command::new(env!("CARGO_BIN_EXE_lipscope"))
+        .current_dir(folder.path())
+        .args(["measure", &pipeline, "--data", "digits", "--samples", "20000", "--batch", "16", "--out", "out"])
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    // The first partial report says that measuring is under way.
+    let began = std::time::Instant::now();
+    while !out.join("report.json").exists() && began.elapsed().as_secs() < 60 {
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    }
+    Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+    let partial = report(&out);
+    assert_eq!(partial["complete"], false);
+    assert!(!partial["models"][0]["curves"][0]["points"].as_array().unwrap().is_empty());
+}
+
+#[test]
+fn a_closed_pipe_is_no_error() {
+    let (folder, _) = fresh("");
+    let mut shell = std::process::Command::new("sh");
+    let program = env!("CARGO_BIN_EXE_lipscope");
+    let command = format!("{program} inspect {} --json | head -1", fixture("torchscript/pipeline"));
+    let output = shell.current_dir(folder.path()).args(["-c", &command]).output().unwrap();
+    assert!(output.stderr.is_empty(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(lipscope(folder.path(), &["doctor"]).status.success());
+}

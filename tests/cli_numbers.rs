@@ -1,0 +1,126 @@
+//! What the program measures, against closed forms, against itself, and across batch sizes and threads.
+
+mod common;
+
+use common::{fixture, fresh, lipscope, means, report, succeed};
+
+/// N(0, 0.25) in one dimension: K = √(2/π)·√v_t·|c(t+1) − c(t)|, computed with numpy.
+#[test]
+fn theory_agrees_with_closed_forms() {
+    let (folder, out) = fresh("out");
+    for (schedule, t, expected) in [
+        ("linear", 0.0, 0.007696775122738098),
+        ("linear", 1.0, 0.00658670719574883),
+        ("linear", 100.0, 0.0020911310090721775),
+        ("linear", 500.0, 0.00015742846806643122),
+        ("quadratic", 0.0, 0.00675024057684276),
+        ("scaled-linear", 0.0, 0.019155495960362454),
+        ("cosine", 0.0, 0.004664958216630806),
+        ("linear-zero-terminal-snr", 0.0, 0.007737912505316911),
+    ] {
+        let time = t.to_string();
+        let data = "gaussian:mean=0,std=0.5,dim=1";
+        let arguments =
+            ["theory", "--data", data, "--schedule", schedule, "--timesteps", &time, "--out", "out", "--quiet"];
+        assert_eq!(succeed(folder.path(), &arguments), "");
+        let (_, got) = means(&report(&out), 0)[0];
+        assert!((got / expected - 1.0).abs() < 1e-9, "{schedule} at {t}: {got} {expected}");
+    }
+}
+
+#[test]
+fn monte_carlo_agrees_with_theory() {
+    let (folder, out) = fresh("out");
+    let data = "gaussian:mean=0.3,std=0.5,dim=4";
+    let common = ["--timesteps", "0,10,300", "--out", "out", "--quiet"];
+    succeed(folder.path(), &[&["theory", "--data", data], &common[..]].concat());
+    let exact = means(&report(&out), 0);
+    let ideal = format!("ideal:{data}");
+    succeed(folder.path(), &[&["measure", &ideal, "--samples", "4000"], &common[..]].concat());
+    let measured = report(&out);
+    for ((t, exact), (i, (_, mean))) in exact.iter().zip(means(&measured, 0).iter().enumerate()) {
+        let error = measured["models"][0]["curves"][0]["points"][i]["std_error"].as_f64().unwrap();
+        assert!((mean - exact).abs() < 5.0 * error, "at {t}: {mean} {exact} ± {error}");
+    }
+}
+
+#[test]
+fn a_folder_and_its_torchscript_export_have_one_curve_and_batches_do_not_matter() {
+    let (folder, _) = fresh("");
+    let (pipeline, script) = (fixture("torchscript/pipeline"), fixture("torchscript/pipeline.pt"));
+    let run = |name: &str, model: &str, more: &[&str]| {
+        let common = ["--data", "digits", "--timesteps", "0,1,20,500", "--samples", "24", "--out", name, "--quiet"];
+        succeed(folder.path(), &[&["measure", model], &common[..], more].concat());
+        means(&report(&folder.path().join(name)), 0)
+    };
+    let native = run("native", &pipeline, &[]);
+    let close = |other: &[(f64, f64)], tolerance: f64, what: &str| {
+        for ((t, a), (_, b)) in native.iter().zip(other) {
+            assert!((a / b - 1.0).abs() < tolerance, "{what} at {t}: {a} {b}");
+        }
+    };
+    // Differences of two float32 predictions: rounding of 1e-7 of ε, over a change of about 1e-3 of it.
+    close(&run("script", &script, &["--schedule", "linear", "--prediction", "epsilon"]), 1e-3, "TorchScript");
+    close(&run("batch", &pipeline, &["--batch", "5"]), 1e-3, "--batch 5");
+    close(&run("threads", &pipeline, &["--threads", "1"]), 1e-3, "--threads 1");
+    close(&run("double", &pipeline, &["--dtype", "f64"]), 1e-3, "float64");
+    assert_eq!(native, run("again", &pipeline, &[]));
+    assert_ne!(native, run("seed", &pipeline, &["--seed", "1"]));
+}
+
+#[test]
+fn sharing_is_zero_inside_and_jumps_at_boundaries() {
+    let (folder, out) = fresh("out");
+    let pipeline = fixture("torchscript/pipeline");
+    let arguments = ["compare", &pipeline, &pipeline, "--share", "n=5,until=100", "--data", "digits", "--samples", "8"];
+    let files = ["--timesteps", "0..101", "--out", "out", "--quiet"];
+    succeed(folder.path(), &[&arguments[..], &files].concat());
+    let report = report(&out);
+    for (t, k) in means(&report, 1) {
+        let crosses = (t as i64 + 1) % 20 == 0 || t >= 100.0;
+        assert_eq!(k > 0.0, crosses, "at {t}: {k}");
+    }
+    assert!(means(&report, 0).iter().all(|(_, k)| *k > 0.0));
+    assert_eq!(report["models"][1]["summary"][0]["near_zero"]["total_variation_exact"], true);
+    // The baseline keeps its own timesteps: beyond the window both are one model, on identical x_t.
+    let last = report["comparison"].as_array().unwrap().last().unwrap();
+    assert_eq!((last["ratio"].as_f64(), last["ratio_ci_low"].as_f64()), (Some(1.0), Some(1.0)));
+    let check = |fraction: &str| {
+        let more = ["--timesteps", "0..101", "--out", "out", "--quiet", "--require-reduction", fraction];
+        lipscope(folder.path(), &[&arguments[..], &more].concat()).status.code()
+    };
+    assert_eq!((check("0"), check("1")), (Some(0), Some(1)));
+}
+
+#[test]
+fn a_wanted_error_is_reached_with_samples_that_do_not_depend_on_the_batch() {
+    let (folder, _) = fresh("");
+    let pipeline = fixture("torchscript/pipeline");
+    let run = |name: &str, batch: &str| {
+        let common = ["--data", "digits", "--rel-error", "0.05", "--timesteps", "0,10,500", "--quiet"];
+        succeed(folder.path(), &[&["measure", &pipeline, "--out", name, "--batch", batch], &common[..]].concat());
+        let report = report(&folder.path().join(name));
+        let points = report["models"][0]["curves"][0]["points"].as_array().unwrap().clone();
+        for point in &points {
+            assert!(point["std_error"].as_f64().unwrap() <= 0.05 * point["mean"].as_f64().unwrap());
+        }
+        points.iter().map(|point| point["samples"].as_u64().unwrap()).collect::<Vec<u64>>()
+    };
+    assert_eq!(run("a", "64"), run("b", "7"));
+}
+
+#[test]
+fn exact_derivatives_agree_with_small_secants() {
+    let (folder, out) = fresh("out");
+    let pipeline = fixture("torchscript/pipeline");
+    let common =
+        ["measure", &pipeline, "--data", "digits", "--timesteps", "3,40,400", "--samples", "8", "--out", "out"];
+    let small = ["--quantity", "both", "--dt", "0.0001", "--dtype", "f64", "--quiet"];
+    succeed(folder.path(), &[&common[..], &small].concat());
+    let report = report(&out);
+    let mean = |curve: usize, i: usize| report["models"][0]["curves"][curve]["points"][i]["mean"].as_f64().unwrap();
+    for i in 0..3 {
+        // First order in dt: 1e-4 steps of a curve that bends within a step or so.
+        assert!((mean(0, i) / mean(1, i) - 1.0).abs() < 1e-3, "{} {}", mean(0, i), mean(1, i));
+    }
+}

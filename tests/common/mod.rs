@@ -1,0 +1,64 @@
+//! Running the built program.
+#![allow(dead_code)]
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+/// A file or folder under `tests/fixtures`.
+pub fn fixture(name: &str) -> String {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(name).display().to_string()
+}
+
+/// Runs lipscope in `folder`.
+pub fn lipscope(folder: &Path, arguments: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_lipscope"));
+    command.current_dir(folder).args(arguments).env_remove("NO_COLOR").output().unwrap()
+}
+
+/// Runs lipscope, which must succeed, and returns its stdout.
+pub fn succeed(folder: &Path, arguments: &[&str]) -> String {
+    let output = lipscope(folder, arguments);
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{arguments:?}: {stderr}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// Runs lipscope, which must refuse with exit 2 and one paragraph that says all of `says`.
+pub fn refuse(folder: &Path, arguments: &[&str], says: &[&str]) {
+    let output = lipscope(folder, arguments);
+    let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(2), "{arguments:?}: {stderr}");
+    let errors: Vec<&str> = stderr.lines().filter(|line| line.starts_with("error:")).collect();
+    assert_eq!(errors.len(), 1, "{arguments:?}: {stderr}");
+    assert!(!stderr.contains("panicked") && !stderr.contains("stack backtrace"), "{arguments:?}: {stderr}");
+    assert!(output.stdout.is_empty(), "{arguments:?} printed on stdout");
+    for words in says {
+        assert!(stderr.contains(words), "{arguments:?} does not say `{words}`: {stderr}");
+    }
+}
+
+/// A report.
+pub fn report(out: &Path) -> serde_json::Value {
+    serde_json::from_str(&std::fs::read_to_string(out.join("report.json")).unwrap()).unwrap()
+}
+
+/// Means of one model's first curve, by timestep.
+pub fn means(report: &serde_json::Value, model: usize) -> Vec<(f64, f64)> {
+    let points = report["models"][model]["curves"][0]["points"].as_array().unwrap();
+    points.iter().map(|point| (point["timestep"].as_f64().unwrap(), point["mean"].as_f64().unwrap())).collect()
+}
+
+/// Names in a folder, sorted.
+pub fn names(folder: &Path) -> Vec<String> {
+    let mut names: Vec<String> =
+        std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().to_string_lossy().into()).collect();
+    names.sort();
+    names
+}
+
+/// A fresh folder and the path `name` in it.
+pub fn fresh(name: &str) -> (tempfile::TempDir, PathBuf) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join(name);
+    (folder, path)
+}
