@@ -130,12 +130,12 @@ impl Error {
 pub fn torch_message(source: &tch::TchError) -> String {
     let text = source.to_string();
     let before_stack = text.split("Exception raised from").next().unwrap_or(&text);
+    let before_stack = before_stack.trim_start().trim_start_matches("Internal torch error:");
     let says_something = |line: &&str| {
         let line = line.trim();
         !line.is_empty()
             && !line.starts_with("~~")
             && !line.starts_with("Traceback")
-            && !line.starts_with("Internal torch error")
             && !line.chars().all(|c| "~^. <-HERE".contains(c))
     };
     let cause = before_stack

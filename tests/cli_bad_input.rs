@@ -85,7 +85,8 @@ fn diffusers_folders_that_are_not_covered() {
     refuse(folder.path(), &["measure", "unet"], &["UNet2DConditionModel"]);
     fs::write(&config, "{ not json").unwrap();
     refuse(folder.path(), &["measure", "unet"], &["JSON"]);
-    fs::write(&config, r#"{"_class_name": "UNet2DModel", "down_block_types": ["SkipDownBlock2D"]}"#).unwrap();
+    fs::write(&config, r#"{"down_block_types": ["SkipDownBlock2D", "DownBlock2D", "DownBlock2D", "DownBlock2D"]}"#)
+        .unwrap();
     refuse(folder.path(), &["measure", "unet"], &["SkipDownBlock2D"]);
 }
 

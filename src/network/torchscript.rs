@@ -45,7 +45,7 @@ impl TorchScript {
                 "Export a module f(x, t) that fills in the others, for instance a wrapper with a fixed condition.",
             );
         }
-        if message.contains("expected at most") {
+        if message.to_lowercase().contains("expected at most") {
             return file(
                 "this module takes x alone: t is baked in, or is not an input".into(),
                 "Export a module f(x, t) with t a tensor of one scalar per sample.",
