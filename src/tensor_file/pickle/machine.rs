@@ -143,9 +143,9 @@ impl<'a> Machine<'a> {
                 "01" => Node::Bool(true),
                 digits => Node::Int(digits.trim().parse().map_err(|_| "its pickle has a malformed integer")?),
             },
-            b'L' => {
-                Node::Int(self.reader.line()?.trim_end_matches('L').parse().map_err(|_| "its pickle has a malformed integer")?)
-            }
+            b'L' => Node::Int(
+                self.reader.line()?.trim_end_matches('L').parse().map_err(|_| "its pickle has a malformed integer")?,
+            ),
             b'F' => Node::Float(self.reader.line()?.trim().parse().map_err(|_| "its pickle has a malformed number")?),
             b'S' => Node::Str(self.reader.line()?.trim_matches(['\'', '"']).into()),
             b'V' => Node::Str(self.reader.line()?.into()),
