@@ -99,11 +99,17 @@ fn format_of(start: &[u8], file_bytes: u64) -> Format {
     if start.starts_with(b"\x93NUMPY") {
         return Format::Npy;
     }
+    // Safetensors: the header's length in 8 bytes, then JSON. Lengths of honest headers end in zeros, and are looked at
+    // before pickles, because a length such as 0x0280 begins like one.
+    let is_json = start.get(8) == Some(&b'{');
+    if is_json && start.get(4..8) == Some(&[0; 4]) {
+        return Format::Safetensors;
+    }
     if let [0x80, 0..=5, rest @ ..] = start {
         return if rest.starts_with(&LEGACY_MAGIC) { Format::TorchSaveLegacy } else { Format::Pickle };
     }
-    // Safetensors: the header's length in 8 bytes, then JSON. A length that is letters is text that happens to fit.
-    if start.get(8) == Some(&b'{') && start.iter().take(8).any(|b| !is_text(*b)) {
+    // A length that lies; one that is letters is text that happens to fit.
+    if is_json && start.iter().take(8).any(|b| !is_text(*b)) {
         return Format::Safetensors;
     }
     if start.iter().all(|&b| is_text(b)) || (std::str::from_utf8(start).is_ok() && !start.contains(&0)) {
@@ -152,6 +158,8 @@ mod tests {
             (b"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19.", Format::TorchSaveLegacy),
             (b"\x80\x04\x95", Format::Pickle),
             (b"\x40\0\0\0\0\0\0\0{\"a\"", Format::Safetensors),
+            (b"\x80\0\0\0\0\0\0\0{\"a\"", Format::Safetensors),
+            (b"\x80\x02\0\0\0\0\0\0{\"a\"", Format::Safetensors),
             (b"\xff\xff\xff\xff\xff\xff\xff\xff{", Format::Safetensors),
             (b"function{ return }", Format::Text),
             (b" \n{\"a\": 1}", Format::Json),
