@@ -1,4 +1,7 @@
-//! Lets the program and its tests find libtorch where it was linked, with no LD_LIBRARY_PATH.
+//! Lets the program and its tests find libtorch where it was linked, with no LD_LIBRARY_PATH, and compiles the few calls
+//! of libtorch's C++ interface that tch does not offer.
+
+use std::path::Path;
 
 fn main() {
     println!("cargo:rerun-if-changed=build.rs");
@@ -12,4 +15,22 @@ fn main() {
         }
     }
     println!("cargo:rustc-env=LIPSCOPE_LIBTORCH_LIB={folder}");
+    compile_extra(Path::new(&folder));
+}
+
+/// `folder` is the lib folder of libtorch; its headers lie beside it, in the download as in a Python package.
+fn compile_extra(folder: &Path) {
+    let source = "src/libtorch/extra.cpp";
+    println!("cargo:rerun-if-changed={source}");
+    let include = folder.with_file_name("include");
+    let api = include.join("torch/csrc/api/include");
+    // Warnings in libtorch's headers are not ours to mend.
+    cc::Build::new()
+        .cpp(true)
+        .std("c++17")
+        .warnings(false)
+        .include(&include)
+        .include(&api)
+        .file(source)
+        .compile("lipscope_extra");
 }

@@ -31,6 +31,7 @@ pub mod dual;
 pub mod error;
 pub mod estimator;
 pub mod ideal;
+pub mod libtorch;
 pub mod measure;
 pub mod network;
 pub mod nn;

@@ -18,6 +18,16 @@ pub enum Purpose {
     Start = 3,
     /// Resampling for bootstrap intervals.
     Bootstrap = 4,
+    /// The first weights of a network.
+    Weights = 5,
+    /// The order in which training sees its data.
+    Shuffle = 6,
+    /// A training sample's timestep, and whether it is flipped.
+    Training = 7,
+    /// A training sample's noise.
+    TrainingNoise = 8,
+    /// The points of an embedded data set.
+    Points = 9,
 }
 
 /// The stream of one sample. The four numbers are the cipher's key, so that no two streams can coincide.

@@ -1,13 +1,46 @@
 //! Networks: what a checkpoint computes, before schedule, timestep map and prediction type give it a meaning.
 //!
-//! A new network is one file here that implements [`Network`], and one line in the reader that recognises it.
+//! A new network is one file here that implements [`Network`] and one line in [`ARCHITECTURES`], where it can be built
+//! from a configuration.
 
+pub mod arch;
+pub mod mlp;
 pub mod torchscript;
 pub mod unet2d;
 
 use crate::dual::Dual;
-use crate::error::Result;
+use crate::error::{Error, Result};
+use crate::nn::Weights;
+use serde_json::Value;
+use std::path::Path;
 use tch::{Device, Kind, Tensor};
+
+/// An architecture that can be built from its configuration.
+pub struct Architecture {
+    /// `_class_name` of its configurations.
+    pub class_name: &'static str,
+    /// Builds it; the path is for messages.
+    pub build: fn(&Value, &Weights, &Path) -> Result<Box<dyn Network>>,
+}
+
+/// The family.
+pub const ARCHITECTURES: &[Architecture] = &[unet2d::ARCHITECTURE, mlp::ARCHITECTURE];
+
+/// The network of a configuration with the given weights. `path` is where the configuration stands, for messages.
+pub fn build(config: &Value, weights: &Weights, path: &Path) -> Result<Box<dyn Network>> {
+    let name = config.get("_class_name").and_then(Value::as_str).unwrap_or_default();
+    match ARCHITECTURES.iter().find(|architecture| architecture.class_name == name) {
+        Some(architecture) => (architecture.build)(config, weights, path),
+        None => {
+            let known: Vec<&str> = ARCHITECTURES.iter().map(|architecture| architecture.class_name).collect();
+            Err(Error::file(
+                path,
+                format!("its architecture is `{name}`"),
+                format!("Known here are {}.", known.join(" and ")),
+            ))
+        }
+    }
+}
 
 /// What a network takes besides x and t.
 #[derive(Debug, Default)]
@@ -47,8 +80,18 @@ pub trait Network {
     /// Name of the architecture, such as `UNet2DModel`.
     fn architecture(&self) -> String;
 
-    /// Parameters and buffers by name, in the file's names.
+    /// Parameters and buffers by name, in the file's names. The tensors share memory with the network's own.
     fn parameters(&self) -> Vec<(String, Tensor)>;
+
+    /// The configuration that [`build`] makes it from, with its `_class_name`; `None` for a foreign module.
+    fn config(&self) -> Option<Value> {
+        None
+    }
+
+    /// Tensors that a forward pass needs and that are no parameters, by name.
+    fn constants(&self) -> Vec<(String, Tensor)> {
+        Vec::new()
+    }
 
     /// Called once, on its device and in its dtype, before the first forward pass: finds out what only a call can
     /// tell. `times` are two conditions that a trained network tells apart.

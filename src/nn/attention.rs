@@ -90,8 +90,7 @@ impl Attention {
         let out = attend(&q, &k, &v).doing("applying attention")?;
         // [B, h, N, d] → [B, N, h·d] → [B, C, H, W]
         let out = self.out.forward(&out.linear(|x| x.f_transpose(1, 2)?.f_flatten(2, 3))?)?;
-        let size = x.value.size();
-        let out = out.linear(|x| x.f_transpose(1, 2)?.f_reshape(&size))?.add(x)?;
+        let out = out.linear(|out| out.f_transpose(1, 2)?.f_reshape_as(&x.value))?.add(x)?;
         if self.rescale == 1.0 { Ok(out) } else { out.linear(|x| x.f_div_scalar(self.rescale)) }
     }
 }

@@ -1,6 +1,6 @@
 //! 2-D convolution: y = W ∗ x + b, with x [B, in, H, W], W [out, in, k, k], b [out]. Tangent: ẏ = W ∗ ẋ.
 
-use super::Weights;
+use super::{Init, Weights};
 use crate::dual::Dual;
 use crate::error::{Doing, Result};
 use tch::Tensor;
@@ -17,8 +17,9 @@ pub struct Conv2d {
 impl Conv2d {
     /// Takes `weight` [outputs, inputs, kernel, kernel] and `bias` `[outputs]`; stride 1, padded to keep H and W.
     pub fn new(weights: &Weights, inputs: i64, outputs: i64, kernel: i64) -> Result<Self> {
-        let weight = weights.tensor("weight", &[outputs, inputs, kernel, kernel])?;
-        let bias = weights.tensor("bias", &[outputs])?;
+        let init = Init::FanIn(inputs * kernel * kernel);
+        let weight = weights.tensor("weight", &[outputs, inputs, kernel, kernel], init)?;
+        let bias = weights.tensor("bias", &[outputs], init)?;
         Ok(Conv2d { weight, bias, stride: 1, padding: kernel / 2 })
     }
 

@@ -7,7 +7,7 @@
 //!
 //! Both factors of the covariance are centred, though one would do, since in float32 μ is rounded.
 
-use super::Weights;
+use super::{Init, Weights};
 use crate::dual::Dual;
 use crate::error::{Doing, Error, Result};
 use tch::{TchError, Tensor};
@@ -31,14 +31,20 @@ impl GroupNorm {
                 "Correct the number of groups or of channels in the configuration.",
             ));
         }
-        let gamma = weights.tensor("weight", &[channels])?;
-        let beta = weights.tensor("bias", &[channels])?;
+        let gamma = weights.tensor("weight", &[channels], Init::Ones)?;
+        let beta = weights.tensor("bias", &[channels], Init::Zeros)?;
         Ok(GroupNorm { gamma, beta, channels, groups, epsilon })
     }
 
     /// x [B, C, ..] → the same shape.
     pub fn forward(&self, x: &Dual) -> Result<Dual> {
         let doing = "normalising groups of channels";
+        if x.tangent.is_none() {
+            // Keeps the memory format, and in a trace the batch size stays open.
+            let (gamma, beta) = (Some(&self.gamma), Some(&self.beta));
+            let value = x.value.f_group_norm(self.groups, gamma, beta, self.epsilon, true).doing(doing)?;
+            return Ok(Dual::constant(value));
+        }
         let input = x.value.f_contiguous().doing(doing)?;
         let batch = input.size().first().copied().unwrap_or(1);
         let pixels = input.size().iter().skip(2).product();

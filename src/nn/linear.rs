@@ -1,6 +1,6 @@
 //! Linear layer: y = x Wᵀ + b, with x [.., in], W [out, in], b [out], y [.., out]. Tangent: ẏ = ẋ Wᵀ.
 
-use super::Weights;
+use super::{Init, Weights};
 use crate::dual::Dual;
 use crate::error::{Doing, Result};
 use tch::Tensor;
@@ -15,7 +15,8 @@ pub struct Linear {
 impl Linear {
     /// Takes `weight` [outputs, inputs] and `bias` `[outputs]`.
     pub fn new(weights: &Weights, inputs: i64, outputs: i64) -> Result<Self> {
-        Ok(Linear { weight: weights.tensor("weight", &[outputs, inputs])?, bias: weights.tensor("bias", &[outputs])? })
+        let weight = weights.tensor("weight", &[outputs, inputs], Init::FanIn(inputs))?;
+        Ok(Linear { weight, bias: weights.tensor("bias", &[outputs], Init::FanIn(inputs))? })
     }
 
     /// x [.., in] → [.., out].

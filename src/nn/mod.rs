@@ -20,7 +20,7 @@ pub use linear::Linear;
 pub use resample::{Downsample, upsample_nearest};
 pub use time_projection::TimeProjection;
 pub use timestep_embedding::TimestepEmbedding;
-pub use weights::Weights;
+pub use weights::{Init, Weights};
 
 use crate::error::{Doing, Result};
 use tch::Tensor;

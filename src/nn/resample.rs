@@ -42,8 +42,6 @@ impl Downsample {
 
 /// Every pixel becomes 2×2: [B, C, H, W] → [B, C, 2H, 2W].
 pub fn upsample_nearest(x: &Dual) -> Result<Dual> {
-    x.linear(|x| {
-        let (_, _, height, width) = x.size4()?;
-        x.f_upsample_nearest2d([2 * height, 2 * width], 2.0, 2.0)
-    })
+    // By factors, not by sizes, so that a trace serves other sizes too.
+    x.linear(|x| x.f_upsample_nearest2d_vec(None::<&[i64]>, [2.0, 2.0]))
 }

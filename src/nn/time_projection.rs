@@ -7,11 +7,11 @@
 //! They are computed in float32 at least, whatever the dtype of the network: in half precision t ω_i would be off by
 //! radians. Tangents: ∂ sin φ = cos φ · φ̇, ∂ cos φ = −sin φ · φ̇, with φ̇ = ω_i ṫ or 2π W ṫ/t.
 
-use super::Weights;
+use super::{Init, Weights};
 use crate::dual::Dual;
 use crate::error::{Doing, Error, Result};
 use std::f64::consts::PI;
-use tch::{Kind, TchError, Tensor};
+use tch::{Device, Kind, TchError, Tensor};
 
 /// Features of a timestep.
 #[derive(Debug)]
@@ -22,8 +22,8 @@ pub enum TimeProjection {
         width: i64,
         /// Whether cosines come before sines.
         cos_first: bool,
-        /// What is subtracted from width/2 in the exponent of ω_i.
-        freq_shift: f64,
+        /// ω_i [width/2], in float32.
+        omega: Tensor,
     },
     /// Sines and cosines of log t at random frequencies W [width/2].
     GaussianFourier {
@@ -38,12 +38,26 @@ pub enum TimeProjection {
 }
 
 impl TimeProjection {
+    /// `width` sinusoids on `device`; `freq_shift` is what is subtracted from width/2 in the exponent of ω_i.
+    pub fn sinusoid(width: i64, cos_first: bool, freq_shift: f64, device: Device) -> Result<Self> {
+        let omega = frequencies(width / 2, freq_shift, device).doing("computing the frequencies of the time embedding")?;
+        Ok(TimeProjection::Sinusoid { width, cos_first, omega })
+    }
+
+    /// The tensor that is no parameter, where there is one: the frequencies of sinusoids.
+    pub fn constant(&self) -> Option<Tensor> {
+        match self {
+            TimeProjection::Sinusoid { omega, .. } => Some(omega.shallow_clone()),
+            TimeProjection::GaussianFourier { .. } | TimeProjection::Learned { .. } => None,
+        }
+    }
+
     /// Fourier features with frequencies `weight` `[count]`. Older files hold them a second time as `W`.
     pub fn gaussian_fourier(weights: &Weights, count: i64) -> Result<Self> {
         let duplicate = weights.optional("W", &[count])?;
         let frequencies = match duplicate {
             Some(frequencies) if !weights.has("weight") => frequencies,
-            _ => weights.tensor("weight", &[count])?,
+            _ => weights.tensor("weight", &[count], Init::Normal(16.0))?,
         };
         let kind = at_least_float(frequencies.kind());
         let frequencies = frequencies.f_to_kind(kind).doing("reading the frequencies of the time embedding")?;
@@ -52,7 +66,7 @@ impl TimeProjection {
 
     /// A learned table `weight` [timesteps, width].
     pub fn learned(weights: &Weights, timesteps: i64, width: i64) -> Result<Self> {
-        Ok(TimeProjection::Learned { table: weights.tensor("weight", &[timesteps, width])? })
+        Ok(TimeProjection::Learned { table: weights.tensor("weight", &[timesteps, width], Init::Normal(1.0))? })
     }
 
     /// t `[B]` → [B, width] in the dtype `kind` of the network.
@@ -60,8 +74,8 @@ impl TimeProjection {
         let doing = "embedding the timestep";
         let t = t.linear(|t| t.f_to_kind(at_least_float(kind)))?;
         let features = match self {
-            TimeProjection::Sinusoid { width, cos_first, freq_shift } => {
-                sinusoid(&t, *width, *cos_first, *freq_shift).doing(doing)?
+            TimeProjection::Sinusoid { width, cos_first, omega } => {
+                sinusoid(&t, *width, *cos_first, omega).doing(doing)?
             }
             TimeProjection::GaussianFourier { frequencies } => gaussian_fourier(&t, frequencies).doing(doing)?,
             TimeProjection::Learned { table } => learned(&t, table)?,
@@ -75,12 +89,15 @@ fn at_least_float(kind: Kind) -> Kind {
     if kind == Kind::Double { Kind::Double } else { Kind::Float }
 }
 
-fn sinusoid(t: &Dual, width: i64, cos_first: bool, freq_shift: f64) -> std::result::Result<Dual, TchError> {
-    let half = width / 2;
-    // ω_i = exp(−ln(10000) i / (half − shift)), in float32 and in this order of operations even for a float64 network:
-    // these rounded numbers are the frequencies that the weights were trained with.
-    let exponent = Tensor::f_arange(half, (Kind::Float, t.value.device()))?.f_mul_scalar(-10000f64.ln())?;
-    let omega = exponent.f_div_scalar(half as f64 - freq_shift)?.f_exp()?.f_to_kind(t.value.kind())?.f_unsqueeze(0)?;
+/// ω_i = exp(−ln(10000) i / (half − shift)), in float32 and in this order of operations even for a float64 network:
+/// these rounded numbers are the frequencies that the weights were trained with.
+fn frequencies(half: i64, freq_shift: f64, device: Device) -> std::result::Result<Tensor, TchError> {
+    let exponent = Tensor::f_arange(half, (Kind::Float, device))?.f_mul_scalar(-10000f64.ln())?;
+    exponent.f_div_scalar(half as f64 - freq_shift)?.f_exp()
+}
+
+fn sinusoid(t: &Dual, width: i64, cos_first: bool, omega: &Tensor) -> std::result::Result<Dual, TchError> {
+    let omega = omega.f_to_kind(t.value.kind())?.f_unsqueeze(0)?;
     // φ = t ω,  φ̇ = ṫ ω
     let phase = t.value.f_unsqueeze(1)?.f_mul(&omega)?;
     let d_phase = match &t.tangent {

@@ -48,6 +48,8 @@ pub enum TimeScaleShift {
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct UNet2dConfig {
+    /// The config.json that all of this was read from.
+    pub json: serde_json::Value,
     /// Height and width of the training images, where the file says.
     pub sample_size: Option<[i64; 2]>,
     /// Channels of x.

@@ -9,5 +9,17 @@ mod model;
 mod read;
 mod resnet;
 
+use super::{Architecture, Network};
+use crate::error::Result;
+use crate::nn::Weights;
+use serde_json::Value;
+use std::path::Path;
+
 pub use config::{BlockType, ClassEmbedding, TimeEmbeddingType, TimeScaleShift, UNet2dConfig};
 pub use model::UNet2d;
+
+pub(super) const ARCHITECTURE: Architecture = Architecture { class_name: "UNet2DModel", build };
+
+fn build(config: &Value, weights: &Weights, path: &Path) -> Result<Box<dyn Network>> {
+    Ok(Box::new(UNet2d::new(&UNet2dConfig::from_json(config, path)?, weights)?))
+}

@@ -8,7 +8,7 @@ use super::config::{ClassEmbedding, TimeEmbeddingType, UNet2dConfig};
 use crate::dual::Dual;
 use crate::error::{Doing, Error, Result};
 use crate::network::{Condition, InputShape, Network};
-use crate::nn::{Activation, Conv2d, GroupNorm, TimeProjection, TimestepEmbedding, Weights, in_range};
+use crate::nn::{Activation, Conv2d, GroupNorm, Init, TimeProjection, TimestepEmbedding, Weights, in_range};
 use std::path::Path;
 use tch::{Device, Kind, Tensor};
 
@@ -193,7 +193,7 @@ fn time_projection(config: &UNet2dConfig, weights: &Weights) -> Result<TimeProje
     let width = config.block_out_channels[0];
     match config.time_embedding_type {
         TimeEmbeddingType::Positional => {
-            Ok(TimeProjection::Sinusoid { width, cos_first: config.flip_sin_to_cos, freq_shift: config.freq_shift })
+            TimeProjection::sinusoid(width, config.flip_sin_to_cos, config.freq_shift, weights.device())
         }
         TimeEmbeddingType::Fourier => TimeProjection::gaussian_fourier(weights, width),
         TimeEmbeddingType::Learned(timesteps) => TimeProjection::learned(weights, timesteps, width),
@@ -204,7 +204,7 @@ fn class_embedding(config: &UNet2dConfig, weights: &Weights) -> Result<Labels> {
     let emb = config.time_embed_dim;
     Ok(match config.class_embedding {
         ClassEmbedding::None => Labels::None,
-        ClassEmbedding::Table(classes) => Labels::Table(weights.tensor("weight", &[classes, emb])?),
+        ClassEmbedding::Table(classes) => Labels::Table(weights.tensor("weight", &[classes, emb], Init::Normal(1.0))?),
         ClassEmbedding::Timestep => Labels::Timestep(TimestepEmbedding::new(weights, config.time_features(), emb)?),
         ClassEmbedding::Identity => Labels::Identity,
     })
@@ -250,6 +250,14 @@ impl Network for UNet2d {
 
     fn architecture(&self) -> String {
         "UNet2DModel".into()
+    }
+
+    fn config(&self) -> Option<serde_json::Value> {
+        Some(self.config.json.clone())
+    }
+
+    fn constants(&self) -> Vec<(String, Tensor)> {
+        self.layers.time_proj.constant().map(|omega| ("frequencies".into(), omega)).into_iter().collect()
     }
 
     fn parameters(&self) -> Vec<(String, Tensor)> {

@@ -25,6 +25,7 @@ impl UNet2dConfig {
         let resnet_time_scale_shift = time_scale_shift(&mut keys)?;
         let norm_num_groups = groups(&mut keys)?;
         let config = UNet2dConfig {
+            json: json.clone(),
             sample_size: sample_size(&mut keys)?,
             in_channels: keys.integer("in_channels", 3, 1..=LARGEST)?,
             out_channels: keys.integer("out_channels", 3, 1..=LARGEST)?,

@@ -1,0 +1,277 @@
+//! The few calls of libtorch's C++ interface that tch does not offer; `extra.cpp` is their other side. All unsafe code
+//! of this crate that touches libtorch is here.
+
+use crate::error::{Error, Result};
+use std::ffi::{CStr, CString, c_char, c_int, c_void};
+use std::path::Path;
+use tch::{Device, Tensor};
+
+type Handle = *const c_void;
+type Message = *mut c_char;
+type ForwardCallback = extern "C" fn(*mut c_void, *mut c_void, *mut c_void) -> *mut c_void;
+
+#[allow(clippy::too_many_arguments)]
+mod ffi {
+    use super::{ForwardCallback, Handle, Message};
+    use std::ffi::{c_char, c_int, c_void};
+
+    unsafe extern "C" {
+        pub fn lipscope_free(text: Message);
+        pub fn lipscope_trace(
+            class_name: *const c_char,
+            tensors: *const Handle,
+            names: *const *const c_char,
+            is_buffer: *const bool,
+            count: usize,
+            x: Handle,
+            t: Handle,
+            forward: ForwardCallback,
+            context: *mut c_void,
+            path: *const c_char,
+            extra_names: *const *const c_char,
+            extra: *const *const u8,
+            extra_lengths: *const usize,
+            extras: usize,
+        ) -> Message;
+        pub fn lipscope_adamw(
+            parameters: *const Handle,
+            gradients: *const Handle,
+            first: *const Handle,
+            second: *const Handle,
+            steps: *const Handle,
+            count: usize,
+            rate: f64,
+            beta1: f64,
+            beta2: f64,
+            weight_decay: f64,
+            epsilon: f64,
+            found_inf: Handle,
+        ) -> Message;
+        pub fn lipscope_lerp(values: *const Handle, targets: *const Handle, count: usize, weight: f64) -> Message;
+        pub fn lipscope_clip(gradients: *const Handle, count: usize, limit: f64, norm: Handle) -> Message;
+        pub fn lipscope_unscale(gradients: *const Handle, count: usize, scale: Handle, found_inf: Handle) -> Message;
+        pub fn lipscope_update_scale(scale: Handle, growth: Handle, found_inf: Handle) -> Message;
+        pub fn lipscope_autocast(device: c_int, dtype: c_int) -> Message;
+    }
+}
+
+fn handle(tensor: &Tensor) -> Handle {
+    tensor.as_ptr().cast()
+}
+
+fn handles(tensors: &[Tensor]) -> Vec<Handle> {
+    tensors.iter().map(handle).collect()
+}
+
+/// Takes over the message of a call.
+fn check(message: Message, doing: &str) -> Result<()> {
+    if message.is_null() {
+        return Ok(());
+    }
+    // SAFETY: extra.cpp returns a string of its own, which is freed once, here.
+    let text = unsafe {
+        let text = CStr::from_ptr(message).to_string_lossy().into_owned();
+        ffi::lipscope_free(message);
+        text
+    };
+    Err(Error::torch(doing, &tch::TchError::Torch(text)))
+}
+
+/// The settings of one AdamW step.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct AdamW {
+    /// Learning rate.
+    pub rate: f64,
+    /// Decay of the first moment.
+    pub beta1: f64,
+    /// Decay of the second moment.
+    pub beta2: f64,
+    /// Decoupled weight decay.
+    pub weight_decay: f64,
+    /// Added to the root of the second moment.
+    pub epsilon: f64,
+}
+
+/// Parameters, gradients, moments and step counts: lists of one length, each step count a scalar in float32.
+pub struct AdamWTensors<'a> {
+    /// Changed in place.
+    pub parameters: &'a [Tensor],
+    /// The gradients.
+    pub gradients: &'a [Tensor],
+    /// First moments, changed in place.
+    pub first: &'a [Tensor],
+    /// Second moments, changed in place.
+    pub second: &'a [Tensor],
+    /// Numbers of steps, counted up in place.
+    pub steps: &'a [Tensor],
+}
+
+/// One fused AdamW step; with `found_inf` 1 it changes nothing. No gradients must be recorded.
+pub fn adamw(tensors: &AdamWTensors, settings: &AdamW, found_inf: Option<&Tensor>) -> Result<()> {
+    let count = tensors.parameters.len();
+    let lists = [tensors.parameters, tensors.gradients, tensors.first, tensors.second, tensors.steps];
+    if lists.iter().any(|list| list.len() != count) {
+        return Err(Error::mismatch("the optimiser's lists differ in length", "Report this."));
+    }
+    let [parameters, gradients, first, second, steps] = lists.map(handles);
+    let &AdamW { rate, beta1, beta2, weight_decay, epsilon } = settings;
+    // SAFETY: all lists hold `count` live tensors.
+    let message = unsafe {
+        ffi::lipscope_adamw(
+            parameters.as_ptr(),
+            gradients.as_ptr(),
+            first.as_ptr(),
+            second.as_ptr(),
+            steps.as_ptr(),
+            count,
+            rate,
+            beta1,
+            beta2,
+            weight_decay,
+            epsilon,
+            found_inf.map_or(std::ptr::null(), handle),
+        )
+    };
+    check(message, "taking an optimiser step")
+}
+
+/// values ← values + weight · (targets − values), in place.
+pub fn lerp(values: &[Tensor], targets: &[Tensor], weight: f64) -> Result<()> {
+    let (v, t) = (handles(values), handles(targets));
+    // SAFETY: both lists hold as many live tensors as the shorter one counts.
+    check(
+        unsafe { ffi::lipscope_lerp(v.as_ptr(), t.as_ptr(), v.len().min(t.len()), weight) },
+        "averaging weights",
+    )
+}
+
+/// The 2-norm over all gradients, a scalar on their device; scales them down to `limit`, in place, where it is given.
+pub fn clip(gradients: &[Tensor], limit: Option<f64>) -> Result<Tensor> {
+    let (list, norm) = (handles(gradients), Tensor::new());
+    // SAFETY: the list holds live tensors, and `norm` is one that the call may assign to.
+    let message = unsafe { ffi::lipscope_clip(list.as_ptr(), list.len(), limit.unwrap_or(0.0), handle(&norm)) };
+    check(message, "measuring gradients").map(|()| norm)
+}
+
+/// Divides gradients by the loss scale in place, and sets `found_inf` to 1 where one is not finite.
+pub fn unscale(gradients: &[Tensor], scale: &Tensor, found_inf: &Tensor) -> Result<()> {
+    let list = handles(gradients);
+    // SAFETY: all tensors are live.
+    let message = unsafe { ffi::lipscope_unscale(list.as_ptr(), list.len(), handle(scale), handle(found_inf)) };
+    check(message, "unscaling gradients")
+}
+
+/// Doubles the loss scale after 2,000 finite steps, halves it after one that was not, and counts in `growth`.
+pub fn update_scale(scale: &Tensor, growth: &Tensor, found_inf: &Tensor) -> Result<()> {
+    // SAFETY: all tensors are live.
+    let message = unsafe { ffi::lipscope_update_scale(handle(scale), handle(growth), handle(found_inf)) };
+    check(message, "updating the loss scale")
+}
+
+/// The dtype that autocast turns the inputs of products and convolutions into.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Autocast {
+    /// float16, which needs a loss scale.
+    F16,
+    /// bfloat16.
+    Bf16,
+}
+
+/// Runs `f` under autocast on `device`, or as it is without one.
+pub fn autocast<T>(device: Device, dtype: Option<Autocast>, f: impl FnOnce() -> Result<T>) -> Result<T> {
+    let Some(dtype) = dtype else { return f() };
+    let device = c_int::from(matches!(device, Device::Cuda(_)));
+    let code = if dtype == Autocast::F16 { 1 } else { 2 };
+    // SAFETY: the calls take numbers only.
+    check(unsafe { ffi::lipscope_autocast(device, code) }, "switching autocast on")?;
+    let result = f();
+    check(unsafe { ffi::lipscope_autocast(device, 0) }, "switching autocast off")?;
+    result
+}
+
+/// A tensor of a traced module under its dotted name.
+pub struct Named {
+    /// Such as `down_blocks.0.resnets.0.conv1.weight`.
+    pub name: String,
+    /// The very tensor that the forward pass uses.
+    pub tensor: Tensor,
+    /// Whether it is a buffer, not a parameter.
+    pub buffer: bool,
+}
+
+/// A forward pass f(x, t) to be traced.
+pub type Forward<'a> = &'a mut dyn FnMut(&Tensor, &Tensor) -> Result<Tensor>;
+
+struct Context<'a> {
+    forward: Forward<'a>,
+    error: Option<Error>,
+}
+
+/// Traces `forward` once on the example x and t, and saves it at `path` as a TorchScript module of class `class_name`
+/// with the method forward(x, t), the tensors under their names and the extra files.
+pub fn trace(
+    class_name: &str,
+    tensors: &[Named],
+    [x, t]: [&Tensor; 2],
+    forward: Forward,
+    path: &Path,
+    extra: &[(String, Vec<u8>)],
+) -> Result<()> {
+    let text = |text: &str| {
+        CString::new(text).map_err(|_| Error::mismatch(format!("`{text}` holds a zero byte"), "Choose another name."))
+    };
+    let names = tensors.iter().map(|named| text(&named.name)).collect::<Result<Vec<_>>>()?;
+    let name_pointers: Vec<*const c_char> = names.iter().map(|name| name.as_ptr()).collect();
+    let pointers: Vec<Handle> = tensors.iter().map(|named| handle(&named.tensor)).collect();
+    let buffers: Vec<bool> = tensors.iter().map(|named| named.buffer).collect();
+    let extra_names = extra.iter().map(|(name, _)| text(name)).collect::<Result<Vec<_>>>()?;
+    let extra_name_pointers: Vec<*const c_char> = extra_names.iter().map(|name| name.as_ptr()).collect();
+    let extra_pointers: Vec<*const u8> = extra.iter().map(|(_, bytes)| bytes.as_ptr()).collect();
+    let extra_lengths: Vec<usize> = extra.iter().map(|(_, bytes)| bytes.len()).collect();
+    let (class_name, path_text) = (text(class_name)?, text(&path.to_string_lossy())?);
+    let mut context = Context { forward, error: None };
+    // SAFETY: every pointer outlives the call, every list has the length that is given, and `call_forward` gets the
+    // context back that is given here.
+    let message = unsafe {
+        ffi::lipscope_trace(
+            class_name.as_ptr(),
+            pointers.as_ptr(),
+            name_pointers.as_ptr(),
+            buffers.as_ptr(),
+            pointers.len(),
+            handle(x),
+            handle(t),
+            call_forward,
+            (&raw mut context).cast(),
+            path_text.as_ptr(),
+            extra_name_pointers.as_ptr(),
+            extra_pointers.as_ptr(),
+            extra_lengths.as_ptr(),
+            extra.len(),
+        )
+    };
+    let outcome = check(message, "saving a TorchScript module");
+    match context.error {
+        Some(error) => Err(error),
+        None => outcome,
+    }
+}
+
+/// The other side calls this with its own tensors; the result is handed over to it.
+extern "C" fn call_forward(context: *mut c_void, x: *mut c_void, t: *mut c_void) -> *mut c_void {
+    // SAFETY: `context` is the one that `trace` passed, and x and t are live tensors, which are cloned, not taken.
+    let (context, x, t) = unsafe {
+        let x = Tensor::clone_from_ptr(x.cast());
+        (&mut *context.cast::<Context>(), x, Tensor::clone_from_ptr(t.cast()))
+    };
+    match (context.forward)(&x, &t) {
+        Ok(output) => {
+            let mut output = std::mem::ManuallyDrop::new(output);
+            output.as_mut_ptr().cast()
+        }
+        Err(error) => {
+            context.error = Some(error);
+            std::ptr::null_mut()
+        }
+    }
+}
