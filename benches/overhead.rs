@@ -5,7 +5,7 @@
 //!
 //! Prints a table and one line of JSON. Rounds alternate between the two, so that noise of the machine hits both.
 
-use lipscope::checkpoint;
+use lipscope::checkpoint::{self, Request};
 use lipscope::denoiser::NetworkDenoiser;
 use lipscope::draws::{CleanSamples, Draws};
 use lipscope::dual::Dual;
@@ -79,7 +79,7 @@ fn main() -> Result<()> {
         Some(text) => text.split(',').filter_map(|size| size.parse().ok()).collect(),
         None => vec![3, 32, 32],
     };
-    let open = || checkpoint::open(Path::new(folder), Device::Cpu);
+    let open = || checkpoint::open(Path::new(folder), &Request { device: Device::Cpu, weights: None });
     let network = open()?.network;
     let denoiser = NetworkDenoiser {
         network: open()?.network,

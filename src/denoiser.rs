@@ -6,7 +6,7 @@ use crate::error::{Doing, Error, Result};
 use crate::network::{Condition, Network};
 use crate::prediction::{Affine, Prediction};
 use crate::schedule::NoiseSchedule;
-use crate::time::{Axis, Timestep};
+use crate::time::{Conditioning, Timestep};
 use crate::timestep_map::TimestepMap;
 use std::sync::Arc;
 use tch::{Device, Kind, Tensor};
@@ -60,7 +60,7 @@ pub struct NetworkDenoiser {
     /// What it outputs.
     pub prediction: Prediction,
     /// Which number it gets for t.
-    pub conditioning: Axis,
+    pub conditioning: Conditioning,
     /// The class it is asked for, where it is class-conditional.
     pub label: Option<i64>,
     /// Shape of one sample.

@@ -20,6 +20,7 @@
 //! | [`cli`] | the only part that touches the terminal |
 #![deny(missing_docs, rustdoc::broken_intra_doc_links)]
 
+pub mod atomic;
 pub mod checkpoint;
 pub mod cli;
 pub mod compare;

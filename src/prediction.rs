@@ -54,6 +54,16 @@ impl Prediction {
         }
     }
 
+    /// What the output should be, as factors of (x₀, ε).
+    pub fn target(self, level: &Level) -> (f64, f64) {
+        match self {
+            Prediction::Epsilon => (0.0, 1.0),
+            Prediction::V => (-level.sigma, level.alpha),
+            Prediction::X0 => (1.0, 0.0),
+            Prediction::Flow => (-1.0, 1.0),
+        }
+    }
+
     /// ε from the output. Refused for `x0` where σ = 0: there x holds no noise to predict.
     pub fn epsilon(self, level: &Level) -> Result<Affine> {
         let Level { alpha, sigma, .. } = *level;

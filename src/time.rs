@@ -70,6 +70,61 @@ impl Axis {
     }
 }
 
+/// The number that a network gets for t: an axis, times a factor.
+///
+/// `step` is the usual one. A network with a time embedding made for 0 … T takes σ as `sigma*1000`: its fastest sinusoid
+/// turns by one radian per unit, and would hardly tell the σ in [0, 1] apart.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Conditioning {
+    /// The time variable.
+    pub axis: Axis,
+    /// What it is multiplied by.
+    pub factor: f64,
+}
+
+impl Default for Conditioning {
+    fn default() -> Self {
+        Conditioning { axis: Axis::Step, factor: 1.0 }
+    }
+}
+
+impl Conditioning {
+    /// The number that stands for t.
+    pub fn coordinate(self, schedule: &dyn NoiseSchedule, t: Timestep) -> f64 {
+        self.factor * self.axis.coordinate(schedule, t)
+    }
+
+    /// Its derivative along t.
+    pub fn rate(self, schedule: &dyn NoiseSchedule, t: Timestep) -> f64 {
+        self.factor * self.axis.rate(schedule, t)
+    }
+}
+
+impl fmt::Display for Conditioning {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.factor == 1.0 { self.axis.fmt(f) } else { write!(f, "{}*{}", self.axis, self.factor) }
+    }
+}
+
+impl FromStr for Conditioning {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        let Some((axis, factor)) = text.split_once('*') else {
+            return Ok(Conditioning { axis: text.parse()?, factor: 1.0 });
+        };
+        match factor.parse::<f64>() {
+            Ok(factor) if factor.is_finite() && factor != 0.0 => Ok(Conditioning { axis: axis.parse()?, factor }),
+            _ => Err(Error::argument(
+                "the condition",
+                text,
+                "it is an axis, or one with a factor other than 0",
+                "Such as step, or sigma*1000.",
+            )),
+        }
+    }
+}
+
 impl fmt::Display for Axis {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())

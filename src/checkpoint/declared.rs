@@ -3,8 +3,9 @@
 use crate::error::{Error, Result};
 use crate::prediction::Prediction;
 use crate::schedule::{self, NoiseSchedule};
-use crate::time::Axis;
-use serde::Deserialize;
+use crate::time::Conditioning;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -31,50 +32,101 @@ pub struct Declared {
     pub schedule: Option<NamedSchedule>,
     /// Prediction type.
     pub prediction: Option<Prediction>,
-    /// Timestep sharing, as `--share` takes it.
+    /// Timestep map, as `--share` takes it.
     pub share: Option<String>,
     /// The number that the network gets for t.
-    pub conditioning: Option<Axis>,
+    pub conditioning: Option<Conditioning>,
     /// Shape of one sample.
     pub sample_shape: Option<Vec<i64>>,
     /// x̂₀ is clamped to ± this when sampling.
     pub clip: Option<f64>,
+    /// How it was trained, where lipscope trained it.
+    pub training: Option<Training>,
 }
 
-/// `lipscope.json` among a TorchScript module's extra files.
-#[derive(Debug, Deserialize)]
+/// How a checkpoint came about.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Training {
+    /// The variant, such as `ddpm` or `e-tsdm`.
+    pub variant: String,
+    /// Name of the weights that are meant unless others are asked for.
+    pub weights: String,
+    /// Names of all sets of weights in the file.
+    pub all_weights: Vec<String>,
+    /// Steps taken.
+    pub steps: u64,
+    /// The resolved plan of the run.
+    pub plan: Value,
+    /// Versions of lipscope and libtorch.
+    pub versions: Value,
+}
+
+/// `lipscope.json`: among a TorchScript module's extra files, in a diffusers folder, in a safetensors file's metadata.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Sidecar {
-    schedule: Option<String>,
-    prediction: Option<String>,
-    share: Option<String>,
-    condition: Option<String>,
-    shape: Option<Vec<i64>>,
-    clip: Option<f64>,
+pub struct Sidecar {
+    /// As `--schedule` takes it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub schedule: Option<String>,
+    /// As `--prediction` takes it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub prediction: Option<String>,
+    /// As `--share` takes it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub share: Option<String>,
+    /// As `--condition` takes it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub condition: Option<String>,
+    /// Shape of one sample.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub shape: Option<Vec<i64>>,
+    /// x̂₀ is clamped to ± this when sampling.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub clip: Option<f64>,
+    /// The configuration that the network is built from.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub architecture: Option<Value>,
+    /// How it was trained.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub training: Option<Training>,
 }
 
-impl Declared {
+impl Sidecar {
     /// From the text of `lipscope.json`, found in the file at `path`.
     pub fn from_json(text: &str, path: &Path) -> Result<Self> {
-        let bad = |problem: String| {
-            Error::file(
-                path,
-                format!("its lipscope.json cannot be used: {problem}"),
-                "It takes schedule, prediction, share, condition, shape and clip, each as on the command line.",
-            )
-        };
-        let sidecar: Sidecar = serde_json::from_str(text).map_err(|e| bad(e.to_string()))?;
-        if let Some(shape) = sidecar.shape.as_ref().filter(|shape| shape.is_empty() || shape.iter().any(|n| *n < 1)) {
-            return Err(bad(format!("shape is {shape:?}")));
+        let sidecar: Sidecar = serde_json::from_str(text).map_err(|e| bad(path, e.to_string()))?;
+        match sidecar.shape.as_ref().filter(|shape| shape.is_empty() || shape.iter().any(|n| *n < 1)) {
+            Some(shape) => Err(bad(path, format!("shape is {shape:?}"))),
+            None => Ok(sidecar),
         }
-        let within = |e: Error| bad(e.to_string());
-        Ok(Declared {
-            schedule: sidecar.schedule.map(|text| NamedSchedule::parse(&text)).transpose().map_err(within)?,
-            prediction: sidecar.prediction.map(|text| text.parse()).transpose().map_err(within)?,
-            share: sidecar.share,
-            conditioning: sidecar.condition.map(|text| text.parse()).transpose().map_err(within)?,
-            sample_shape: sidecar.shape,
-            clip: sidecar.clip,
+    }
+
+    /// As text.
+    pub fn to_json(&self) -> Result<String> {
+        serde_json::to_string_pretty(self).map_err(|e| {
+            Error::mismatch(format!("the checkpoint's description cannot be written ({e})"), "Report this.")
         })
     }
+
+    /// In lipscope's terms; `path` is for messages.
+    pub fn declared(self, path: &Path) -> Result<Declared> {
+        let within = |e: Error| bad(path, e.to_string());
+        Ok(Declared {
+            schedule: self.schedule.map(|text| NamedSchedule::parse(&text)).transpose().map_err(within)?,
+            prediction: self.prediction.map(|text| text.parse()).transpose().map_err(within)?,
+            share: self.share,
+            conditioning: self.condition.map(|text| text.parse()).transpose().map_err(within)?,
+            sample_shape: self.shape,
+            clip: self.clip,
+            training: self.training,
+        })
+    }
+}
+
+fn bad(path: &Path, problem: String) -> Error {
+    Error::file(
+        path,
+        format!("its lipscope.json cannot be used: {problem}"),
+        "It takes schedule, prediction, share, condition, shape and clip, each as on the command line.",
+    )
 }

@@ -1,7 +1,8 @@
 //! A diffusers `UNet2DModel`: its own folder (`config.json` beside the weights), or a pipeline's folder with `unet/` and
 //! `scheduler/`.
 
-use super::{Checkpoint, Declared, Format, Source, scheduler_config, sha256};
+use super::weights::{Reference, choose, reference};
+use super::{Checkpoint, Declared, Format, Request, Sidecar, Source, scheduler_config, sha256};
 use crate::error::{Error, Result};
 use crate::network::unet2d::{UNet2d, UNet2dConfig};
 use crate::nn::Weights;
@@ -41,31 +42,69 @@ fn scheduler_path(model: &Path) -> Option<PathBuf> {
     own.into_iter().chain(model.parent().map(beside)).find(|path| path.is_file())
 }
 
-fn open(source: &Source, device: Device) -> Result<Checkpoint> {
-    let Some(folder) = model_folder(source.path) else {
+fn open(source: &Source, request: &Request) -> Result<Checkpoint> {
+    let Some(mut folder) = model_folder(source.path) else {
         return Err(Error::file(
             source.path,
             "there is no config.json here",
             "Give the model's or the pipeline's folder.",
         ));
     };
+    let own = own_description(source.path)?;
+    let training = own.as_ref().and_then(|own| own.training.as_ref());
+    let chosen = choose(training, request.weights, source.path)?;
+    if let (Some(set), Some(training)) = (chosen, training)
+        && set != training.weights
+    {
+        folder = source.path.join(set_folder(set));
+    }
     let config_path = folder.join("config.json");
     let config_json = read_json(&config_path)?;
     refuse_other_classes(&config_json, &config_path)?;
     let config = UNet2dConfig::from_json(&config_json, &config_path)?;
     let weights_path = weights_path(&folder)?;
-    let tensors = read_weights(&weights_path, device)?;
+    let tensors = read_weights(&weights_path, request.device)?;
     let weights = Weights::new(tensors, &weights_path);
     let network = UNet2d::new(&config, &weights)?;
     weights.finish()?;
-    let declared = declared(&folder, &config)?;
+    let declared = match own {
+        Some(own) => own.declared(source.path)?,
+        None => declared(&folder, &config)?,
+    };
     Ok(Checkpoint {
         path: source.path.to_path_buf(),
         format: FORMAT.name,
         sha256: sha256(&weights_path)?,
         network: Box::new(network),
         declared,
+        reference: own_samples(source.path)?,
     })
+}
+
+/// The description that `lipscope train` lays beside the pipeline's parts.
+pub(super) const DESCRIPTION: &str = "lipscope.json";
+/// Its reference samples.
+pub(super) const SAMPLES: &str = "reference_samples.safetensors";
+
+/// The folder of a set of weights that is not the default.
+pub(super) fn set_folder(set: &str) -> String {
+    format!("unet_{set}")
+}
+
+fn own_description(folder: &Path) -> Result<Option<Sidecar>> {
+    let path = folder.join(DESCRIPTION);
+    if !path.is_file() {
+        return Ok(None);
+    }
+    Sidecar::from_json(&read_json(&path)?.to_string(), &path).map(Some)
+}
+
+fn own_samples(folder: &Path) -> Result<Option<Reference>> {
+    let path = folder.join(SAMPLES);
+    if !path.is_file() {
+        return Ok(None);
+    }
+    reference(&tensor_file::read(&path)?.arrays, &path)
 }
 
 fn declared(folder: &Path, config: &UNet2dConfig) -> Result<Declared> {

@@ -5,11 +5,16 @@
 mod declared;
 mod diffusers;
 mod digest;
+mod safetensors;
 mod scheduler_config;
 mod torchscript;
+mod weights;
+mod write;
 
-pub use declared::{Declared, NamedSchedule};
+pub use declared::{Declared, NamedSchedule, Sidecar, Training};
 pub use digest::{sha256, sha256_of};
+pub use weights::Reference;
+pub use write::{Content, WRITERS, WeightSet, Writer};
 
 use crate::error::{Error, Result};
 use crate::network::Network;
@@ -29,6 +34,17 @@ pub struct Checkpoint {
     pub network: Box<dyn Network>,
     /// What the file says about its use.
     pub declared: Declared,
+    /// Clean samples in the file.
+    pub reference: Option<Reference>,
+}
+
+/// How a checkpoint is wanted.
+#[derive(Debug, Clone, Copy)]
+pub struct Request<'a> {
+    /// Where its tensors go.
+    pub device: Device,
+    /// Which of several sets of weights, as `--weights` takes it.
+    pub weights: Option<&'a str>,
 }
 
 /// What is on disk, looked at once.
@@ -47,24 +63,34 @@ pub struct Format {
     pub about: &'static str,
     /// Whether this is one.
     pub recognises: fn(&Source) -> bool,
-    /// Reads it onto a device.
-    pub open: fn(&Source, Device) -> Result<Checkpoint>,
+    /// Reads it.
+    pub open: fn(&Source, &Request) -> Result<Checkpoint>,
 }
 
 /// The family.
-pub const FORMATS: &[Format] = &[torchscript::FORMAT, diffusers::FORMAT];
+pub const FORMATS: &[Format] = &[torchscript::FORMAT, diffusers::FORMAT, safetensors::FORMAT];
 
-/// Opens a checkpoint on `device`; its weights must be finite.
-pub fn open(path: &Path, device: Device) -> Result<Checkpoint> {
-    let metadata = std::fs::metadata(path).map_err(|e| Error::io(path, "opening the checkpoint", &e))?;
-    let sniffed = if metadata.is_dir() { None } else { Some(tensor_file::sniff(path)?) };
-    let source = Source { path, sniffed };
+/// Opens a checkpoint; its weights must be finite.
+pub fn open(path: &Path, request: &Request) -> Result<Checkpoint> {
+    let source = look(path)?;
     let Some(format) = FORMATS.iter().find(|format| (format.recognises)(&source)) else {
         return Err(unrecognised(&source));
     };
-    let checkpoint = (format.open)(&source, device)?;
+    let checkpoint = (format.open)(&source, request)?;
     refuse_non_finite(&checkpoint)?;
     Ok(checkpoint)
+}
+
+/// Whether what is at `path` is a checkpoint of one of the formats.
+pub fn recognised(path: &Path) -> Result<bool> {
+    let source = look(path)?;
+    Ok(FORMATS.iter().any(|format| (format.recognises)(&source)))
+}
+
+fn look(path: &Path) -> Result<Source<'_>> {
+    let metadata = std::fs::metadata(path).map_err(|e| Error::io(path, "opening the checkpoint", &e))?;
+    let sniffed = if metadata.is_dir() { None } else { Some(tensor_file::sniff(path)?) };
+    Ok(Source { path, sniffed })
 }
 
 fn unrecognised(source: &Source) -> Error {

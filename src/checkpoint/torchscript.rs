@@ -1,10 +1,13 @@
-//! A TorchScript module f(x, t), with `lipscope.json` among its extra files or without.
+//! A TorchScript module f(x, t), with `lipscope.json` among its extra files or without. Where that names an architecture
+//! the weights are taken by name into a native network, and nothing of the module runs.
 
-use super::{Checkpoint, Declared, Format, Source, sha256};
-use crate::error::Result;
-use crate::network::torchscript::TorchScript;
+use super::weights::{choose, reference, tensors};
+use super::{Checkpoint, Declared, Format, Request, Sidecar, Source, sha256};
+use crate::error::{Error, Result};
+use crate::network::{self, Network, torchscript::TorchScript};
+use crate::nn::Weights;
 use crate::tensor_file;
-use tch::Device;
+use serde_json::Value;
 
 pub(super) const FORMAT: Format = Format {
     name: "torchscript",
@@ -13,21 +16,57 @@ pub(super) const FORMAT: Format = Format {
     open,
 };
 
+/// The extra file with the other sets of weights and the reference samples.
+pub(super) const EXTRA: &str = "lipscope.safetensors";
+
+/// The submodule with what the trace needs and the network does not.
+pub(super) const OWN: &str = "lipscope";
+
 fn recognises(source: &Source) -> bool {
     source.sniffed.as_ref().is_some_and(|sniffed| sniffed.format == tensor_file::Format::TorchScript)
 }
 
-fn open(source: &Source, device: Device) -> Result<Checkpoint> {
+fn open(source: &Source, request: &Request) -> Result<Checkpoint> {
+    let path = source.path;
     let sidecar = source.sniffed.as_ref().and_then(|sniffed| sniffed.lipscope_json.as_deref());
-    let declared = match sidecar {
-        Some(text) => Declared::from_json(text, source.path)?,
-        None => Declared::default(),
+    let mut sidecar = sidecar.map(|text| Sidecar::from_json(text, path)).transpose()?.unwrap_or_default();
+    let architecture = sidecar.architecture.take();
+    let declared = sidecar.declared(path)?;
+    let checkpoint = |network, declared, reference| -> Result<Checkpoint> {
+        Ok(Checkpoint { path: path.into(), format: FORMAT.name, sha256: sha256(path)?, network, declared, reference })
     };
-    Ok(Checkpoint {
-        path: source.path.to_path_buf(),
-        format: FORMAT.name,
-        sha256: sha256(source.path)?,
-        network: Box::new(TorchScript::load(source.path, device)?),
-        declared,
-    })
+    match architecture {
+        Some(architecture) => {
+            let (network, extra) = native(source, &architecture, &declared, request)?;
+            let reference = extra.as_ref().map(|extra| reference(&extra.arrays, path)).transpose()?.flatten();
+            checkpoint(network, declared, reference)
+        }
+        None => {
+            choose(None, request.weights, path)?;
+            checkpoint(Box::new(TorchScript::load(path, request.device)?), declared, None)
+        }
+    }
+}
+
+type Native = (Box<dyn Network>, Option<tensor_file::NamedArrays>);
+
+fn native(source: &Source, architecture: &Value, declared: &Declared, request: &Request) -> Result<Native> {
+    let path = source.path;
+    let training = declared.training.as_ref();
+    let chosen = choose(training, request.weights, path)?;
+    let extra = tensor_file::read_extra(path, EXTRA)?;
+    let tensors = match (chosen, training) {
+        (Some(set), Some(training)) if set != training.weights => match &extra {
+            Some(extra) => tensors(extra.arrays.clone(), Some(set), request.device)?,
+            None => {
+                return Err(Error::file(path, format!("its weights `{set}` are not there"), "Leave out --weights."));
+            }
+        },
+        _ => {
+            let mut arrays = tensor_file::read(path)?.arrays;
+            arrays.retain(|(name, _)| !name.starts_with(&format!("{OWN}.")));
+            tensors(arrays, None, request.device)?
+        }
+    };
+    Ok((network::build(architecture, &Weights::new(tensors, path), path)?, extra))
 }

@@ -189,12 +189,15 @@ pub(super) struct ModelOptions {
     /// Lay a timestep map over the model: n=5,until=100 or boundaries=0-20-50-100
     #[arg(long, value_name = "SHARING", help_heading = "Model (overrides what the checkpoint says)")]
     pub share: Option<String>,
-    /// The number that the network gets for t: step, unit, sigma or log-snr
+    /// The number that the network gets for t: step, unit, sigma or log-snr, or one times a factor (sigma*1000)
     #[arg(long, value_name = "AXIS", help_heading = "Model (overrides what the checkpoint says)")]
     pub condition: Option<String>,
     /// Class that a class-conditional network is asked for
     #[arg(long, value_name = "CLASS", help_heading = "Model (overrides what the checkpoint says)")]
     pub class: Option<i64>,
+    /// Which of a checkpoint's sets of weights: ema, raw, or one that inspect lists [default: the checkpoint's]
+    #[arg(long, value_name = "NAME", help_heading = "Model (overrides what the checkpoint says)")]
+    pub weights: Option<String>,
     /// dtype of the network: f32, f64 or bf16
     #[arg(long, value_name = "DTYPE", default_value = "f32", help_heading = "Measurement")]
     pub dtype: String,

@@ -3,6 +3,7 @@
 use super::args::{CompareArgs, Global};
 use super::model::Opened;
 use super::{Outcome, job, prepare};
+use crate::checkpoint::Request;
 use crate::error::{Error, Result};
 use crate::report::{ModelReport, Report};
 
@@ -22,10 +23,11 @@ pub(super) fn run(args: &CompareArgs, global: &Global) -> Result<Option<Outcome>
         return Err(Error::argument("--require-reduction", wanted, "it lies between 0 and 1", next));
     }
     let arithmetic = prepare::arithmetic(global, &args.model.dtype)?;
+    let request = Request { device: arithmetic.0, weights: args.model.weights.as_deref() };
     let mut opened = Vec::with_capacity(arguments.len());
     for (i, argument) in arguments.iter().enumerate() {
         let label = args.label.get(i).map(String::as_str);
-        opened.push(Opened::open(argument, label, &args.options, arithmetic.0)?);
+        opened.push(Opened::open(argument, label, &args.options, &request)?);
     }
     // Foreign checkpoints do not say how they share: --share is laid over the candidates, not over the baseline.
     let share = args.model.share.as_deref();

@@ -1,7 +1,7 @@
 //! From `--data` to a source of clean samples.
 
 use super::args::Options;
-use crate::checkpoint::sha256_of;
+use crate::checkpoint::{Reference, sha256_of};
 use crate::data::{
     DataSpec, GaussianParameters, GaussianSpec, LoadOptions, MixtureParameters, SampleShape, Samples, Spread,
 };
@@ -73,6 +73,24 @@ fn load(spec: &DataSpec, want: SampleShape, options: &Options) -> Result<(Arc<Ar
         warnings,
     };
     Ok((images, data))
+}
+
+/// The reference samples of the checkpoint `of`.
+pub(super) fn reference(reference: &Reference, of: &str) -> Data {
+    let Reference { images, shape } = reference;
+    let numbers: Vec<f64> = images.iter().map(|x| f64::from(*x)).collect();
+    Data {
+        source: Arc::new(Rows(Arc::new(images.clone()))),
+        shape: shape.clone(),
+        description: json!({
+            "source": "reference samples",
+            "description": format!("the clean samples that {of} carries"),
+            "samples": images.nrows(),
+            "shape": shape,
+            "sha256": sha256_of(&numbers),
+        }),
+        warnings: Vec::new(),
+    }
 }
 
 /// Clean samples for a network that takes `want`; `model` is not a source of its own and is handled by the caller.

@@ -2,7 +2,7 @@
 
 use super::args::{Global, InspectArgs};
 use super::{Outcome, output};
-use crate::checkpoint::{self, Checkpoint};
+use crate::checkpoint::{self, Checkpoint, Request};
 use crate::error::{Error, Result};
 use crate::tensor_file::{self, Format, Listing};
 use serde_json::{Value, json};
@@ -19,10 +19,11 @@ pub(super) fn run(args: &InspectArgs, global: &Global) -> Result<Option<Outcome>
         let format = tensor_file::sniff(path)?.format;
         matches!(format, Format::Npy | Format::Npz | Format::Safetensors | Format::TorchSave)
     };
-    let description = if listable {
-        describe_listing(&tensor_file::entries(path)?)
+    let listing = if listable && !checkpoint::recognised(path)? { Some(tensor_file::entries(path)?) } else { None };
+    let description = if let Some(listing) = listing {
+        describe_listing(&listing)
     } else {
-        describe_checkpoint(&checkpoint::open(path, Device::Cpu)?)
+        describe_checkpoint(&checkpoint::open(path, &Request { device: Device::Cpu, weights: None })?)
     };
     if global.json {
         let text = serde_json::to_string_pretty(&description)
@@ -49,7 +50,12 @@ fn describe_checkpoint(checkpoint: &Checkpoint) -> Value {
         "timesteps": declared.schedule.as_ref().map(|named| named.schedule.timesteps()),
         "prediction": declared.prediction.map(|prediction| prediction.name()),
         "sharing": declared.share,
-        "conditioned on": declared.conditioning.map(|axis| axis.name()),
+        "conditioned on": declared.conditioning.map(|conditioning| conditioning.to_string()),
+        "trained as": declared.training.as_ref().map(|training| training.variant.clone()),
+        "steps": declared.training.as_ref().map(|training| training.steps),
+        "weights": declared.training.as_ref().map(|training| training.all_weights.join(", ")),
+        "training plan": declared.training.as_ref().map(|training| training.plan.clone()),
+        "reference samples": checkpoint.reference.as_ref().map(|reference| reference.images.nrows()),
         "parameters": parameters.iter().map(|(_, tensor)| tensor.numel()).sum::<usize>(),
         "tensors": listed,
     })

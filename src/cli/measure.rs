@@ -3,12 +3,14 @@
 use super::args::{Global, MeasureArgs};
 use super::model::Opened;
 use super::{Outcome, job, prepare};
+use crate::checkpoint::Request;
 use crate::error::Result;
 
 /// The Lipschitz curve of one checkpoint.
 pub(super) fn run(args: &MeasureArgs, global: &Global) -> Result<Option<Outcome>> {
     let arithmetic = prepare::arithmetic(global, &args.model.dtype)?;
-    let opened = Opened::open(&args.checkpoint, args.label.as_deref(), &args.options, arithmetic.0)?;
+    let request = Request { device: arithmetic.0, weights: args.model.weights.as_deref() };
+    let opened = Opened::open(&args.checkpoint, args.label.as_deref(), &args.options, &request)?;
     let share = [args.model.share.as_deref()];
     let prepared =
         prepare::prepare("measure", vec![opened], &share, (&args.options, &args.model), arithmetic, global.seed)?;

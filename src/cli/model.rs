@@ -2,7 +2,7 @@
 
 use super::args::{ModelOptions, Options};
 use super::data::{self, Ideal};
-use crate::checkpoint::{self, Checkpoint, NamedSchedule};
+use crate::checkpoint::{self, Checkpoint, NamedSchedule, Request};
 use crate::data::SampleShape;
 use crate::denoiser::{Denoiser, NetworkDenoiser};
 use crate::error::{Error, Result};
@@ -10,7 +10,7 @@ use crate::ideal::IdealDenoiser;
 use crate::prediction::Prediction;
 use crate::report::{ModelDescription, Warning};
 use crate::schedule::NoiseSchedule;
-use crate::time::Axis;
+use crate::time::{Axis, Conditioning};
 use crate::timestep_map::{self, Identity, TimestepMap};
 use std::path::Path;
 use std::sync::Arc;
@@ -49,15 +49,15 @@ pub(super) struct Model {
 
 impl Opened {
     /// Opens a file, a folder, or `ideal:DATA`.
-    pub fn open(argument: &str, label: Option<&str>, options: &Options, device: Device) -> Result<Self> {
+    pub fn open(argument: &str, label: Option<&str>, options: &Options, request: &Request) -> Result<Self> {
         let (origin, name) = match argument.strip_prefix(IDEAL) {
             Some(spec) => {
-                let ideal = data::open_ideal(&spec.parse()?, options, device)?;
+                let ideal = data::open_ideal(&spec.parse()?, options, request.device)?;
                 (Origin::Ideal(Box::new(ideal)), format!("ideal {spec}"))
             }
             None => {
                 let path = Path::new(argument);
-                (Origin::File(Box::new(checkpoint::open(path, device)?)), file_name(path))
+                (Origin::File(Box::new(checkpoint::open(path, request)?)), file_name(path))
             }
         };
         Ok(Opened { argument: argument.into(), label: label.map_or(name, str::to_string), origin })
@@ -80,6 +80,14 @@ impl Opened {
         }
     }
 
+    /// The reference samples of a checkpoint that has them.
+    pub fn reference(&self) -> Option<data::Data> {
+        match &self.origin {
+            Origin::File(file) => file.reference.as_ref().map(|reference| data::reference(reference, &self.argument)),
+            Origin::Ideal(_) => None,
+        }
+    }
+
     /// The data that belongs to a closed form; `None` for a checkpoint.
     pub fn take_data(&mut self) -> Option<data::Data> {
         match &mut self.origin {
@@ -93,20 +101,25 @@ impl Opened {
         }
     }
 
-    /// Completes it for samples of `shape`; `share` is laid over it.
-    pub fn resolve(
-        self,
-        shape: &[i64],
-        options: &ModelOptions,
-        share: Option<&str>,
-        device: Device,
-        kind: Kind,
-    ) -> Result<Model> {
+    /// Completes it; `share` is laid over it.
+    pub fn resolve(self, setting: &Setting, share: Option<&str>) -> Result<Model> {
         match self.origin {
-            Origin::Ideal(ideal) => resolve_ideal(*ideal, &self.argument, self.label, shape, options, share, device),
-            Origin::File(file) => resolve_file(*file, self.label, shape, options, share, device, kind),
+            Origin::Ideal(ideal) => resolve_ideal(*ideal, &self.argument, self.label, setting, share),
+            Origin::File(file) => resolve_file(*file, self.label, setting, share),
         }
     }
+}
+
+/// What models are completed for.
+pub(super) struct Setting<'a> {
+    /// Shape of one sample.
+    pub shape: &'a [i64],
+    /// What overrides or completes the checkpoint's own word.
+    pub options: &'a ModelOptions,
+    /// Where the arithmetic runs.
+    pub device: Device,
+    /// dtype of networks.
+    pub kind: Kind,
 }
 
 /// The file's name without its extension; for a pipeline's `unet` the pipeline's name.
@@ -127,15 +140,8 @@ fn map(share: Option<&str>, timesteps: usize) -> Result<Arc<dyn TimestepMap>> {
     share.map_or_else(|| Ok(Arc::new(Identity) as Arc<dyn TimestepMap>), |text| timestep_map::parse(text, timesteps))
 }
 
-fn resolve_ideal(
-    ideal: Ideal,
-    argument: &str,
-    label: String,
-    shape: &[i64],
-    options: &ModelOptions,
-    share: Option<&str>,
-    device: Device,
-) -> Result<Model> {
+fn resolve_ideal(ideal: Ideal, argument: &str, label: String, setting: &Setting, share: Option<&str>) -> Result<Model> {
+    let Setting { shape, options, device, .. } = *setting;
     let named = NamedSchedule::parse(options.schedule.as_deref().unwrap_or(DEFAULT_SCHEDULE))?;
     let map = map(share, named.schedule.timesteps())?;
     let description = ModelDescription {
@@ -159,16 +165,9 @@ fn resolve_ideal(
     Ok(Model { label, description, denoiser: Box::new(denoiser), clip: None, warnings: Vec::new() })
 }
 
-fn resolve_file(
-    file: Checkpoint,
-    label: String,
-    shape: &[i64],
-    options: &ModelOptions,
-    share: Option<&str>,
-    device: Device,
-    kind: Kind,
-) -> Result<Model> {
-    let Checkpoint { path, format, sha256, mut network, declared } = file;
+fn resolve_file(file: Checkpoint, label: String, setting: &Setting, share: Option<&str>) -> Result<Model> {
+    let Setting { shape, options, device, kind } = *setting;
+    let Checkpoint { path, format, sha256, mut network, declared, .. } = file;
     let mut warnings = Vec::new();
     let mut assumed = |what: &str, flag: &str| {
         warnings.push(Warning::Assumed { model: label.clone(), what: what.into(), flag: flag.into() });
@@ -189,8 +188,8 @@ fn resolve_file(
             Prediction::Epsilon
         }
     };
-    let conditioning = options.condition.as_deref().map(str::parse).transpose()?.or(declared.conditioning);
-    let conditioning = conditioning.unwrap_or_default();
+    let asked: Option<Conditioning> = options.condition.as_deref().map(str::parse).transpose()?;
+    let conditioning = asked.or(declared.conditioning).unwrap_or_default();
     let map = map(share.or(declared.share.as_deref()), named.schedule.timesteps())?;
     let label_asked = class(&*network, options.class)?;
     network.to(device, kind)?;
@@ -203,7 +202,7 @@ fn resolve_file(
         architecture: network.architecture(),
         parameters: network.parameters().iter().map(|(_, tensor)| tensor.numel() as u64).sum(),
         prediction: prediction.name().into(),
-        conditioning: conditioning.name().into(),
+        conditioning: conditioning.to_string(),
         dtype: dtype_name(kind).into(),
         ..describe(&named, &*map, shape)
     };
@@ -222,7 +221,7 @@ fn resolve_file(
 }
 
 /// Conditions at the first timestep and in the middle, which a trained network tells apart.
-fn probe_times(schedule: &dyn NoiseSchedule, conditioning: Axis) -> [f64; 2] {
+fn probe_times(schedule: &dyn NoiseSchedule, conditioning: Conditioning) -> [f64; 2] {
     let middle = (schedule.timesteps() / 2) as f64;
     [conditioning.coordinate(schedule, 0.0), conditioning.coordinate(schedule, middle)]
 }

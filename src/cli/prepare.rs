@@ -2,7 +2,7 @@
 
 use super::args::{Global, ModelOptions, Options};
 use super::data::{self, Data, Rows};
-use super::model::{self, Model, Opened};
+use super::model::{self, Model, Opened, Setting};
 use super::output;
 use super::plan::{Plan, Wanted};
 use super::progress::Progress;
@@ -83,7 +83,7 @@ pub(super) fn prepare(
     let mut models = Vec::with_capacity(opened.len());
     for (opened, share) in opened.into_iter().zip(shares) {
         fits(&opened, &shape)?;
-        models.push(opened.resolve(&shape, model_options, *share, device, kind)?);
+        models.push(opened.resolve(&Setting { shape: &shape, options: model_options, device, kind }, *share)?);
     }
     let description = match &data {
         Some(data) => data.description.clone(),
@@ -107,10 +107,12 @@ pub(super) fn prepare(
     })
 }
 
-/// `--data`, else the data of a closed form, else nothing: then the first model makes samples.
+/// `--data`, else the data of a closed form, else a checkpoint's reference samples, else nothing: then the first model
+/// makes samples.
 fn choose_data(opened: &mut [Opened], options: &Options) -> Result<Option<Data>> {
     let Some(text) = &options.data else {
-        return Ok(opened.iter_mut().find_map(Opened::take_data));
+        let closed_form = opened.iter_mut().find_map(Opened::take_data);
+        return Ok(closed_form.or_else(|| opened.iter().find_map(Opened::reference)));
     };
     let spec: DataSpec = text.parse()?;
     if spec == DataSpec::Model {

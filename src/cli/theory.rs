@@ -30,6 +30,7 @@ pub(super) fn run(args: &TheoryArgs, global: &Global) -> Result<Option<Outcome>>
         share: args.share.clone(),
         condition: None,
         class: None,
+        weights: None,
         dtype: "f64".into(),
     };
     let share = [args.share.as_deref()];

@@ -139,10 +139,7 @@ pub fn adamw(tensors: &AdamWTensors, settings: &AdamW, found_inf: Option<&Tensor
 pub fn lerp(values: &[Tensor], targets: &[Tensor], weight: f64) -> Result<()> {
     let (v, t) = (handles(values), handles(targets));
     // SAFETY: both lists hold as many live tensors as the shorter one counts.
-    check(
-        unsafe { ffi::lipscope_lerp(v.as_ptr(), t.as_ptr(), v.len().min(t.len()), weight) },
-        "averaging weights",
-    )
+    check(unsafe { ffi::lipscope_lerp(v.as_ptr(), t.as_ptr(), v.len().min(t.len()), weight) }, "averaging weights")
 }
 
 /// The 2-norm over all gradients, a scalar on their device; scales them down to `limit`, in place, where it is given.

@@ -163,7 +163,12 @@ fn check(config: Value, shape: &[i64], path: &Path) -> Result<Value> {
     }
     if shape[1] % factor != 0 || shape[2] % factor != 0 {
         return Err(Error::mismatch(
-            format!("the network halves height and width {} times, and the data is {}×{}", factor.ilog2(), shape[1], shape[2]),
+            format!(
+                "the network halves height and width {} times, and the data is {}×{}",
+                factor.ilog2(),
+                shape[1],
+                shape[2]
+            ),
             format!("Use fewer blocks, or pictures whose sides are multiples of {factor}."),
         ));
     }

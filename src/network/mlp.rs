@@ -104,7 +104,10 @@ impl ResidualMlp {
         let wanted = &self.config.shape;
         if size.get(1..) != Some(wanted.as_slice()) || t.size() != size[..1] {
             return Err(Error::mismatch(
-                format!("x has shape {size:?} and t {:?}, where the network takes [batch, {wanted:?}] and [batch]", t.size()),
+                format!(
+                    "x has shape {size:?} and t {:?}, where the network takes [batch, {wanted:?}] and [batch]",
+                    t.size()
+                ),
                 "Check that the data and the network belong together.",
             ));
         }
@@ -201,7 +204,10 @@ mod tests {
         tch::manual_seed(0);
         let x = Tensor::randn([4, 2, 3], (Kind::Double, Device::Cpu));
         let at = |t: f64| {
-            let t = Dual::new(Tensor::full([4], t, (Kind::Double, Device::Cpu)), Tensor::ones([4], (Kind::Double, Device::Cpu)));
+            let t = Dual::new(
+                Tensor::full([4], t, (Kind::Double, Device::Cpu)),
+                Tensor::ones([4], (Kind::Double, Device::Cpu)),
+            );
             network.forward(&Dual::constant(x.shallow_clone()), &t, &Condition::default()).unwrap()
         };
         let h = 1e-4;

@@ -40,7 +40,8 @@ pub enum TimeProjection {
 impl TimeProjection {
     /// `width` sinusoids on `device`; `freq_shift` is what is subtracted from width/2 in the exponent of ω_i.
     pub fn sinusoid(width: i64, cos_first: bool, freq_shift: f64, device: Device) -> Result<Self> {
-        let omega = frequencies(width / 2, freq_shift, device).doing("computing the frequencies of the time embedding")?;
+        let omega =
+            frequencies(width / 2, freq_shift, device).doing("computing the frequencies of the time embedding")?;
         Ok(TimeProjection::Sinusoid { width, cos_first, omega })
     }
 

@@ -1,10 +1,9 @@
 //! Files as values, and putting them on disk whole or not at all.
 
+use crate::atomic::{sync_folder, temporary_name, write_synced};
 use crate::error::{Error, Result};
-use std::fs::{self, File};
-use std::io::{self, Write};
+use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
 
 /// A file that has not been written yet.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -58,27 +57,6 @@ pub fn prepare_dir(dir: &Path) -> Result<()> {
     let tried = write_synced(&probe, b"lipscope");
     let removed = fs::remove_file(&probe);
     tried.and(removed).map_err(|e| Error::io(dir, "writing into the folder", &e))
-}
-
-/// A name in the same folder (a rename across file systems is not atomic), unlike that of any other writer.
-fn temporary_name(dir: &Path, file_name: &str) -> PathBuf {
-    static COUNTER: AtomicU64 = AtomicU64::new(0);
-    let n = COUNTER.fetch_add(1, Ordering::Relaxed);
-    dir.join(format!(".{file_name}.{}-{n}.tmp", std::process::id()))
-}
-
-fn write_synced(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    // Not `create_new`: in a container the same process id comes again, and so would what a killed run left behind.
-    let mut file = File::create(path)?;
-    file.write_all(bytes)?;
-    file.sync_all()
-}
-
-/// Makes the renames last through a power cut, where the file system can; elsewhere there is nothing to be done.
-fn sync_folder(dir: &Path) {
-    if let Ok(folder) = File::open(dir) {
-        let _ = folder.sync_all();
-    }
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@
 
 mod cosine;
 mod custom;
+mod flat_start;
 mod flow;
 mod linear;
 mod scaled_linear;
@@ -19,6 +20,7 @@ pub mod table;
 mod tests;
 mod trigflow;
 
+pub use flat_start::FlatStart;
 pub use spec::{Parameters, parse};
 pub use table::Table;
 

@@ -1,11 +1,13 @@
 //! `NAME[:key=value,…]`, as `--schedule` takes it.
 
-use super::{Built, MEMBERS, Member, NoiseSchedule};
+use super::{Built, FlatStart, MEMBERS, Member, NoiseSchedule};
 use crate::error::{Error, Result};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 const ZERO_TERMINAL_SNR: &str = "-zero-terminal-snr";
+/// A parameter of every schedule: the modified schedule's end.
+const FLAT_UNTIL: &str = "flat-until";
 const TIMESTEPS: usize = 1000;
 /// A schedule of more steps is a slip of the finger, and its table would only eat memory.
 const MOST_TIMESTEPS: usize = 1_000_000;
@@ -22,7 +24,9 @@ impl Parameters {
         let mut values: BTreeMap<String, String> =
             defaults.map(|(key, default)| (key.to_string(), default.to_string())).collect();
         values.insert("timesteps".into(), TIMESTEPS.to_string());
-        let allowed: Vec<&str> = member.parameters.iter().map(|(key, _)| *key).chain(["timesteps"]).collect();
+        values.insert(FLAT_UNTIL.into(), "0".into());
+        let allowed: Vec<&str> =
+            member.parameters.iter().map(|(key, _)| *key).chain(["timesteps", FLAT_UNTIL]).collect();
         for pair in text.split(',').filter(|pair| !pair.is_empty()) {
             let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
             if !allowed.contains(&key) || value.is_empty() {
@@ -94,15 +98,22 @@ pub fn parse(text: &str) -> Result<Arc<dyn NoiseSchedule>> {
             "Choose one of them, with its parameters as NAME:key=value,….",
         ));
     };
-    match ((member.build)(&Parameters::new(member, parameters, text)?)?, zero_terminal_snr) {
-        (Built::Table(table), false) => Ok(Arc::new(table)),
-        (Built::Table(table), true) => Ok(Arc::new(table.zero_terminal_snr())),
-        (Built::Continuous(schedule), false) => Ok(Arc::from(schedule)),
-        (Built::Continuous(_), true) => Err(Error::argument(
-            "the schedule",
-            text,
-            format!("`{base}` already ends at zero terminal SNR"),
-            format!("Leave out `{ZERO_TERMINAL_SNR}`."),
-        )),
+    let parameters = Parameters::new(member, parameters, text)?;
+    let schedule: Arc<dyn NoiseSchedule> = match ((member.build)(&parameters)?, zero_terminal_snr) {
+        (Built::Table(table), false) => Arc::new(table),
+        (Built::Table(table), true) => Arc::new(table.zero_terminal_snr()),
+        (Built::Continuous(schedule), false) => Arc::from(schedule),
+        (Built::Continuous(_), true) => {
+            return Err(Error::argument(
+                "the schedule",
+                text,
+                format!("`{base}` already ends at zero terminal SNR"),
+                format!("Leave out `{ZERO_TERMINAL_SNR}`."),
+            ));
+        }
+    };
+    match parameters.number(FLAT_UNTIL)? {
+        0.0 => Ok(schedule),
+        until => Ok(Arc::new(FlatStart::new(schedule, until)?)),
     }
 }

@@ -99,6 +99,19 @@ pub fn read(path: impl AsRef<Path>) -> Result<NamedArrays> {
     Ok(NamedArrays { format, arrays, opaque, tree, metadata })
 }
 
+/// The arrays of the safetensors file that a TorchScript module carries as the extra file `name`; `None` without one.
+pub fn read_extra(path: &Path, name: &str) -> Result<Option<NamedArrays>> {
+    let Sniffed { root: Some(root), .. } = sniff(path)? else { return Ok(None) };
+    let mut archive = archive::Archive::open(path)?;
+    let entry = format!("{root}/extra/{name}");
+    if !archive.has(&entry) {
+        return Ok(None);
+    }
+    let bytes = archive.read(&entry, u64::MAX)?;
+    let Contents { arrays, opaque, tree, metadata } = safetensors_file::from_bytes(bytes, path)?;
+    Ok(Some(NamedArrays { format: Format::Safetensors, arrays, opaque, tree, metadata }))
+}
+
 /// Lists the arrays of a file without reading their numbers.
 pub fn entries(path: impl AsRef<Path>) -> Result<Listing> {
     let path = path.as_ref();

@@ -5,7 +5,7 @@ use super::{Contents, Entry, damaged};
 use crate::error::{Error, Result};
 use safetensors::tensor::{Dtype as FileDtype, Metadata};
 use std::fs::File;
-use std::io::{Read, Seek, SeekFrom};
+use std::io::{Cursor, Read, Seek, SeekFrom};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -42,7 +42,19 @@ pub(super) fn metadata(path: &Path) -> Result<Vec<(String, String)>> {
 
 /// Reads all arrays, in the order of the file.
 pub(super) fn read(path: &Path) -> Result<Contents> {
-    let (mut file, header) = open(path)?;
+    let (file, header) = open(path)?;
+    contents(file, header, path)
+}
+
+/// Reads all arrays of such a file within another, which is at `path`.
+pub(super) fn from_bytes(bytes: Vec<u8>, path: &Path) -> Result<Contents> {
+    let length = bytes.len() as u64;
+    let mut reader = Cursor::new(bytes);
+    let header = header(&mut reader, length, path)?;
+    contents(reader, header, path)
+}
+
+fn contents(mut file: impl Read + Seek, header: Header, path: &Path) -> Result<Contents> {
     let mut contents = Contents { metadata: header.metadata, ..Contents::default() };
     for tensor in header.tensors {
         let Some(dtype) = tensor.dtype else {
@@ -54,7 +66,7 @@ pub(super) fn read(path: &Path) -> Result<Contents> {
         data.try_reserve_exact(tensor.end - tensor.start)
             .map_err(|_| damaged(path, format!("its array {} does not fit into memory", tensor.name)))?;
         file.seek(SeekFrom::Start(start))
-            .and_then(|_| (&mut file).take((tensor.end - tensor.start) as u64).read_to_end(&mut data))
+            .and_then(|_| file.by_ref().take((tensor.end - tensor.start) as u64).read_to_end(&mut data))
             .map_err(|e| Error::io(path, "reading", &e))?;
         let array = Array::new(tensor.shape, dtype, Arc::new(data))
             .map_err(|e| damaged(path, format!("its array {} is wrong: {e}", tensor.name)))?;
@@ -66,6 +78,11 @@ pub(super) fn read(path: &Path) -> Result<Contents> {
 fn open(path: &Path) -> Result<(File, Header)> {
     let mut file = File::open(path).map_err(|e| Error::io(path, "opening", &e))?;
     let file_bytes = file.metadata().map_err(|e| Error::io(path, "reading", &e))?.len();
+    let header = header(&mut file, file_bytes, path)?;
+    Ok((file, header))
+}
+
+fn header(file: &mut impl Read, file_bytes: u64, path: &Path) -> Result<Header> {
     let mut length = [0; 8];
     file.read_exact(&mut length).map_err(|_| damaged(path, "it ends within the length of its header"))?;
     let length = u64::from_le_bytes(length);
@@ -74,11 +91,10 @@ fn open(path: &Path) -> Result<(File, Header)> {
         return Err(damaged(path, problem));
     }
     let mut text = Vec::new();
-    (&mut file).take(length).read_to_end(&mut text).map_err(|e| Error::io(path, "reading", &e))?;
+    file.take(length).read_to_end(&mut text).map_err(|e| Error::io(path, "reading", &e))?;
     let metadata: Metadata =
         serde_json::from_slice(&text).map_err(|e| damaged(path, format!("its header cannot be read ({e})")))?;
-    let header = describe(&metadata, 8 + length, file_bytes).map_err(|problem| damaged(path, problem))?;
-    Ok((file, header))
+    describe(&metadata, 8 + length, file_bytes).map_err(|problem| damaged(path, problem))
 }
 
 /// What the header says. The crate has checked that the byte ranges fit the shapes and follow each other without gap

@@ -3,9 +3,11 @@
 //! Only the condition is mapped; x_t keeps its true α_t and σ_t. A new map is one file and one line in [`parse`].
 
 mod identity;
+mod remap;
 mod sharing;
 
 pub use identity::Identity;
+pub use remap::Remap;
 pub use sharing::Sharing;
 
 use crate::error::Result;
@@ -24,10 +26,12 @@ pub trait TimestepMap: std::fmt::Debug + Send + Sync {
     fn boundaries(&self) -> &[Timestep];
 }
 
-/// The map that `--share` names: `none`, or sharing as [`Sharing::parse`] takes it, on a grid of `timesteps`.
+/// The map that `--share` names: `none`, `remap-until=100`, or sharing as [`Sharing::parse`] takes it, on a grid of
+/// `timesteps`.
 pub fn parse(text: &str, timesteps: usize) -> Result<Arc<dyn TimestepMap>> {
-    match text {
-        "none" => Ok(Arc::new(Identity)),
+    match text.split_once('=') {
+        None if text == "none" => Ok(Arc::new(Identity)),
+        Some(("remap-until", until)) => Ok(Arc::new(Remap::new(until.parse().unwrap_or(f64::NAN))?)),
         _ => Ok(Arc::new(Sharing::parse(text, timesteps)?)),
     }
 }

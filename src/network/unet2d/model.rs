@@ -204,7 +204,9 @@ fn class_embedding(config: &UNet2dConfig, weights: &Weights) -> Result<Labels> {
     let emb = config.time_embed_dim;
     Ok(match config.class_embedding {
         ClassEmbedding::None => Labels::None,
-        ClassEmbedding::Table(classes) => Labels::Table(weights.tensor("weight", &[classes, emb], Init::Normal(1.0))?),
+        ClassEmbedding::Table(classes) => {
+            Labels::Table(weights.tensor("weight", &[classes, emb], Init::Normal(1.0))?)
+        }
         ClassEmbedding::Timestep => Labels::Timestep(TimestepEmbedding::new(weights, config.time_features(), emb)?),
         ClassEmbedding::Identity => Labels::Identity,
     })

@@ -1,0 +1,92 @@
+//! Putting files on disk whole or not at all: to a temporary name in the same folder, synced, then renamed, so that a
+//! reader, a full disk or a killed process finds the old file or the new one.
+
+use crate::error::{Error, Result};
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Writes `bytes` to `path`.
+pub fn write(path: &Path, bytes: &[u8]) -> Result<()> {
+    replace(path, |temporary| write_synced(temporary, bytes).map_err(|e| Error::io(path, "writing", &e)))
+}
+
+/// Replaces `path` by what `create` makes of the temporary path that it is given.
+pub fn replace(path: &Path, create: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
+    let failed = |e: io::Error| Error::io(path, "writing", &e);
+    let (dir, name) = (path.parent().unwrap_or(Path::new("")), path.file_name().unwrap_or_default());
+    let temporary = temporary_name(dir, &name.to_string_lossy());
+    let synced = |()| File::open(&temporary).and_then(|file| file.sync_all()).map_err(failed);
+    let renamed = |()| fs::rename(&temporary, path).map_err(failed);
+    let outcome = create(&temporary).and_then(synced).and_then(renamed);
+    if outcome.is_err() {
+        let _ = fs::remove_file(&temporary);
+    }
+    sync_folder(dir);
+    outcome
+}
+
+/// A name in the same folder (a rename across file systems is not atomic), unlike that of any other writer.
+pub(crate) fn temporary_name(dir: &Path, file_name: &str) -> PathBuf {
+    static COUNTER: AtomicU64 = AtomicU64::new(0);
+    let n = COUNTER.fetch_add(1, Ordering::Relaxed);
+    dir.join(format!(".{file_name}.{}-{n}.tmp", std::process::id()))
+}
+
+/// Removes what a killed process left of files named `file_name` in `dir`. Only for a folder with a single writer.
+pub fn remove_leftovers(dir: &Path, file_name: &str) {
+    let Ok(entries) = fs::read_dir(dir) else { return };
+    for entry in entries.flatten() {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if name.starts_with(&format!(".{file_name}.")) && name.ends_with(".tmp") {
+            let _ = fs::remove_file(entry.path());
+        }
+    }
+}
+
+/// Creates the file, writes it and waits until it is on the disk.
+pub(crate) fn write_synced(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    // Not `create_new`: in a container the same process id comes again, and so would what a killed run left behind.
+    let mut file = File::create(path)?;
+    file.write_all(bytes)?;
+    file.sync_all()
+}
+
+/// Makes renames last through a power cut, where the file system can; elsewhere there is nothing to be done.
+pub(crate) fn sync_folder(dir: &Path) {
+    let here = if dir.as_os_str().is_empty() { Path::new(".") } else { dir };
+    if let Ok(folder) = File::open(here) {
+        let _ = folder.sync_all();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failed_replacement_leaves_the_old_file_and_nothing_else() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a");
+        write(&path, b"old").unwrap();
+        let refused = replace(&path, |temporary| {
+            fs::write(temporary, b"half").unwrap();
+            Err(Error::mismatch("no", "no"))
+        });
+        assert!(refused.is_err());
+        assert_eq!(fs::read(&path).unwrap(), b"old");
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn leftovers_are_removed_by_name() {
+        let dir = tempfile::tempdir().unwrap();
+        for name in [".a.12-0.tmp", ".b.12-0.tmp", "a"] {
+            fs::write(dir.path().join(name), b"").unwrap();
+        }
+        remove_leftovers(dir.path(), "a");
+        assert!(dir.path().join("a").exists() && dir.path().join(".b.12-0.tmp").exists());
+        assert!(!dir.path().join(".a.12-0.tmp").exists());
+    }
+}
