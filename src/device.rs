@@ -10,6 +10,9 @@ use std::fmt;
 use std::str::FromStr;
 use tch::Device;
 
+/// libtorch's version: torch-sys refuses to build against another.
+pub const LIBTORCH_VERSION: &str = "2.13.0";
+
 /// What `--device` was given, before anyone looked at the machine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum DeviceChoice {

@@ -16,6 +16,7 @@
 //! | [`denoiser`], [`ideal`] | ε(x, t), learned and in closed form: all that estimators and samplers see |
 //! | [`estimator`], [`draws`], [`measure`], [`compare`], [`stats`] | from pairs (x₀, ε) to numbers with intervals |
 //! | [`sampler`] | samples of a model itself |
+//! | [`train`] | training, alike for every variant of one seed |
 //! | [`report`] | the result, and its renderers, which never compute |
 //! | [`cli`] | the only part that touches the terminal |
 #![deny(missing_docs, rustdoc::broken_intra_doc_links)]
@@ -46,3 +47,4 @@ pub mod tensor_file;
 pub mod time;
 pub mod timestep_map;
 pub mod timesteps;
+pub mod train;

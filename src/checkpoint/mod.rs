@@ -14,6 +14,7 @@ mod write;
 pub use declared::{Declared, NamedSchedule, Sidecar, Training};
 pub use digest::{sha256, sha256_of};
 pub use weights::Reference;
+pub(crate) use write::safetensors_bytes;
 pub use write::{Content, WRITERS, WeightSet, Writer};
 
 use crate::error::{Error, Result};

@@ -1,13 +1,15 @@
 //! From `--data` to a source of clean samples.
 
-use super::args::Options;
+use super::args::DataOptions;
 use crate::checkpoint::{Reference, sha256_of};
 use crate::data::{
     DataSpec, GaussianParameters, GaussianSpec, LoadOptions, MixtureParameters, SampleShape, Samples, Spread,
+    eight_gaussians,
 };
 use crate::draws::CleanSamples;
 use crate::error::{Error, Result};
 use crate::ideal::{Distribution, Finite, Gaussian, Mixture};
+use crate::train;
 use ndarray::Array2;
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
@@ -50,9 +52,14 @@ pub(super) struct Ideal {
     pub data: Data,
 }
 
-fn load(spec: &DataSpec, want: SampleShape, options: &Options) -> Result<(Arc<Array2<f32>>, Data)> {
+fn load(
+    spec: &DataSpec,
+    want: SampleShape,
+    options: &DataOptions,
+    most_images: Option<usize>,
+) -> Result<(Arc<Array2<f32>>, Data)> {
     let scale = options.scale.as_deref().map(str::parse).transpose()?;
-    let limit = options.data_limit.or(matches!(spec, DataSpec::Images(_)).then_some(MOST_IMAGES));
+    let limit = options.data_limit.or(most_images.filter(|_| matches!(spec, DataSpec::Images(_))));
     if limit == Some(0) {
         return Err(Error::argument("--data-limit", 0, "it is at least 1", "Give the number of samples to use."));
     }
@@ -94,16 +101,30 @@ pub(super) fn reference(reference: &Reference, of: &str) -> Data {
 }
 
 /// Clean samples for a network that takes `want`; `model` is not a source of its own and is handled by the caller.
-pub(super) fn open(spec: &DataSpec, want: SampleShape, options: &Options) -> Result<Data> {
+pub(super) fn open(spec: &DataSpec, want: SampleShape, options: &DataOptions) -> Result<Data> {
     match spec {
-        DataSpec::Gaussian(_) | DataSpec::Mixture(_) => {
+        DataSpec::Gaussian(_) | DataSpec::Mixture(_) | DataSpec::EightGaussians => {
             let mut ideal = open_ideal(spec, options, Device::Cpu)?;
             if let Some(shape) = want.sample {
                 ideal.data.shape = reshape(&ideal.data.shape, shape, spec)?;
             }
             Ok(ideal.data)
         }
-        _ => load(spec, want, options).map(|(_, data)| data),
+        _ => load(spec, want, options, Some(MOST_IMAGES)).map(|(_, data)| data),
+    }
+}
+
+/// Training data: all rows of a set, or a density to draw from, and what the plan says about it.
+pub(super) fn open_training(spec: &DataSpec, options: &DataOptions) -> Result<(train::Data, Data)> {
+    match spec {
+        DataSpec::Gaussian(_) | DataSpec::Mixture(_) | DataSpec::EightGaussians => {
+            let ideal = open_ideal(spec, options, Device::Cpu)?;
+            Ok((train::Data::Drawn(Arc::clone(&ideal.data.source)), ideal.data))
+        }
+        _ => {
+            let want = SampleShape { sample: options.shape.clone(), channels: None, resizable: false };
+            load(spec, want, options, None).map(|(images, data)| (train::Data::Rows(images), data))
+        }
     }
 }
 
@@ -119,11 +140,12 @@ fn reshape(from: &[i64], to: Vec<i64>, spec: &DataSpec) -> Result<Vec<i64>> {
 }
 
 /// The ideal denoiser's distribution for a data source.
-pub(super) fn open_ideal(spec: &DataSpec, options: &Options, device: Device) -> Result<Ideal> {
+pub(super) fn open_ideal(spec: &DataSpec, options: &DataOptions, device: Device) -> Result<Ideal> {
     let asked = options.shape.clone();
     let mut ideal = match spec {
         DataSpec::Gaussian(parameters) => gaussian(parameters, spec, device)?,
         DataSpec::Mixture(path) => mixture(&MixtureParameters::read(path)?, spec, device)?,
+        DataSpec::EightGaussians => mixture(&eight_gaussians(), spec, device)?,
         DataSpec::Model => {
             return Err(Error::argument(
                 "--data",
@@ -134,7 +156,7 @@ pub(super) fn open_ideal(spec: &DataSpec, options: &Options, device: Device) -> 
         }
         _ => {
             let want = SampleShape { sample: asked.clone(), channels: None, resizable: false };
-            let (images, data) = load(spec, want, options)?;
+            let (images, data) = load(spec, want, options, Some(MOST_IMAGES))?;
             let (rows, dim) = images.dim();
             let flat = images.as_standard_layout();
             let tensor = Tensor::from_slice(flat.as_slice().unwrap_or_default()).reshape([rows as i64, dim as i64]);

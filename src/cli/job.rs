@@ -20,9 +20,6 @@ const REPORT: &str = "report.json";
 /// A partial report is written at most this often.
 const WRITE_EVERY: Duration = Duration::from_secs(2);
 
-/// libtorch's version: torch-sys refuses to build against another.
-const LIBTORCH_VERSION: &str = "2.13.0";
-
 /// Prints the plan instead of carrying it out, where `--dry-run` asks for that.
 pub(super) fn dry_run(prepared: &Prepared, global: &Global) -> Result<bool> {
     if global.dry_run {
@@ -117,7 +114,7 @@ pub(super) fn empty_report(prepared: &Prepared) -> Result<Report> {
         spent: report::Spent::default(),
         summary: Vec::new(),
     };
-    let versions = [("lipscope", env!("CARGO_PKG_VERSION")), ("libtorch", LIBTORCH_VERSION)];
+    let versions = [("lipscope", env!("CARGO_PKG_VERSION")), ("libtorch", device::LIBTORCH_VERSION)];
     Ok(Report {
         schema_version: report::SCHEMA_VERSION,
         complete: false,

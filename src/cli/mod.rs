@@ -4,6 +4,7 @@
 mod args;
 mod compare;
 mod data;
+mod demo;
 mod doctor;
 mod inspect;
 mod job;
@@ -14,6 +15,7 @@ mod plan;
 mod prepare;
 mod progress;
 mod theory;
+mod train;
 
 use crate::error::{Error, Result};
 use args::{Cli, Command};
@@ -51,6 +53,8 @@ fn run(cli: &Cli) -> Result<Outcome> {
         Command::Measure(args) => measure::run(args, global),
         Command::Compare(args) => compare::run(args, global),
         Command::Theory(args) => theory::run(args, global),
+        Command::Train(args) => train::run(args, global),
+        Command::Demo(args) => demo::run(args, global),
         Command::Inspect(args) => inspect::run(args, global),
         Command::Doctor => doctor::run(global),
         Command::Completions { shell } => {

@@ -52,7 +52,7 @@ impl Opened {
     pub fn open(argument: &str, label: Option<&str>, options: &Options, request: &Request) -> Result<Self> {
         let (origin, name) = match argument.strip_prefix(IDEAL) {
             Some(spec) => {
-                let ideal = data::open_ideal(&spec.parse()?, options, request.device)?;
+                let ideal = data::open_ideal(&spec.parse()?, &options.data, request.device)?;
                 (Origin::Ideal(Box::new(ideal)), format!("ideal {spec}"))
             }
             None => {
@@ -77,6 +77,14 @@ impl Opened {
                 let sample = file.declared.sample_shape.clone().or(input.sample);
                 SampleShape { sample, channels: input.channels, resizable: input.resizable }
             }
+        }
+    }
+
+    /// The schedule that a checkpoint names.
+    pub fn schedule(&self) -> Option<NamedSchedule> {
+        match &self.origin {
+            Origin::File(file) => file.declared.schedule.clone(),
+            Origin::Ideal(_) => None,
         }
     }
 
@@ -120,6 +128,8 @@ pub(super) struct Setting<'a> {
     pub device: Device,
     /// dtype of networks.
     pub kind: Kind,
+    /// The schedule of closed forms, where the command line names none.
+    pub ideal_schedule: Option<NamedSchedule>,
 }
 
 /// The file's name without its extension; for a pipeline's `unet` the pipeline's name.
@@ -142,7 +152,10 @@ fn map(share: Option<&str>, timesteps: usize) -> Result<Arc<dyn TimestepMap>> {
 
 fn resolve_ideal(ideal: Ideal, argument: &str, label: String, setting: &Setting, share: Option<&str>) -> Result<Model> {
     let Setting { shape, options, device, .. } = *setting;
-    let named = NamedSchedule::parse(options.schedule.as_deref().unwrap_or(DEFAULT_SCHEDULE))?;
+    let named = match (&options.schedule, &setting.ideal_schedule) {
+        (None, Some(named)) => named.clone(),
+        (asked, _) => NamedSchedule::parse(asked.as_deref().unwrap_or(DEFAULT_SCHEDULE))?,
+    };
     let map = map(share, named.schedule.timesteps())?;
     let description = ModelDescription {
         source: argument.to_string(),
@@ -166,7 +179,7 @@ fn resolve_ideal(ideal: Ideal, argument: &str, label: String, setting: &Setting,
 }
 
 fn resolve_file(file: Checkpoint, label: String, setting: &Setting, share: Option<&str>) -> Result<Model> {
-    let Setting { shape, options, device, kind } = *setting;
+    let Setting { shape, options, device, kind, .. } = *setting;
     let Checkpoint { path, format, sha256, mut network, declared, .. } = file;
     let mut warnings = Vec::new();
     let mut assumed = |what: &str, flag: &str| {

@@ -80,10 +80,12 @@ pub(super) fn prepare(
         Some(data) => data.shape.clone(),
         None => own_shape(&opened, options)?,
     };
+    let ideal_schedule = opened.iter().find_map(Opened::schedule);
+    let setting = Setting { shape: &shape, options: model_options, device, kind, ideal_schedule };
     let mut models = Vec::with_capacity(opened.len());
     for (opened, share) in opened.into_iter().zip(shares) {
         fits(&opened, &shape)?;
-        models.push(opened.resolve(&Setting { shape: &shape, options: model_options, device, kind }, *share)?);
+        models.push(opened.resolve(&setting, *share)?);
     }
     let description = match &data {
         Some(data) => data.description.clone(),
@@ -110,7 +112,7 @@ pub(super) fn prepare(
 /// `--data`, else the data of a closed form, else a checkpoint's reference samples, else nothing: then the first model
 /// makes samples.
 fn choose_data(opened: &mut [Opened], options: &Options) -> Result<Option<Data>> {
-    let Some(text) = &options.data else {
+    let Some(text) = &options.data.source else {
         let closed_form = opened.iter_mut().find_map(Opened::take_data);
         return Ok(closed_form.or_else(|| opened.iter().find_map(Opened::reference)));
     };
@@ -119,15 +121,15 @@ fn choose_data(opened: &mut [Opened], options: &Options) -> Result<Option<Data>>
         return Ok(None);
     }
     let mut want = opened.iter().map(Opened::want).find(|want| want.sample.is_some() || want.channels.is_some());
-    if let Some(shape) = &options.shape {
+    if let Some(shape) = &options.data.shape {
         let resizable = want.as_ref().is_some_and(|want| want.resizable);
         want = Some(SampleShape { sample: Some(shape.clone()), channels: None, resizable });
     }
-    data::open(&spec, want.unwrap_or_default(), options).map(Some)
+    data::open(&spec, want.unwrap_or_default(), &options.data).map(Some)
 }
 
 fn own_shape(opened: &[Opened], options: &Options) -> Result<Vec<i64>> {
-    let shape = options.shape.clone().or_else(|| opened.iter().find_map(|opened| opened.want().sample));
+    let shape = options.data.shape.clone().or_else(|| opened.iter().find_map(|opened| opened.want().sample));
     let shape = shape.ok_or_else(|| {
         let label = opened.first().map_or("the model", |opened| opened.label.as_str());
         Error::mismatch(
@@ -221,7 +223,7 @@ fn default_out(command: &str, models: &[Model]) -> PathBuf {
 }
 
 /// Letters, digits and single dashes.
-fn slug(label: &str) -> String {
+pub(super) fn slug(label: &str) -> String {
     let dashed: String = label.chars().map(|c| if c.is_alphanumeric() || c == '.' { c } else { '-' }).collect();
     let words: Vec<&str> = dashed.split('-').filter(|word| !word.is_empty()).collect();
     words.join("-").chars().take(60).collect()

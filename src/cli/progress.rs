@@ -4,8 +4,8 @@ use crate::error::{Error, Result};
 use crate::measure::Observer;
 use crate::time::Timestep;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 /// A bar over timesteps that also watches for Ctrl-C.
@@ -31,6 +31,11 @@ impl Progress {
     pub fn advance(&self) -> bool {
         self.bar.inc(1);
         self.goes_on()
+    }
+
+    /// Shows a few words behind the bar.
+    pub fn say(&self, words: String) {
+        self.bar.set_message(words);
     }
 
     /// Units that an earlier run did.
@@ -59,8 +64,13 @@ impl Observer for Progress {
 }
 
 /// The first Ctrl-C asks for a clean stop, the second ends the program at once with 130.
+/// Asked again, it gives the same flag.
 pub(super) fn watch_interrupts() -> Result<Arc<AtomicBool>> {
-    let stopped = Arc::new(AtomicBool::new(false));
+    static STOPPED: OnceLock<Arc<AtomicBool>> = OnceLock::new();
+    if let Some(stopped) = STOPPED.get() {
+        return Ok(Arc::clone(stopped));
+    }
+    let stopped = Arc::clone(STOPPED.get_or_init(|| Arc::new(AtomicBool::new(false))));
     let flag = Arc::clone(&stopped);
     ctrlc::set_handler(move || {
         if flag.swap(true, Ordering::Relaxed) {

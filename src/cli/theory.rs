@@ -18,9 +18,9 @@ use crate::timestep_map::TimestepMap;
 /// The ideal curve for a data set and schedule.
 pub(super) fn run(args: &TheoryArgs, global: &Global) -> Result<Option<Outcome>> {
     let arithmetic = prepare::arithmetic(global, "f64")?;
-    let text = args.options.data.as_deref().unwrap_or("digits");
+    let text = args.options.data.source.as_deref().unwrap_or("digits");
     let spec: DataSpec = text.parse()?;
-    let mut ideal = data::open_ideal(&spec, &args.options, arithmetic.0)?;
+    let mut ideal = data::open_ideal(&spec, &args.options.data, arithmetic.0)?;
     let gaussian = ideal.gaussian.take();
     let default_label = format!("ideal {text}");
     let opened = Opened::ideal(&spec.to_string(), args.label.as_deref().unwrap_or(&default_label), ideal);

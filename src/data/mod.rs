@@ -10,6 +10,7 @@ mod distribution;
 mod fit;
 mod images;
 mod mnist;
+mod points;
 mod samples;
 mod scaling;
 mod spec;
@@ -19,6 +20,7 @@ use crate::tensor_file::{Array, Dtype};
 use std::sync::Arc;
 
 pub use distribution::{GaussianParameters, MixtureParameters, Spread};
+pub use points::{Points, Shape, eight_gaussians};
 pub use samples::Samples;
 pub use scaling::{ScaleOverride, Scaling};
 pub use spec::{DataSpec, GaussianSpec};
@@ -81,11 +83,12 @@ impl DataSpec {
     pub fn load(&self, options: &LoadOptions) -> Result<Samples> {
         let raw = match self {
             DataSpec::Digits => digits::load()?,
+            DataSpec::Points(points) => points.load()?,
             DataSpec::Mnist(folder) => mnist::load(folder)?,
             DataSpec::Cifar10(folder) => cifar10::load(folder)?,
             DataSpec::File(path) => array_file::load(path)?,
             DataSpec::Images(folder) => return Samples::new(images::load(folder, options)?, options, None),
-            DataSpec::Gaussian(_) | DataSpec::Mixture(_) | DataSpec::Model => {
+            DataSpec::Gaussian(_) | DataSpec::Mixture(_) | DataSpec::EightGaussians | DataSpec::Model => {
                 let allowed = "only a set of samples can be loaded here";
                 return Err(Error::argument("--data", self, allowed, "Give digits, a file or a folder."));
             }

@@ -1,5 +1,6 @@
 //! What `--data` says.
 
+use super::points::Points;
 use crate::error::{Error, Result};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -9,6 +10,10 @@ use std::str::FromStr;
 pub enum DataSpec {
     /// `digits`: the embedded 8×8 digits.
     Digits,
+    /// `moons`, `swiss-roll`, `checkerboard`: embedded points in the plane.
+    Points(Points),
+    /// `eight-gaussians`: a mixture in the plane, in closed form.
+    EightGaussians,
     /// `mnist:DIR`: a folder with MNIST's idx files, or those of a data set in the same form.
     Mnist(PathBuf),
     /// `cifar10:DIR`: a folder with CIFAR-10's binary version.
@@ -41,7 +46,7 @@ pub enum GaussianSpec {
     File(PathBuf),
 }
 
-const ALLOWED: &str = "it is one of digits, mnist:DIR, cifar10:DIR, images:DIR, model, gaussian:mean=0,std=0.5,dim=1, \
+const ALLOWED: &str = "it is one of digits, moons, swiss-roll, checkerboard, eight-gaussians, mnist:DIR, cifar10:DIR, images:DIR, model, gaussian:mean=0,std=0.5,dim=1, \
                        gaussian:FILE, mixture:FILE, or a file of arrays (.npy, .npz, .safetensors, .pt)";
 
 impl FromStr for DataSpec {
@@ -50,6 +55,9 @@ impl FromStr for DataSpec {
     fn from_str(text: &str) -> Result<Self> {
         let refuse = |next: &str| Err(Error::argument("--data", text, ALLOWED, next));
         let path = |rest: &str| PathBuf::from(rest);
+        if let Some(points) = Points::parse(text) {
+            return points.map(DataSpec::Points);
+        }
         match text.split_once(':') {
             Some((kind @ ("mnist" | "cifar10" | "images" | "mixture"), "")) => {
                 return refuse(&format!("Name a place after `{kind}:`."));
@@ -63,6 +71,7 @@ impl FromStr for DataSpec {
         }
         match text {
             "digits" => Ok(DataSpec::Digits),
+            "eight-gaussians" => Ok(DataSpec::EightGaussians),
             "model" => Ok(DataSpec::Model),
             "gaussian" => gaussian(text, "").map(DataSpec::Gaussian),
             "mnist" | "cifar10" | "images" | "mixture" => refuse(&format!("Name a place: `{text}:PATH`.")),
@@ -103,6 +112,8 @@ impl std::fmt::Display for DataSpec {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             DataSpec::Digits => f.write_str("digits"),
+            DataSpec::Points(points) => points.fmt(f),
+            DataSpec::EightGaussians => f.write_str("eight-gaussians"),
             DataSpec::Model => f.write_str("model"),
             DataSpec::Mnist(folder) => write!(f, "mnist:{}", folder.display()),
             DataSpec::Cifar10(folder) => write!(f, "cifar10:{}", folder.display()),
@@ -125,6 +136,9 @@ mod tests {
     fn every_form_is_read_and_written_alike() {
         for text in [
             "digits",
+            "moons",
+            "swiss-roll:n=500",
+            "eight-gaussians",
             "model",
             "mnist:/data/mnist",
             "cifar10:a",

@@ -96,16 +96,19 @@ char *lipscope_trace(const char *class_name, Tensors tensors, const char *const 
   });
 }
 
-// AdamW (Loshchilov & Hutter, arXiv 1711.05101) in libtorch's fused kernel, in place. `scale` and `found_inf` are null,
-// or the loss scale that gradients are divided by and the flag that makes this step void.
-char *lipscope_adamw(Tensors parameters, Tensors gradients, Tensors first, Tensors second, Tensors steps, size_t count,
-                     double rate, double beta1, double beta2, double weight_decay, double epsilon,
+// AdamW (Loshchilov & Hutter, arXiv 1711.05101) in libtorch's fused kernel, in place. `step` counts the steps, this one
+// included. `found_inf` is null, or the flag that makes this step void and takes it out of the count again.
+char *lipscope_adamw(Tensors parameters, Tensors gradients, Tensors first, Tensors second, size_t count,
+                     at::Tensor *step, double rate, double beta1, double beta2, double weight_decay, double epsilon,
                      const at::Tensor *found_inf) {
   return guarded([&] {
     std::optional<at::Tensor> flag;
     if (found_inf != nullptr) flag = *found_inf;
+    step->add_(1);
     at::_fused_adamw_(list(parameters, count), list(gradients, count), list(first, count), list(second, count), {},
-                      list(steps, count), rate, beta1, beta2, weight_decay, epsilon, false, false, std::nullopt, flag);
+                      std::vector<at::Tensor>(count, *step), rate, beta1, beta2, weight_decay, epsilon, false, false,
+                      std::nullopt, flag);
+    if (flag) step->sub_(flag->squeeze());
   });
 }
 

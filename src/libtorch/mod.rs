@@ -38,8 +38,8 @@ mod ffi {
             gradients: *const Handle,
             first: *const Handle,
             second: *const Handle,
-            steps: *const Handle,
             count: usize,
+            step: Handle,
             rate: f64,
             beta1: f64,
             beta2: f64,
@@ -92,7 +92,7 @@ pub struct AdamW {
     pub epsilon: f64,
 }
 
-/// Parameters, gradients, moments and step counts: lists of one length, each step count a scalar in float32.
+/// Parameters, gradients and moments: lists of one length.
 pub struct AdamWTensors<'a> {
     /// Changed in place.
     pub parameters: &'a [Tensor],
@@ -102,18 +102,18 @@ pub struct AdamWTensors<'a> {
     pub first: &'a [Tensor],
     /// Second moments, changed in place.
     pub second: &'a [Tensor],
-    /// Numbers of steps, counted up in place.
-    pub steps: &'a [Tensor],
+    /// Number of steps, a scalar in float32, counted up in place.
+    pub step: &'a Tensor,
 }
 
 /// One fused AdamW step; with `found_inf` 1 it changes nothing. No gradients must be recorded.
 pub fn adamw(tensors: &AdamWTensors, settings: &AdamW, found_inf: Option<&Tensor>) -> Result<()> {
     let count = tensors.parameters.len();
-    let lists = [tensors.parameters, tensors.gradients, tensors.first, tensors.second, tensors.steps];
+    let lists = [tensors.parameters, tensors.gradients, tensors.first, tensors.second];
     if lists.iter().any(|list| list.len() != count) {
         return Err(Error::mismatch("the optimiser's lists differ in length", "Report this."));
     }
-    let [parameters, gradients, first, second, steps] = lists.map(handles);
+    let [parameters, gradients, first, second] = lists.map(handles);
     let &AdamW { rate, beta1, beta2, weight_decay, epsilon } = settings;
     // SAFETY: all lists hold `count` live tensors.
     let message = unsafe {
@@ -122,8 +122,8 @@ pub fn adamw(tensors: &AdamWTensors, settings: &AdamW, found_inf: Option<&Tensor
             gradients.as_ptr(),
             first.as_ptr(),
             second.as_ptr(),
-            steps.as_ptr(),
             count,
+            handle(tensors.step),
             rate,
             beta1,
             beta2,

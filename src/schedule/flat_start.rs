@@ -92,7 +92,7 @@ mod tests {
     fn its_rates_are_derivatives() {
         for name in ["linear:flat-until=100", "cosine:flat-until=37.5", "trigflow:flat-until=100"] {
             let schedule = parse(name).unwrap();
-            for t in [-0.9, 0.5, 20.3, 36.0, 99.5, 400.5] {
+            for t in [0.5, 20.3, 36.0, 99.5, 400.5] {
                 let h = 1e-5;
                 let central = |f: &dyn Fn(f64) -> f64| (f(t + h) - f(t - h)) / (2.0 * h);
                 // Rounding 1e-16/h, and h² times a third derivative that grows towards t = −1.

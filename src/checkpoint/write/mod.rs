@@ -81,7 +81,7 @@ impl Content<'_> {
 }
 
 /// A safetensors file in memory.
-fn safetensors_bytes(tensors: &[(String, &Tensor)], metadata: HashMap<String, String>) -> Result<Vec<u8>> {
+pub(crate) fn safetensors_bytes(tensors: &[(String, &Tensor)], metadata: HashMap<String, String>) -> Result<Vec<u8>> {
     let failed =
         |e: ::safetensors::SafeTensorError| Error::mismatch(format!("weights cannot be written ({e})"), "Report this.");
     let mut parts = Vec::with_capacity(tensors.len());

@@ -1,0 +1,210 @@
+//! `lipscope train`: arguments → plan → network and batches → the loop, with checkpoints on the way.
+
+mod log;
+mod plan;
+
+use super::args::{Global, TrainArgs};
+use super::progress::{Progress, watch_interrupts};
+use super::{Outcome, output};
+use crate::atomic;
+use crate::checkpoint::{Content, Sidecar, Training, Writer};
+use crate::device;
+use crate::error::{Error, Result};
+use crate::report;
+use crate::train::{Batches, Row, Trainer};
+use log::Log;
+use plan::Prepared;
+pub(super) use plan::prepare;
+use serde_json::{Value, json};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+/// The state that `--resume` goes on from.
+const STATE: &str = "training.safetensors";
+
+/// Trains one variant.
+pub(super) fn run(args: &TrainArgs, global: &Global) -> Result<Option<Outcome>> {
+    let prepared = prepare(args, global)?;
+    if global.dry_run {
+        return output::print(&pretty(&prepared.plan.to_json()?)?);
+    }
+    let stopped = watch_interrupts()?;
+    let done = carry_out(prepared, global.quiet, &stopped)?;
+    if global.json {
+        return output::print(&pretty(&done.to_json())?);
+    }
+    if !global.quiet {
+        output::print(&done.to_text())?;
+    }
+    Ok(None)
+}
+
+/// What a finished run has to say.
+pub(super) struct Done {
+    /// Its folder.
+    pub out: PathBuf,
+    /// The checkpoints.
+    pub files: Vec<PathBuf>,
+    row: Option<Row>,
+    bands: Vec<String>,
+    steps: u64,
+}
+
+impl Done {
+    fn to_json(&self) -> Value {
+        let bands =
+            |row: &Row| -> Value { self.bands.iter().cloned().zip(row.bands.iter().map(|b| json!(b))).collect() };
+        json!({
+            "out": self.out,
+            "checkpoints": self.files,
+            "steps": self.steps,
+            "last": self.row.as_ref().map(|row| json!({
+                "loss": row.loss,
+                "mse": row.mse,
+                "bands": bands(row),
+                "gradient_norm": row.gradient_norm,
+                "learning_rate": row.learning_rate,
+                "images_per_second": row.images_per_second,
+            })),
+        })
+    }
+
+    fn to_text(&self) -> String {
+        let mut text = format!("{} steps done", self.steps);
+        if let Some(row) = &self.row {
+            let bands = self.bands.iter().zip(&row.bands).filter_map(|(name, mse)| mse.map(|mse| (name, mse)));
+            let bands: Vec<String> =
+                bands.map(|(name, mse)| format!("{} {mse:.4}", name.replace("mse_t", "t = "))).collect();
+            text += &format!("; last losses: {:.4} in all, {}", row.mse, bands.join(", ").replace('_', " … "));
+            text += &format!("; {:.0} images/s", row.images_per_second);
+        }
+        let files: Vec<String> = self.files.iter().map(|file| file.display().to_string()).collect();
+        text += &format!("\ncheckpoint: {}\n", files.join(", "));
+        if let Some(file) = files.first() {
+            text += &format!("measure it: lipscope measure {file} --plot\n");
+        }
+        text
+    }
+}
+
+/// Trains to the end, or to an interrupt.
+pub(super) fn carry_out(prepared: Prepared, quiet: bool, stopped: &Arc<AtomicBool>) -> Result<Done> {
+    let Prepared { plan, network, data, writers, out, sidecar, reference, resume, save_every, log_every, device } =
+        prepared;
+    report::prepare_dir(&out)?;
+    let state = out.join(STATE);
+    if state.exists() && !resume {
+        return Err(Error::file(
+            &state,
+            "an earlier run is here",
+            "Go on from it with --resume, choose another --out, or remove the folder.",
+        ));
+    }
+    atomic::remove_leftovers(&out, STATE);
+    writers.iter().for_each(|writer| atomic::remove_leftovers(&out, writer.file_name));
+    let mut trainer = Trainer::new(plan.clone(), network, device)?;
+    if resume && state.exists() {
+        trainer.restore(&state)?;
+    }
+    let mut log = Log::open(&out, &trainer.band_names(), trainer.step())?;
+    let batches = Batches {
+        data,
+        shape: plan.shape.clone(),
+        timesteps: plan.run()?.levels.len(),
+        flip: plan.flip,
+        seed: plan.seed,
+        size: plan.batch / plan.accumulate,
+    };
+    let batches = batches.start(trainer.step() * plan.accumulate);
+    let keeper = Keeper { out: &out, state: &state, writers: &writers, sidecar: &sidecar, reference: &reference };
+    let progress = Progress::new(plan.steps, &format!("steps of {}", plan.variant), quiet, stopped);
+    progress.skip(trainer.step());
+    let mut last = None;
+    while trainer.step() < plan.steps {
+        trainer.take_step(&batches).map_err(|e| keeper.with_last_good(e))?;
+        let step = trainer.step();
+        if step.is_multiple_of(log_every) || step == plan.steps {
+            last = trainer.row().map_err(|e| keeper.with_last_good(e))?;
+            if let Some(row) = &last {
+                log.write(row)?;
+                progress.say(format!("loss {:.4}, {:.0} images/s", row.mse, row.images_per_second));
+            }
+        }
+        let goes_on = progress.advance();
+        if step.is_multiple_of(save_every) || step == plan.steps || !goes_on {
+            keeper.save(&mut trainer)?;
+        }
+        if !goes_on && step < plan.steps {
+            drop(progress);
+            let next = format!(
+                "Step {step} is saved in {}; the same command with --resume goes on from there.",
+                out.display()
+            );
+            return Err(Error::Interrupted { next });
+        }
+    }
+    drop(progress);
+    let missing = writers.iter().any(|writer| !out.join(writer.file_name).exists());
+    if missing {
+        keeper.write(&trainer)?;
+    }
+    let files = writers.iter().map(|writer| out.join(writer.file_name)).collect();
+    Ok(Done { files, row: last, bands: trainer.band_names(), steps: trainer.step(), out })
+}
+
+/// Puts checkpoints on disk.
+struct Keeper<'a> {
+    out: &'a Path,
+    state: &'a Path,
+    writers: &'a [&'static Writer],
+    sidecar: &'a Sidecar,
+    reference: &'a tch::Tensor,
+}
+
+impl Keeper<'_> {
+    fn save(&self, trainer: &mut Trainer) -> Result<()> {
+        trainer.save(self.state).map_err(|e| self.with_last_good(e))?;
+        self.write(trainer)
+    }
+
+    fn write(&self, trainer: &Trainer) -> Result<()> {
+        let sets = trainer.weight_sets();
+        let names: Vec<String> = sets.iter().map(|set| set.name.clone()).collect();
+        let mut sidecar = self.sidecar.clone();
+        if let Some(training) = &mut sidecar.training {
+            *training = Training {
+                weights: names.first().cloned().unwrap_or_default(),
+                all_weights: names,
+                steps: trainer.step(),
+                ..training.clone()
+            };
+        }
+        let content = Content { sidecar, sets: &sets, reference: Some(self.reference) };
+        self.writers.iter().try_for_each(|writer| (writer.write)(&content, &self.out.join(writer.file_name)))
+    }
+
+    /// The error, with where the last good state is.
+    fn with_last_good(&self, error: Error) -> Error {
+        let step = crate::tensor_file::entries(self.state)
+            .ok()
+            .and_then(|listing| listing.metadata.into_iter().find(|(key, _)| key == "step").map(|(_, step)| step));
+        match (error, step) {
+            (Error::Mismatch { problem, next }, Some(step)) => Error::Mismatch {
+                problem,
+                next: format!("{next} The last good state, of step {step}, is {}.", self.state.display()),
+            },
+            (other, _) => other,
+        }
+    }
+}
+
+/// Versions that a checkpoint names.
+fn versions() -> Value {
+    json!({ "lipscope": env!("CARGO_PKG_VERSION"), "libtorch": device::LIBTORCH_VERSION })
+}
+
+fn pretty(value: &Value) -> Result<String> {
+    serde_json::to_string_pretty(value)
+        .map_err(|e| Error::mismatch(format!("JSON cannot be written ({e})"), "Report this."))
+}

@@ -1,0 +1,284 @@
+//! From arguments to everything that a training run needs; nothing is trained or written yet.
+
+use super::versions;
+use crate::checkpoint::{self, Declared, Request, Sidecar, Training, WRITERS, Writer};
+use crate::cli::args::{Global, TrainArgs};
+use crate::cli::prepare as common;
+use crate::cli::{data, output};
+use crate::data::DataSpec;
+use crate::device;
+use crate::error::{Doing, Error, Result};
+use crate::network::{self, Network};
+use crate::nn::Weights;
+use crate::random::{Purpose, stream};
+use crate::schedule;
+use crate::train::{Data, Plan, variant};
+use std::path::{Path, PathBuf};
+use tch::{Device, Kind, Tensor};
+
+/// Reference samples in a checkpoint, and the numbers that they hold at most.
+const REFERENCES: usize = 256;
+const REFERENCE_NUMBERS: usize = 1 << 20;
+
+/// Everything that a run needs.
+pub(in crate::cli) struct Prepared {
+    pub plan: Plan,
+    pub network: Box<dyn Network>,
+    pub data: Data,
+    pub writers: Vec<&'static Writer>,
+    pub out: PathBuf,
+    pub sidecar: Sidecar,
+    pub reference: Tensor,
+    pub resume: bool,
+    pub save_every: u64,
+    pub log_every: u64,
+    pub device: Device,
+}
+
+/// Resolves the arguments.
+pub(in crate::cli) fn prepare(args: &TrainArgs, global: &Global) -> Result<Prepared> {
+    let (device, _) = common::arithmetic(global, "f32")?;
+    check_numbers(args)?;
+    let (from, declared) = start(args)?;
+    let base = args.schedule.clone().or(declared.schedule.map(|named| named.name)).unwrap_or_else(|| "linear".into());
+    let timesteps = schedule::parse(&base)?.timesteps();
+    let until = args.until.unwrap_or((timesteps / 10).max(1));
+    let setting = variant::Setting {
+        schedule: base,
+        timesteps,
+        intervals: args.intervals,
+        boundaries: args.boundaries.clone(),
+        until,
+        penalty_weight: args.penalty_weight,
+    };
+    let recipe = variant::recipe(&args.variant, &setting)?;
+    let prediction =
+        args.prediction.as_deref().map(str::parse).transpose()?.or(declared.prediction).unwrap_or_default();
+    let writers = writers(&args.format)?;
+    let spec: DataSpec = args.data.source.as_deref().unwrap_or("digits").parse()?;
+    let (rows, described) = data::open_training(&spec, &args.data)?;
+    described.warnings.iter().for_each(|warning| output::warn(warning));
+    let (network, architecture, first_weights) = network(args, from, &described.shape, timesteps, global.seed, device)?;
+    for writer in &writers {
+        if let Some(reason) = (writer.refuses)(&architecture) {
+            let next = "Use --format pt or safetensors.";
+            return Err(Error::unsupported(format!("--format {} for this network", writer.name), reason, next));
+        }
+    }
+    let plan = Plan {
+        variant: args.variant.clone(),
+        recipe,
+        architecture,
+        first_weights,
+        data: described.description.clone(),
+        flip: flip(args.flip, &described.shape)?,
+        shape: described.shape.clone(),
+        prediction,
+        weighting: args.weighting.parse()?,
+        until,
+        steps: args.steps,
+        batch: args.batch,
+        accumulate: args.accumulate,
+        learning_rate: args.lr,
+        rate_schedule: args.lr_schedule.parse()?,
+        warmup: args.warmup,
+        weight_decay: args.weight_decay,
+        clip_norm: Some(args.clip_norm).filter(|norm| *norm > 0.0),
+        ema: ema(&args.ema)?,
+        seed: global.seed,
+        channels_last: args.channels_last,
+        autocast: autocast(args.autocast.as_deref(), device)?,
+        device: device::name(device),
+    };
+    let reference = reference(&rows, &plan.shape)?;
+    Ok(Prepared {
+        sidecar: sidecar(&plan, clip(&reference, &plan.shape))?,
+        out: args.out.clone().unwrap_or_else(|| default_out(&args.variant, &spec)),
+        plan,
+        network,
+        data: rows,
+        writers,
+        reference,
+        resume: args.resume,
+        save_every: args.save_every,
+        log_every: args.log_every,
+        device,
+    })
+}
+
+fn check_numbers(args: &TrainArgs) -> Result<()> {
+    let counts = [
+        ("--steps", args.steps),
+        ("--batch", args.batch),
+        ("--accumulate", args.accumulate),
+        ("--save-every", args.save_every),
+        ("--log-every", args.log_every),
+    ];
+    if let Some((name, _)) = counts.iter().find(|(_, count)| *count == 0) {
+        return Err(Error::argument(name, 0, "it is at least 1", "Give a whole number above 0."));
+    }
+    if !args.batch.is_multiple_of(args.accumulate) {
+        let allowed = format!("--batch is {}, and the parts are of one size", args.batch);
+        return Err(Error::argument("--accumulate", args.accumulate, allowed, "Give a divisor of --batch."));
+    }
+    let numbers =
+        [("--lr", args.lr, true), ("--weight-decay", args.weight_decay, false), ("--clip-norm", args.clip_norm, false)];
+    match numbers.iter().find(|(_, value, positive)| !value.is_finite() || *value < 0.0 || *positive && *value == 0.0) {
+        Some((name, value, _)) => Err(Error::argument(name, value, "it is a number above 0", "Such as --lr 2e-4.")),
+        None => Ok(()),
+    }
+}
+
+/// The checkpoint that training starts from, and what it says about itself.
+fn start(args: &TrainArgs) -> Result<(Option<checkpoint::Checkpoint>, Declared)> {
+    let Some(path) = &args.from else { return Ok((None, Declared::default())) };
+    let mut from = checkpoint::open(path, &Request { device: Device::Cpu, weights: None })?;
+    let declared = std::mem::take(&mut from.declared);
+    Ok((Some(from), declared))
+}
+
+/// The network in float32 on its device, its configuration, and where its weights come from.
+fn network(
+    args: &TrainArgs,
+    from: Option<checkpoint::Checkpoint>,
+    shape: &[i64],
+    timesteps: usize,
+    seed: u64,
+    device: Device,
+) -> Result<(Box<dyn Network>, serde_json::Value, String)> {
+    let (mut network, architecture, origin) = match from {
+        None => {
+            let architecture = network::arch::parse(&args.arch, shape, timesteps)?;
+            let network = network::build(&architecture, &Weights::fresh(seed), Path::new("--arch"))?;
+            (network, architecture, "seed".to_string())
+        }
+        Some(from) => {
+            let Some(architecture) = from.network.config() else {
+                return Err(Error::file(
+                    &from.path,
+                    "it is a foreign TorchScript module, whose architecture is not known",
+                    "Train on from a diffusers folder, or from a checkpoint that lipscope wrote.",
+                ));
+            };
+            let input = from.network.input_shape();
+            let fits = input.channels.is_none_or(|channels| shape.len() == 3 && shape[0] == channels)
+                && (input.resizable || input.sample.as_deref().is_none_or(|sample| sample == shape));
+            if !fits {
+                return Err(Error::mismatch(
+                    format!(
+                        "{} takes samples of shape {:?}, and the data has {shape:?}",
+                        from.path.display(),
+                        input.sample
+                    ),
+                    "Give data of the model's shape.",
+                ));
+            }
+            (from.network, architecture, from.sha256)
+        }
+    };
+    if let Some(classes) = network.classes() {
+        return Err(Error::unsupported(
+            format!("training a network with {classes} classes"),
+            "networks without labels are trained here",
+            "Leave num_class_embeds out of the configuration.",
+        ));
+    }
+    network.to(device, Kind::Float)?;
+    Ok((network, architecture, origin))
+}
+
+fn writers(names: &[String]) -> Result<Vec<&'static Writer>> {
+    let known: Vec<&str> = WRITERS.iter().map(|writer| writer.name).collect();
+    let find = |name: &String| {
+        WRITERS.iter().find(|writer| writer.name == name).ok_or_else(|| {
+            let allowed = format!("it is one or more of {}, with commas between", known.join(", "));
+            Error::argument("--format", name, allowed, "Choose among them.")
+        })
+    };
+    names.iter().map(find).collect()
+}
+
+fn flip(asked: bool, shape: &[i64]) -> Result<bool> {
+    if asked && shape.len() != 3 {
+        let problem = format!("--flip mirrors images, and the data has shape {shape:?}");
+        return Err(Error::mismatch(problem, "Leave out --flip."));
+    }
+    Ok(asked)
+}
+
+fn ema(text: &str) -> Result<Vec<f64>> {
+    if text == "none" {
+        return Ok(Vec::new());
+    }
+    let decay = |part: &str| part.trim().parse().ok().filter(|decay| (0.0..1.0).contains(decay));
+    let decays: Option<Vec<f64>> = text.split(',').map(decay).collect();
+    let distinct = |decays: &Vec<f64>| decays.iter().enumerate().all(|(i, decay)| !decays[..i].contains(decay));
+    decays.filter(distinct).ok_or_else(|| {
+        let allowed = "it is none, or different numbers from 0 to below 1 with commas between";
+        Error::argument("--ema", text, allowed, "Such as --ema 0.9999,0.999.")
+    })
+}
+
+fn autocast(text: Option<&str>, device: Device) -> Result<Option<&'static str>> {
+    match text {
+        None => Ok(None),
+        Some(_) if device == Device::Mps => {
+            Err(Error::unsupported("--autocast on mps", "it works on the CPU and on CUDA", "Leave out --autocast."))
+        }
+        Some("bf16") => Ok(Some("bf16")),
+        Some("f16") => Ok(Some("f16")),
+        Some(other) => Err(Error::argument("--autocast", other, "it is bf16 or f16", "Leave it out for float32.")),
+    }
+}
+
+/// A few clean samples, evenly spaced over the data.
+fn reference(data: &Data, shape: &[i64]) -> Result<Tensor> {
+    let dim: usize = shape.iter().product::<i64>() as usize;
+    let most = (REFERENCE_NUMBERS / dim.max(1)).clamp(4, REFERENCES);
+    let values: Vec<f32> = match data {
+        Data::Rows(rows) => {
+            let count = most.min(rows.nrows());
+            (0..count).flat_map(|i| rows.row(i * rows.nrows() / count).to_vec()).collect()
+        }
+        Data::Drawn(source) => {
+            let mut values = vec![0.0; most * dim];
+            for (i, sample) in values.chunks_exact_mut(dim.max(1)).enumerate() {
+                source.draw(&mut stream(0, Purpose::CleanSample, -2.0, i as u64), sample);
+            }
+            values
+        }
+    };
+    let full: Vec<i64> = std::iter::once(-1).chain(shape.iter().copied()).collect();
+    Tensor::f_from_slice(&values).and_then(|v| v.f_view(&full[..])).doing("keeping reference samples")
+}
+
+/// Images within [−1, 1] are clamped there when sampling.
+fn clip(reference: &Tensor, shape: &[i64]) -> Option<f64> {
+    (shape.len() == 3 && reference.abs().max().double_value(&[]) <= 1.0).then_some(1.0)
+}
+
+/// What the checkpoint says about itself; its weights and steps are filled in when it is written.
+fn sidecar(plan: &Plan, clip: Option<f64>) -> Result<Sidecar> {
+    let training = Training {
+        variant: plan.variant.clone(),
+        weights: String::new(),
+        all_weights: Vec::new(),
+        steps: 0,
+        plan: plan.to_json()?,
+        versions: versions(),
+    };
+    Ok(Sidecar {
+        schedule: Some(plan.recipe.schedule.clone()),
+        prediction: Some(plan.prediction.name().into()),
+        share: plan.recipe.share.clone(),
+        condition: plan.recipe.condition.clone(),
+        shape: Some(plan.shape.clone()),
+        clip,
+        architecture: Some(plan.architecture.clone()),
+        training: Some(training),
+    })
+}
+
+fn default_out(variant: &str, spec: &DataSpec) -> PathBuf {
+    PathBuf::from("lipscope-out").join(format!("train-{variant}-{}", common::slug(&spec.to_string())))
+}

@@ -1,0 +1,175 @@
+//! Batches of training samples, made on a thread of their own, a few ahead of the training loop.
+
+use crate::draws::CleanSamples;
+use crate::random::{Purpose, fill_normal, stream};
+use ndarray::Array2;
+use rand::RngExt;
+use rand::seq::SliceRandom;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::thread;
+
+/// Batches that wait at most.
+const AHEAD: usize = 4;
+
+/// Where clean samples come from.
+#[derive(Clone)]
+pub enum Data {
+    /// A finite set, [N, D]: every epoch sees each row once, in an order of its own.
+    Rows(Arc<Array2<f32>>),
+    /// A density: every sample is new.
+    Drawn(Arc<dyn CleanSamples>),
+}
+
+/// Training samples, flattened.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Batch {
+    /// Clean samples, B · D numbers.
+    pub x0: Vec<f32>,
+    /// Standard normal noise, B · D numbers.
+    pub noise: Vec<f32>,
+    /// Timesteps, B of them.
+    pub t: Vec<usize>,
+}
+
+/// What training samples depend on.
+#[derive(Clone)]
+pub struct Batches {
+    /// The clean samples.
+    pub data: Data,
+    /// Shape of one sample.
+    pub shape: Vec<i64>,
+    /// Number of timesteps T.
+    pub timesteps: usize,
+    /// Whether half of the samples are mirrored left to right.
+    pub flip: bool,
+    /// Seed of all streams.
+    pub seed: u64,
+    /// Samples per batch.
+    pub size: u64,
+}
+
+impl Batches {
+    /// Makes batches from number `first` on. The thread ends when the receiver is dropped.
+    pub fn start(self, first: u64) -> Receiver<Batch> {
+        let (sender, receiver) = sync_channel(AHEAD);
+        thread::spawn(move || self.send(&sender, first));
+        receiver
+    }
+
+    fn send(&self, sender: &SyncSender<Batch>, first: u64) {
+        let mut order = Order::default();
+        for number in first.. {
+            if sender.send(self.batch(number, &mut order)).is_err() {
+                return;
+            }
+        }
+    }
+
+    /// Batch number `number`: the samples from number · size on.
+    fn batch(&self, number: u64, order: &mut Order) -> Batch {
+        let dim: usize = self.shape.iter().product::<i64>() as usize;
+        let size = self.size as usize;
+        let mut batch = Batch { x0: vec![0.0; size * dim], noise: vec![0.0; size * dim], t: vec![0; size] };
+        for row in 0..size {
+            let sample = number * self.size + row as u64;
+            let here = row * dim..(row + 1) * dim;
+            // Both are always drawn, so that the timesteps do not depend on whether samples are mirrored.
+            let mut rng = stream(self.seed, Purpose::Training, 0.0, sample);
+            batch.t[row] = rng.random_range(0..self.timesteps);
+            let mirrored = rng.random_bool(0.5) && self.flip;
+            self.clean(sample, order, &mut batch.x0[here.clone()]);
+            if mirrored {
+                let width = self.shape.last().map_or(1, |width| *width as usize);
+                batch.x0[here.clone()].chunks_exact_mut(width.max(1)).for_each(<[f32]>::reverse);
+            }
+            fill_normal(&mut stream(self.seed, Purpose::TrainingNoise, 0.0, sample), &mut batch.noise[here]);
+        }
+        batch
+    }
+
+    fn clean(&self, sample: u64, order: &mut Order, out: &mut [f32]) {
+        match &self.data {
+            Data::Drawn(source) => source.draw(&mut stream(self.seed, Purpose::CleanSample, -1.0, sample), out),
+            Data::Rows(rows) => {
+                let row = order.row(self.seed, sample, rows.nrows());
+                out.iter_mut().zip(rows.row(row)).for_each(|(to, from)| *to = *from);
+            }
+        }
+    }
+}
+
+/// The order of the current epoch.
+#[derive(Default)]
+struct Order {
+    epoch: Option<u64>,
+    rows: Vec<usize>,
+}
+
+impl Order {
+    /// The row that sample number `sample` is.
+    fn row(&mut self, seed: u64, sample: u64, count: usize) -> usize {
+        let (epoch, place) = (sample / count as u64, (sample % count as u64) as usize);
+        if self.epoch != Some(epoch) {
+            self.rows = (0..count).collect();
+            self.rows.shuffle(&mut stream(seed, Purpose::Shuffle, 0.0, epoch));
+            self.epoch = Some(epoch);
+        }
+        self.rows[place]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn batches(flip: bool) -> Batches {
+        let rows = Array2::from_shape_fn((6, 4), |(row, column)| (10 * row + column) as f32);
+        Batches { data: Data::Rows(Arc::new(rows)), shape: vec![1, 2, 2], timesteps: 1000, flip, seed: 5, size: 4 }
+    }
+
+    fn first(batches: Batches, from: u64, count: usize) -> Vec<Batch> {
+        batches.start(from).iter().take(count).collect()
+    }
+
+    #[test]
+    fn a_sample_depends_on_its_number_only() {
+        let straight = first(batches(false), 0, 6);
+        assert_eq!(first(batches(false), 3, 3), straight[3..]);
+        // Twice the size, half the number.
+        let large = first(Batches { size: 8, ..batches(false) }, 0, 3);
+        for (i, batch) in large.iter().enumerate() {
+            assert_eq!(batch.t, [&straight[2 * i].t[..], &straight[2 * i + 1].t[..]].concat());
+            assert_eq!(batch.noise, [&straight[2 * i].noise[..], &straight[2 * i + 1].noise[..]].concat());
+        }
+    }
+
+    #[test]
+    fn every_epoch_sees_every_row_once_in_its_own_order() {
+        let straight = first(batches(false), 0, 3);
+        let rows: Vec<usize> = straight.iter().flat_map(|b| b.x0.chunks(4)).map(|x| x[0] as usize / 10).collect();
+        let sorted = |rows: &[usize]| {
+            let mut rows = rows.to_vec();
+            rows.sort_unstable();
+            rows
+        };
+        assert_eq!(sorted(&rows[..6]), [0, 1, 2, 3, 4, 5]);
+        assert_eq!(sorted(&rows[6..]), [0, 1, 2, 3, 4, 5]);
+        assert_ne!(rows[..6], rows[6..]);
+    }
+
+    #[test]
+    fn mirroring_turns_rows_of_pixels_and_nothing_else() {
+        let (plain, flipped) = (first(batches(false), 0, 10), first(batches(true), 0, 10));
+        let mut mirrored = 0;
+        for (a, b) in plain.iter().zip(&flipped) {
+            assert_eq!((&a.t, &a.noise), (&b.t, &b.noise));
+            for (a, b) in a.x0.chunks(4).zip(b.x0.chunks(4)) {
+                assert!(a == b || [a[1], a[0], a[3], a[2]] == b);
+                mirrored += usize::from(a != b);
+            }
+        }
+        // 20 of 40, up to four standard deviations.
+        assert!((8..33).contains(&mirrored), "{mirrored}");
+    }
+}

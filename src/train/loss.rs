@@ -1,0 +1,117 @@
+//! One batch's loss: x_t = α x₀ + σ ε, the network asked about its condition, and the error of its output.
+
+use super::{Batch, Plan, Run};
+use crate::dual::Dual;
+use crate::error::{Doing, Result};
+use crate::network::{Condition, Network};
+use tch::{Device, Kind, TchError, Tensor};
+
+/// What one batch comes to.
+pub(super) struct Loss {
+    /// What is minimised: a scalar in float32.
+    pub objective: Tensor,
+    /// mean((output − target)²) of every sample, unweighted, `[B]`, without gradients.
+    pub errors: Tensor,
+}
+
+/// The loss of a network on a batch.
+pub(super) fn loss(network: &dyn Network, plan: &Plan, run: &Run, batch: &Batch, device: Device) -> Result<Loss> {
+    let doing = "computing the training loss";
+    let rows = Rows { plan, device };
+    let (x0, noise) = (rows.samples(&batch.x0).doing(doing)?, rows.samples(&batch.noise).doing(doing)?);
+    let level = |t: &usize| &run.levels[*t];
+    let mix = |factors: &dyn Fn(&usize) -> (f64, f64)| -> std::result::Result<Tensor, TchError> {
+        let (a, b): (Vec<f64>, Vec<f64>) = batch.t.iter().map(factors).unzip();
+        x0.f_mul(&rows.column(&a)?)?.f_add(&noise.f_mul(&rows.column(&b)?)?)
+    };
+    let x_t = mix(&|t| (level(t).alpha, level(t).sigma)).and_then(|x| rows.layout(x)).doing(doing)?;
+    let target = mix(&|t| plan.prediction.target(level(t))).doing(doing)?;
+    let conditions: Vec<f64> = batch.t.iter().map(|t| run.conditions[*t]).collect();
+    let output = rows.ask(network, &x_t, &conditions)?;
+    let errors = output.f_sub(&target).and_then(|e| mean_square(&e)).doing(doing)?;
+    let weights: Vec<f64> = batch.t.iter().map(|t| plan.weighting.weight(plan.prediction, level(t))).collect();
+    let weighted = rows.vector(&weights).and_then(|w| errors.f_mul(&w)).and_then(|e| e.f_mean(Kind::Float));
+    let mut objective = weighted.doing(doing)?;
+    if let Some(penalty) = rows.penalty(network, run, batch, [&x_t, &output])? {
+        objective = objective.f_add(&penalty).doing(doing)?;
+    }
+    Ok(Loss { objective, errors: errors.detach() })
+}
+
+/// mean over all axes but the first of e².
+fn mean_square(e: &Tensor) -> std::result::Result<Tensor, TchError> {
+    e.f_square()?.f_flatten(1, -1)?.f_mean_dim([1i64].as_slice(), false, Kind::Float)
+}
+
+/// Numbers per sample on their way to the device.
+struct Rows<'a> {
+    plan: &'a Plan,
+    device: Device,
+}
+
+impl Rows<'_> {
+    /// [B, …] from B · D numbers.
+    fn samples(&self, values: &[f32]) -> std::result::Result<Tensor, TchError> {
+        let shape: Vec<i64> = std::iter::once(-1).chain(self.plan.shape.iter().copied()).collect();
+        Tensor::f_from_slice(values)?.f_view(&shape[..])?.f_to_device(self.device)
+    }
+
+    fn vector(&self, values: &[f64]) -> std::result::Result<Tensor, TchError> {
+        Tensor::f_from_slice(values)?.f_to_kind(Kind::Float)?.f_to_device(self.device)
+    }
+
+    /// [B, 1, …], to broadcast over samples.
+    fn column(&self, values: &[f64]) -> std::result::Result<Tensor, TchError> {
+        let mut shape = vec![1; self.plan.shape.len() + 1];
+        shape[0] = values.len() as i64;
+        self.vector(values)?.f_view(&shape[..])
+    }
+
+    fn layout(&self, x: Tensor) -> std::result::Result<Tensor, TchError> {
+        if self.plan.channels_last { channels_last(&x) } else { Ok(x) }
+    }
+
+    /// The network's output in float32.
+    fn ask(&self, network: &dyn Network, x: &Tensor, conditions: &[f64]) -> Result<Tensor> {
+        let t = self.vector(conditions).doing("uploading timesteps")?;
+        let x = Dual::constant(x.shallow_clone());
+        let output = network.forward(&x, &Dual::constant(t), &Condition::default())?;
+        output.value.f_to_kind(Kind::Float).doing("computing the training loss")
+    }
+
+    /// weight · mean over the batch of mean((ε(x_t, t+1) − ε(x_t, t))²)·[t < until], the difference taken of the output,
+    /// which is ε up to the factor of the prediction type at t.
+    fn penalty(
+        &self,
+        network: &dyn Network,
+        run: &Run,
+        batch: &Batch,
+        [x_t, output]: [&Tensor; 2],
+    ) -> Result<Option<Tensor>> {
+        let Some(penalty) = self.plan.recipe.penalty else { return Ok(None) };
+        let doing = "computing the penalty";
+        let last = run.levels.len() - 1;
+        let near: Vec<usize> = (0..batch.t.len()).filter(|&row| batch.t[row] < penalty.until.min(last)).collect();
+        if near.is_empty() {
+            return Ok(None);
+        }
+        let index: Vec<i64> = near.iter().map(|row| *row as i64).collect();
+        let index = Tensor::f_from_slice(&index).and_then(|v| v.f_to_device(self.device)).doing(doing)?;
+        let conditions: Vec<f64> = near.iter().map(|&row| run.conditions[batch.t[row] + 1]).collect();
+        let next = self.ask(network, &x_t.f_index_select(0, &index).doing(doing)?, &conditions)?;
+        let factors = near.iter().map(|&row| self.plan.prediction.epsilon(&run.levels[batch.t[row]]));
+        let factors: Vec<f64> = factors.map(|affine| affine.map(|affine| affine.output)).collect::<Result<_>>()?;
+        let difference = next.f_sub(&output.f_index_select(0, &index).doing(doing)?).doing(doing)?;
+        let quotient = self.column(&factors).and_then(|factors| difference.f_mul(&factors)).doing(doing)?;
+        let sum = mean_square(&quotient).and_then(|e| e.f_sum(Kind::Float)).doing(doing)?;
+        sum.f_mul_scalar(penalty.weight / batch.t.len() as f64).doing(doing).map(Some)
+    }
+}
+
+/// The same image tensor [B, C, H, W] with channels last in memory.
+pub(super) fn channels_last(x: &Tensor) -> std::result::Result<Tensor, TchError> {
+    if x.dim() != 4 {
+        return Ok(x.shallow_clone());
+    }
+    x.f_permute([0, 2, 3, 1])?.f_contiguous()?.f_permute([0, 3, 1, 2])
+}
