@@ -125,6 +125,22 @@ pub fn name(device: Device) -> String {
     }
 }
 
+/// Keeps memory that a step frees for the next one, instead of handing it back to the system and having every page
+/// cleared again: that is a tenth of the time of small networks and more. To be called before other threads start.
+pub fn keep_freed_memory() {
+    #[cfg(all(target_os = "linux", target_env = "gnu"))]
+    {
+        const MEBIBYTE: i32 = 1 << 20;
+        // SAFETY: the calls set parameters of the allocator. Where one is refused, its default stays.
+        unsafe {
+            // The largest threshold that glibc takes; larger blocks are mapped one by one.
+            libc::mallopt(libc::M_MMAP_THRESHOLD, 32 * MEBIBYTE);
+            libc::mallopt(libc::M_TRIM_THRESHOLD, i32::MAX);
+            libc::mallopt(libc::M_TOP_PAD, 64 * MEBIBYTE);
+        }
+    }
+}
+
 /// Gives libtorch this many CPU threads for one operation. Applies to work that starts afterwards.
 ///
 /// # Errors

@@ -34,6 +34,7 @@ enum Outcome {
 /// Runs the program: 0 done, 1 an asserted check did not hold, 2 an error, 130 interrupted.
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
+    crate::device::keep_freed_memory();
     match run(&cli) {
         Ok(Outcome::Done) => ExitCode::SUCCESS,
         Ok(Outcome::CheckFailed(message)) => {
