@@ -127,7 +127,7 @@ pub(super) struct TrainArgs {
     #[arg(long, value_name = "T-T-…", help_heading = "Model")]
     pub boundaries: Option<String>,
     /// penalty: its weight in the loss [default: 1]
-    #[arg(long, value_name = "W", help_heading = "Model")]
+    #[arg(long, allow_negative_numbers = true, value_name = "W", help_heading = "Model")]
     pub penalty_weight: Option<f64>,
     /// auto, unet:channels=32-64-64,layers=1,attention=16, unet:config=FILE or mlp:width=256,blocks=3
     #[arg(long, value_name = "ARCH", default_value = "auto", help_heading = "Model")]
@@ -156,7 +156,7 @@ pub(super) struct TrainArgs {
     #[arg(long, value_name = "N", default_value_t = 1, help_heading = "Training")]
     pub accumulate: u64,
     /// Highest learning rate
-    #[arg(long, value_name = "RATE", default_value_t = 2e-4, help_heading = "Training")]
+    #[arg(long, allow_negative_numbers = true, value_name = "RATE", default_value_t = 2e-4, help_heading = "Training")]
     pub lr: f64,
     /// constant or cosine, after the warm-up
     #[arg(long, value_name = "SCHEDULE", default_value = "constant", help_heading = "Training")]
@@ -165,10 +165,10 @@ pub(super) struct TrainArgs {
     #[arg(long, value_name = "N", default_value_t = 100, help_heading = "Training")]
     pub warmup: u64,
     /// Decoupled weight decay of AdamW
-    #[arg(long, value_name = "W", default_value_t = 0.01, help_heading = "Training")]
+    #[arg(long, allow_negative_numbers = true, value_name = "W", default_value_t = 0.01, help_heading = "Training")]
     pub weight_decay: f64,
     /// Scale gradients down to this norm, or 0 for never
-    #[arg(long, value_name = "NORM", default_value_t = 1.0, help_heading = "Training")]
+    #[arg(long, allow_negative_numbers = true, value_name = "NORM", default_value_t = 1.0, help_heading = "Training")]
     pub clip_norm: f64,
     /// Decays of averages of the weights, the first being the checkpoint's default, or none
     #[arg(long, value_name = "DECAY,…", default_value = "0.9999", help_heading = "Training")]

@@ -9,6 +9,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <map>
+#include <sstream>
 #include <string>
 #include <vector>
 
@@ -60,11 +61,12 @@ extern "C" {
 void lipscope_free(char *text) { std::free(text); }
 
 // Traces forward(context, x, t) into the method `forward` of a module that holds the tensors under their names, and
-// saves it with extra files. A null result of `forward` means that it failed.
+// hands the archive, with extra files, to `take`. A null result of `forward` means that it failed. The archive is made in
+// memory: libtorch's own writer ends the process where the disk is full.
 char *lipscope_trace(const char *class_name, Tensors tensors, const char *const *names, const bool *is_buffer,
                      size_t count, at::Tensor *x, at::Tensor *t,
-                     at::Tensor *(*forward)(void *, at::Tensor *, at::Tensor *), void *context, const char *path,
-                     const char *const *extra_names, const char *const *extra, const size_t *extra_lengths,
+                     at::Tensor *(*forward)(void *, at::Tensor *, at::Tensor *), void *context,
+                     void (*take)(void *, const char *, size_t), const char *const *extra_names, const char *const *extra, const size_t *extra_lengths,
                      size_t extras) {
   return guarded([&] {
     Tree tree;
@@ -92,7 +94,10 @@ char *lipscope_trace(const char *class_name, Tensors tensors, const char *const 
     module.type()->addMethod(method);
     torch::jit::ExtraFilesMap files;
     for (size_t i = 0; i < extras; ++i) files.emplace(extra_names[i], std::string(extra[i], extra_lengths[i]));
-    module.save(path, files);
+    std::ostringstream archive;
+    module.save(archive, files);
+    const std::string bytes = archive.str();
+    take(context, bytes.data(), bytes.size());
   });
 }
 

@@ -3,16 +3,16 @@
 
 use crate::error::{Error, Result};
 use std::ffi::{CStr, CString, c_char, c_int, c_void};
-use std::path::Path;
 use tch::{Device, Tensor};
 
 type Handle = *const c_void;
 type Message = *mut c_char;
 type ForwardCallback = extern "C" fn(*mut c_void, *mut c_void, *mut c_void) -> *mut c_void;
+type TakeCallback = extern "C" fn(*mut c_void, *const c_char, usize);
 
 #[allow(clippy::too_many_arguments)]
 mod ffi {
-    use super::{ForwardCallback, Handle, Message};
+    use super::{ForwardCallback, Handle, Message, TakeCallback};
     use std::ffi::{c_char, c_int, c_void};
 
     unsafe extern "C" {
@@ -27,7 +27,7 @@ mod ffi {
             t: Handle,
             forward: ForwardCallback,
             context: *mut c_void,
-            path: *const c_char,
+            take: TakeCallback,
             extra_names: *const *const c_char,
             extra: *const *const u8,
             extra_lengths: *const usize,
@@ -202,18 +202,18 @@ pub type Forward<'a> = &'a mut dyn FnMut(&Tensor, &Tensor) -> Result<Tensor>;
 struct Context<'a> {
     forward: Forward<'a>,
     error: Option<Error>,
+    archive: Vec<u8>,
 }
 
-/// Traces `forward` once on the example x and t, and saves it at `path` as a TorchScript module of class `class_name`
+/// Traces `forward` once on the example x and t, and returns the archive of a TorchScript module of class `class_name`
 /// with the method forward(x, t), the tensors under their names and the extra files.
 pub fn trace(
     class_name: &str,
     tensors: &[Named],
     [x, t]: [&Tensor; 2],
     forward: Forward,
-    path: &Path,
     extra: &[(String, Vec<u8>)],
-) -> Result<()> {
+) -> Result<Vec<u8>> {
     let text = |text: &str| {
         CString::new(text).map_err(|_| Error::mismatch(format!("`{text}` holds a zero byte"), "Choose another name."))
     };
@@ -225,10 +225,10 @@ pub fn trace(
     let extra_name_pointers: Vec<*const c_char> = extra_names.iter().map(|name| name.as_ptr()).collect();
     let extra_pointers: Vec<*const u8> = extra.iter().map(|(_, bytes)| bytes.as_ptr()).collect();
     let extra_lengths: Vec<usize> = extra.iter().map(|(_, bytes)| bytes.len()).collect();
-    let (class_name, path_text) = (text(class_name)?, text(&path.to_string_lossy())?);
-    let mut context = Context { forward, error: None };
-    // SAFETY: every pointer outlives the call, every list has the length that is given, and `call_forward` gets the
-    // context back that is given here.
+    let class_name = text(class_name)?;
+    let mut context = Context { forward, error: None, archive: Vec::new() };
+    // SAFETY: every pointer outlives the call, every list has the length that is given, and the callbacks get the context
+    // back that is given here.
     let message = unsafe {
         ffi::lipscope_trace(
             class_name.as_ptr(),
@@ -240,7 +240,7 @@ pub fn trace(
             handle(t),
             call_forward,
             (&raw mut context).cast(),
-            path_text.as_ptr(),
+            take_archive,
             extra_name_pointers.as_ptr(),
             extra_pointers.as_ptr(),
             extra_lengths.as_ptr(),
@@ -250,7 +250,7 @@ pub fn trace(
     let outcome = check(message, "saving a TorchScript module");
     match context.error {
         Some(error) => Err(error),
-        None => outcome,
+        None => outcome.map(|()| context.archive),
     }
 }
 
@@ -270,5 +270,57 @@ extern "C" fn call_forward(context: *mut c_void, x: *mut c_void, t: *mut c_void)
             context.error = Some(error);
             std::ptr::null_mut()
         }
+    }
+}
+
+/// The other side calls this once with the archive, which it keeps.
+extern "C" fn take_archive(context: *mut c_void, bytes: *const c_char, length: usize) {
+    // SAFETY: `context` is the one that `trace` passed, and `bytes` are `length` bytes that live through this call.
+    let (context, bytes) =
+        unsafe { (&mut *context.cast::<Context>(), std::slice::from_raw_parts(bytes.cast::<u8>(), length)) };
+    context.archive = bytes.to_vec();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tch::{CModule, Kind};
+
+    fn traced(forward: Forward) -> Result<Vec<u8>> {
+        let weight = Tensor::from_slice(&[2f32]);
+        let named = [Named { name: "a.0.weight".into(), tensor: weight, buffer: false }];
+        let zeros = |shape: &[i64]| Tensor::zeros(shape, (Kind::Float, Device::Cpu));
+        trace("Test", &named, [&zeros(&[2, 3]), &zeros(&[2])], forward, &[("note.txt".into(), b"hello".to_vec())])
+    }
+
+    #[test]
+    fn a_trace_is_a_module_that_computes_the_same() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("module.pt");
+        std::fs::write(&path, traced(&mut |x, t| Ok(x * 3.0 + t.unsqueeze(1))).unwrap()).unwrap();
+        let module = CModule::load(&path).unwrap();
+        let x = Tensor::ones([4, 3], (Kind::Float, Device::Cpu));
+        let y = module.forward_ts(&[&x, &Tensor::from_slice(&[0f32, 1.0, 2.0, 3.0])]).unwrap();
+        assert_eq!(Vec::<f32>::try_from(y.select(1, 0)).unwrap(), [3.0, 4.0, 5.0, 6.0]);
+        assert_eq!(module.named_parameters().unwrap()[0].0, "a.0.weight");
+    }
+
+    #[test]
+    fn errors_of_both_sides_come_back() {
+        let error = traced(&mut |_, _| Err(Error::mismatch("no such thing", "Try another"))).unwrap_err().to_string();
+        assert!(error.contains("no such thing"), "{error}");
+        let (two, three) = ([Tensor::from_slice(&[1f32; 2])], [Tensor::from_slice(&[1f32; 3])]);
+        let error = lerp(&two, &three, 0.5).unwrap_err().to_string();
+        assert!(error.starts_with("libtorch failed while averaging weights"), "{error}");
+        // Afterwards tracing works again.
+        traced(&mut |x, _| Ok(x * 2.0)).unwrap();
+    }
+
+    #[test]
+    fn autocast_computes_in_its_dtype_and_ends() {
+        let x = Tensor::ones([2, 2], (Kind::Float, Device::Cpu));
+        let product = |dtype| autocast(Device::Cpu, dtype, || Ok(x.matmul(&x).kind())).unwrap();
+        assert_eq!(product(Some(Autocast::Bf16)), Kind::BFloat16);
+        assert_eq!(product(None), Kind::Float);
     }
 }

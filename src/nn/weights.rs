@@ -182,7 +182,7 @@ mod tests {
     #[test]
     fn one_name_is_one_tensor() {
         let weights = Weights::fresh(0);
-        weights.at("a").tensor("b", &[2], Init::Ones).unwrap();
+        let _ = weights.at("a").tensor("b", &[2], Init::Ones).unwrap();
         assert!(weights.has("a.b") && weights.finish().is_ok());
         let error = weights.tensor("a.b", &[3], Init::Ones).unwrap_err().to_string();
         assert!(error.contains("has shape [2]"), "{error}");

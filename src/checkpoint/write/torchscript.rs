@@ -7,11 +7,10 @@ use crate::atomic;
 use crate::checkpoint::torchscript::{EXTRA, OWN};
 use crate::checkpoint::weights::REFERENCE;
 use crate::dual::Dual;
-use crate::error::{Doing, Error, Result};
+use crate::error::{Doing, Result};
 use crate::libtorch::{Named, trace};
 use crate::network;
 use std::collections::HashMap;
-use std::fs;
 use std::path::Path;
 use tch::{Device, Kind, Tensor};
 
@@ -41,30 +40,8 @@ fn write(content: &Content, path: &Path) -> Result<()> {
     };
     let extra =
         [("lipscope.json".to_string(), content.sidecar.to_json()?.into_bytes()), (EXTRA.into(), others(content)?)];
-    atomic::replace(path, |temporary| {
-        // libtorch names the archive's root after the file, which should be the same whoever writes it.
-        let folder = temporary.with_extension("folder.tmp");
-        let named = folder.join(path.file_name().unwrap_or_default());
-        let io = |e: std::io::Error| Error::io(path, "writing", &e);
-        fs::create_dir_all(&folder).map_err(io)?;
-        let written = trace(&network.architecture(), &tensors, [&x, &t], &mut forward, &named, &extra)
-            .map_err(|e| full_disk(e, path))
-            .and_then(|()| fs::rename(&named, temporary).map_err(io));
-        let _ = fs::remove_dir_all(&folder);
-        written
-    })
-}
-
-/// libtorch's writer does not say why a write failed.
-fn full_disk(error: Error, path: &Path) -> Error {
-    match error {
-        Error::Torch { message, .. } if message.contains("writ") => Error::file(
-            path,
-            format!("writing failed ({message})"),
-            "Is the disk full, or the folder gone? Free some space; the file that was there before is untouched.",
-        ),
-        other => other,
-    }
+    let archive = trace(&network.architecture(), &tensors, [&x, &t], &mut forward, &extra)?;
+    atomic::write(path, &archive)
 }
 
 /// Every set but the default, and the reference samples.

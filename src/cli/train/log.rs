@@ -67,7 +67,9 @@ mod tests {
         };
         let bands = ["a".to_string(), "b".to_string()];
         let mut log = Log::open(dir.path(), &bands, 0).unwrap();
-        [10, 20, 30].map(|step| log.write(&row(step)).unwrap());
+        for step in [10, 20, 30] {
+            log.write(&row(step)).unwrap();
+        }
         let mut log = Log::open(dir.path(), &bands, 20).unwrap();
         log.write(&row(30)).unwrap();
         let text = fs::read_to_string(dir.path().join(FILE)).unwrap();

@@ -90,6 +90,7 @@ pub(in crate::cli) fn prepare(args: &TrainArgs, global: &Global) -> Result<Prepa
         autocast: autocast(args.autocast.as_deref(), device)?,
         device: device::name(device),
     };
+    refuse_logarithm_of_zero(&plan)?;
     let reference = reference(&rows, &plan.shape)?;
     Ok(Prepared {
         sidecar: sidecar(&plan, clip(&reference, &plan.shape))?,
@@ -185,6 +186,18 @@ fn network(
     }
     network.to(device, Kind::Float)?;
     Ok((network, architecture, origin))
+}
+
+/// Gaussian Fourier features are of log t, as for networks that are conditioned on σ.
+fn refuse_logarithm_of_zero(plan: &Plan) -> Result<()> {
+    let fourier = plan.architecture.get("time_embedding_type").is_some_and(|kind| kind == "fourier");
+    if fourier && plan.run()?.conditions.iter().any(|c| *c <= 0.0) {
+        return Err(Error::mismatch(
+            "the network takes Fourier features of the logarithm of its condition, and the condition of t = 0 is 0",
+            "Use --variant sigma-condition, or time=positional.",
+        ));
+    }
+    Ok(())
 }
 
 fn writers(names: &[String]) -> Result<Vec<&'static Writer>> {
