@@ -14,7 +14,7 @@ use lipscope::estimator::{Norm, Quantity};
 use lipscope::measure::{Observer, SampleRule, Settings, Subject, at_timestep};
 use lipscope::network::{Condition, Network};
 use lipscope::prediction::Prediction;
-use lipscope::time::Axis;
+use lipscope::time::{Axis, Conditioning};
 use lipscope::timestep_map::Identity;
 use lipscope::{random, schedule};
 use std::path::Path;
@@ -86,7 +86,7 @@ fn main() -> Result<()> {
         schedule: schedule::parse("linear")?,
         map: Arc::new(Identity),
         prediction: Prediction::Epsilon,
-        conditioning: Axis::Step,
+        conditioning: Conditioning::default(),
         label: None,
         sample_shape: shape.clone(),
         device: Device::Cpu,

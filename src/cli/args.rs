@@ -205,7 +205,7 @@ pub(super) struct DemoArgs {
     #[arg(long, value_name = "DIR", default_value = "lipscope-out/demo", help_heading = "Output")]
     pub out: PathBuf,
     /// Optimiser steps of each variant
-    #[arg(long, value_name = "N", default_value_t = 1500, help_heading = "Training")]
+    #[arg(long, value_name = "N", default_value_t = 1000, help_heading = "Training")]
     pub steps: u64,
 }
 

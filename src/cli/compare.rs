@@ -9,6 +9,13 @@ use crate::report::{ModelReport, Report};
 
 /// Several checkpoints on identical x_t.
 pub(super) fn run(args: &CompareArgs, global: &Global) -> Result<Option<Outcome>> {
+    let report = compare(args, global)?;
+    let wanted = args.require_reduction;
+    Ok(report.zip(wanted).and_then(|(report, wanted)| check(&report, wanted)).map(Outcome::CheckFailed))
+}
+
+/// The comparison, measured and written; `None` of a dry run.
+pub(super) fn compare(args: &CompareArgs, global: &Global) -> Result<Option<Report>> {
     let arguments: Vec<&String> = std::iter::once(&args.baseline).chain(&args.candidates).collect();
     if args.label.len() > arguments.len() {
         return Err(Error::argument(
@@ -36,8 +43,7 @@ pub(super) fn run(args: &CompareArgs, global: &Global) -> Result<Option<Outcome>
     if job::dry_run(&prepared, global)? {
         return Ok(None);
     }
-    let report = job::carry_out(prepared, global)?;
-    Ok(args.require_reduction.and_then(|wanted| check(&report, wanted)).map(Outcome::CheckFailed))
+    job::carry_out(prepared, global).map(Some)
 }
 
 /// Why the required reduction does not hold, if it does not.

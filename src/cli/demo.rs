@@ -4,6 +4,7 @@ use super::args::{Cli, Command, CompareArgs, DemoArgs, Global, TrainArgs};
 use super::progress::watch_interrupts;
 use super::{Outcome, compare, output, train};
 use crate::error::{Error, Result};
+use crate::report::{Curve, Report};
 use clap::Parser;
 use std::path::Path;
 
@@ -32,9 +33,9 @@ pub(super) fn run(args: &DemoArgs, global: &Global) -> Result<Option<Outcome>> {
     if global.dry_run {
         return Ok(None);
     }
-    compare::run(&parse_comparison(&comparison)?, global)?;
-    if !global.quiet && !global.json {
-        output::print(&story(out))?;
+    let report = compare::compare(&parse_comparison(&comparison)?, global)?;
+    if let (Some(report), false) = (report, global.quiet || global.json) {
+        output::print(&story(&report, out))?;
     }
     Ok(None)
 }
@@ -84,6 +85,65 @@ fn parse_comparison(words: &[String]) -> Result<CompareArgs> {
     }
 }
 
-fn story(out: &Path) -> String {
-    format!("The figure: {}\n", out.join("compare").join("lipschitz.png").display())
+/// What the numbers show, in words that follow from them.
+fn story(report: &Report, out: &Path) -> String {
+    let mut text = String::new();
+    let secant = |i: usize| report.models.get(i).and_then(|model| model.curves.first());
+    if let (Some(ddpm), Some(shared), Some(ideal)) = (secant(0), secant(1), secant(2)) {
+        text += &followed(ddpm, ideal);
+        text += &jumps(ddpm, shared);
+    }
+    let figure = out.join("compare").join("lipschitz.png");
+    text + &format!("The figure: {}\n", figure.display())
+}
+
+/// How far down the trained model follows the ideal curve.
+fn followed(ddpm: &Curve, ideal: &Curve) -> String {
+    let pairs: Vec<(f64, f64, f64)> = ddpm
+        .points
+        .iter()
+        .zip(&ideal.points)
+        .filter_map(|(a, b)| Some((a.timestep, a.mean?, b.mean?)))
+        .filter(|(t, ..)| *t < 100.0)
+        .collect();
+    let Some(&(t, learned, theory)) = pairs.first() else { return String::new() };
+    let from = pairs.iter().rev().take_while(|(_, a, b)| a / b > 0.5).last().map(|pair| pair.0);
+    let reach = match from {
+        Some(0.0) => {
+            "The DDPM's curve follows that of the ideal denoiser to within a factor of 2 down to t = 0.\n".into()
+        }
+        Some(from) => {
+            format!(
+                "Below t = 100 the DDPM's curve follows the ideal denoiser's to within a factor of 2 down to t = {from}.\n"
+            )
+        }
+        None => String::new(),
+    };
+    let part = if learned < theory / 2.0 {
+        "so far it has learnt a part of the blow-up; more --steps learn more"
+    } else {
+        "it has learnt the blow-up"
+    };
+    format!("{reach}At t = {t} theory has K = {theory:.3} and the DDPM {learned:.3}: {part}.\n")
+}
+
+/// What sharing moved into the boundaries.
+fn jumps(ddpm: &Curve, shared: &Curve) -> String {
+    let means = |curve: &Curve| -> Vec<(f64, f64)> {
+        let near = curve.points.iter().filter(|point| point.timestep < 100.0);
+        near.filter_map(|point| point.mean.map(|mean| (point.timestep, mean))).collect()
+    };
+    let highest = |points: &[(f64, f64)]| points.iter().copied().max_by(|a, b| a.1.total_cmp(&b.1));
+    let (ddpm, shared) = (means(ddpm), means(shared));
+    let (Some(peak), Some(jump)) = (highest(&ddpm), highest(&shared)) else { return String::new() };
+    let zeros = shared.iter().filter(|point| point.1 == 0.0).count();
+    format!(
+        "E-TSDM: K is exactly 0 at {zeros} of the {} timesteps measured below 100, by construction; its largest jump, from t = {} to \
+         {}, is {:.3}, where the DDPM's highest K is {:.3}.\n",
+        shared.len(),
+        jump.0,
+        jump.0 + 1.0,
+        jump.1,
+        peak.1
+    )
 }

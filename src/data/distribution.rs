@@ -181,4 +181,67 @@ mod tests {
         assert!(!is_covariance(array![[1.0, 0.5], [0.0, 1.0]].view()));
         assert!(!is_covariance(array![[-1.0]].view()));
     }
+
+    /// A `.npz` with these arrays of float64, and what a reader makes of it.
+    fn file(arrays: &[(&str, ArrayD<f64>)]) -> (tempfile::TempDir, std::path::PathBuf) {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("parameters.npz");
+        let mut npz = ndarray_npy::NpzWriter::new(std::fs::File::create(&path).unwrap());
+        arrays.iter().for_each(|(name, array)| npz.add_array(*name, array).unwrap());
+        npz.finish().unwrap();
+        (dir, path)
+    }
+
+    #[test]
+    fn gaussians_take_one_deviation_several_or_a_covariance() {
+        let mean = array![1.0, -2.0].into_dyn();
+        let read = |name, spread: ArrayD<f64>| {
+            let (_dir, path) = file(&[("mean", mean.clone()), (name, spread)]);
+            GaussianParameters::read(&path)
+        };
+        let one = read("std", ndarray::arr0(0.5).into_dyn()).unwrap();
+        assert_eq!((one.mean, one.spread), (array![1.0, -2.0], Spread::Diagonal(array![[0.5, 0.5]])));
+        assert_eq!(read("std", array![0.5, 0.25].into_dyn()).unwrap().spread, Spread::Diagonal(array![[0.5, 0.25]]));
+        let cov = array![[2.0, 1.0], [1.0, 2.0]];
+        let full = read("cov", cov.clone().into_dyn()).unwrap().spread;
+        assert_eq!(full, Spread::Full(cov.insert_axis(Axis(0))));
+        for (name, bad, says) in [
+            ("std", array![0.5, -1.0].into_dyn(), "must be at least 0"),
+            ("std", array![1.0, 1.0, 1.0].into_dyn(), "1 × 2 are due"),
+            ("cov", array![[1.0, 2.0], [2.0, 1.0]].into_dyn(), "positive semi-definite"),
+            ("cov", array![1.0, 2.0].into_dyn(), "1 × 2 × 2 are due"),
+            ("std", array![f64::NAN, 1.0].into_dyn(), "not finite"),
+            ("variance", array![1.0].into_dyn(), "one of std and cov"),
+        ] {
+            let error = read(name, bad).unwrap_err().to_string();
+            assert!(error.contains(says), "{error}");
+        }
+    }
+
+    #[test]
+    fn mixtures_normalise_their_weights_and_spread_deviations() {
+        let weights = array![1.0, 3.0].into_dyn();
+        let means = array![[0.0, 0.0, 0.0], [1.0, 1.0, 1.0]].into_dyn();
+        let read = |weights: &ArrayD<f64>, means: &ArrayD<f64>, name, spread: ArrayD<f64>| {
+            let (_dir, path) = file(&[("weights", weights.clone()), ("means", means.clone()), (name, spread)]);
+            MixtureParameters::read(&path)
+        };
+        let mixture = read(&weights, &means, "stds", array![0.1, 0.2].into_dyn()).unwrap();
+        assert_eq!(mixture.weights, array![0.25, 0.75]);
+        assert_eq!(mixture.spread, Spread::Diagonal(array![[0.1, 0.1, 0.1], [0.2, 0.2, 0.2]]));
+        let each = array![[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]];
+        assert_eq!(read(&weights, &means, "stds", each.clone().into_dyn()).unwrap().spread, Spread::Diagonal(each));
+        let covs = Array3::from_shape_fn((2, 3, 3), |(k, i, j)| if i == j { 1.0 + k as f64 } else { 0.0 });
+        assert_eq!(read(&weights, &means, "covs", covs.clone().into_dyn()).unwrap().spread, Spread::Full(covs));
+        let stds = || array![0.1].into_dyn();
+        for (error, says) in [
+            (read(&array![1.0, 0.0].into_dyn(), &means, "stds", stds()), "must be positive"),
+            (read(&array![1.0].into_dyn(), &means, "stds", stds()), "for 1 weights"),
+            (read(&weights, &array![0.0, 1.0].into_dyn(), "stds", stds()), "for 2 weights"),
+            (read(&weights, &means, "stds", array![0.1, 0.2, 0.3].into_dyn()), "2 × 3 are due"),
+        ] {
+            let error = error.unwrap_err().to_string();
+            assert!(error.contains(says), "{error}");
+        }
+    }
 }
