@@ -128,6 +128,8 @@ pub(super) struct Setting<'a> {
     pub device: Device,
     /// dtype of networks.
     pub kind: Kind,
+    /// Whether ∂/∂t is wanted.
+    pub derivative: bool,
     /// The schedule of closed forms, where the command line names none.
     pub ideal_schedule: Option<NamedSchedule>,
 }
@@ -166,6 +168,7 @@ fn resolve_ideal(ideal: Ideal, argument: &str, label: String, setting: &Setting,
         prediction: Prediction::Epsilon.name().into(),
         conditioning: Axis::Step.name().into(),
         dtype: dtype_name(Kind::Double).into(),
+        derivative: setting.derivative.then(|| "closed form".into()),
         ..describe(&named, &*map, shape)
     };
     let denoiser = IdealDenoiser {
@@ -208,6 +211,9 @@ fn resolve_file(file: Checkpoint, label: String, setting: &Setting, share: Optio
     network.to(device, kind)?;
     let probes = probe_times(&*named.schedule, conditioning);
     network.prepare(shape, probes, device, kind)?;
+    if setting.derivative {
+        network.prepare_rate(shape, probes, device, kind)?;
+    }
     let description = ModelDescription {
         source: path.display().to_string(),
         sha256: Some(sha256),
@@ -217,6 +223,7 @@ fn resolve_file(file: Checkpoint, label: String, setting: &Setting, share: Optio
         prediction: prediction.name().into(),
         conditioning: conditioning.to_string(),
         dtype: dtype_name(kind).into(),
+        derivative: setting.derivative.then(|| network.rate_route().into()),
         ..describe(&named, &*map, shape)
     };
     let denoiser = NetworkDenoiser {
@@ -270,6 +277,7 @@ fn describe(named: &NamedSchedule, map: &dyn TimestepMap, shape: &[i64]) -> Mode
         conditioning: String::new(),
         boundaries: map.boundaries().to_vec(),
         dtype: String::new(),
+        derivative: None,
     }
 }
 

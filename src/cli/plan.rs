@@ -69,6 +69,11 @@ impl Wanted {
         })
     }
 
+    /// Whether ∂/∂t is wanted.
+    pub fn derivative(&self) -> bool {
+        self.quantity.has_derivative()
+    }
+
     /// Resolves against the models; all of them have the same T.
     pub fn resolve(self, command: &'static str, models: &[Model], data: Value, seed: u64) -> Result<Plan> {
         let timesteps = common_timesteps(models)?;
@@ -157,7 +162,7 @@ fn refuse_without_rate(models: &[Model]) -> Result<()> {
         None => Ok(()),
         Some((label, what)) => Err(Error::unsupported(
             format!("--quantity derivative for {label}, a {what}"),
-            "exact derivatives are available for diffusers folders and closed forms",
+            "no way to its derivative is known",
             "Use --quantity secant.",
         )),
     }

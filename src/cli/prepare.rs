@@ -81,7 +81,8 @@ pub(super) fn prepare(
         None => own_shape(&opened, options)?,
     };
     let ideal_schedule = opened.iter().find_map(Opened::schedule);
-    let setting = Setting { shape: &shape, options: model_options, device, kind, ideal_schedule };
+    let derivative = wanted.derivative();
+    let setting = Setting { shape: &shape, options: model_options, device, kind, derivative, ideal_schedule };
     let mut models = Vec::with_capacity(opened.len());
     for (opened, share) in opened.into_iter().zip(shares) {
         fits(&opened, &shape)?;

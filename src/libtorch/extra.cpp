@@ -3,6 +3,7 @@
 
 #include <ATen/ATen.h>
 #include <ATen/autocast_mode.h>
+#include <torch/csrc/autograd/forward_grad.h>
 #include <torch/csrc/jit/api/module.h>
 #include <torch/csrc/jit/frontend/tracer.h>
 
@@ -141,6 +142,28 @@ char *lipscope_unscale(Tensors gradients, size_t count, const at::Tensor *scale,
 // Doubles the loss scale after 2,000 finite steps and halves it after one that was not.
 char *lipscope_update_scale(at::Tensor *scale, at::Tensor *growth, const at::Tensor *found_inf) {
   return guarded([&] { at::_amp_update_scale_(*scale, *growth, *found_inf, 2.0, 0.5, 2000); });
+}
+
+// Opens a level of forward-mode differentiation, or closes the one that is given.
+char *lipscope_forward_level(bool open, uint64_t *level) {
+  return guarded([&] {
+    if (open) {
+      *level = torch::autograd::ForwardADLevel::get_next_idx();
+    } else {
+      torch::autograd::ForwardADLevel::release_idx(*level);
+    }
+  });
+}
+
+// Whether attention is computed by products and a softmax, which can be differentiated twice and forwards, or by any of
+// libtorch's fused kernels.
+char *lipscope_plain_attention(bool plain) {
+  return guarded([&] {
+    auto &context = at::globalContext();
+    context.setSDPUseFlash(!plain);
+    context.setSDPUseMemEfficient(!plain);
+    context.setSDPUseCuDNN(!plain);
+  });
 }
 
 // Switches autocast to float16 (1), bfloat16 (2) or off (0) on the CPU (0) or CUDA (1), and drops cached weights.

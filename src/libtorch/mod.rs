@@ -51,6 +51,8 @@ mod ffi {
         pub fn lipscope_clip(gradients: *const Handle, count: usize, limit: f64, norm: Handle) -> Message;
         pub fn lipscope_unscale(gradients: *const Handle, count: usize, scale: Handle, found_inf: Handle) -> Message;
         pub fn lipscope_update_scale(scale: Handle, growth: Handle, found_inf: Handle) -> Message;
+        pub fn lipscope_forward_level(open: bool, level: *mut u64) -> Message;
+        pub fn lipscope_plain_attention(plain: bool) -> Message;
         pub fn lipscope_autocast(device: c_int, dtype: c_int) -> Message;
     }
 }
@@ -163,6 +165,27 @@ pub fn update_scale(scale: &Tensor, growth: &Tensor, found_inf: &Tensor) -> Resu
     // SAFETY: all tensors are live.
     let message = unsafe { ffi::lipscope_update_scale(handle(scale), handle(growth), handle(found_inf)) };
     check(message, "updating the loss scale")
+}
+
+/// Runs `f` with a level of forward-mode differentiation, whose number it is given, and with attention computed by
+/// operations that have derivatives.
+pub fn forward_mode<T>(f: impl FnOnce(i64) -> Result<T>) -> Result<T> {
+    let mut level = 0u64;
+    // SAFETY: `level` is a live number.
+    check(unsafe { ffi::lipscope_forward_level(true, &raw mut level) }, "opening forward-mode differentiation")?;
+    let result = plain_attention(|| f(level as i64));
+    // SAFETY: the same.
+    check(unsafe { ffi::lipscope_forward_level(false, &raw mut level) }, "closing forward-mode differentiation")?;
+    result
+}
+
+/// Runs `f` with attention computed by products and a softmax: fused kernels have no second derivative.
+pub fn plain_attention<T>(f: impl FnOnce() -> Result<T>) -> Result<T> {
+    // SAFETY: the calls take booleans only.
+    check(unsafe { ffi::lipscope_plain_attention(true) }, "choosing an attention kernel")?;
+    let result = f();
+    check(unsafe { ffi::lipscope_plain_attention(false) }, "choosing an attention kernel")?;
+    result
 }
 
 /// The dtype that autocast turns the inputs of products and convolutions into.

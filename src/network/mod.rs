@@ -99,6 +99,16 @@ pub trait Network {
         Ok(())
     }
 
+    /// How tangents of t are computed, in words; for the report.
+    fn rate_route(&self) -> &'static str {
+        "tangents through the layers"
+    }
+
+    /// Called once where ∂/∂t is wanted, after [`Network::prepare`]: finds a way to compute it, or says why there is none.
+    fn prepare_rate(&mut self, _sample_shape: &[i64], _times: [f64; 2], _device: Device, _kind: Kind) -> Result<()> {
+        Ok(())
+    }
+
     /// Moves the network to a device and dtype.
     fn to(&mut self, device: Device, kind: Kind) -> Result<()>;
 }

@@ -109,6 +109,9 @@ pub struct ModelDescription {
     pub boundaries: Vec<f64>,
     /// dtype of the arithmetic.
     pub dtype: String,
+    /// How ∂/∂t was computed; `None` where it was not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub derivative: Option<String>,
 }
 
 /// One quantity of one model over timesteps.

@@ -100,6 +100,7 @@ pub fn model(label: &str, boundaries: Vec<f64>, curve: Curve) -> ModelReport {
         conditioning: "step".into(),
         boundaries,
         dtype: "f32".into(),
+        derivative: None,
     };
     ModelReport { label: label.into(), model, curves: vec![curve], spent: Spent::default(), summary }
 }

@@ -1,6 +1,8 @@
 //! Any TorchScript module f(x, t) → output: t a batch of scalars, float or integer; of a tuple, list or dict the first
 //! tensor counts.
 
+mod rate;
+
 use super::{Condition, InputShape, Network};
 use crate::dual::Dual;
 use crate::error::{Doing, Error, Result, torch_message};
@@ -13,6 +15,8 @@ pub struct TorchScript {
     path: PathBuf,
     /// Whether t must be int64.
     integer_time: bool,
+    /// How ∂/∂t is computed, where that was found out.
+    rate: Option<rate::Route>,
 }
 
 impl TorchScript {
@@ -26,7 +30,7 @@ impl TorchScript {
             )
         })?;
         module.f_set_eval().doing("switching the module to evaluation")?;
-        Ok(TorchScript { module, path: path.to_path_buf(), integer_time: false })
+        Ok(TorchScript { module, path: path.to_path_buf(), integer_time: false, rate: None })
     }
 
     fn call(&self, x: &Tensor, t: &Tensor) -> std::result::Result<Tensor, String> {
@@ -59,6 +63,16 @@ impl TorchScript {
     }
 }
 
+/// Two samples of numbers of moderate size that differ everywhere, the same in every run, and their shape.
+fn example(sample_shape: &[i64], device: Device, kind: Kind) -> Result<(Tensor, Vec<i64>)> {
+    let doing = "making an example";
+    let full: Vec<i64> = std::iter::once(2).chain(sample_shape.iter().copied()).collect();
+    let count: i64 = full.iter().product();
+    let ramp = Tensor::f_arange(count, (Kind::Double, device)).and_then(|v| v.f_mul_scalar(0.7)).doing(doing)?;
+    let x = ramp.f_sin().and_then(|v| v.f_view(&full[..])).and_then(|v| v.f_to_kind(kind)).doing(doing)?;
+    Ok((x, full))
+}
+
 fn first_tensor(value: IValue) -> Option<Tensor> {
     match value {
         IValue::Tensor(tensor) => Some(tensor),
@@ -78,12 +92,15 @@ impl Network for TorchScript {
                 "Export a module with the class filled in.",
             ));
         }
-        if x.tangent.is_some() || t.tangent.is_some() {
+        if x.tangent.is_some() {
             return Err(Error::unsupported(
-                "the exact derivative of a TorchScript module",
+                "a derivative in x of a TorchScript module",
                 "it is available for networks that lipscope loads natively",
-                "Use --quantity secant.",
+                "Use --quantity secant or derivative.",
             ));
+        }
+        if let Some(tangent) = &t.tangent {
+            return self.with_rate(&x.value, &t.value, tangent);
         }
         let time = if self.integer_time {
             // An integer condition exists only on the grid.
@@ -103,7 +120,15 @@ impl Network for TorchScript {
     }
 
     fn carries_tangents(&self) -> bool {
-        false
+        self.rate.is_some()
+    }
+
+    fn rate_route(&self) -> &'static str {
+        self.rate.as_ref().map_or("none", rate::Route::name)
+    }
+
+    fn prepare_rate(&mut self, sample_shape: &[i64], times: [f64; 2], device: Device, kind: Kind) -> Result<()> {
+        self.find_route(sample_shape, times, device, kind)
     }
 
     fn input_shape(&self) -> InputShape {
@@ -122,12 +147,7 @@ impl Network for TorchScript {
     /// `sample_shape` is the shape of one sample, `times` two conditions that a trained network tells apart.
     fn prepare(&mut self, sample_shape: &[i64], times: [f64; 2], device: Device, kind: Kind) -> Result<()> {
         let _no_grad = tch::no_grad_guard();
-        let full: Vec<i64> = std::iter::once(2).chain(sample_shape.iter().copied()).collect();
-        // Numbers of moderate size that differ everywhere, the same in every run.
-        let count: i64 = full.iter().product();
-        let ramp =
-            Tensor::f_arange(count, (Kind::Double, device)).and_then(|v| v.f_mul_scalar(0.7)).doing("probing")?;
-        let x = ramp.f_sin().and_then(|v| v.f_view(&full[..])).and_then(|v| v.f_to_kind(kind)).doing("probing")?;
+        let (x, full) = example(sample_shape, device, kind)?;
         let time_kind = if kind == Kind::Double { Kind::Double } else { Kind::Float };
         let at = |t: f64, kind: Kind| Tensor::f_full([2], t, (kind, device)).doing("probing");
         let first = match self.call(&x, &at(times[0], time_kind)?) {

@@ -1,0 +1,195 @@
+//! ∂f(x, t)/∂t of a TorchScript module, by the first of three ways that works on it:
+//!
+//! 1. forward mode through libtorch: one pass, about three times its cost;
+//! 2. double backward: with g(u) = ∂(u·f)/∂t, linear in u, ∂f/∂t = ∂(g·ṫ)/∂u: four to five passes;
+//! 3. central differences with Richardson extrapolation, D = (4 D(h/2) − D(h))/3, in float64: four passes in float64.
+//!
+//! A way that gives 0 everywhere counts as failed: a module may detach t from differentiation. One that rounds t inside has
+//! no derivative; all three give 0, and that is said.
+
+use super::{TorchScript, example, first_tensor};
+use crate::dual::Dual;
+use crate::error::{Doing, Error, Result, torch_message};
+use crate::libtorch::{forward_mode, plain_attention};
+use tch::{CModule, Device, IValue, Kind, TchError, Tensor};
+
+/// How a module's derivative is computed.
+pub(super) enum Route {
+    ForwardMode,
+    DoubleBackward,
+    /// The same module in float64, and the step.
+    Differences(CModule, f64),
+}
+
+/// Steps that are tried for differences. Sinusoidal embeddings of 0 … T change over one unit, embeddings of σ faster.
+const STEPS: [f64; 4] = [1e-1, 1e-2, 1e-3, 1e-4];
+/// Relative change from h to h/2 of an extrapolated derivative that is good enough to be reported.
+const TOLERANCE: f64 = 1e-5;
+
+impl Route {
+    pub fn name(&self) -> &'static str {
+        match self {
+            Route::ForwardMode => "forward mode",
+            Route::DoubleBackward => "double backward",
+            Route::Differences(..) => "extrapolated central differences in float64",
+        }
+    }
+}
+
+impl TorchScript {
+    /// Tries the routes in their order.
+    pub(super) fn find_route(&mut self, shape: &[i64], times: [f64; 2], device: Device, kind: Kind) -> Result<()> {
+        if self.integer_time {
+            return Err(self.no_rate("it takes integer timesteps, so ∂/∂t does not exist"));
+        }
+        for (_, mut parameter) in self.module.named_parameters().unwrap_or_default() {
+            let _ = parameter.f_requires_grad_(false).doing("preparing the module")?;
+        }
+        self.rate = Some(self.route(shape, times, device, kind)?);
+        Ok(())
+    }
+
+    /// The first route that gives something else than 0.
+    fn route(&self, shape: &[i64], times: [f64; 2], device: Device, kind: Kind) -> Result<Route> {
+        let (x, _) = example(shape, device, kind)?;
+        let time_kind = if kind == Kind::Double { Kind::Double } else { Kind::Float };
+        let t = Tensor::from_slice(&times).to_kind(time_kind).to_device(device);
+        let ones = t.ones_like();
+        let mut reasons = Vec::new();
+        let differences = || self.differences_route(&x, &t, &ones, device);
+        let routes: [&dyn Fn() -> Result<Route>; 3] =
+            [&|| Ok(Route::ForwardMode), &|| Ok(Route::DoubleBackward), &differences];
+        let mut flat = false;
+        for route in routes {
+            match route().and_then(|route| self.rate_by(&route, &x, &t, &ones).map(|dual| (route, largest(&dual)))) {
+                Ok((route, size)) if size > 0.0 && size.is_finite() => {
+                    return Ok(route);
+                }
+                Ok((route, size)) => {
+                    flat = matches!(route, Route::Differences(..)) && size == 0.0;
+                    reasons.push(format!("{} gives {size}", route.name()));
+                }
+                Err(error) => reasons.push(error.to_string()),
+            }
+        }
+        if flat {
+            let problem = "t is rounded inside it: its output is constant between timesteps, and ∂/∂t does not exist";
+            return Err(self.no_rate(problem));
+        }
+        Err(self.no_rate(&format!("no way to its ∂/∂t works ({})", reasons.join("; "))))
+    }
+
+    fn no_rate(&self, problem: &str) -> Error {
+        Error::file(&self.path, problem, "Use --quantity secant.")
+    }
+
+    /// f and ∂f·ṫ by the route that was found.
+    pub(super) fn with_rate(&self, x: &Tensor, t: &Tensor, tangent: &Tensor) -> Result<Dual> {
+        match &self.rate {
+            Some(route) => self.rate_by(route, x, t, tangent),
+            None => Err(self.no_rate("its ∂/∂t was not prepared")),
+        }
+    }
+
+    fn rate_by(&self, route: &Route, x: &Tensor, t: &Tensor, tangent: &Tensor) -> Result<Dual> {
+        match route {
+            Route::ForwardMode => self.by_forward_mode(x, t, tangent),
+            Route::DoubleBackward => self.by_double_backward(x, t, tangent),
+            Route::Differences(module, step) => {
+                let [_, _, extrapolated] = differences(module, x, t, tangent, *step)?;
+                let value = self.call(x, t).map_err(|message| self.explain(&message, &x.size()))?;
+                let tangent = extrapolated.f_to_kind(x.kind()).doing("computing differences")?;
+                Ok(Dual::new(value, tangent))
+            }
+        }
+    }
+
+    fn by_forward_mode(&self, x: &Tensor, t: &Tensor, tangent: &Tensor) -> Result<Dual> {
+        let doing = "differentiating a module in forward mode";
+        forward_mode(|level| {
+            let dual = Tensor::f_internal_make_dual(t, tangent, level).doing(doing)?;
+            let output = self.call(x, &dual).map_err(|message| self.no_rate(&message))?;
+            let (value, tangent) = Tensor::f_internal_unpack_dual(&output, level).doing(doing)?;
+            // Handles of their own, which outlive the level.
+            let value = value.f_detach().doing(doing)?;
+            let tangent = if tangent.defined() { tangent } else { value.f_zeros_like().doing(doing)? };
+            Ok(Dual::new(value, tangent))
+        })
+    }
+
+    fn by_double_backward(&self, x: &Tensor, t: &Tensor, tangent: &Tensor) -> Result<Dual> {
+        let doing = "differentiating a module twice";
+        plain_attention(|| {
+            tch::with_grad(|| {
+                let t = t.f_detach().and_then(|mut t| t.f_requires_grad_(true)).doing(doing)?;
+                let y = self.call(x, &t).map_err(|message| self.no_rate(&message))?;
+                let u = y.f_zeros_like().and_then(|mut u| u.f_requires_grad_(true)).doing(doing)?;
+                // g = ∂(u·y)/∂t, linear in u
+                let sum = y.f_mul(&u).and_then(|product| product.f_sum(Kind::Float)).doing(doing)?;
+                let g = gradient(&sum, &t, true).doing(doing)?;
+                if !g.defined() || !g.requires_grad() {
+                    return Ok(Dual::new(y.detach(), y.detach().zeros_like()));
+                }
+                // ∂(g·ṫ)/∂u
+                let along = g.f_mul(tangent).and_then(|product| product.f_sum(Kind::Float)).doing(doing)?;
+                let rate = gradient(&along, &u, false).doing(doing)?;
+                let rate = if rate.defined() { rate.detach() } else { y.detach().zeros_like() };
+                Ok(Dual::new(y.detach(), rate))
+            })
+        })
+    }
+
+    /// The module in float64 with the step whose halving changes the derivative least.
+    fn differences_route(&self, x: &Tensor, t: &Tensor, tangent: &Tensor, device: Device) -> Result<Route> {
+        let refused = |e: TchError| self.no_rate(&format!("float64: {}", torch_message(&e)));
+        let mut module = CModule::load_on_device(&self.path, device).map_err(refused)?;
+        module.f_set_eval().doing("switching the module to evaluation")?;
+        module.to(device, Kind::Double, false);
+        let mut best = (f64::INFINITY, 0.0);
+        for step in STEPS {
+            let [whole, half, extrapolated] = differences(&module, x, t, tangent, step)?;
+            let size = extrapolated.abs().max().double_value(&[]);
+            // D(h/2) − D(h) is three times the error of D(h/2), which extrapolation takes out to the next order.
+            let error = (&half - &whole).abs().max().double_value(&[]) / size.max(f64::MIN_POSITIVE);
+            if size == 0.0 || error < best.0 {
+                best = (if size == 0.0 { 0.0 } else { error }, step);
+            }
+        }
+        if best.0 > TOLERANCE.sqrt() {
+            return Err(self.no_rate(&format!("differences in float64 do not settle (relative error {:.0e})", best.0)));
+        }
+        Ok(Route::Differences(module, best.1))
+    }
+}
+
+fn gradient(of: &Tensor, by: &Tensor, again: bool) -> std::result::Result<Tensor, TchError> {
+    let gradients = Tensor::f_run_backward(&[of], &[by], again, again)?;
+    Ok(gradients.into_iter().next().unwrap_or_default())
+}
+
+/// The largest entry of a tangent; NaN where one is NaN.
+fn largest(dual: &Dual) -> f64 {
+    dual.tangent.as_ref().map_or(0.0, |tangent| tangent.abs().max().double_value(&[]))
+}
+
+/// D(h), D(h/2) and their extrapolation, in float64.
+fn differences(module: &CModule, x: &Tensor, t: &Tensor, tangent: &Tensor, step: f64) -> Result<[Tensor; 3]> {
+    let doing = "computing differences in float64";
+    let double = |tensor: &Tensor| tensor.f_to_kind(Kind::Double).doing(doing);
+    let (x, t, tangent) = (double(x)?, double(t)?, double(tangent)?);
+    let at = |t: Tensor| -> Result<Tensor> {
+        let inputs = [IValue::Tensor(x.shallow_clone()), IValue::Tensor(t)];
+        let output = module.forward_is(&inputs).doing(doing)?;
+        let output =
+            first_tensor(output).ok_or_else(|| Error::mismatch("the output holds no tensor", "Report this."))?;
+        double(&output)
+    };
+    let central = |h: f64| -> Result<Tensor> {
+        let rows: Vec<i64> = std::iter::once(-1).chain(std::iter::repeat_n(1, x.dim() - 1)).collect();
+        let difference = at(&t + h)? - at(&t - h)?;
+        (difference / (2.0 * h)).f_mul(&tangent.view(&rows[..])).doing(doing)
+    };
+    let (whole, half) = (central(step)?, central(step / 2.0)?);
+    let extrapolated = (&half * 4.0 - &whole) / 3.0;
+    Ok([whole, half, extrapolated])
+}

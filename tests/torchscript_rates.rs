@@ -1,0 +1,90 @@
+//! ∂/∂t of TorchScript modules: every way to it agrees with closed forms or with the native network, and where there is
+//! none the reason is said.
+
+mod common;
+
+use common::{fixture, fresh, refuse, report, succeed};
+use lipscope::checkpoint::{self, Request};
+use lipscope::dual::Dual;
+use lipscope::network::{Condition, Network};
+use std::path::Path;
+use tch::{Device, Kind, Tensor};
+
+const TIMES: [f64; 4] = [0.7, 19.0, 137.3, 901.0];
+
+fn network(name: &str, kind: Kind) -> Box<dyn Network> {
+    let path = fixture(name);
+    let request = Request { device: Device::Cpu, weights: None };
+    let mut network = checkpoint::open(Path::new(&path), &request).unwrap().network;
+    network.to(Device::Cpu, kind).unwrap();
+    network.prepare(&[1, 8, 8], [0.0, 500.0], Device::Cpu, kind).unwrap();
+    network.prepare_rate(&[1, 8, 8], [0.0, 500.0], Device::Cpu, kind).unwrap();
+    network
+}
+
+/// f and ∂f/∂t · 0.5, in float64.
+fn rate(network: &dyn Network, kind: Kind) -> (Tensor, Tensor) {
+    let _no_grad = tch::no_grad_guard();
+    let x = (Tensor::arange(4 * 64, (Kind::Double, Device::Cpu)) * 0.37).sin().view([4, 1, 8, 8]).to_kind(kind);
+    let t = Tensor::from_slice(&TIMES).to_kind(kind);
+    let tangent = t.ones_like() * 0.5;
+    let dual = network.forward(&Dual::constant(x), &Dual::new(t, tangent), &Condition::default()).unwrap();
+    (dual.value.to_kind(Kind::Double), dual.tangent.unwrap().to_kind(Kind::Double))
+}
+
+fn difference(a: &Tensor, b: &Tensor) -> f64 {
+    ((a - b).abs().max() / b.abs().max()).double_value(&[])
+}
+
+#[test]
+fn forward_mode_and_differences_agree_with_the_closed_form() {
+    for (name, route) in
+        [("plain.pt", "forward mode"), ("detaches_t.pt", "extrapolated central differences in float64")]
+    {
+        for (kind, tolerance) in [(Kind::Double, 1e-9), (Kind::Float, 1e-5)] {
+            let network = network(&format!("torchscript/{name}"), kind);
+            assert_eq!(network.rate_route(), route);
+            let (value, tangent) = rate(&*network, kind);
+            // f = g(x) cos(t/100), hence ∂f/∂t = −tan(t/100)/100 · f.
+            let slope: Vec<f64> = TIMES.iter().map(|t| -0.5 * 0.01 * (0.01 * t).tan()).collect();
+            let expected = value * Tensor::from_slice(&slope).view([4, 1, 1, 1]);
+            // Rounding: float64 differences at h = 0.1 keep 1e-12; float32 1e-7 times a tangent of 901/100 of up to 3.
+            assert!(difference(&tangent, &expected) < tolerance, "{name} {kind:?}");
+        }
+    }
+}
+
+#[test]
+fn double_backward_through_attention_agrees_with_the_native_network() {
+    let (script, native) =
+        (network("torchscript/pipeline.pt", Kind::Float), network("torchscript/pipeline", Kind::Double));
+    assert_eq!((script.rate_route(), native.rate_route()), ("double backward", "tangents through the layers"));
+    let ((value, tangent), (exact_value, exact)) = (rate(&*script, Kind::Float), rate(&*native, Kind::Double));
+    // float32 against float64 of the same weights.
+    assert!(difference(&value, &exact_value) < 1e-5);
+    assert!(difference(&tangent, &exact) < 1e-4, "{}", difference(&tangent, &exact));
+}
+
+#[test]
+fn modules_without_a_derivative_say_why() {
+    let (folder, _) = fresh("");
+    for (name, says) in [
+        ("rounds_t.pt", "t is rounded inside"),
+        ("integer_time.pt", "takes integer timesteps"),
+        ("baked.pt", "takes x alone"),
+    ] {
+        let arguments = ["measure", &fixture(&format!("torchscript/{name}")), "--data", "digits", "--quantity"];
+        refuse(folder.path(), &[&arguments[..], &["derivative"]].concat(), &[says]);
+    }
+}
+
+#[test]
+fn the_report_says_which_way_was_taken() {
+    let (folder, out) = fresh("out");
+    let module = fixture("torchscript/pipeline.pt");
+    let arguments = ["measure", &module, "--data", "digits", "--timesteps", "0,50", "--samples", "4", "--out", "out"];
+    succeed(folder.path(), &[&arguments[..], &["--quantity", "both"]].concat());
+    assert_eq!(report(&out)["models"][0]["model"]["derivative"], "double backward");
+    succeed(folder.path(), &arguments);
+    assert!(report(&out)["models"][0]["model"]["derivative"].is_null());
+}
