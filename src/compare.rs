@@ -14,7 +14,7 @@ pub fn empty_curve(estimator: &dyn Estimator) -> Curve {
         estimator: estimator.name().into(),
         norm: estimator.norm().name().into(),
         axis: estimator.axis().name().into(),
-        unit: estimator.axis().unit().into(),
+        unit: estimator.unit().into(),
         dt: estimator.t_next(0.0),
         points: Vec::new(),
     }
@@ -48,8 +48,10 @@ pub fn bare_point(schedule: &dyn NoiseSchedule, t: Timestep, t_next: Option<Time
 
 /// Appends what was measured at one timestep to the curves of all models.
 pub fn add_points(models: &mut [ModelReport], subjects: &[Subject], measured: &AtTimestep) {
-    for ((model, subject), norms) in models.iter_mut().zip(subjects).zip(&measured.norms) {
-        for ((curve, estimator), norms) in model.curves.iter_mut().zip(&subject.estimators).zip(norms) {
+    let numbers = measured.norms.iter().zip(&measured.unconverged);
+    for ((model, subject), (norms, unconverged)) in models.iter_mut().zip(subjects).zip(numbers) {
+        let estimated = subject.estimators.iter().zip(norms).zip(unconverged);
+        for (curve, ((estimator, norms), unconverged)) in model.curves.iter_mut().zip(estimated) {
             let s = statistics(norms);
             let (t, t_next) = (measured.t, estimator.t_next(measured.t));
             curve.points.push(Point {
@@ -63,6 +65,7 @@ pub fn add_points(models: &mut [ModelReport], subjects: &[Subject], measured: &A
                 p95: s.quantiles.map(|quantiles| quantiles[2]),
                 max: s.max,
                 non_finite: s.non_finite,
+                unconverged: *unconverged,
                 ..bare_point(subject.denoiser.schedule(), t, t_next)
             });
         }
@@ -123,7 +126,7 @@ pub fn summarise(curve: &Curve, until: Timestep, spent: Spent) -> Summary {
 /// Σ K(t, t+1)·Δa over the steps of [0, until), linear between measured points; exact where every step was measured.
 /// Only secants over one step on the step axis add up to a variation of ε over that window.
 fn total_variation(curve: &Curve, until: Timestep) -> (Option<f64>, bool) {
-    if curve.axis != Axis::Step.name() || curve.dt.is_some_and(|dt| dt != 1.0) {
+    if curve.quantity == "spatial" || curve.axis != Axis::Step.name() || curve.dt.is_some_and(|dt| dt != 1.0) {
         return (None, false);
     }
     let known: Vec<(f64, f64)> =

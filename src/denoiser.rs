@@ -34,6 +34,19 @@ pub trait Denoiser {
     /// ∂ε/∂t per step at fixed x, exact, of the same shape.
     fn epsilon_rate(&self, x: &Tensor, t: &[Timestep]) -> Result<Tensor>;
 
+    /// (∂ε/∂x)·v, and with `with_time` also ∂ε/∂t per step, exact, of the shape of x.
+    fn epsilon_along(&self, x: &Tensor, v: &Tensor, with_time: bool, t: &[Timestep]) -> Result<Tensor>;
+
+    /// (∂ε/∂x)ᵀ·u, of the shape of x.
+    fn epsilon_transposed(&self, x: &Tensor, u: &Tensor, t: &[Timestep]) -> Result<Tensor> {
+        transposed(x, u, |x| self.epsilon(x, t))
+    }
+
+    /// Whether derivatives in x can be computed; if not, why, as the end of "… is not available for".
+    fn lacks_jacobian(&self) -> Option<String> {
+        None
+    }
+
     /// Whether [`Denoiser::epsilon_rate`] can be computed; if not, why, as the end of "… is not available for".
     fn lacks_rate(&self) -> Option<String> {
         None
@@ -47,6 +60,17 @@ pub trait Denoiser {
         let rows = x.size()[0] as usize;
         Ok((self.epsilon(x, &vec![t; rows])?, self.epsilon(x, &vec![t_next; rows])?, 2))
     }
+}
+
+/// (∂f/∂x)ᵀ·u in reverse mode, also where gradients are switched off around it.
+pub(crate) fn transposed(x: &Tensor, u: &Tensor, f: impl FnOnce(&Tensor) -> Result<Tensor>) -> Result<Tensor> {
+    let doing = "differentiating in x";
+    tch::with_grad(|| {
+        let x = x.f_detach().and_then(|mut x| x.f_requires_grad_(true)).doing(doing)?;
+        let product = f(&x)?.f_mul(u).and_then(|product| product.f_sum(x.kind())).doing(doing)?;
+        let gradients = Tensor::f_run_backward(&[product], &[&x], false, false).doing(doing)?;
+        Ok(gradients.into_iter().next().map_or_else(|| x.zeros_like(), |gradient| gradient.detach()))
+    })
 }
 
 /// A network with everything that gives its output a meaning.
@@ -74,6 +98,11 @@ pub struct NetworkDenoiser {
 impl NetworkDenoiser {
     /// The network's own output for the mapped timesteps; with a tangent of ones on t, its derivative along t.
     fn output(&self, x: &Tensor, t: &[Timestep], with_tangent: bool) -> Result<Dual> {
+        self.output_along(&Dual::constant(x.shallow_clone()), t, with_tangent)
+    }
+
+    /// The same where x has a tangent of its own.
+    fn output_along(&self, x: &Dual, t: &[Timestep], with_tangent: bool) -> Result<Dual> {
         let schedule = &*self.schedule;
         let coordinate = |&t: &Timestep| self.conditioning.coordinate(schedule, self.map.condition(t));
         let value = self.per_row(t, coordinate)?;
@@ -84,8 +113,8 @@ impl NetworkDenoiser {
         } else {
             Dual::constant(value)
         };
-        let output = self.network.forward(&Dual::constant(x.shallow_clone()), &time, &condition)?;
-        self.first_half(output, x)
+        let output = self.network.forward(x, &time, &condition)?;
+        self.first_half(output, &x.value)
     }
 
     /// One number per row, float32 even for half-precision networks; a shared number is filled in on the device.
@@ -182,6 +211,23 @@ impl Denoiser for NetworkDenoiser {
     fn epsilon(&self, x: &Tensor, t: &[Timestep]) -> Result<Tensor> {
         let output = self.output(x, t, false)?.value;
         self.apply(&output, x, t, |t| self.prediction.epsilon(&self.schedule.level(t)))
+    }
+
+    fn epsilon_along(&self, x: &Tensor, v: &Tensor, with_time: bool, t: &[Timestep]) -> Result<Tensor> {
+        let doing = "adding the parts of the derivative";
+        let output = self.output_along(&Dual::new(x.shallow_clone(), v.shallow_clone()), t, with_time)?;
+        let tangent = output.tangent.unwrap_or_else(|| x.zeros_like());
+        // ε = a·output + b·x  ⇒  dε = a·d output + b·v, and with time ȧ·output + ḃ·x
+        let along = self.apply(&tangent, v, t, |t| self.prediction.epsilon(&self.schedule.level(t)))?;
+        if !with_time {
+            return Ok(along);
+        }
+        let moving = self.apply(&output.value, x, t, |t| self.prediction.epsilon_rate(&self.schedule.level(t)))?;
+        along.f_add(&moving).doing(doing)
+    }
+
+    fn lacks_jacobian(&self) -> Option<String> {
+        (!self.network.carries_x_tangents()).then(|| self.network.architecture())
     }
 
     fn epsilon_rate(&self, x: &Tensor, t: &[Timestep]) -> Result<Tensor> {

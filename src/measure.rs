@@ -79,6 +79,8 @@ pub struct AtTimestep {
     pub t: Timestep,
     /// Norms by model, estimator and sample.
     pub norms: Vec<Vec<Vec<f64>>>,
+    /// Samples that an iteration did not settle for, by model and estimator.
+    pub unconverged: Vec<Vec<u64>>,
     /// Network evaluations by model.
     pub evaluations: Vec<u64>,
     /// Time by model, device work included.
@@ -112,6 +114,7 @@ pub fn at_timestep(
     let mut point = AtTimestep {
         t,
         norms: subjects.iter().map(|subject| vec![Vec::new(); subject.estimators.len()]).collect(),
+        unconverged: subjects.iter().map(|subject| vec![0; subject.estimators.len()]).collect(),
         evaluations: vec![0; subjects.len()],
         seconds: vec![Duration::ZERO; subjects.len()],
     };
@@ -149,8 +152,12 @@ fn round(
                 _ => draws.pairs(t, here.clone(), device, kind)?,
             };
             let x_t = pairs.x_t(subject.denoiser.schedule(), t)?;
-            for (estimator, pending) in subject.estimators.iter().zip(pending.iter_mut()) {
+            for (i, (estimator, pending)) in subject.estimators.iter().zip(pending.iter_mut()).enumerate() {
                 let norms = estimator.norms(&*subject.denoiser, &x_t, t)?;
+                if let Some(unconverged) = norms.unconverged {
+                    // Iterations have waited for the device already.
+                    point.unconverged[model][i] += unconverged.sum(Kind::Int64).int64_value(&[]).max(0) as u64;
+                }
                 point.evaluations[model] += norms.evaluations * (here.end - here.start);
                 pending.push(norms.values);
             }

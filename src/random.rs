@@ -28,6 +28,8 @@ pub enum Purpose {
     TrainingNoise = 8,
     /// The points of an embedded data set.
     Points = 9,
+    /// Where power iteration starts.
+    PowerIteration = 10,
 }
 
 /// The stream of one sample. The four numbers are the cipher's key, so that no two streams can coincide.

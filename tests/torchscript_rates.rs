@@ -5,8 +5,10 @@ mod common;
 
 use common::{fixture, fresh, refuse, report, succeed};
 use lipscope::checkpoint::{self, Request};
+use lipscope::denoiser::{Denoiser, NetworkDenoiser};
 use lipscope::dual::Dual;
 use lipscope::network::{Condition, Network};
+use lipscope::prediction::Prediction;
 use std::path::Path;
 use tch::{Device, Kind, Tensor};
 
@@ -75,6 +77,70 @@ fn modules_without_a_derivative_say_why() {
     ] {
         let arguments = ["measure", &fixture(&format!("torchscript/{name}")), "--data", "digits", "--quantity"];
         refuse(folder.path(), &[&arguments[..], &["derivative"]].concat(), &[says]);
+    }
+}
+
+/// Along the sampling path and in x, on a network with attention: exact derivatives against differences of the same
+/// network in float64.
+#[test]
+fn derivatives_in_x_agree_with_differences() {
+    let _no_grad = tch::no_grad_guard();
+    let network = network("torchscript/pipeline", Kind::Double);
+    let denoiser = NetworkDenoiser {
+        network,
+        schedule: lipscope::schedule::parse("linear").unwrap(),
+        map: std::sync::Arc::new(lipscope::timestep_map::Identity),
+        prediction: Prediction::V,
+        conditioning: Default::default(),
+        label: None,
+        sample_shape: vec![1, 8, 8],
+        device: Device::Cpu,
+        kind: Kind::Double,
+    };
+    let example =
+        |shift: f64| (Tensor::arange(128, (Kind::Double, Device::Cpu)) * 0.37 + shift).sin().view([2, 1, 8, 8]);
+    let (x, v, u) = (example(0.0), example(1.0), example(2.0));
+    let along = denoiser.epsilon_along(&x, &v, true, &[50.0, 700.0]).unwrap();
+    let at = |h: f64| denoiser.epsilon(&(&x + h * &v), &[50.0 + h, 700.0 + h]).unwrap();
+    let central = |h: f64| (at(h) - at(-h)) / (2.0 * h);
+    let richardson = (central(5e-3) * 4.0 - central(1e-2)) / 3.0;
+    assert!(difference(&along, &richardson) < 1e-6, "{}", difference(&along, &richardson));
+    // uᵀ(J v) = (Jᵀ u)ᵀ v
+    let forward = (denoiser.epsilon_along(&x, &v, false, &[50.0, 700.0]).unwrap() * &u).sum(Kind::Double);
+    let reverse = (denoiser.epsilon_transposed(&x, &u, &[50.0, 700.0]).unwrap() * &v).sum(Kind::Double);
+    assert!((forward / reverse - 1.0).abs().double_value(&[]) < 1e-10);
+}
+
+#[test]
+fn path_and_spatial_are_measured_and_refused_where_they_cannot_be() {
+    let (folder, out) = fresh("out");
+    let of = |checkpoint: &str, quantity| {
+        let name = fixture(&format!("torchscript/{checkpoint}"));
+        [
+            "measure",
+            &name,
+            "--data",
+            "digits",
+            "--timesteps",
+            "0,50",
+            "--samples",
+            "4",
+            "--out",
+            "out",
+            "--quantity",
+            quantity,
+        ]
+        .map(str::to_string)
+    };
+    for (quantity, unit) in [("path", "1/step"), ("spatial", "1/‖x‖")] {
+        let arguments = of("pipeline", quantity);
+        succeed(folder.path(), &arguments.iter().map(String::as_str).chain(["--plot=svg"]).collect::<Vec<_>>());
+        let report = report(&out);
+        let curve = &report["models"][0]["curves"][0];
+        assert_eq!((&curve["quantity"], &curve["unit"]), (&quantity.into(), &unit.into()));
+        assert!(curve["points"].as_array().unwrap().iter().all(|point| point["mean"].as_f64().unwrap() > 0.0));
+        let arguments = of("pipeline.pt", quantity);
+        refuse(folder.path(), &arguments.iter().map(String::as_str).collect::<Vec<_>>(), &["derivatives in x"]);
     }
 }
 

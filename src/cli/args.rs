@@ -242,7 +242,7 @@ pub(super) struct Options {
     /// auto, all, 0..100, 0..1000/10, log:60 or 0,1,2,5
     #[arg(long, value_name = "SPEC", default_value = "auto", help_heading = "Measurement")]
     pub timesteps: String,
-    /// secant, derivative or both
+    /// secant, derivative, both, path (total derivative along the sampling path) or spatial (‖∂ε/∂x‖₂)
     #[arg(long, value_name = "QUANTITY", default_value = "secant", help_heading = "Measurement")]
     pub quantity: String,
     /// Distance t′ − t of the secant, in steps

@@ -165,6 +165,10 @@ fn number_warnings(report: &Report, rule: &SampleRule) -> Vec<Warning> {
         if let Some(first) = points().find(|point| point.non_finite > 0) {
             warnings.push(Warning::NonFinite { model: model.label.clone(), count, timestep: first.timestep });
         }
+        match points().map(|point| point.unconverged).sum() {
+            0 => {}
+            count => warnings.push(Warning::Unsettled { model: model.label.clone(), count }),
+        }
         if let SampleRule::RelativeError { target, .. } = *rule {
             let relative = |point: &report::Point| point.std_error.zip(point.mean).map(|(error, mean)| error / mean);
             let short: Vec<(f64, f64)> = points()

@@ -90,6 +90,9 @@ impl Wanted {
         if self.quantity.has_derivative() {
             refuse_without_rate(models)?;
         }
+        if self.quantity.has_jacobian() {
+            refuse_without_jacobian(models, self.quantity)?;
+        }
         Ok(Plan {
             command,
             models: models.iter().map(describe).collect::<Result<_>>()?,
@@ -153,6 +156,17 @@ fn common_timesteps(models: &[Model]) -> Result<usize> {
         Some((count, other)) => Err(Error::mismatch(
             format!("{label} has T = {first} timesteps and {other} has T = {count}"),
             "Compare models of one T, or measure them one by one.",
+        )),
+    }
+}
+
+fn refuse_without_jacobian(models: &[Model], quantity: Quantity) -> Result<()> {
+    match models.iter().find_map(|model| model.denoiser.lacks_jacobian().map(|what| (&model.label, what))) {
+        None => Ok(()),
+        Some((label, what)) => Err(Error::unsupported(
+            format!("--quantity {quantity} for {label}, a {what}"),
+            "derivatives in x are available for diffusers folders, own checkpoints and closed forms",
+            "Use --quantity secant or derivative.",
         )),
     }
 }

@@ -38,7 +38,7 @@ pub(super) fn run(args: &TheoryArgs, global: &Global) -> Result<Option<Outcome>>
     if job::dry_run(&prepared, global)? {
         return Ok(None);
     }
-    match gaussian {
+    match gaussian.filter(|_| !prepared.plan.quantity.has_jacobian()) {
         Some(gaussian) => closed_form(&prepared, &gaussian, global)?,
         None => job::carry_out(prepared, global).map(|_| ())?,
     }

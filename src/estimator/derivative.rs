@@ -40,6 +40,6 @@ impl Estimator for Derivative {
         let rate = denoiser.epsilon_rate(x, &vec![t; x.size()[0] as usize])?;
         let speed = self.axis.rate(denoiser.schedule(), t).abs();
         let values = self.norm.of(&rate)?.f_div_scalar(speed).doing("dividing by the axis' rate")?;
-        Ok(Norms { values, evaluations: 1 })
+        Ok(Norms { values, evaluations: 1, unconverged: None })
     }
 }

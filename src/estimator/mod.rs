@@ -3,12 +3,16 @@
 //! A new estimator is one file that implements [`Estimator`] and one line in [`Quantity::estimators`].
 
 mod derivative;
+mod path;
 mod secant;
+mod spatial;
 #[cfg(test)]
 mod tests;
 
 pub use derivative::Derivative;
+pub use path::Path;
 pub use secant::Secant;
+pub use spatial::Spatial;
 
 use crate::denoiser::Denoiser;
 use crate::error::{Doing, Error, Result};
@@ -73,6 +77,10 @@ pub enum Quantity {
     Derivative,
     /// One curve of each.
     Both,
+    /// E‖d ε(x(t), t)/dt‖ along the probability-flow ODE.
+    Path,
+    /// E‖∂ε/∂x‖₂.
+    Spatial,
 }
 
 impl Quantity {
@@ -84,17 +92,24 @@ impl Quantity {
             Quantity::Secant => vec![secant()],
             Quantity::Derivative => vec![derivative()],
             Quantity::Both => vec![secant(), derivative()],
+            Quantity::Path => vec![Box::new(Path { axis, norm })],
+            Quantity::Spatial => vec![Box::new(Spatial)],
         }
     }
 
     /// Whether a curve of secants is part of it.
     pub fn has_secant(self) -> bool {
-        self != Quantity::Derivative
+        matches!(self, Quantity::Secant | Quantity::Both)
     }
 
     /// Whether a curve of derivatives is part of it.
     pub fn has_derivative(self) -> bool {
-        self != Quantity::Secant
+        matches!(self, Quantity::Derivative | Quantity::Both)
+    }
+
+    /// Whether it needs derivatives in x.
+    pub fn has_jacobian(self) -> bool {
+        matches!(self, Quantity::Path | Quantity::Spatial)
     }
 }
 
@@ -106,7 +121,12 @@ impl FromStr for Quantity {
             "secant" => Ok(Quantity::Secant),
             "derivative" => Ok(Quantity::Derivative),
             "both" => Ok(Quantity::Both),
-            _ => Err(Error::argument("--quantity", text, "it is secant, derivative or both", "Choose one of them.")),
+            "path" => Ok(Quantity::Path),
+            "spatial" => Ok(Quantity::Spatial),
+            _ => {
+                let allowed = "it is secant, derivative, both, path or spatial";
+                Err(Error::argument("--quantity", text, allowed, "Choose one of them."))
+            }
         }
     }
 }
@@ -117,6 +137,8 @@ impl fmt::Display for Quantity {
             Quantity::Secant => "secant",
             Quantity::Derivative => "derivative",
             Quantity::Both => "both",
+            Quantity::Path => "path",
+            Quantity::Spatial => "spatial",
         })
     }
 }
@@ -127,11 +149,13 @@ pub struct Norms {
     pub values: Tensor,
     /// Network evaluations per sample that it took.
     pub evaluations: u64,
+    /// Which rows an iteration did not settle for, `[B]`, where there is one.
+    pub unconverged: Option<Tensor>,
 }
 
 /// How fast ε changes in time, sample by sample.
 pub trait Estimator {
-    /// `secant` or `derivative`.
+    /// `secant`, `derivative`, `path` or `spatial`.
     fn quantity(&self) -> &'static str;
 
     /// How it is estimated.
@@ -142,6 +166,11 @@ pub trait Estimator {
 
     /// Norm of the numerator.
     fn norm(&self) -> Norm;
+
+    /// Unit of its numbers.
+    fn unit(&self) -> &'static str {
+        self.axis().unit()
+    }
 
     /// t′ for t; `None` where no second time is involved.
     fn t_next(&self, t: Timestep) -> Option<Timestep>;

@@ -45,6 +45,7 @@ impl Estimator for Secant {
         let schedule = denoiser.schedule();
         let distance = (self.axis.coordinate(schedule, t_next) - self.axis.coordinate(schedule, t)).abs();
         let change = self.norm.of(&now.f_sub(&next).doing("subtracting predictions")?)?;
-        Ok(Norms { values: change.f_div_scalar(distance).doing("dividing by the distance")?, evaluations })
+        let values = change.f_div_scalar(distance).doing("dividing by the distance")?;
+        Ok(Norms { values, evaluations, unconverged: None })
     }
 }

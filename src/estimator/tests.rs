@@ -107,3 +107,73 @@ fn rms_is_l2_over_the_root_of_the_dimension() {
     let rms = values(&Secant { dt: 1.0, axis: Axis::Step, norm: Norm::Rms }, &ideal, 3.0);
     assert!(l2.iter().zip(rms).all(|(l2, rms)| (l2 / 2f64.sqrt() / rms - 1.0).abs() < 1e-14));
 }
+
+/// With z = (x − αm)/√V constant along the probability flow of a Gaussian, ε = σ z/√V: dε/dt = z d(σ/√V)/dt.
+#[test]
+fn the_path_derivative_of_a_gaussian_is_its_closed_form() {
+    for name in ["linear", "trigflow", "flow"] {
+        let ideal = gaussian(name, Arc::new(Identity));
+        let s = schedule::parse(name).unwrap();
+        for t in [3.0, 250.5, 900.0] {
+            let got = values(&Path { axis: Axis::Step, norm: Norm::L2 }, &ideal, t);
+            let level = s.level(t);
+            let expected = [[0.3, -0.8], [1.2, 0.1], [-0.5, 0.7]].map(|x| {
+                let terms = [(0.2, 0.25), (-0.4, 0.04)].into_iter().zip(x).map(|((m, variance), x)| {
+                    let v: f64 = level.alpha.powi(2) * variance + level.sigma.powi(2);
+                    let d_v = 2.0 * (level.alpha * level.d_alpha * variance + level.sigma * level.d_sigma);
+                    let z = (x - level.alpha * m) / v.sqrt();
+                    (z * (level.d_sigma / v.sqrt() - 0.5 * level.sigma * d_v / v.powf(1.5))).powi(2)
+                });
+                terms.sum::<f64>().sqrt()
+            });
+            for (got, expected) in got.iter().zip(expected) {
+                // Rounding of float64 through a dozen operations.
+                assert!((got / expected - 1.0).abs() < 1e-9, "{name} {t}: {got} {expected}");
+            }
+        }
+    }
+}
+
+/// ∂ε/∂x = σ (α²Λ + σ²)⁻¹, whose largest singular value belongs to the smallest variance.
+#[test]
+fn the_spatial_constant_of_a_gaussian_is_its_closed_form() {
+    let ideal = gaussian("linear", Arc::new(Identity));
+    let s = schedule::parse("linear").unwrap();
+    for t in [0.0, 100.0, 900.0] {
+        let norms = Spatial.norms(&ideal, &x(), t).unwrap();
+        let (alpha, sigma) = (s.alpha(t), s.sigma(t));
+        let expected = sigma / (alpha * alpha * 0.04 + sigma * sigma);
+        for got in Vec::<f64>::try_from(norms.values).unwrap() {
+            // Where both singular values are close the iteration stops at a relative growth of 1e-4 per step.
+            assert!((got / expected - 1.0).abs() < 1e-3, "{t}: {got} {expected}");
+        }
+    }
+}
+
+/// Jᵀ of a mixture and of a finite set against differences of ε.
+#[test]
+fn jacobians_of_closed_forms_are_derivatives() {
+    let components = vec![
+        Gaussian::diagonal(&[1.0, 0.0], &[0.1, 0.2], Device::Cpu),
+        Gaussian::full(&[-1.0, 0.5], &[0.2, 0.1, 0.1, 0.3], Device::Cpu).unwrap(),
+    ];
+    let points = Tensor::from_slice(&[0.0f64, 0.0, 1.0, 0.5, -0.7, 0.9]).reshape([3, 2]);
+    let distributions: [Box<dyn crate::ideal::Distribution>; 2] = [
+        Box::new(crate::ideal::Mixture::new(&[0.3, 0.7], components)),
+        Box::new(crate::ideal::Finite::new(&points, Device::Cpu).unwrap()),
+    ];
+    for distribution in distributions {
+        let ideal = IdealDenoiser { distribution, ..gaussian("linear", Arc::new(Identity)) };
+        let (x, v) = (x(), Tensor::from_slice(&[0.3f64, 1.0, -0.2, 0.4, 0.9, -1.1]).reshape([3, 2]));
+        let times = [300.0; 3];
+        let at = |h: f64| ideal.epsilon(&(&x + h * &v), &times).unwrap();
+        let differences = (at(1e-5) - at(-1e-5)) / 2e-5;
+        let along = ideal.epsilon_along(&x, &v, false, &times).unwrap();
+        // Central differences: h² times a third derivative of order 10, and rounding 1e-16/h.
+        assert!((along - differences).abs().max().double_value(&[]) < 1e-8);
+        let both = ideal.epsilon_along(&x, &v, true, &times).unwrap();
+        let at = |h: f64| ideal.epsilon(&(&x + h * &v), &[300.0 + h; 3]).unwrap();
+        let differences = (at(1e-5) - at(-1e-5)) / 2e-5;
+        assert!((both - differences).abs().max().double_value(&[]) < 1e-8);
+    }
+}

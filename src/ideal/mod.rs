@@ -87,6 +87,12 @@ impl Denoiser for IdealDenoiser {
         Ok((rate * column(&map_rate, self.device)).reshape(x.size()))
     }
 
+    /// ε* is the gradient of a function of x, so that ∂ε*/∂x is symmetric: J v is Jᵀ v, in reverse mode.
+    fn epsilon_along(&self, x: &Tensor, v: &Tensor, with_time: bool, t: &[Timestep]) -> Result<Tensor> {
+        let along = self.epsilon_transposed(x, v, t)?;
+        if with_time { Ok(along + self.epsilon_rate(x, t)?) } else { Ok(along) }
+    }
+
     fn x0(&self, x: &Tensor, t: &[Timestep]) -> Result<Tensor> {
         let levels: Vec<Level> = t.iter().map(|&t| self.schedule.level(t)).collect();
         if levels.iter().any(|level| level.alpha == 0.0) {

@@ -69,6 +69,11 @@ pub trait Network {
     /// Whether tangents are carried through; where not, `forward` refuses them.
     fn carries_tangents(&self) -> bool;
 
+    /// Whether tangents of x are carried through too.
+    fn carries_x_tangents(&self) -> bool {
+        self.carries_tangents()
+    }
+
     /// What x must look like.
     fn input_shape(&self) -> InputShape;
 

@@ -166,6 +166,13 @@ pub struct Point {
     pub max: Option<f64>,
     /// Samples left out because they were NaN or infinite.
     pub non_finite: u64,
+    /// Samples for which an iteration did not settle: their numbers are lower bounds.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub unconverged: u64,
+}
+
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 /// Baseline and candidate at one timestep, on identical x_t.

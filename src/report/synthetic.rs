@@ -132,6 +132,7 @@ pub fn secant(timesteps: impl Iterator<Item = f64>, scale: f64, boundaries: &[f6
             p95: Some(1.5 * mean),
             max: Some(2.1 * mean),
             non_finite: 0,
+            unconverged: 0,
         }
     };
     Curve {

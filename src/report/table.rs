@@ -90,9 +90,19 @@ fn render<const N: usize>(header: [&str; N], rows: &[[String; N]], width: u16) -
     (3..=N).rev().map(with).find(fits).unwrap_or_else(|| with(N.min(3)))
 }
 
+/// The letter that stands for a quantity.
+fn letter(quantity: &str) -> &'static str {
+    match quantity {
+        "derivative" => "D",
+        "path" => "P",
+        "spatial" => "L",
+        _ => "K",
+    }
+}
+
 fn symbol(curve: &Curve) -> String {
     match (curve.quantity.as_str(), curve.dt) {
-        ("derivative", _) => "D(t)".into(),
+        ("derivative" | "path" | "spatial", _) => format!("{}(t)", letter(&curve.quantity)),
         (_, Some(dt)) => format!("K(t, t+{dt})"),
         (_, None) => "K(t, t′)".into(),
     }
@@ -147,7 +157,7 @@ pub fn reading(report: &Report) -> String {
 /// `K peaks at t = 1 with 0.0123 [0.0119, 0.0127] 1/step, 31× the median beyond t = 100`
 fn baseline_reading(model: &ModelReport, summary: &Summary) -> String {
     let near = &summary.near_zero;
-    let name = if summary.quantity == "derivative" { "D" } else { "K" };
+    let name = letter(&summary.quantity);
     let (Some(peak), Some(at)) = (near.max, near.argmax) else {
         return format!("{name} has no value between t = {} and t = {}", near.from, near.until);
     };
@@ -189,7 +199,10 @@ fn jumps(model: &ModelReport, summary: &Summary) -> String {
     }
     let shown: Vec<String> = ends.iter().take(2).map(|b| format!("{}→{b}", b.ceil() - 1.0)).collect();
     let more = if ends.len() > 2 { ", …" } else { "" };
-    let unseen = if summary.quantity == "derivative" { ", which D does not see" } else { "" };
+    let unseen = match letter(&summary.quantity) {
+        "K" => String::new(),
+        name => format!(", which {name} does not see"),
+    };
     format!(" (jumps at {}{more}{unseen})", shown.join(", "))
 }
 

@@ -39,6 +39,13 @@ pub enum Warning {
         /// The largest relative standard error among them.
         worst: f64,
     },
+    /// An iteration did not settle for some samples.
+    Unsettled {
+        /// Label of the model.
+        model: String,
+        /// How many samples, over all timesteps.
+        count: u64,
+    },
     /// Models of a comparison have different schedules.
     SchedulesDiffer,
     /// The derivative of a shared timestep is 0 inside its sub-interval.
@@ -76,6 +83,10 @@ impl fmt::Display for Warning {
                  --max-samples.",
                 timesteps.len(),
                 100.0 * worst
+            ),
+            Warning::Unsettled { model, count } => write!(
+                f,
+                "{model}: for {count} samples the power iteration did not settle; their numbers are lower bounds."
             ),
             Warning::SchedulesDiffer => f.write_str(
                 "the models have different schedules: they see the same (x₀, ε) pairs but not the same x_t, so ratios at \

@@ -123,6 +123,10 @@ impl Network for TorchScript {
         self.rate.is_some()
     }
 
+    fn carries_x_tangents(&self) -> bool {
+        false
+    }
+
     fn rate_route(&self) -> &'static str {
         self.rate.as_ref().map_or("none", rate::Route::name)
     }

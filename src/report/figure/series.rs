@@ -112,7 +112,10 @@ pub(super) fn series(report: &Report) -> Result<Vec<Series>> {
             let runs = runs(model, curve)?;
             let mut name = printable(&model.label);
             if several_quantities {
-                name.push_str(if derivative { ": D" } else { ": K" });
+                name.push_str(match curve.quantity.as_str() {
+                    "secant" => ": K",
+                    _ => ": D",
+                });
             }
             if runs.is_empty() {
                 name.push_str(" (no points)");

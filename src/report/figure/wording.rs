@@ -36,14 +36,20 @@ fn definition(quantity: &str, curves: &[&Curve]) -> (String, String) {
     let of_it: Vec<&Curve> = curves.iter().copied().filter(|c| c.quantity == quantity).collect();
     let (norm, axis) = of_it.first().map_or(("l2", "step"), |c| (c.norm.as_str(), c.axis.as_str()));
     let norm = if norm == "rms" { "/√d" } else { "" };
-    if quantity == "derivative" {
+    if quantity == "spatial" {
+        return ("L(t)".into(), "E‖∂ε/∂x‖₂".into());
+    }
+    if quantity == "derivative" || quantity == "path" {
         let variable = match axis {
             "unit" => "(t/T)",
             "sigma" => "σ",
             "log-snr" => "λ",
             _ => "t",
         };
-        return ("D(t)".into(), format!("E‖∂ε/∂{variable}‖₂{norm}"));
+        return match quantity {
+            "path" => ("P(t)".into(), format!("E‖dε(x(t), t)/d{variable}‖₂{norm}")),
+            _ => ("D(t)".into(), format!("E‖∂ε/∂{variable}‖₂{norm}")),
+        };
     }
     let step = of_it.first().and_then(|c| c.dt);
     let next = match step {

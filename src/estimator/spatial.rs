@@ -1,0 +1,100 @@
+//! ‖∂ε/∂x‖₂, the local Lipschitz constant in x, by power iteration on JᵀJ: tangent forward, reverse back.
+//!
+//! s_k = ‖J v_k‖ with v_{k+1} = Jᵀ J v_k normalised grows towards the largest singular value from below. All samples start
+//! from the same random vector, so that the numbers do not depend on how samples are cut into batches.
+
+use super::{Estimator, Norm, Norms};
+use crate::denoiser::Denoiser;
+use crate::error::{Doing, Result};
+use crate::random::{Purpose, fill_normal, stream};
+use crate::time::{Axis, Timestep};
+use tch::{Kind, Tensor};
+
+/// Iterations at most, and between two looks at the numbers.
+const MOST: usize = 60;
+const LOOK_EVERY: usize = 5;
+/// Relative growth over one iteration at which a sample counts as converged.
+const TOLERANCE: f64 = 1e-4;
+
+/// The largest singular value of ∂ε/∂x.
+#[derive(Debug, Clone, Copy)]
+pub struct Spatial;
+
+impl Estimator for Spatial {
+    fn quantity(&self) -> &'static str {
+        "spatial"
+    }
+
+    fn name(&self) -> &'static str {
+        "monte-carlo power-iteration"
+    }
+
+    fn axis(&self) -> Axis {
+        Axis::Step
+    }
+
+    fn norm(&self) -> Norm {
+        Norm::L2
+    }
+
+    fn unit(&self) -> &'static str {
+        "1/‖x‖"
+    }
+
+    fn t_next(&self, _t: Timestep) -> Option<Timestep> {
+        None
+    }
+
+    fn norms(&self, denoiser: &dyn Denoiser, x: &Tensor, t: Timestep) -> Result<Norms> {
+        let times = vec![t; x.size()[0] as usize];
+        let mut v = unit(&start(x)?)?;
+        let mut before: Option<Tensor> = None;
+        let mut evaluations = 0;
+        for iteration in 1..=MOST {
+            let image = denoiser.epsilon_along(x, &v, false, &times)?;
+            let values = Norm::L2.of(&image)?;
+            evaluations += 2;
+            let settled = match &before {
+                Some(before) => growth(&values, before)?,
+                None => values.f_zeros_like().and_then(|v| v.f_to_kind(Kind::Bool)).doing(DOING)?,
+            };
+            let look = iteration % LOOK_EVERY == 0 || iteration == MOST;
+            if look && (iteration == MOST || all(&settled)?) {
+                let unconverged = settled.f_logical_not().doing(DOING)?;
+                return Ok(Norms { values, evaluations, unconverged: Some(unconverged) });
+            }
+            v = unit(&denoiser.epsilon_transposed(x, &image, &times)?)?;
+            before = Some(values);
+        }
+        Ok(Norms { values: before.unwrap_or_default(), evaluations, unconverged: None })
+    }
+}
+
+const DOING: &str = "iterating towards the largest singular value";
+
+/// The same random vector for every row.
+fn start(x: &Tensor) -> Result<Tensor> {
+    let mut numbers = vec![0f32; (x.numel() as i64 / x.size()[0].max(1)) as usize];
+    fill_normal(&mut stream(0, Purpose::PowerIteration, 0.0, 0), &mut numbers);
+    let shape: Vec<i64> = std::iter::once(1).chain(x.size()[1..].iter().copied()).collect();
+    let row = Tensor::f_from_slice(&numbers).and_then(|v| v.f_view(&shape[..]));
+    let row = row.and_then(|v| v.f_to_device(x.device())).and_then(|v| v.f_to_kind(x.kind()));
+    row.and_then(|v| v.f_expand_as(x)).and_then(|v| v.f_contiguous()).doing(DOING)
+}
+
+/// Every row divided by its norm; a row of zeros stays.
+fn unit(rows: &Tensor) -> Result<Tensor> {
+    let shape: Vec<i64> = std::iter::once(-1).chain(std::iter::repeat_n(1, rows.dim() - 1)).collect();
+    let norms = Norm::L2.of(rows)?.f_clamp_min(f64::MIN_POSITIVE).and_then(|n| n.f_to_kind(rows.kind()));
+    norms.and_then(|n| rows.f_div(&n.f_view(&shape[..])?)).doing(DOING)
+}
+
+/// Whether each value grew by less than the tolerance.
+fn growth(values: &Tensor, before: &Tensor) -> Result<Tensor> {
+    let grown = values.f_sub(before).and_then(|d| d.f_abs()).doing(DOING)?;
+    grown.f_le_tensor(&values.f_mul_scalar(TOLERANCE).doing(DOING)?).doing(DOING)
+}
+
+fn all(flags: &Tensor) -> Result<bool> {
+    flags.f_all().and_then(|all| all.f_int64_value(&[])).map(|all| all != 0).doing(DOING)
+}
