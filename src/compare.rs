@@ -4,6 +4,7 @@ use crate::estimator::{Estimator, Norm};
 use crate::measure::{AtTimestep, Subject};
 use crate::report::{ComparisonRow, Curve, ModelReport, NearZero, Point, Rest, Spent, Summary};
 use crate::schedule::NoiseSchedule;
+use crate::singularity::{Sample, judge};
 use crate::stats::{median, paired_ratio, statistics};
 use crate::time::{Axis, Timestep};
 
@@ -96,7 +97,7 @@ pub fn ratios(models: &[ModelReport], subjects: &[Subject], measured: &AtTimeste
 }
 
 /// What a complete curve comes to, with `until` the end of the window near 0.
-pub fn summarise(curve: &Curve, until: Timestep, spent: Spent) -> Summary {
+pub fn summarise(curve: &Curve, until: Timestep, schedule: &dyn NoiseSchedule, spent: Spent) -> Summary {
     let finite = curve.points.iter().filter_map(|point| point.mean.map(|mean| (point.timestep, mean)));
     let (near, rest): (Vec<_>, Vec<_>) = finite.partition(|(t, _)| *t < until);
     let peak = near.iter().copied().max_by(|a, b| a.1.total_cmp(&b.1));
@@ -117,10 +118,29 @@ pub fn summarise(curve: &Curve, until: Timestep, spent: Spent) -> Summary {
             total_variation_exact,
         },
         rest: Rest { mean: mean(&rest), max: rest.iter().copied().reduce(f64::max) },
+        singularity: judge(&samples(curve, schedule)),
         peak_ratio: peak.zip(typical).map(|(peak, typical)| peak.1 / typical),
         function_evaluations: spent.function_evaluations,
         wall_seconds: spent.wall_seconds,
     }
+}
+
+/// What [`judge`] looks at. Per σ: times |Δa/Δσ|, or |da/dσ| for a derivative. A quantity in x has no time axis.
+fn samples(curve: &Curve, schedule: &dyn NoiseSchedule) -> Vec<Sample> {
+    let axis = Axis::ALL.into_iter().find(|axis| axis.name() == curve.axis).unwrap_or_default();
+    let sample = |point: &Point| {
+        let t = point.timestep;
+        let (steps, per_sigma) = match point.t_next {
+            Some(next) => {
+                let distance = |axis: Axis| axis.coordinate(schedule, next) - axis.coordinate(schedule, t);
+                (1.0 + (t + next) / 2.0, distance(axis) / distance(Axis::Sigma))
+            }
+            None => (1.0 + t, axis.rate(schedule, t) / schedule.d_sigma_dt(t)),
+        };
+        let value = point.mean?;
+        Some(Sample { t, steps, value, per_sigma: value * per_sigma.abs() })
+    };
+    if curve.quantity == "spatial" { Vec::new() } else { curve.points.iter().filter_map(sample).collect() }
 }
 
 /// Σ K(t, t+1)·Δa over the steps of [0, until), linear between measured points; exact where every step was measured.
@@ -178,6 +198,7 @@ mod tests {
         let s = summarise(
             &curve(&[(0.0, 4.0), (1.0, 8.0), (100.0, 1.0), (200.0, 2.0), (300.0, 3.0)]),
             100.0,
+            &*crate::schedule::parse("linear").unwrap(),
             Spent::default(),
         );
         assert_eq!((s.near_zero.mean, s.near_zero.max, s.near_zero.argmax), (Some(6.0), Some(8.0), Some(1.0)));

@@ -9,6 +9,7 @@ use crate::device;
 use crate::error::{Error, Result};
 use crate::measure::{AtTimestep, SampleRule, Settings, Subject, at_timestep};
 use crate::report::{self, Artifact, FigureFormat, ModelReport, Provenance, Report, Warning};
+use crate::schedule::NoiseSchedule;
 use serde_json::Value;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -67,7 +68,8 @@ pub(super) fn carry_out(prepared: Prepared, global: &Global) -> Result<Report> {
     }
     drop(progress);
     report.warnings = warnings;
-    finish(&mut report, plan.near_zero_until, &plan.samples);
+    let schedules: Vec<&dyn NoiseSchedule> = subjects.iter().map(|subject| subject.denoiser.schedule()).collect();
+    finish(&mut report, plan.near_zero_until, &plan.samples, &schedules);
     write(&report, &out, &formats)?;
     present(&report, &out, &formats, global)?;
     Ok(report)
@@ -144,10 +146,10 @@ fn add(report: &mut Report, subjects: &[Subject], measured: &AtTimestep, seed: u
 }
 
 /// Summaries, warnings from the numbers, and the mark of completeness.
-pub(super) fn finish(report: &mut Report, until: f64, rule: &SampleRule) {
-    for model in &mut report.models {
+pub(super) fn finish(report: &mut Report, until: f64, rule: &SampleRule, schedules: &[&dyn NoiseSchedule]) {
+    for (model, schedule) in report.models.iter_mut().zip(schedules) {
         let spent = model.spent;
-        model.summary = model.curves.iter().map(|curve| summarise(curve, until, spent)).collect();
+        model.summary = model.curves.iter().map(|curve| summarise(curve, until, *schedule, spent)).collect();
     }
     // Rows come timestep by timestep; readers want them candidate by candidate.
     let order: Vec<String> = report.models.iter().map(|model| model.label.clone()).collect();

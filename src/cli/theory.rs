@@ -84,7 +84,7 @@ fn closed_form(prepared: &Prepared, gaussian: &Gaussian, global: &Global) -> Res
         entry.curves.push(curve);
     }
     report.warnings = prepared.warnings.clone();
-    job::finish(&mut report, plan.near_zero_until, &plan.samples);
+    job::finish(&mut report, plan.near_zero_until, &plan.samples, &[expectation.schedule]);
     job::write(&report, &prepared.out, &prepared.formats)?;
     job::present(&report, &prepared.out, &prepared.formats, global)
 }

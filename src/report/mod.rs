@@ -16,6 +16,7 @@ pub use figure::{Figure, FigureFormat, figure};
 pub use table::{comparison_table, curve_table, reading};
 pub use warning::Warning;
 
+use crate::singularity::Singularity;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -209,6 +210,9 @@ pub struct Summary {
     pub rest: Rest,
     /// Largest value near zero over the median of the rest; `None` over a median of 0.
     pub peak_ratio: Option<f64>,
+    /// Whether the curve blows up towards t = 0; `None` where that cannot be told: too few points above 0 there.
+    #[serde(default)]
+    pub singularity: Option<Singularity>,
     /// Evaluations of the network on one x.
     pub function_evaluations: u64,
     /// Seconds spent on this model.

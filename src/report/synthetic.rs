@@ -172,6 +172,7 @@ fn summary(curve: &Curve) -> Summary {
         quantity: curve.quantity.clone(),
         near_zero,
         rest,
+        singularity: None,
         peak_ratio,
         function_evaluations: 512,
         wall_seconds: 1.0,

@@ -1,6 +1,7 @@
 //! The terminal's view of a report: a short table and one line that says what it means. Plain text, no colours.
 
 use super::{ComparisonRow, Curve, ModelReport, Point, Report, Summary};
+use crate::singularity::{Driver, Verdict};
 use comfy_table::{CellAlignment, Table, presets};
 
 /// Rows that a table shows at most, per curve.
@@ -172,7 +173,30 @@ fn baseline_reading(model: &ModelReport, summary: &Summary) -> String {
     };
     let unit = curve.map_or(String::new(), |c| format!(" {}", c.unit.replace("1/step", "per step")));
     let ratio = summary.peak_ratio.map(|r| format!(", {}× the median beyond t = {}", factor(r), near.until));
-    format!("{name} peaks at t = {at} with {}{interval}{unit}{}", number(Some(peak)), ratio.unwrap_or_default())
+    let ratio = ratio.unwrap_or_default();
+    format!("{name} peaks at t = {at} with {}{interval}{unit}{ratio}{}", number(Some(peak)), near_zero(summary))
+}
+
+/// `; towards 0 it grows like s^−0.50 [−0.52, −0.48] of the steps of noise s: singular, driven by the schedule`
+fn near_zero(summary: &Summary) -> String {
+    let Some(found) = &summary.singularity else { return String::new() };
+    let signed = |p: f64| format!("{p:.2}").replace('-', "−");
+    let verdict = match (found.verdict, found.driver) {
+        (Verdict::Bounded, _) => "bounded",
+        (Verdict::Inconclusive, _) => "inconclusive",
+        (Verdict::Singular, Driver::Schedule) => "singular, driven by the schedule",
+        (Verdict::Singular, Driver::Data) => "singular, per σ as well: driven by the data",
+        (Verdict::Singular, Driver::Unknown) => "singular, the cause cannot be told",
+    };
+    let (low, high) = found.exponent_ci;
+    format!(
+        "; over t = {} … {} it goes like s^{} [{}, {}] of the steps of noise s: {verdict}",
+        found.range.0,
+        found.range.1,
+        signed(found.exponent),
+        signed(low),
+        signed(high)
+    )
 }
 
 /// `E-TSDM: peak ×1.6, total variation ×0.34 of the baseline's near 0 (jumps at 19→20, 39→40, …)`
