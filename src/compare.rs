@@ -118,7 +118,7 @@ pub fn summarise(curve: &Curve, until: Timestep, schedule: &dyn NoiseSchedule, s
             total_variation_exact,
         },
         rest: Rest { mean: mean(&rest), max: rest.iter().copied().reduce(f64::max) },
-        singularity: judge(&samples(curve, schedule)),
+        singularity: judge(&samples(curve, schedule), schedule.d_sigma_dt(-1.0).is_infinite()),
         peak_ratio: peak.zip(typical).map(|(peak, typical)| peak.1 / typical),
         function_evaluations: spent.function_evaluations,
         wall_seconds: spent.wall_seconds,

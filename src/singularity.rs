@@ -2,8 +2,9 @@
 //!
 //! Near 0 a curve is fitted by K ∝ s^p with s = t + 1 the steps of noise (the middle of the step for a secant), over one
 //! decade and a fifth from the first measured timestep. The slope is Theil and Sen's, the median over all pairs of points,
-//! with Sen's rank interval: single points that are off do not move it. The grid ends at s = 1, so that nothing is said
-//! about what lies below.
+//! with Sen's rank interval: single points that are off do not move it. The grid ends at s = 1, and the fit says nothing
+//! about what lies below; but the schedule is known there. Where K per σ is level and dσ/dt → ∞ at the clean sample, K
+//! blows up with it, though β may grow too fast on the grid for the fit to show it (`cut_off`).
 //!
 //! Two causes are told apart by measuring the same curve against σ. With K_σ = K·|da/dσ|:
 //! * *schedule*: K blows up and K_σ does not; then dσ/dt does;
@@ -33,13 +34,16 @@ pub struct Singularity {
     pub exponent_per_sigma: f64,
     /// First and last timestep of the fit.
     pub range: (f64, f64),
+    /// Whether the blow-up follows from K per σ and the schedule alone: the grid ends before the fit shows it.
+    #[serde(default)]
+    pub cut_off: bool,
 }
 
 /// Whether a curve blows up towards t = 0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Verdict {
-    /// The whole interval of the exponent lies below −0.1.
+    /// The whole interval of the exponent lies below −0.1, or that follows from the schedule.
     Singular,
     /// The whole interval lies above −0.1.
     Bounded,
@@ -72,8 +76,9 @@ pub struct Sample {
     pub per_sigma: f64,
 }
 
-/// The verdict on a curve; `None` where there are too few points above 0 near t = 0.
-pub fn judge(samples: &[Sample]) -> Option<Singularity> {
+/// The verdict on a curve; `None` where there are too few points above 0 near t = 0. `steep` is whether the schedule has
+/// dσ/dt → ∞ at the clean sample.
+pub fn judge(samples: &[Sample], steep: bool) -> Option<Singularity> {
     let first = samples.iter().map(|sample| sample.steps).fold(f64::INFINITY, f64::min);
     let near: Vec<&Sample> = samples
         .iter()
@@ -86,14 +91,17 @@ pub fn judge(samples: &[Sample]) -> Option<Singularity> {
     let logs = |of: fn(&Sample) -> f64| near.iter().map(|s| (s.steps.ln(), of(s).ln())).collect::<Vec<(f64, f64)>>();
     let (exponent, exponent_ci) = theil_sen(&logs(|sample| sample.value))?;
     let (exponent_per_sigma, per_sigma_ci) = theil_sen(&logs(|sample| sample.per_sigma))?;
-    let verdict = verdict(exponent_ci);
+    let level = per_sigma_ci.0 > THRESHOLD && per_sigma_ci.1 < -THRESHOLD;
+    let fitted = verdict(exponent_ci);
+    let cut_off = fitted != Verdict::Singular && level && steep;
+    let verdict = if cut_off { Verdict::Singular } else { fitted };
     let driver = match (verdict, self::verdict(per_sigma_ci)) {
         (Verdict::Singular, Verdict::Bounded) => Driver::Schedule,
         (Verdict::Singular, Verdict::Singular) => Driver::Data,
         _ => Driver::Unknown,
     };
     let range = (near.first()?.t, near.last()?.t);
-    Some(Singularity { exponent, exponent_ci, verdict, driver, exponent_per_sigma, range })
+    Some(Singularity { exponent, exponent_ci, verdict, driver, exponent_per_sigma, range, cut_off })
 }
 
 fn verdict((low, high): (f64, f64)) -> Verdict {
@@ -140,7 +148,7 @@ mod tests {
                 Sample { t: f64::from(t), steps: f64::from(t) + 1.0, value, per_sigma: value / level.d_sigma.abs() }
             })
             .collect();
-        judge(&samples).unwrap()
+        judge(&samples, schedule.d_sigma_dt(-1.0).is_infinite()).unwrap()
     }
 
     #[test]
@@ -149,10 +157,13 @@ mod tests {
         let fine = gaussian("linear:timesteps=1000000,beta-start=1e-7,beta-end=2e-5", 0.25);
         assert!((fine.exponent + 0.5).abs() < 0.01, "{fine:?}");
         assert_eq!((fine.verdict, fine.driver), (Verdict::Singular, Driver::Schedule));
-        // On the usual grid β doubles within five steps, which flattens the slope; the verdict is the same.
-        let usual = gaussian("linear", 0.25);
-        assert_eq!((usual.verdict, usual.driver), (Verdict::Singular, Driver::Schedule), "{usual:?}");
-        assert!(usual.exponent_ci.0 <= usual.exponent && usual.exponent <= usual.exponent_ci.1);
+        assert!(!fine.cut_off);
+        // On the usual grid β doubles within five steps, which flattens the fit; the verdict is the same.
+        for name in ["linear", "scaled-linear", "quadratic", "cosine"] {
+            let usual = gaussian(name, 0.25);
+            assert_eq!((usual.verdict, usual.driver), (Verdict::Singular, Driver::Schedule), "{name} {usual:?}");
+            assert!(usual.exponent_ci.0 <= usual.exponent && usual.exponent <= usual.exponent_ci.1);
+        }
     }
 
     #[test]
@@ -181,12 +192,12 @@ mod tests {
         };
         let mut samples: Vec<Sample> = (0..16).map(|t| sample(t, 0.0)).collect();
         samples[3].value *= 50.0;
-        let found = judge(&samples).unwrap();
+        let found = judge(&samples, false).unwrap();
         assert!((found.exponent + 0.5).abs() < 0.02 && found.driver == Driver::Schedule, "{found:?}");
         let noisy: Vec<Sample> = (0..16).map(|t| sample(t, 2.0 * f64::from(t * 7 % 5))).collect();
-        assert_eq!(judge(&noisy).unwrap().verdict, Verdict::Inconclusive);
-        assert_eq!(judge(&samples[..3]), None);
+        assert_eq!(judge(&noisy, false).unwrap().verdict, Verdict::Inconclusive);
+        assert_eq!(judge(&samples[..3], true), None);
         let zeros: Vec<Sample> = samples.iter().map(|s| Sample { value: 0.0, ..*s }).collect();
-        assert_eq!(judge(&zeros), None);
+        assert_eq!(judge(&zeros, true), None);
     }
 }

@@ -184,6 +184,9 @@ fn near_zero(summary: &Summary) -> String {
     let verdict = match (found.verdict, found.driver) {
         (Verdict::Bounded, _) => "bounded",
         (Verdict::Inconclusive, _) => "inconclusive",
+        (Verdict::Singular, Driver::Schedule) if found.cut_off => {
+            "level per σ, and dσ/dt is infinite at the clean sample: singular, driven by the schedule, cut off by the grid"
+        }
         (Verdict::Singular, Driver::Schedule) => "singular, driven by the schedule",
         (Verdict::Singular, Driver::Data) => "singular, per σ as well: driven by the data",
         (Verdict::Singular, Driver::Unknown) => "singular, the cause cannot be told",
