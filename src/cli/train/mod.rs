@@ -11,14 +11,15 @@ use crate::checkpoint::{Content, Sidecar, Training, Writer};
 use crate::device;
 use crate::error::{Error, Result};
 use crate::report;
-use crate::train::{Batches, Row, Trainer};
+use crate::train::{Batch, Batches, Row, Trainer};
 use log::Log;
-use plan::Prepared;
 pub(super) use plan::prepare;
+use plan::{Every, Prepared};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::sync::mpsc::Receiver;
 
 /// The state that `--resume` goes on from.
 const STATE: &str = "training.safetensors";
@@ -90,19 +91,8 @@ impl Done {
 
 /// Trains to the end, or to an interrupt.
 pub(super) fn carry_out(prepared: Prepared, quiet: bool, stopped: &Arc<AtomicBool>) -> Result<Done> {
-    let Prepared { plan, network, data, writers, out, sidecar, reference, resume, save_every, log_every, device } =
-        prepared;
-    report::prepare_dir(&out)?;
-    let state = out.join(STATE);
-    if state.exists() && !resume {
-        return Err(Error::file(
-            &state,
-            "an earlier run is here",
-            "Go on from it with --resume, choose another --out, or remove the folder.",
-        ));
-    }
-    atomic::remove_leftovers(&out, STATE);
-    writers.iter().for_each(|writer| atomic::remove_leftovers(&out, writer.file_name));
+    let Prepared { plan, network, data, writers, out, sidecar, reference, resume, every, device } = prepared;
+    let state = clear_the_way(&out, &writers, resume)?;
     let mut trainer = Trainer::new(plan.clone(), network, device)?;
     if resume && state.exists() {
         trainer.restore(&state)?;
@@ -120,11 +110,44 @@ pub(super) fn carry_out(prepared: Prepared, quiet: bool, stopped: &Arc<AtomicBoo
     let keeper = Keeper { out: &out, state: &state, writers: &writers, sidecar: &sidecar, reference: &reference };
     let progress = Progress::new(plan.steps, &format!("steps of {}", plan.variant), quiet, stopped);
     progress.skip(trainer.step());
+    let last = train(&mut trainer, plan.steps, &batches, every, (&keeper, &mut log, &progress))?;
+    drop(progress);
+    if writers.iter().any(|writer| !out.join(writer.file_name).exists()) {
+        keeper.write(&trainer)?;
+    }
+    let files = writers.iter().map(|writer| out.join(writer.file_name)).collect();
+    Ok(Done { files, row: last, bands: trainer.band_names(), steps: trainer.step(), out })
+}
+
+/// Makes the folder ready, and returns the path of the state in it.
+fn clear_the_way(out: &Path, writers: &[&Writer], resume: bool) -> Result<PathBuf> {
+    report::prepare_dir(out)?;
+    let state = out.join(STATE);
+    if state.exists() && !resume {
+        return Err(Error::file(
+            &state,
+            "an earlier run is here",
+            "Go on from it with --resume, choose another --out, or remove the folder.",
+        ));
+    }
+    atomic::remove_leftovers(out, STATE);
+    writers.iter().for_each(|writer| atomic::remove_leftovers(out, writer.file_name));
+    Ok(state)
+}
+
+/// The loop; returns the last row of `train.csv`.
+fn train(
+    trainer: &mut Trainer,
+    steps: u64,
+    batches: &Receiver<Batch>,
+    every: Every,
+    (keeper, log, progress): (&Keeper, &mut Log, &Progress),
+) -> Result<Option<Row>> {
     let mut last = None;
-    while trainer.step() < plan.steps {
-        trainer.take_step(&batches).map_err(|e| keeper.with_last_good(e))?;
+    while trainer.step() < steps {
+        trainer.take_step(batches).map_err(|e| keeper.with_last_good(e))?;
         let step = trainer.step();
-        if step.is_multiple_of(log_every) || step == plan.steps {
+        if step.is_multiple_of(every.log) || step == steps {
             last = trainer.row().map_err(|e| keeper.with_last_good(e))?;
             if let Some(row) = &last {
                 log.write(row)?;
@@ -132,25 +155,16 @@ pub(super) fn carry_out(prepared: Prepared, quiet: bool, stopped: &Arc<AtomicBoo
             }
         }
         let goes_on = progress.advance();
-        if step.is_multiple_of(save_every) || step == plan.steps || !goes_on {
-            keeper.save(&mut trainer)?;
+        if step.is_multiple_of(every.save) || step == steps || !goes_on {
+            keeper.save(trainer)?;
         }
-        if !goes_on && step < plan.steps {
-            drop(progress);
-            let next = format!(
-                "Step {step} is saved in {}; the same command with --resume goes on from there.",
-                out.display()
-            );
+        if !goes_on && step < steps {
+            let out = keeper.out.display();
+            let next = format!("Step {step} is saved in {out}; the same command with --resume goes on from there.");
             return Err(Error::Interrupted { next });
         }
     }
-    drop(progress);
-    let missing = writers.iter().any(|writer| !out.join(writer.file_name).exists());
-    if missing {
-        keeper.write(&trainer)?;
-    }
-    let files = writers.iter().map(|writer| out.join(writer.file_name)).collect();
-    Ok(Done { files, row: last, bands: trainer.band_names(), steps: trainer.step(), out })
+    Ok(last)
 }
 
 /// Puts checkpoints on disk.

@@ -30,9 +30,15 @@ pub(in crate::cli) struct Prepared {
     pub sidecar: Sidecar,
     pub reference: Tensor,
     pub resume: bool,
-    pub save_every: u64,
-    pub log_every: u64,
+    pub every: Every,
     pub device: Device,
+}
+
+/// Steps between two checkpoints, and between two rows of `train.csv`.
+#[derive(Clone, Copy)]
+pub(in crate::cli) struct Every {
+    pub save: u64,
+    pub log: u64,
 }
 
 /// Resolves the arguments.
@@ -54,17 +60,11 @@ pub(in crate::cli) fn prepare(args: &TrainArgs, global: &Global) -> Result<Prepa
     let recipe = variant::recipe(&args.variant, &setting)?;
     let prediction =
         args.prediction.as_deref().map(str::parse).transpose()?.or(declared.prediction).unwrap_or_default();
-    let writers = writers(&args.format)?;
     let spec: DataSpec = args.data.source.as_deref().unwrap_or("digits").parse()?;
     let (rows, described) = data::open_training(&spec, &args.data)?;
     described.warnings.iter().for_each(|warning| output::warn(warning));
     let (network, architecture, first_weights) = network(args, from, &described.shape, timesteps, global.seed, device)?;
-    for writer in &writers {
-        if let Some(reason) = (writer.refuses)(&architecture) {
-            let next = "Use --format pt or safetensors.";
-            return Err(Error::unsupported(format!("--format {} for this network", writer.name), reason, next));
-        }
-    }
+    let writers = writers(&args.format, &architecture)?;
     let plan = Plan {
         variant: args.variant.clone(),
         recipe,
@@ -101,8 +101,7 @@ pub(in crate::cli) fn prepare(args: &TrainArgs, global: &Global) -> Result<Prepa
         writers,
         reference,
         resume: args.resume,
-        save_every: args.save_every,
-        log_every: args.log_every,
+        every: Every { save: args.save_every, log: args.log_every },
         device,
     })
 }
@@ -200,13 +199,21 @@ fn refuse_logarithm_of_zero(plan: &Plan) -> Result<()> {
     Ok(())
 }
 
-fn writers(names: &[String]) -> Result<Vec<&'static Writer>> {
+/// The writers of these names, all of which can write this network.
+fn writers(names: &[String], architecture: &serde_json::Value) -> Result<Vec<&'static Writer>> {
     let known: Vec<&str> = WRITERS.iter().map(|writer| writer.name).collect();
-    let find = |name: &String| {
-        WRITERS.iter().find(|writer| writer.name == name).ok_or_else(|| {
+    let find = |name: &String| -> Result<&'static Writer> {
+        let writer = WRITERS.iter().find(|writer| writer.name == name).ok_or_else(|| {
             let allowed = format!("it is one or more of {}, with commas between", known.join(", "));
             Error::argument("--format", name, allowed, "Choose among them.")
-        })
+        })?;
+        match (writer.refuses)(architecture) {
+            None => Ok(writer),
+            Some(reason) => {
+                let what = format!("--format {} for this network", writer.name);
+                Err(Error::unsupported(what, reason, "Use --format pt or safetensors."))
+            }
+        }
     };
     names.iter().map(find).collect()
 }
