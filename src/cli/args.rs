@@ -1,5 +1,6 @@
 //! The arguments as they are typed.
 
+use crate::train::variant::VARIANTS;
 use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;
 
@@ -45,6 +46,7 @@ pub(super) enum Command {
     /// Compute the ideal denoiser's curve, in closed form, for a data set and schedule
     Theory(TheoryArgs),
     /// Train ddpm, e-tsdm or an alternative, and write a checkpoint that says everything about itself
+    #[command(after_help = variants())]
     Train(Box<TrainArgs>),
     /// Train ddpm and e-tsdm on embedded digits, compare them with the ideal curve, and draw the figure
     Demo(DemoArgs),
@@ -112,9 +114,15 @@ pub(super) struct TheoryArgs {
     pub options: Options,
 }
 
+/// The variants, a line each.
+fn variants() -> String {
+    let lines = VARIANTS.iter().map(|variant| format!("  {:<18} {}", variant.name, variant.about));
+    std::iter::once("Variants:".to_string()).chain(lines).collect::<Vec<_>>().join("\n")
+}
+
 #[derive(Debug, Args)]
 pub(super) struct TrainArgs {
-    /// ddpm, e-tsdm, e-tsdm-noised, penalty, modified-schedule, remap or sigma-condition
+    /// ddpm, e-tsdm or another of the variants below
     #[arg(long, value_name = "VARIANT", help_heading = "Model")]
     pub variant: String,
     /// e-tsdm: number of shared sub-intervals [default: 5]
