@@ -229,8 +229,16 @@ fn ctrl_c_saves_and_a_kill_leaves_the_last_checkpoint() {
         child.wait().unwrap();
         open(&out.join("model.pt"), None);
     }
+    let saved = || std::fs::metadata(out.join("training.safetensors")).unwrap().modified().unwrap();
+    let before = saved();
     let mut child = start(&["--resume"]);
-    std::thread::sleep(std::time::Duration::from_millis(2500));
+    // It watches for Ctrl-C by the time it saves again.
+    for _ in 0..600 {
+        if saved() != before {
+            break;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(100));
+    }
     Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
     assert_eq!(child.wait().unwrap().code(), Some(130));
     assert_eq!(names(&out), ["model.pt", "train.csv", "training.safetensors"], "nothing half-written is left");
