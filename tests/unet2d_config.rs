@@ -78,7 +78,13 @@ fn absent_keys_have_the_defaults_of_diffusers() {
     let short: Value =
         given.iter().map(|key| (key.to_string(), full[key].clone())).collect::<serde_json::Map<_, _>>().into();
     let path = Path::new("config.json");
-    let (full, short) = (UNet2dConfig::from_json(&full, path).unwrap(), UNet2dConfig::from_json(&short, path).unwrap());
+    // All that was read, apart from the text it was read from.
+    let read = |json| {
+        let mut config = UNet2dConfig::from_json(json, path).unwrap();
+        config.json = Value::Null;
+        config
+    };
+    let (full, short) = (read(&full), read(&short));
     assert_eq!(format!("{full:?}"), format!("{short:?}"));
     let empty = UNet2dConfig::from_json(&json!({}), path).unwrap();
     assert_eq!(empty.block_out_channels, [224, 448, 672, 896]);

@@ -255,7 +255,10 @@ impl Network for UNet2d {
     }
 
     fn config(&self) -> Option<serde_json::Value> {
-        Some(self.config.json.clone())
+        let mut json = self.config.json.clone();
+        // Old files leave it out.
+        json.as_object_mut()?.entry("_class_name").or_insert_with(|| self.architecture().into());
+        Some(json)
     }
 
     fn constants(&self) -> Vec<(String, Tensor)> {
