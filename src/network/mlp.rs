@@ -1,5 +1,5 @@
 //! A residual multilayer perceptron with time embedding, for points and small vectors: x [B, …] with D elements per
-//! sample and t [B] → the shape of x.
+//! sample and t `[B]` → the shape of x.
 //!
 //! emb = MLP(sinusoids(t));  h = W_in x;  h ← h + W₂ a(W₁ a(h) + W_t a(emb)) in every block;  y = W_out a(h)
 
