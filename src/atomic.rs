@@ -7,24 +7,16 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Writes `bytes` to `path`.
+/// Writes `bytes` to `path`; where that fails, what was there before stays.
 pub fn write(path: &Path, bytes: &[u8]) -> Result<()> {
-    replace(path, |temporary| write_synced(temporary, bytes).map_err(|e| Error::io(path, "writing", &e)))
-}
-
-/// Replaces `path` by what `create` makes of the temporary path that it is given.
-pub fn replace(path: &Path, create: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
-    let failed = |e: io::Error| Error::io(path, "writing", &e);
     let (dir, name) = (path.parent().unwrap_or(Path::new("")), path.file_name().unwrap_or_default());
     let temporary = temporary_name(dir, &name.to_string_lossy());
-    let synced = |()| File::open(&temporary).and_then(|file| file.sync_all()).map_err(failed);
-    let renamed = |()| fs::rename(&temporary, path).map_err(failed);
-    let outcome = create(&temporary).and_then(synced).and_then(renamed);
+    let outcome = write_synced(&temporary, bytes).and_then(|()| fs::rename(&temporary, path));
     if outcome.is_err() {
         let _ = fs::remove_file(&temporary);
     }
     sync_folder(dir);
-    outcome
+    outcome.map_err(|e| Error::io(path, "writing", &e))
 }
 
 /// A name in the same folder (a rename across file systems is not atomic), unlike that of any other writer.
@@ -66,17 +58,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_failed_replacement_leaves_the_old_file_and_nothing_else() {
+    fn a_failed_write_leaves_what_was_there_and_nothing_else() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("a");
         write(&path, b"old").unwrap();
-        let refused = replace(&path, |temporary| {
-            fs::write(temporary, b"half").unwrap();
-            Err(Error::mismatch("no", "no"))
-        });
-        assert!(refused.is_err());
-        assert_eq!(fs::read(&path).unwrap(), b"old");
-        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
+        write(&path, b"new").unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"new");
+        // A folder in its place: the rename fails after the bytes are written.
+        let folder = dir.path().join("folder");
+        fs::create_dir(&folder).unwrap();
+        assert!(write(&folder, b"new").unwrap_err().to_string().contains("folder: writing failed"));
+        assert!(folder.is_dir() && fs::read_dir(dir.path()).unwrap().count() == 2);
     }
 
     #[test]

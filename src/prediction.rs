@@ -204,4 +204,20 @@ mod tests {
             assert!(prediction.x0(&noise).is_ok());
         }
     }
+
+    /// What a network is trained to output must convert back to the ε and x₀ that x was made of.
+    #[test]
+    fn targets_convert_back_to_noise_and_sample() {
+        for name in ["linear", "flow"] {
+            let level = crate::schedule::parse(name).unwrap().level(300.0);
+            let (x0, noise) = (0.7, -1.3);
+            let x = level.alpha * x0 + level.sigma * noise;
+            for prediction in Prediction::ALL {
+                let (a, b) = prediction.target(&level);
+                let back = |affine: Affine| affine.output * (a * x0 + b * noise) + affine.x * x;
+                assert!((back(prediction.epsilon(&level).unwrap()) - noise).abs() < 1e-12, "{name} {prediction}");
+                assert!((back(prediction.x0(&level).unwrap()) - x0).abs() < 1e-12, "{name} {prediction}");
+            }
+        }
+    }
 }

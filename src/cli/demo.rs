@@ -89,9 +89,10 @@ fn parse_comparison(words: &[String]) -> Result<CompareArgs> {
 fn story(report: &Report, out: &Path) -> String {
     let mut text = String::new();
     let secant = |i: usize| report.models.get(i).and_then(|model| model.curves.first());
-    if let (Some(ddpm), Some(shared), Some(ideal)) = (secant(0), secant(1), secant(2)) {
-        text += &learnt(ddpm, ideal);
-        text += &jumps(ddpm, shared);
+    let until = report.models.first().and_then(|model| model.summary.first()).map(|summary| summary.near_zero.until);
+    if let (Some(ddpm), Some(shared), Some(ideal), Some(until)) = (secant(0), secant(1), secant(2), until) {
+        text += &learnt(ddpm, ideal, until);
+        text += &jumps(ddpm, shared, until);
     }
     let figure = out.join("compare").join("lipschitz.png");
     text + &format!("The figure: {}\n", figure.display())
@@ -99,14 +100,15 @@ fn story(report: &Report, out: &Path) -> String {
 
 /// How much of the ideal curve the trained model has learnt, over bands wider than the oscillation that its time
 /// embedding puts on K.
-fn learnt(ddpm: &Curve, ideal: &Curve) -> String {
+fn learnt(ddpm: &Curve, ideal: &Curve, end: f64) -> String {
     let mean = |curve: &Curve, from: f64, until: f64| {
         let here = curve.points.iter().filter(|point| (from..until).contains(&point.timestep));
         let values: Vec<f64> = here.filter_map(|point| point.mean).collect();
         (!values.is_empty()).then(|| values.iter().sum::<f64>() / values.len() as f64)
     };
     let part = |(from, until): (f64, f64)| Some((from, until, mean(ddpm, from, until)? / mean(ideal, from, until)?));
-    let parts: Vec<(f64, f64, f64)> = [(0.0, 10.0), (10.0, 30.0), (30.0, 100.0)].into_iter().filter_map(part).collect();
+    let parts: Vec<(f64, f64, f64)> =
+        [(0.0, 0.1 * end), (0.1 * end, 0.3 * end), (0.3 * end, end)].into_iter().filter_map(part).collect();
     let words: Vec<String> = parts
         .iter()
         .map(|(from, until, part)| format!("{:.0} % over t = {from} … {}", 100.0 * part, until - 1.0))
@@ -120,9 +122,9 @@ fn learnt(ddpm: &Curve, ideal: &Curve) -> String {
 }
 
 /// What sharing moved into the boundaries.
-fn jumps(ddpm: &Curve, shared: &Curve) -> String {
+fn jumps(ddpm: &Curve, shared: &Curve, end: f64) -> String {
     let means = |curve: &Curve| -> Vec<(f64, f64)> {
-        let near = curve.points.iter().filter(|point| point.timestep < 100.0);
+        let near = curve.points.iter().filter(|point| point.timestep < end);
         near.filter_map(|point| point.mean.map(|mean| (point.timestep, mean))).collect()
     };
     let highest = |points: &[(f64, f64)]| points.iter().copied().max_by(|a, b| a.1.total_cmp(&b.1));
@@ -130,7 +132,7 @@ fn jumps(ddpm: &Curve, shared: &Curve) -> String {
     let (Some(peak), Some(jump)) = (highest(&ddpm), highest(&shared)) else { return String::new() };
     let zeros = shared.iter().filter(|point| point.1 == 0.0).count();
     format!(
-        "E-TSDM: K is exactly 0 at {zeros} of the {} timesteps measured below 100, by construction; its largest jump, from t = {} to \
+        "E-TSDM: K is exactly 0 at {zeros} of the {} timesteps measured below {end}, by construction; its largest jump, from t = {} to \
          {}, is {:.3}, where the DDPM's highest K is {:.3}.\n",
         shared.len(),
         jump.0,

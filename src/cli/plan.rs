@@ -90,6 +90,12 @@ impl Wanted {
         if self.quantity.has_derivative() {
             refuse_without_rate(models)?;
         }
+        if self.quantity == Quantity::Spatial && (self.axis, self.norm) != (Axis::Step, Norm::L2) {
+            return Err(Error::mismatch(
+                "‖∂ε/∂x‖₂ has no time axis, and its norm is the spectral one",
+                "Leave out --axis and --norm with --quantity spatial.",
+            ));
+        }
         if self.quantity.has_jacobian() {
             refuse_without_jacobian(models, self.quantity)?;
         }

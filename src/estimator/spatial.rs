@@ -48,25 +48,21 @@ impl Estimator for Spatial {
     fn norms(&self, denoiser: &dyn Denoiser, x: &Tensor, t: Timestep) -> Result<Norms> {
         let times = vec![t; x.size()[0] as usize];
         let mut v = unit(&start(x)?)?;
-        let mut before: Option<Tensor> = None;
-        let mut evaluations = 0;
-        for iteration in 1..=MOST {
+        let mut values = Tensor::f_zeros([x.size()[0]], (Kind::Double, x.device())).doing(DOING)?;
+        let mut settled = values.f_to_kind(Kind::Bool).doing(DOING)?;
+        let mut iterations = 0;
+        while iterations < MOST && (iterations % LOOK_EVERY != 0 || iterations == 0 || !all(&settled)?) {
             let image = denoiser.epsilon_along(x, &v, false, &times)?;
-            let values = Norm::L2.of(&image)?;
-            evaluations += 2;
-            let settled = match &before {
-                Some(before) => growth(&values, before)?,
-                None => values.f_zeros_like().and_then(|v| v.f_to_kind(Kind::Bool)).doing(DOING)?,
-            };
-            let look = iteration % LOOK_EVERY == 0 || iteration == MOST;
-            if look && (iteration == MOST || all(&settled)?) {
-                let unconverged = settled.f_logical_not().doing(DOING)?;
-                return Ok(Norms { values, evaluations, unconverged: Some(unconverged) });
-            }
+            let new = Norm::L2.of(&image)?;
+            // A row that has settled keeps its number, whatever its neighbours in the batch still need.
+            let grown = grows(&new, &values)?;
+            values = values.f_where_self(&settled, &new).doing(DOING)?;
+            settled = settled.f_logical_or(&grown.f_logical_not().doing(DOING)?).doing(DOING)?;
             v = unit(&denoiser.epsilon_transposed(x, &image, &times)?)?;
-            before = Some(values);
+            iterations += 1;
         }
-        Ok(Norms { values: before.unwrap_or_default(), evaluations, unconverged: None })
+        let unconverged = Some(settled.f_logical_not().doing(DOING)?);
+        Ok(Norms { values, evaluations: 2 * iterations as u64, unconverged })
     }
 }
 
@@ -85,14 +81,14 @@ fn start(x: &Tensor) -> Result<Tensor> {
 /// Every row divided by its norm; a row of zeros stays.
 fn unit(rows: &Tensor) -> Result<Tensor> {
     let shape: Vec<i64> = std::iter::once(-1).chain(std::iter::repeat_n(1, rows.dim() - 1)).collect();
-    let norms = Norm::L2.of(rows)?.f_clamp_min(f64::MIN_POSITIVE).and_then(|n| n.f_to_kind(rows.kind()));
+    let norms = Norm::L2.of(rows)?.f_clamp_min(f64::from(f32::MIN_POSITIVE)).and_then(|n| n.f_to_kind(rows.kind()));
     norms.and_then(|n| rows.f_div(&n.f_view(&shape[..])?)).doing(DOING)
 }
 
-/// Whether each value grew by less than the tolerance.
-fn growth(values: &Tensor, before: &Tensor) -> Result<Tensor> {
+/// Whether each value grew by more than the tolerance.
+fn grows(values: &Tensor, before: &Tensor) -> Result<Tensor> {
     let grown = values.f_sub(before).and_then(|d| d.f_abs()).doing(DOING)?;
-    grown.f_le_tensor(&values.f_mul_scalar(TOLERANCE).doing(DOING)?).doing(DOING)
+    grown.f_gt_tensor(&values.f_mul_scalar(TOLERANCE).doing(DOING)?).doing(DOING)
 }
 
 fn all(flags: &Tensor) -> Result<bool> {

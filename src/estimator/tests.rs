@@ -150,6 +150,19 @@ fn the_spatial_constant_of_a_gaussian_is_its_closed_form() {
     }
 }
 
+/// Rows of a batch settle after different numbers of iterations, and must not change with their neighbours.
+#[test]
+fn the_spatial_constant_does_not_depend_on_the_batch() {
+    let points = Tensor::from_slice(&[0.0f64, 0.0, 1.0, 0.5, -0.7, 0.9]).reshape([3, 2]);
+    let finite = Box::new(crate::ideal::Finite::new(&points, Device::Cpu).unwrap());
+    let ideal = IdealDenoiser { distribution: finite, ..gaussian("linear", Arc::new(Identity)) };
+    let of = |x: &Tensor| Vec::<f64>::try_from(Spatial.norms(&ideal, x, 400.0).unwrap().values).unwrap();
+    let together = of(&x());
+    for row in 0..3 {
+        assert!((of(&x().narrow(0, row, 1))[0] / together[row as usize] - 1.0).abs() < 1e-12);
+    }
+}
+
 /// Jᵀ of a mixture and of a finite set against differences of ε.
 #[test]
 fn jacobians_of_closed_forms_are_derivatives() {

@@ -189,7 +189,8 @@ pub fn plain_attention<T>(f: impl FnOnce() -> Result<T>) -> Result<T> {
 }
 
 /// The dtype that autocast turns the inputs of products and convolutions into.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Autocast {
     /// float16, which needs a loss scale.
     F16,

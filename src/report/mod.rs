@@ -20,6 +20,16 @@ use crate::singularity::Singularity;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
+/// The letter that stands for a quantity.
+pub(crate) fn letter(quantity: &str) -> &'static str {
+    match quantity {
+        "derivative" => "D",
+        "path" => "P",
+        "spatial" => "L",
+        _ => "K",
+    }
+}
+
 /// Version of the layout of `report.json`; raised when a field changes its meaning.
 pub const SCHEMA_VERSION: u32 = 1;
 
@@ -118,7 +128,7 @@ pub struct ModelDescription {
 /// One quantity of one model over timesteps.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Curve {
-    /// `secant` or `derivative`.
+    /// `secant`, `derivative`, `path` or `spatial`.
     pub quantity: String,
     /// How it was estimated, such as `monte-carlo` or `closed-form`.
     pub estimator: String,
@@ -185,7 +195,7 @@ pub struct ComparisonRow {
     pub timestep: f64,
     /// t′ in steps; `None` for a derivative.
     pub t_next: Option<f64>,
-    /// `secant` or `derivative`.
+    /// `secant`, `derivative`, `path` or `spatial`.
     pub quantity: String,
     /// Mean of the baseline.
     pub baseline: Option<f64>,
@@ -202,7 +212,7 @@ pub struct ComparisonRow {
 /// What one curve comes to. The window near zero is the same for all models of a report.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Summary {
-    /// `secant` or `derivative`.
+    /// `secant`, `derivative`, `path` or `spatial`.
     pub quantity: String,
     /// The window [from, until) near t = 0.
     pub near_zero: NearZero,

@@ -1,6 +1,6 @@
 //! The terminal's view of a report: a short table and one line that says what it means. Plain text, no colours.
 
-use super::{ComparisonRow, Curve, ModelReport, Point, Report, Summary};
+use super::{ComparisonRow, Curve, ModelReport, Point, Report, Summary, letter};
 use crate::singularity::{Driver, Verdict};
 use comfy_table::{CellAlignment, Table, presets};
 
@@ -89,16 +89,6 @@ fn render<const N: usize>(header: [&str; N], rows: &[[String; N]], width: u16) -
     };
     let fits = |text: &String| text.lines().all(|line| line.chars().count() <= usize::from(width));
     (3..=N).rev().map(with).find(fits).unwrap_or_else(|| with(N.min(3)))
-}
-
-/// The letter that stands for a quantity.
-fn letter(quantity: &str) -> &'static str {
-    match quantity {
-        "derivative" => "D",
-        "path" => "P",
-        "spatial" => "L",
-        _ => "K",
-    }
 }
 
 fn symbol(curve: &Curve) -> String {

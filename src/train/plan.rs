@@ -58,7 +58,7 @@ pub struct Plan {
     /// Whether images lie channels last in memory.
     pub channels_last: bool,
     /// dtype of products and convolutions, where it is not that of the weights.
-    pub autocast: Option<&'static str>,
+    pub autocast: Option<Autocast>,
     /// Device of the run: other devices round differently.
     pub device: String,
 }
@@ -103,15 +103,6 @@ impl Plan {
     /// The learning rate of a step.
     pub fn rate(&self, step: u64) -> f64 {
         self.rate_schedule.rate(self.learning_rate, step, self.warmup, self.steps)
-    }
-
-    /// The autocast of its name.
-    pub fn autocast(&self) -> Option<Autocast> {
-        match self.autocast {
-            Some("f16") => Some(Autocast::F16),
-            Some(_) => Some(Autocast::Bf16),
-            None => None,
-        }
     }
 
     /// The first setting in which an earlier run's plan differs. More or fewer steps are no difference where the rate

@@ -60,7 +60,7 @@ impl Trainer {
             let _ = parameter.f_requires_grad_(true).doing(doing)?;
         }
         let averages = plan.ema.iter().map(|decay| Average::new(*decay, &parameters)).collect::<Result<_>>()?;
-        let optimiser = Optimiser::new(&parameters, device, plan.autocast() == Some(Autocast::F16))?;
+        let optimiser = Optimiser::new(&parameters, device, plan.autocast == Some(Autocast::F16))?;
         let bands = Bands::new(plan.until, run.levels.len());
         Ok(Trainer {
             plan,
@@ -83,6 +83,11 @@ impl Trainer {
         self.step
     }
 
+    /// T of the schedule.
+    pub fn timesteps(&self) -> usize {
+        self.run.levels.len()
+    }
+
     /// Columns of losses by band.
     pub fn band_names(&self) -> Vec<String> {
         self.bands.names()
@@ -99,7 +104,7 @@ impl Trainer {
             (None, Tensor::from(0f32).to_device(self.device), Vec::new(), Vec::new());
         for _ in 0..parts {
             let batch = batches.recv().map_err(|_| Error::mismatch("the batches ended", "Report this."))?;
-            let part = autocast(self.device, self.plan.autocast(), || {
+            let part = autocast(self.device, self.plan.autocast, || {
                 loss(&*self.network, &self.plan, &self.run, &batch, self.device)
             })?;
             let share = part.objective.f_div_scalar(parts as f64).doing("averaging the loss")?;

@@ -1,11 +1,10 @@
 //! The condition c = factor · axis(f(t)) in tensor operations, for a trace: any batch of t, float or integer, on and
 //! between the grid's timesteps.
 
-use crate::checkpoint::Declared;
+use crate::checkpoint::{Declared, NamedSchedule};
 use crate::error::{Doing, Result};
-use crate::time::{Axis, Conditioning, Timestep};
-use crate::timestep_map::{self, Identity, TimestepMap};
-use std::sync::Arc;
+use crate::time::{Conditioning, Timestep};
+use crate::timestep_map;
 use tch::{Kind, TchError, Tensor};
 
 /// How a traced module turns t into the network's condition.
@@ -21,24 +20,17 @@ pub(super) enum Condition {
 impl Condition {
     pub fn new(declared: &Declared) -> Result<Self> {
         let conditioning = declared.conditioning.unwrap_or_default();
-        let timesteps = declared.schedule.as_ref().map_or(1000, |named| named.schedule.timesteps());
-        let map: Arc<dyn TimestepMap> = match &declared.share {
-            Some(text) => timestep_map::parse(text, timesteps)?,
-            None => Arc::new(Identity),
-        };
-        let boundaries = map.boundaries();
+        // As where a checkpoint without a schedule is opened.
+        let named = declared.schedule.clone().map_or_else(|| NamedSchedule::parse("linear"), Ok)?;
+        let schedule = &*named.schedule;
+        let map = timestep_map::parse(declared.share.as_deref().unwrap_or("none"), schedule.timesteps())?;
         let plain = conditioning == Conditioning::default();
-        match (plain, boundaries.last(), &declared.schedule) {
-            (true, Some(&until), _) => Ok(Condition::Shared { boundaries: tensor(boundaries), until }),
-            (true, None, _) if declared.share.as_deref().is_none_or(|text| text == "none") => Ok(Condition::Identity),
-            (_, _, Some(named)) => {
-                let at = |t: usize| conditioning.coordinate(&*named.schedule, map.condition(t as f64));
-                Ok(Condition::Table(tensor(&(0..timesteps).map(at).collect::<Vec<f64>>())))
-            }
-            (_, _, None) => {
-                let at = |t: usize| conditioning.factor * map.condition(t as f64);
-                debug_assert_eq!(conditioning.axis, Axis::Step, "other axes need a schedule");
-                Ok(Condition::Table(tensor(&(0..timesteps).map(at).collect::<Vec<f64>>())))
+        match (plain, map.boundaries()) {
+            (true, boundaries @ [.., until]) => Ok(Condition::Shared { boundaries: tensor(boundaries), until: *until }),
+            (true, []) if declared.share.as_deref().is_none_or(|text| text == "none") => Ok(Condition::Identity),
+            _ => {
+                let at = |t: usize| conditioning.coordinate(schedule, map.condition(t as f64));
+                Ok(Condition::Table(tensor(&(0..schedule.timesteps()).map(at).collect::<Vec<f64>>())))
             }
         }
     }

@@ -101,7 +101,7 @@ pub(super) fn carry_out(prepared: Prepared, quiet: bool, stopped: &Arc<AtomicBoo
     let batches = Batches {
         data,
         shape: plan.shape.clone(),
-        timesteps: plan.run()?.levels.len(),
+        timesteps: trainer.timesteps(),
         flip: plan.flip,
         seed: plan.seed,
         size: plan.batch / plan.accumulate,

@@ -8,6 +8,7 @@ use crate::cli::{data, output};
 use crate::data::DataSpec;
 use crate::device;
 use crate::error::{Doing, Error, Result};
+use crate::libtorch::Autocast;
 use crate::network::{self, Network};
 use crate::nn::Weights;
 use crate::random::{Purpose, stream};
@@ -239,14 +240,14 @@ fn ema(text: &str) -> Result<Vec<f64>> {
     })
 }
 
-fn autocast(text: Option<&str>, device: Device) -> Result<Option<&'static str>> {
+fn autocast(text: Option<&str>, device: Device) -> Result<Option<Autocast>> {
     match text {
         None => Ok(None),
         Some(_) if device == Device::Mps => {
             Err(Error::unsupported("--autocast on mps", "it works on the CPU and on CUDA", "Leave out --autocast."))
         }
-        Some("bf16") => Ok(Some("bf16")),
-        Some("f16") => Ok(Some("f16")),
+        Some("bf16") => Ok(Some(Autocast::Bf16)),
+        Some("f16") => Ok(Some(Autocast::F16)),
         Some(other) => Err(Error::argument("--autocast", other, "it is bf16 or f16", "Leave it out for float32.")),
     }
 }

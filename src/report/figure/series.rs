@@ -3,7 +3,7 @@
 use super::font::printable;
 use super::style::{Look, look};
 use crate::error::{Error, Result};
-use crate::report::{Curve, ModelReport, Point, Report};
+use crate::report::{Curve, ModelReport, Point, Report, letter};
 
 /// One curve, ready to be drawn.
 #[derive(Debug)]
@@ -112,10 +112,7 @@ pub(super) fn series(report: &Report) -> Result<Vec<Series>> {
             let runs = runs(model, curve)?;
             let mut name = printable(&model.label);
             if several_quantities {
-                name.push_str(match curve.quantity.as_str() {
-                    "secant" => ": K",
-                    _ => ": D",
-                });
+                name.push_str(&format!(": {}", letter(&curve.quantity)));
             }
             if runs.is_empty() {
                 name.push_str(" (no points)");

@@ -2,7 +2,7 @@
 
 use super::series::quantities;
 use crate::error::{Error, Result};
-use crate::report::{Curve, Report};
+use crate::report::{Curve, Report, letter};
 
 /// y labels from the most explicit to the shortest; the page takes the first that fits.
 pub(super) fn y_labels(report: &Report) -> Result<Vec<String>> {
@@ -37,7 +37,7 @@ fn definition(quantity: &str, curves: &[&Curve]) -> (String, String) {
     let (norm, axis) = of_it.first().map_or(("l2", "step"), |c| (c.norm.as_str(), c.axis.as_str()));
     let norm = if norm == "rms" { "/√d" } else { "" };
     if quantity == "spatial" {
-        return ("L(t)".into(), "E‖∂ε/∂x‖₂".into());
+        return (format!("{}(t)", letter(quantity)), "E‖∂ε/∂x‖₂".into());
     }
     if quantity == "derivative" || quantity == "path" {
         let variable = match axis {
@@ -46,10 +46,9 @@ fn definition(quantity: &str, curves: &[&Curve]) -> (String, String) {
             "log-snr" => "λ",
             _ => "t",
         };
-        return match quantity {
-            "path" => ("P(t)".into(), format!("E‖dε(x(t), t)/d{variable}‖₂{norm}")),
-            _ => ("D(t)".into(), format!("E‖∂ε/∂{variable}‖₂{norm}")),
-        };
+        let rate =
+            if quantity == "path" { format!("dε(x(t), t)/d{variable}") } else { format!("∂ε/∂{variable}") };
+        return (format!("{}(t)", letter(quantity)), format!("E‖{rate}‖₂{norm}"));
     }
     let step = of_it.first().and_then(|c| c.dt);
     let next = match step {
