@@ -3,6 +3,7 @@
 
 use crate::error::{Error, Result};
 use std::ffi::{CStr, CString, c_char, c_int, c_void};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use tch::{Device, Tensor};
 
 type Handle = *const c_void;
@@ -168,19 +169,33 @@ pub fn update_scale(scale: &Tensor, growth: &Tensor, found_inf: &Tensor) -> Resu
 }
 
 /// Runs `f` with a level of forward-mode differentiation, whose number it is given, and with attention computed by
-/// operations that have derivatives.
+/// operations that have derivatives. One call at a time: libtorch has one such level for the whole process.
 pub fn forward_mode<T>(f: impl FnOnce(i64) -> Result<T>) -> Result<T> {
+    let _alone = alone();
     let mut level = 0u64;
     // SAFETY: `level` is a live number.
     check(unsafe { ffi::lipscope_forward_level(true, &raw mut level) }, "opening forward-mode differentiation")?;
-    let result = plain_attention(|| f(level as i64));
+    let result = with_plain_attention(|| f(level as i64));
     // SAFETY: the same.
     check(unsafe { ffi::lipscope_forward_level(false, &raw mut level) }, "closing forward-mode differentiation")?;
     result
 }
 
-/// Runs `f` with attention computed by products and a softmax: fused kernels have no second derivative.
+/// Runs `f` with attention computed by products and a softmax: fused kernels have no second derivative. One call at a
+/// time: the choice of kernels is the whole process's.
 pub fn plain_attention<T>(f: impl FnOnce() -> Result<T>) -> Result<T> {
+    let _alone = alone();
+    with_plain_attention(f)
+}
+
+/// Held while a setting of the whole process differs from its default.
+fn alone() -> MutexGuard<'static, ()> {
+    static SETTINGS: Mutex<()> = Mutex::new(());
+    // What a panicking thread leaves behind is a setting, not broken data.
+    SETTINGS.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn with_plain_attention<T>(f: impl FnOnce() -> Result<T>) -> Result<T> {
     // SAFETY: the calls take booleans only.
     check(unsafe { ffi::lipscope_plain_attention(true) }, "choosing an attention kernel")?;
     let result = f();
@@ -338,6 +353,25 @@ mod tests {
         assert!(error.starts_with("libtorch failed while averaging weights"), "{error}");
         // Afterwards tracing works again.
         traced(&mut |x, _| Ok(x * 2.0)).unwrap();
+    }
+
+    #[test]
+    fn forward_mode_works_from_several_threads_at_once() {
+        let square_rate = || {
+            forward_mode(|level| {
+                let x = Tensor::from_slice(&[3f64]);
+                let dual = Tensor::internal_make_dual(&x, &x.ones_like(), level);
+                std::thread::sleep(std::time::Duration::from_millis(2));
+                let (_, tangent) = Tensor::internal_unpack_dual(&dual.square(), level);
+                Ok(tangent.double_value(&[]))
+            })
+        };
+        std::thread::scope(|scope| {
+            let threads: Vec<_> = (0..4).map(|_| scope.spawn(square_rate)).collect();
+            for thread in threads {
+                assert_eq!(thread.join().unwrap().unwrap(), 6.0);
+            }
+        });
     }
 
     #[test]
