@@ -11,7 +11,7 @@ use lipscope::draws::{CleanSamples, Draws};
 use lipscope::dual::Dual;
 use lipscope::error::Result;
 use lipscope::estimator::{Norm, Quantity};
-use lipscope::measure::{Observer, SampleRule, Settings, Subject, at_timestep};
+use lipscope::measure::{AtTimestep, Observer, SampleRule, Settings, Subject, sweep};
 use lipscope::network::{Condition, Network};
 use lipscope::prediction::Prediction;
 use lipscope::time::{Axis, Conditioning};
@@ -41,6 +41,12 @@ impl Observer for Silent {
     fn batch(&mut self, _t: f64, _samples: u64, _round: u64) -> bool {
         true
     }
+
+    fn smaller_batch(&mut self, _batch: u64) {}
+
+    fn finished(&mut self, _point: AtTimestep) -> Result<bool> {
+        Ok(true)
+    }
 }
 
 fn bare(network: &dyn Network, shape: &[i64]) -> Result<f64> {
@@ -59,9 +65,7 @@ fn bare(network: &dyn Network, shape: &[i64]) -> Result<f64> {
 fn measured(subjects: &[Subject], draws: &Draws) -> Result<f64> {
     let settings = Settings { rule: SampleRule::Fixed { samples: SAMPLES }, batch: BATCH as u64 };
     let began = Instant::now();
-    for t in TIMESTEPS {
-        at_timestep(subjects, draws, &settings, t, &mut Silent)?;
-    }
+    sweep(subjects, draws, &settings, &TIMESTEPS, &mut Silent)?;
     Ok(began.elapsed().as_secs_f64())
 }
 

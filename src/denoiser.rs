@@ -1,6 +1,7 @@
 //! A denoiser: network + schedule + timestep map + prediction type = ε(x, t), the only contract that estimators and
 //! samplers see.
 
+use crate::device::column;
 use crate::dual::Dual;
 use crate::error::{Doing, Error, Result};
 use crate::network::{Condition, Network};
@@ -55,10 +56,11 @@ pub trait Denoiser {
     /// Predicted clean sample, [B, …].
     fn x0(&self, x: &Tensor, t: &[Timestep]) -> Result<Tensor>;
 
-    /// ε at two times for the same x, and the number of network evaluations per sample that it took.
-    fn epsilon_pair(&self, x: &Tensor, t: Timestep, t_next: Timestep) -> Result<(Tensor, Tensor, u64)> {
-        let rows = x.size()[0] as usize;
-        Ok((self.epsilon(x, &vec![t; rows])?, self.epsilon(x, &vec![t_next; rows])?, 2))
+    /// ε(x, t′) − ε(x, t), [B, …], and how many network evaluations it took. Rows whose two times share one condition
+    /// are exact zeros of a model that answers with ε itself, and cost nothing.
+    fn epsilon_change(&self, x: &Tensor, t: &[Timestep], t_next: &[Timestep]) -> Result<(Tensor, u64)> {
+        let change = self.epsilon(x, t_next)?.f_sub(&self.epsilon(x, t)?).doing("subtracting predictions")?;
+        Ok((change, 2 * t.len() as u64))
     }
 }
 
@@ -157,6 +159,19 @@ impl NetworkDenoiser {
         ))
     }
 
+    /// The change of ε where both times share one condition: the network's output is the same, and only what turns it into
+    /// ε moves.
+    fn change_of_conversion(&self, x: &Tensor, t: &[Timestep], t_next: &[Timestep]) -> Result<(Tensor, u64)> {
+        let doing = "subtracting predictions";
+        if self.prediction == Prediction::Epsilon {
+            return Ok((x.f_zeros_like().doing(doing)?, 0));
+        }
+        let output = self.output(x, t, false)?.value;
+        let to_epsilon =
+            |times: &[Timestep]| self.apply(&output, x, times, |t| self.prediction.epsilon(&self.schedule.level(t)));
+        Ok((to_epsilon(t_next)?.f_sub(&to_epsilon(t)?).doing(doing)?, t.len() as u64))
+    }
+
     /// output·a + x·b with one pair of factors per row.
     fn apply(
         &self,
@@ -177,10 +192,7 @@ impl NetworkDenoiser {
         }
         let column = |pick: fn(&Affine) -> f64| {
             let values: Vec<f64> = factors.iter().map(pick).collect();
-            let mut shape = vec![1; x.dim()];
-            shape[0] = values.len() as i64;
-            let column = Tensor::from_slice(&values).f_to_kind(self.kind).and_then(|v| v.f_to_device(self.device));
-            column.and_then(|v| v.f_view(&shape[..])).doing(doing)
+            column(&values, x.dim(), self.device, self.kind)
         };
         let scaled = output.f_mul(&column(|factor| factor.output)?).doing(doing)?;
         scaled.f_add(&x.f_mul(&column(|factor| factor.x)?).doing(doing)?).doing(doing)
@@ -250,18 +262,29 @@ impl Denoiser for NetworkDenoiser {
         self.apply(&output, x, t, |t| self.prediction.x0(&self.schedule.level(t)))
     }
 
-    /// Where both times share one condition the network is asked once: its output is the same bit for bit.
-    fn epsilon_pair(&self, x: &Tensor, t: Timestep, t_next: Timestep) -> Result<(Tensor, Tensor, u64)> {
-        let rows = x.size()[0] as usize;
-        let (now, next) = (vec![t; rows], vec![t_next; rows]);
-        let to_epsilon = |output: &Tensor, times: &[Timestep]| {
-            self.apply(output, x, times, |t| self.prediction.epsilon(&self.schedule.level(t)))
-        };
-        let output = self.output(x, &now, false)?.value;
-        if self.map.condition(t) == self.map.condition(t_next) {
-            return Ok((to_epsilon(&output, &now)?, to_epsilon(&output, &next)?, 1));
+    fn epsilon_change(&self, x: &Tensor, t: &[Timestep], t_next: &[Timestep]) -> Result<(Tensor, u64)> {
+        let doing = "subtracting predictions";
+        let moves = |(&t, &next): (&Timestep, &Timestep)| self.map.condition(t) != self.map.condition(next);
+        let moving: Vec<bool> = t.iter().zip(t_next).map(moves).collect();
+        let rows = moving.iter().filter(|moves| **moves).count() as u64;
+        if rows == t.len() as u64 {
+            let change = self.epsilon(x, t_next)?.f_sub(&self.epsilon(x, t)?).doing(doing)?;
+            return Ok((change, 2 * rows));
         }
-        let output_next = self.output(x, &next, false)?.value;
-        Ok((to_epsilon(&output, &now)?, to_epsilon(&output_next, &next)?, 2))
+        if rows == 0 {
+            return self.change_of_conversion(x, t, t_next);
+        }
+        let mut change = x.f_zeros_like().doing(doing)?;
+        let mut evaluations = 0;
+        for part in [true, false] {
+            let index: Vec<i64> = (0..t.len() as i64).filter(|&row| moving[row as usize] == part).collect();
+            let times = |all: &[Timestep]| index.iter().map(|&row| all[row as usize]).collect::<Vec<Timestep>>();
+            let index = Tensor::f_from_slice(&index).and_then(|v| v.f_to_device(self.device)).doing(doing)?;
+            let here = x.f_index_select(0, &index).doing(doing)?;
+            let (part, spent) = self.epsilon_change(&here, &times(t), &times(t_next))?;
+            change = change.f_index_copy(0, &index, &part).doing(doing)?;
+            evaluations += spent;
+        }
+        Ok((change, evaluations))
     }
 }

@@ -4,6 +4,9 @@
 //! the CUDA half must be loaded before that; `device/cuda.rs` says when it is loaded at all.
 
 mod cuda;
+mod upload;
+
+pub use upload::{column, upload};
 
 use crate::error::{Error, Result};
 use std::fmt;

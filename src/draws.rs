@@ -1,12 +1,12 @@
 //! The (x₀, ε) pairs that expectations are taken over: one random stream per timestep and sample.
 
+use crate::device::{column, upload};
 use crate::error::{Doing, Result};
 use crate::random::{Purpose, fill_normal, stream};
 use crate::schedule::NoiseSchedule;
 use crate::time::Timestep;
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
-use std::ops::Range;
 use std::sync::Arc;
 use tch::{Device, Kind, Tensor};
 
@@ -27,6 +27,23 @@ pub struct Draws {
     pub sample_shape: Vec<i64>,
 }
 
+/// Which pair: sample number `sample` of timestep `t`.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Draw {
+    /// t in steps.
+    pub t: Timestep,
+    /// Its number among the samples of this timestep.
+    pub sample: u64,
+}
+
+/// A batch of pairs on the host, one row of `width` numbers each.
+pub struct Rows {
+    /// Clean samples.
+    pub x0: Vec<f32>,
+    /// Standard normal noise.
+    pub noise: Vec<f32>,
+}
+
 /// A batch of pairs, [B, …] each, on the device and in the dtype asked for.
 pub struct Pairs {
     /// Clean samples.
@@ -36,32 +53,42 @@ pub struct Pairs {
 }
 
 impl Draws {
-    /// Pairs number `samples` of timestep `t`. They do not depend on how samples are cut into batches.
-    pub fn pairs(&self, t: Timestep, samples: Range<u64>, device: Device, kind: Kind) -> Result<Pairs> {
-        let dim: i64 = self.sample_shape.iter().product();
-        let rows = (samples.end - samples.start) as usize;
-        let mut clean = vec![0.0f32; rows * dim as usize];
-        let mut noise = vec![0.0f32; rows * dim as usize];
-        let width = (dim as usize).max(1);
-        clean.par_chunks_mut(width).zip(noise.par_chunks_mut(width)).enumerate().for_each(|(row, (x0, epsilon))| {
-            let sample = samples.start + row as u64;
-            self.source.draw(&mut stream(self.seed, Purpose::CleanSample, t, sample), x0);
-            fill_normal(&mut stream(self.seed, Purpose::Noise, t, sample), epsilon);
+    /// Elements of one sample.
+    pub fn width(&self) -> usize {
+        self.sample_shape.iter().product::<i64>().max(1) as usize
+    }
+
+    /// The pairs asked for. They do not depend on how they are cut into batches.
+    pub fn rows(&self, draws: &[Draw]) -> Rows {
+        let width = self.width();
+        let (mut x0, mut noise) = (vec![0.0f32; draws.len() * width], vec![0.0f32; draws.len() * width]);
+        x0.par_chunks_mut(width).zip(noise.par_chunks_mut(width)).zip(draws).for_each(|((x0, epsilon), draw)| {
+            self.source.draw(&mut stream(self.seed, Purpose::CleanSample, draw.t, draw.sample), x0);
+            fill_normal(&mut stream(self.seed, Purpose::Noise, draw.t, draw.sample), epsilon);
         });
-        let shape: Vec<i64> = std::iter::once(rows as i64).chain(self.sample_shape.iter().copied()).collect();
-        let upload = |values: &[f32]| {
-            let tensor = Tensor::f_from_slice(values).and_then(|v| v.f_view(&shape[..]));
-            tensor.and_then(|v| v.f_to_device(device)).and_then(|v| v.f_to_kind(kind)).doing("uploading samples")
-        };
-        Ok(Pairs { x0: upload(&clean)?, noise: upload(&noise)? })
+        Rows { x0, noise }
+    }
+
+    /// The same on a device.
+    pub fn to_device(&self, rows: &Rows, device: Device, kind: Kind) -> Result<Pairs> {
+        let count = (rows.x0.len() / self.width()) as i64;
+        let shape: Vec<i64> = std::iter::once(count).chain(self.sample_shape.iter().copied()).collect();
+        Ok(Pairs { x0: upload(&rows.x0, &shape, device, kind)?, noise: upload(&rows.noise, &shape, device, kind)? })
     }
 }
 
 impl Pairs {
-    /// x_t = α_t x₀ + σ_t ε.
-    pub fn x_t(&self, schedule: &dyn NoiseSchedule, t: Timestep) -> Result<Tensor> {
+    /// x_t = α_t x₀ + σ_t ε, with one timestep per row.
+    pub fn x_t(&self, schedule: &dyn NoiseSchedule, t: &[Timestep]) -> Result<Tensor> {
         let doing = "noising samples";
-        let signal = self.x0.f_mul_scalar(schedule.alpha(t)).doing(doing)?;
-        signal.f_add(&self.noise.f_mul_scalar(schedule.sigma(t)).doing(doing)?).doing(doing)
+        let factor = |tensor: &Tensor, of: &dyn Fn(Timestep) -> f64| match t.split_first() {
+            Some((first, rest)) if rest.iter().all(|t| t == first) => tensor.f_mul_scalar(of(*first)).doing(doing),
+            _ => {
+                let values: Vec<f64> = t.iter().map(|t| of(*t)).collect();
+                tensor.f_mul(&column(&values, tensor.dim(), tensor.device(), tensor.kind())?).doing(doing)
+            }
+        };
+        let signal = factor(&self.x0, &|t| schedule.alpha(t))?;
+        signal.f_add(&factor(&self.noise, &|t| schedule.sigma(t))?).doing(doing)
     }
 }

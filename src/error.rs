@@ -77,6 +77,11 @@ impl Error {
         }
     }
 
+    /// Whether libtorch found no memory for what it was asked.
+    pub fn is_out_of_memory(&self) -> bool {
+        matches!(self, Error::Torch { message, .. } if is_out_of_memory(message))
+    }
+
     /// An argument error; `seen` is quoted.
     pub fn argument(
         name: &str,
@@ -117,13 +122,18 @@ impl Error {
     /// A libtorch error, while `doing`; only the telling line of its message is kept.
     pub fn torch(doing: impl Into<String>, source: &tch::TchError) -> Self {
         let message = torch_message(source);
-        let next = if message.contains("out of memory") || message.contains("can't allocate memory") {
+        let next = if is_out_of_memory(&message) {
             "Use a smaller --batch, or another --device."
         } else {
             "If the shapes and the dtype are right, please report this with the command you ran."
         };
         Error::Torch { doing: doing.into(), message, next: next.into() }
     }
+}
+
+/// How CUDA's and the CPU's allocators put it.
+fn is_out_of_memory(message: &str) -> bool {
+    message.contains("out of memory") || message.contains("can't allocate memory")
 }
 
 /// libtorch's message without its C++ stack: the last line that says something, which for TorchScript is the cause.

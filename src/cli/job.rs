@@ -4,22 +4,20 @@ use super::args::Global;
 use super::output;
 use super::prepare::Prepared;
 use super::progress::{Progress, watch_interrupts};
-use crate::compare::{add_points, empty_curve, ratios, summarise};
+use super::record::Recorder;
+use crate::compare::{empty_curve, summarise};
 use crate::device;
 use crate::error::{Error, Result};
-use crate::measure::{AtTimestep, SampleRule, Settings, Subject, at_timestep};
+use crate::measure::{SampleRule, Settings, Subject, sweep};
 use crate::report::{self, Artifact, FigureFormat, ModelReport, Provenance, Report, Warning};
 use crate::schedule::NoiseSchedule;
+use crate::time::Timestep;
 use serde_json::Value;
 use std::path::Path;
-use std::time::{Duration, Instant};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 const REPORT: &str = "report.json";
-
-/// A partial report is written at most this often.
-const WRITE_EVERY: Duration = Duration::from_secs(2);
 
 /// Prints the plan instead of carrying it out, where `--dry-run` asks for that.
 pub(super) fn dry_run(prepared: &Prepared, global: &Global) -> Result<bool> {
@@ -35,7 +33,7 @@ pub(super) fn carry_out(prepared: Prepared, global: &Global) -> Result<Report> {
     let stopped = watch_interrupts()?;
     let mut report = first_report(&prepared)?;
     let Some(draws) = prepared.draws(global.quiet, &stopped)? else { return Err(interrupted(&prepared.out)) };
-    let Prepared { plan, models, batch, out, formats, warnings, .. } = prepared;
+    let Prepared { plan, models, batch, out, formats, mut warnings, .. } = prepared;
     let subjects: Vec<Subject> = models
         .into_iter()
         .map(|model| Subject {
@@ -45,28 +43,18 @@ pub(super) fn carry_out(prepared: Prepared, global: &Global) -> Result<Report> {
         .collect();
     let settings = Settings { rule: plan.samples, batch };
     let done = report.models.first().and_then(|model| model.curves.first()).map_or(0, |curve| curve.points.len());
-    let mut progress = Progress::new(plan.timesteps.len() as u64, "timesteps", global.quiet, &stopped);
+    let progress = Progress::new(plan.timesteps.len() as u64, "timesteps", global.quiet, &stopped);
     progress.skip(done as u64);
-    let earlier = report.provenance.wall_seconds;
-    let (began, mut written) = (Instant::now(), Instant::now());
-    for &t in plan.timesteps.iter().skip(done) {
-        let measured = at_timestep(&subjects, &draws, &settings, t, &mut progress)?;
-        if let Some(measured) = &measured {
-            add(&mut report, &subjects, measured, plan.seed);
-            report.provenance.wall_seconds = earlier + began.elapsed().as_secs_f64();
-        }
-        if measured.is_none() || !progress.advance() && report_is_short(&report, plan.timesteps.len()) {
-            drop(progress);
-            report.warnings = warnings;
-            write(&report, &out, &[])?;
-            return Err(interrupted(&out));
-        }
-        if written.elapsed() > WRITE_EVERY {
-            report::write_all(&out, &[report_json(&report)?])?;
-            written = Instant::now();
-        }
+    let mut recorder = Recorder::new(&mut report, &subjects, plan.seed, &out, progress);
+    let todo: Vec<Timestep> = plan.timesteps.iter().copied().skip(done).collect();
+    let whole = sweep(&subjects, &draws, &settings, &todo, &mut recorder)?;
+    warnings.extend(recorder.smaller_batch.map(|batch| Warning::SmallerBatch { batch }));
+    drop(recorder);
+    if !whole && report_is_short(&report, plan.timesteps.len()) {
+        report.warnings = warnings;
+        write(&report, &out, &[])?;
+        return Err(interrupted(&out));
     }
-    drop(progress);
     report.warnings = warnings;
     let schedules: Vec<&dyn NoiseSchedule> = subjects.iter().map(|subject| subject.denoiser.schedule()).collect();
     finish(&mut report, plan.near_zero_until, &plan.samples, &schedules);
@@ -135,16 +123,6 @@ pub(super) fn empty_report(prepared: &Prepared) -> Result<Report> {
     })
 }
 
-fn add(report: &mut Report, subjects: &[Subject], measured: &AtTimestep, seed: u64) {
-    add_points(&mut report.models, subjects, measured);
-    for ((model, evaluations), seconds) in report.models.iter_mut().zip(&measured.evaluations).zip(&measured.seconds) {
-        model.spent.function_evaluations += evaluations;
-        model.spent.wall_seconds += seconds.as_secs_f64();
-    }
-    let rows = ratios(&report.models, subjects, measured, seed);
-    report.comparison.extend(rows);
-}
-
 /// Summaries, warnings from the numbers, and the mark of completeness.
 pub(super) fn finish(report: &mut Report, until: f64, rule: &SampleRule, schedules: &[&dyn NoiseSchedule]) {
     for (model, schedule) in report.models.iter_mut().zip(schedules) {
@@ -203,7 +181,7 @@ pub(super) fn write(report: &Report, out: &Path, formats: &[FigureFormat]) -> Re
     report::write_all(out, &artifacts).map(|_| ())
 }
 
-fn report_json(report: &Report) -> Result<Artifact> {
+pub(super) fn report_json(report: &Report) -> Result<Artifact> {
     Ok(Artifact::new(REPORT, to_json(report)?.into_bytes()))
 }
 

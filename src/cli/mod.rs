@@ -14,6 +14,7 @@ mod output;
 mod plan;
 mod prepare;
 mod progress;
+mod record;
 mod theory;
 mod train;
 

@@ -1,8 +1,6 @@
 //! Progress on stderr, and a clean stop on Ctrl-C.
 
 use crate::error::{Error, Result};
-use crate::measure::Observer;
-use crate::time::Timestep;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -38,6 +36,11 @@ impl Progress {
         self.bar.set_message(words);
     }
 
+    /// So many units more than was thought.
+    pub fn lengthen(&self, count: u64) {
+        self.bar.inc_length(count);
+    }
+
     /// Units that an earlier run did.
     pub fn skip(&self, count: u64) {
         self.bar.inc(count);
@@ -53,13 +56,6 @@ impl Progress {
 impl Drop for Progress {
     fn drop(&mut self) {
         self.bar.finish_and_clear();
-    }
-}
-
-impl Observer for Progress {
-    fn batch(&mut self, t: Timestep, samples: u64, round: u64) -> bool {
-        self.bar.set_message(format!("t = {t}, sample {samples}/{round}"));
-        self.goes_on()
     }
 }
 

@@ -1,8 +1,8 @@
 //! D(t) = ‖∂ε(x, t)/∂t‖ / |da/dt|, exact: no step size.
 
-use super::{Estimator, Norm, Norms};
+use super::{Estimator, Norm, Norms, divided};
 use crate::denoiser::Denoiser;
-use crate::error::{Doing, Result};
+use crate::error::Result;
 use crate::time::{Axis, Timestep};
 use tch::Tensor;
 
@@ -36,10 +36,13 @@ impl Estimator for Derivative {
         None
     }
 
-    fn norms(&self, denoiser: &dyn Denoiser, x: &Tensor, t: Timestep) -> Result<Norms> {
-        let rate = denoiser.epsilon_rate(x, &vec![t; x.size()[0] as usize])?;
-        let speed = self.axis.rate(denoiser.schedule(), t).abs();
-        let values = self.norm.of(&rate)?.f_div_scalar(speed).doing("dividing by the axis' rate")?;
-        Ok(Norms { values, evaluations: 1, unconverged: None })
+    fn undefined_at(&self, denoiser: &dyn Denoiser, t: Timestep) -> bool {
+        denoiser.timestep_map().jumps_at(t)
+    }
+
+    fn norms(&self, denoiser: &dyn Denoiser, x: &Tensor, t: &[Timestep]) -> Result<Norms> {
+        let rate = denoiser.epsilon_rate(x, t)?;
+        let speeds: Vec<f64> = t.iter().map(|&t| self.axis.rate(denoiser.schedule(), t).abs()).collect();
+        Ok(Norms { values: divided(&self.norm.of(&rate)?, &speeds)?, evaluations: t.len() as u64, unconverged: None })
     }
 }

@@ -15,6 +15,7 @@ pub use secant::Secant;
 pub use spatial::Spatial;
 
 use crate::denoiser::Denoiser;
+use crate::device::column;
 use crate::error::{Doing, Error, Result};
 use crate::time::{Axis, Timestep};
 use serde::{Deserialize, Serialize};
@@ -147,7 +148,7 @@ impl fmt::Display for Quantity {
 pub struct Norms {
     /// float64, `[B]`, on the denoiser's device; per unit of the axis.
     pub values: Tensor,
-    /// Network evaluations per sample that it took.
+    /// Network evaluations that it took, over all rows.
     pub evaluations: u64,
     /// Which rows an iteration did not settle for, `[B]`, where there is one.
     pub unconverged: Option<Tensor>,
@@ -175,6 +176,20 @@ pub trait Estimator {
     /// t′ for t; `None` where no second time is involved.
     fn t_next(&self, t: Timestep) -> Option<Timestep>;
 
-    /// The numbers at x [B, …], all at time t.
-    fn norms(&self, denoiser: &dyn Denoiser, x: &Tensor, t: Timestep) -> Result<Norms>;
+    /// Whether the quantity does not exist at t for this model: a derivative where its timestep map jumps.
+    fn undefined_at(&self, _denoiser: &dyn Denoiser, _t: Timestep) -> bool {
+        false
+    }
+
+    /// The numbers at x [B, …], with one timestep per row.
+    fn norms(&self, denoiser: &dyn Denoiser, x: &Tensor, t: &[Timestep]) -> Result<Norms>;
+}
+
+/// Every norm over its own divisor.
+fn divided(norms: &Tensor, divisors: &[f64]) -> Result<Tensor> {
+    let doing = "dividing norms";
+    match divisors.split_first() {
+        Some((first, rest)) if rest.iter().all(|other| other == first) => norms.f_div_scalar(*first).doing(doing),
+        _ => norms.f_div(&column(divisors, 1, norms.device(), norms.kind())?).doing(doing),
+    }
 }

@@ -3,8 +3,9 @@
 //! x(t) is the probability-flow ODE through x, dx/dt = α̇ x̂₀ + σ̇ ε with x̂₀ = (x − σ ε)/α, hence
 //! dε/dt = ∂ε/∂x·dx/dt + ∂ε/∂t, one tangent for both.
 
-use super::{Estimator, Norm, Norms};
+use super::{Estimator, Norm, Norms, divided};
 use crate::denoiser::Denoiser;
+use crate::device::column;
 use crate::error::{Doing, Result};
 use crate::time::{Axis, Timestep};
 use tch::Tensor;
@@ -39,18 +40,25 @@ impl Estimator for Path {
         None
     }
 
-    fn norms(&self, denoiser: &dyn Denoiser, x: &Tensor, t: Timestep) -> Result<Norms> {
+    fn undefined_at(&self, denoiser: &dyn Denoiser, t: Timestep) -> bool {
+        denoiser.timestep_map().jumps_at(t)
+    }
+
+    fn norms(&self, denoiser: &dyn Denoiser, x: &Tensor, t: &[Timestep]) -> Result<Norms> {
         let doing = "following the sampling path";
-        let times = vec![t; x.size()[0] as usize];
-        let level = denoiser.schedule().level(t);
-        let epsilon = denoiser.epsilon(x, &times)?;
+        let schedule = denoiser.schedule();
+        let epsilon = denoiser.epsilon(x, t)?;
         // dx/dt = (α̇/α) x + (σ̇ − σ α̇/α) ε
-        let drift = level.d_alpha / level.alpha;
-        let spread = epsilon.f_mul_scalar(level.d_sigma - level.sigma * drift).doing(doing)?;
-        let velocity = x.f_mul_scalar(drift).and_then(|v| v.f_add(&spread)).doing(doing)?;
-        let rate = denoiser.epsilon_along(x, &velocity, true, &times)?;
-        let speed = self.axis.rate(denoiser.schedule(), t).abs();
-        let values = self.norm.of(&rate)?.f_div_scalar(speed).doing("dividing by the axis' rate")?;
-        Ok(Norms { values, evaluations: 2, unconverged: None })
+        let drift = |t: Timestep| schedule.d_alpha_dt(t) / schedule.alpha(t);
+        let factor = |of: &dyn Fn(Timestep) -> f64| {
+            column(&t.iter().map(|&t| of(t)).collect::<Vec<f64>>(), x.dim(), x.device(), x.kind())
+        };
+        let spread =
+            epsilon.f_mul(&factor(&|t| schedule.d_sigma_dt(t) - schedule.sigma(t) * drift(t))?).doing(doing)?;
+        let velocity = x.f_mul(&factor(&drift)?).and_then(|v| v.f_add(&spread)).doing(doing)?;
+        let rate = denoiser.epsilon_along(x, &velocity, true, t)?;
+        let speeds: Vec<f64> = t.iter().map(|&t| self.axis.rate(schedule, t).abs()).collect();
+        let values = divided(&self.norm.of(&rate)?, &speeds)?;
+        Ok(Norms { values, evaluations: 2 * t.len() as u64, unconverged: None })
     }
 }

@@ -1,9 +1,9 @@
 //! K(t, t′) = ‖ε(x, f(t)) − ε(x, f(t′))‖ / |a(t) − a(t′)|, the same x at both times (arXiv 2306.11251, eq. 7 in
 //! substance), with a(t) the chosen axis.
 
-use super::{Estimator, Norm, Norms};
+use super::{Estimator, Norm, Norms, divided};
 use crate::denoiser::Denoiser;
-use crate::error::{Doing, Result};
+use crate::error::Result;
 use crate::time::{Axis, Timestep};
 use tch::Tensor;
 
@@ -39,13 +39,13 @@ impl Estimator for Secant {
         Some(t + self.dt)
     }
 
-    fn norms(&self, denoiser: &dyn Denoiser, x: &Tensor, t: Timestep) -> Result<Norms> {
-        let t_next = t + self.dt;
-        let (now, next, evaluations) = denoiser.epsilon_pair(x, t, t_next)?;
+    fn norms(&self, denoiser: &dyn Denoiser, x: &Tensor, t: &[Timestep]) -> Result<Norms> {
+        let t_next: Vec<Timestep> = t.iter().map(|t| t + self.dt).collect();
+        let (change, evaluations) = denoiser.epsilon_change(x, t, &t_next)?;
         let schedule = denoiser.schedule();
-        let distance = (self.axis.coordinate(schedule, t_next) - self.axis.coordinate(schedule, t)).abs();
-        let change = self.norm.of(&now.f_sub(&next).doing("subtracting predictions")?)?;
-        let values = change.f_div_scalar(distance).doing("dividing by the distance")?;
-        Ok(Norms { values, evaluations, unconverged: None })
+        let coordinate = |t: Timestep| self.axis.coordinate(schedule, t);
+        let distances: Vec<f64> =
+            t.iter().zip(&t_next).map(|(&t, &next)| (coordinate(next) - coordinate(t)).abs()).collect();
+        Ok(Norms { values: divided(&self.norm.of(&change)?, &distances)?, evaluations, unconverged: None })
     }
 }

@@ -45,24 +45,23 @@ impl Estimator for Spatial {
         None
     }
 
-    fn norms(&self, denoiser: &dyn Denoiser, x: &Tensor, t: Timestep) -> Result<Norms> {
-        let times = vec![t; x.size()[0] as usize];
+    fn norms(&self, denoiser: &dyn Denoiser, x: &Tensor, t: &[Timestep]) -> Result<Norms> {
         let mut v = unit(&start(x)?)?;
         let mut values = Tensor::f_zeros([x.size()[0]], (Kind::Double, x.device())).doing(DOING)?;
         let mut settled = values.f_to_kind(Kind::Bool).doing(DOING)?;
         let mut iterations = 0;
         while iterations < MOST && (iterations % LOOK_EVERY != 0 || iterations == 0 || !all(&settled)?) {
-            let image = denoiser.epsilon_along(x, &v, false, &times)?;
+            let image = denoiser.epsilon_along(x, &v, false, t)?;
             let new = Norm::L2.of(&image)?;
             // A row that has settled keeps its number, whatever its neighbours in the batch still need.
             let grown = grows(&new, &values)?;
             values = values.f_where_self(&settled, &new).doing(DOING)?;
             settled = settled.f_logical_or(&grown.f_logical_not().doing(DOING)?).doing(DOING)?;
-            v = unit(&denoiser.epsilon_transposed(x, &image, &times)?)?;
+            v = unit(&denoiser.epsilon_transposed(x, &image, t)?)?;
             iterations += 1;
         }
         let unconverged = Some(settled.f_logical_not().doing(DOING)?);
-        Ok(Norms { values, evaluations: 2 * iterations as u64, unconverged })
+        Ok(Norms { values, evaluations: 2 * iterations as u64 * t.len() as u64, unconverged })
     }
 }
 

@@ -22,7 +22,7 @@ fn x() -> Tensor {
 }
 
 fn values(estimator: &dyn Estimator, denoiser: &dyn Denoiser, t: f64) -> Vec<f64> {
-    Vec::try_from(estimator.norms(denoiser, &x(), t).unwrap().values).unwrap()
+    Vec::try_from(estimator.norms(denoiser, &x(), &[t; 3]).unwrap().values).unwrap()
 }
 
 fn secant(dt: f64, axis: Axis) -> Secant {
@@ -86,7 +86,7 @@ fn monte_carlo_agrees_with_the_closed_form() {
     let std = Tensor::from_slice(&[0.25f64, 0.04]).sqrt();
     let normal = || Tensor::randn([n, 2], (Kind::Double, Device::Cpu));
     let x = (mean + std * normal()) * s.alpha(t) + normal() * s.sigma(t);
-    let norms = secant(1.0, Axis::Step).norms(&ideal, &x, t).unwrap().values;
+    let norms = secant(1.0, Axis::Step).norms(&ideal, &x, &vec![t; n as usize]).unwrap().values;
     let (got, spread) = (norms.mean(Kind::Double).double_value(&[]), norms.std(true).double_value(&[]));
     // ε*_s(x) = g_s (x − α_s μ), so the change is normal with these moments.
     let gain = |t: f64, variance: f64| s.sigma(t) / (s.alpha(t).powi(2) * variance + s.sigma(t).powi(2));
@@ -140,7 +140,7 @@ fn the_spatial_constant_of_a_gaussian_is_its_closed_form() {
     let ideal = gaussian("linear", Arc::new(Identity));
     let s = schedule::parse("linear").unwrap();
     for t in [0.0, 100.0, 900.0] {
-        let norms = Spatial.norms(&ideal, &x(), t).unwrap();
+        let norms = Spatial.norms(&ideal, &x(), &[t; 3]).unwrap();
         let (alpha, sigma) = (s.alpha(t), s.sigma(t));
         let expected = sigma / (alpha * alpha * 0.04 + sigma * sigma);
         for got in Vec::<f64>::try_from(norms.values).unwrap() {
@@ -156,7 +156,9 @@ fn the_spatial_constant_does_not_depend_on_the_batch() {
     let points = Tensor::from_slice(&[0.0f64, 0.0, 1.0, 0.5, -0.7, 0.9]).reshape([3, 2]);
     let finite = Box::new(crate::ideal::Finite::new(&points, Device::Cpu).unwrap());
     let ideal = IdealDenoiser { distribution: finite, ..gaussian("linear", Arc::new(Identity)) };
-    let of = |x: &Tensor| Vec::<f64>::try_from(Spatial.norms(&ideal, x, 400.0).unwrap().values).unwrap();
+    let of = |x: &Tensor| {
+        Vec::<f64>::try_from(Spatial.norms(&ideal, x, &vec![400.0; x.size()[0] as usize]).unwrap().values).unwrap()
+    };
     let together = of(&x());
     for row in 0..3 {
         assert!((of(&x().narrow(0, row, 1))[0] / together[row as usize] - 1.0).abs() < 1e-12);

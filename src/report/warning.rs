@@ -46,6 +46,11 @@ pub enum Warning {
         /// How many samples, over all timesteps.
         count: u64,
     },
+    /// The device's memory did not suffice for the batches that were asked for.
+    SmallerBatch {
+        /// Rows per batch that were left.
+        batch: u64,
+    },
     /// Models of a comparison have different schedules.
     SchedulesDiffer,
     /// The derivative of a shared timestep is 0 inside its sub-interval.
@@ -87,6 +92,11 @@ impl fmt::Display for Warning {
             Warning::Unsettled { model, count } => write!(
                 f,
                 "{model}: for {count} samples the power iteration did not settle; their numbers are lower bounds."
+            ),
+            Warning::SmallerBatch { batch } => write!(
+                f,
+                "memory ran out, and batches were cut down to {batch} samples; the numbers are the same. Say --batch {batch} \
+                 to begin with that."
             ),
             Warning::SchedulesDiffer => f.write_str(
                 "the models have different schedules: they see the same (x₀, ε) pairs but not the same x_t, so ratios at \

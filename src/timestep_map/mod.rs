@@ -24,6 +24,11 @@ pub trait TimestepMap: std::fmt::Debug + Send + Sync {
 
     /// Boundaries t₀ < … < t_n of the shared sub-intervals; empty where nothing is shared.
     fn boundaries(&self) -> &[Timestep];
+
+    /// Whether f jumps at t, so that no derivative along t exists there. At 0, where time ends, it is one-sided.
+    fn jumps_at(&self, t: Timestep) -> bool {
+        self.boundaries().iter().any(|&boundary| boundary == t && boundary > 0.0)
+    }
 }
 
 /// The map that `--share` names: `none`, `remap-until=100`, or sharing as [`Sharing::parse`] takes it, on a grid of

@@ -1,0 +1,116 @@
+//! One batch: pairs drawn, every model asked, norms left on the device until the round is over.
+
+use super::{Observer, Ongoing, Subject};
+use crate::draws::{Draw, Draws, Pairs};
+use crate::error::{Doing, Result};
+use crate::time::Timestep;
+use std::time::{Duration, Instant};
+use tch::{Device, Kind, Tensor};
+
+/// Asks all models about batches of draws.
+pub(super) struct Batcher<'a> {
+    pub subjects: &'a [Subject],
+    pub draws: &'a Draws,
+    /// Rows of a batch at most; falls where memory runs out.
+    pub most: u64,
+}
+
+/// What one batch came to, by model.
+pub(super) struct Measured {
+    models: Vec<OfModel>,
+}
+
+struct OfModel {
+    /// By estimator: norms `[B]` on the device, and which rows did not settle.
+    norms: Vec<(Tensor, Option<Tensor>)>,
+    evaluations: u64,
+    seconds: Duration,
+}
+
+impl Batcher<'_> {
+    /// Measures these draws, in smaller pieces where memory runs out; gives each piece with its number of rows.
+    pub fn measure(&mut self, draws: &[Draw], observer: &mut dyn Observer) -> Result<Vec<(usize, Measured)>> {
+        let mut pieces = Vec::new();
+        let mut rest = draws;
+        while !rest.is_empty() {
+            let (here, after) = rest.split_at(rest.len().min(self.most as usize));
+            match self.at_once(here) {
+                Ok(measured) => {
+                    pieces.push((here.len(), measured));
+                    rest = after;
+                }
+                Err(error) if error.is_out_of_memory() && here.len() > 1 => {
+                    self.most = here.len() as u64 / 2;
+                    observer.smaller_batch(self.most);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(pieces)
+    }
+
+    fn at_once(&self, draws: &[Draw]) -> Result<Measured> {
+        let t: Vec<Timestep> = draws.iter().map(|draw| draw.t).collect();
+        let rows = self.draws.rows(draws);
+        let mut shared: Option<(Device, Kind, Pairs)> = None;
+        let mut models = Vec::with_capacity(self.subjects.len());
+        for subject in self.subjects {
+            let began = Instant::now();
+            let (device, kind) = (subject.denoiser.device(), subject.denoiser.kind());
+            let pairs = match shared.take() {
+                Some((d, k, pairs)) if (d, k) == (device, kind) => pairs,
+                _ => self.draws.to_device(&rows, device, kind)?,
+            };
+            let x_t = pairs.x_t(subject.denoiser.schedule(), &t)?;
+            let (mut norms, mut evaluations) = (Vec::with_capacity(subject.estimators.len()), 0);
+            for estimator in &subject.estimators {
+                let measured = estimator.norms(&*subject.denoiser, &x_t, &t)?;
+                evaluations += measured.evaluations;
+                norms.push((measured.values, measured.unconverged));
+            }
+            shared = Some((device, kind, pairs));
+            models.push(OfModel { norms, evaluations, seconds: began.elapsed() });
+        }
+        Ok(Measured { models })
+    }
+}
+
+/// Hands the numbers of a batch to the timesteps that its rows belong to.
+pub(super) fn distribute(points: &mut [Ongoing], rows: &[(usize, Draw)], measured: &Measured) -> Result<()> {
+    for (m, model) in measured.models.iter().enumerate() {
+        let began = Instant::now();
+        for (e, (values, unconverged)) in model.norms.iter().enumerate() {
+            let values = read_back(values)?;
+            let unconverged = unconverged.as_ref().map(|flags| read_back(&flags.to_kind(Kind::Double))).transpose()?;
+            for (row, (slot, _)) in rows.iter().enumerate() {
+                let point = &mut points[*slot];
+                if !point.undefined[m][e] {
+                    point.at.norms[m][e].push(values[row]);
+                    point.at.unconverged[m][e] += unconverged.as_ref().map_or(0, |flags| flags[row] as u64);
+                }
+            }
+        }
+        share(points, rows, m, model, began.elapsed());
+    }
+    Ok(())
+}
+
+/// Evaluations and time of a batch belong to its timesteps by their rows.
+fn share(points: &mut [Ongoing], rows: &[(usize, Draw)], m: usize, model: &OfModel, reading: Duration) {
+    let (count, mut given) = (rows.len() as u64, 0);
+    for (i, (slot, _)) in rows.iter().enumerate() {
+        let until = model.evaluations * (i as u64 + 1) / count;
+        points[*slot].at.evaluations[m] += until - given;
+        points[*slot].at.seconds[m] += (model.seconds + reading) / count as u32;
+        given = until;
+    }
+}
+
+/// The one place where numbers leave the device.
+fn read_back(values: &Tensor) -> Result<Vec<f64>> {
+    let doing = "reading norms";
+    let host = values.f_to_device(Device::Cpu).and_then(|v| v.f_contiguous()).doing(doing)?;
+    let mut numbers = vec![0.0; host.numel()];
+    host.f_copy_data(&mut numbers, host.numel()).doing(doing)?;
+    Ok(numbers)
+}

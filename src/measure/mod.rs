@@ -1,0 +1,170 @@
+//! The measuring loop: timesteps × samples × models × estimators, one number per sample.
+//!
+//! All models see the same (x₀, ε) pairs; under one schedule that is the same x_t. A batch may hold rows of several
+//! timesteps. Nothing is read back from the device before a round of samples is complete.
+
+mod batch;
+mod rule;
+#[cfg(test)]
+mod tests;
+
+pub use rule::SampleRule;
+
+use crate::denoiser::Denoiser;
+use crate::draws::{Draw, Draws};
+use crate::error::Result;
+use crate::estimator::Estimator;
+use crate::time::Timestep;
+use batch::{Batcher, Measured};
+use std::time::Duration;
+
+/// What is measured.
+pub struct Subject {
+    /// The model.
+    pub denoiser: Box<dyn Denoiser>,
+    /// One curve each.
+    pub estimators: Vec<Box<dyn Estimator>>,
+}
+
+/// What one timestep came to.
+#[derive(Debug, Clone)]
+pub struct AtTimestep {
+    /// t in steps.
+    pub t: Timestep,
+    /// Norms by model, estimator and sample; no samples where the quantity does not exist.
+    pub norms: Vec<Vec<Vec<f64>>>,
+    /// Samples that an iteration did not settle for, by model and estimator.
+    pub unconverged: Vec<Vec<u64>>,
+    /// Network evaluations by model.
+    pub evaluations: Vec<u64>,
+    /// Time by model, device work included.
+    pub seconds: Vec<Duration>,
+}
+
+/// What the loop tells and asks while it runs.
+pub trait Observer {
+    /// A batch is done, up to sample number `samples` of timestep `t`, which has `round` of them in this round.
+    /// Returning `false` stops cleanly.
+    fn batch(&mut self, t: Timestep, samples: u64, round: u64) -> bool;
+
+    /// The device's memory did not suffice for a batch; from now on there are `batch` rows at most.
+    fn smaller_batch(&mut self, batch: u64);
+
+    /// A timestep is complete. Returning `Ok(false)` stops cleanly.
+    fn finished(&mut self, point: AtTimestep) -> Result<bool>;
+}
+
+/// The loop's settings.
+#[derive(Debug, Clone, Copy)]
+pub struct Settings {
+    /// Samples per timestep.
+    pub rule: SampleRule,
+    /// Samples per network call at most.
+    pub batch: u64,
+}
+
+/// Rounds that must fill so many batches, where a rule adds samples little by little.
+const FILL: u64 = 4;
+
+/// Measures all subjects at the timesteps in their order, and hands each to the observer as it is finished. `false` if
+/// the observer stopped it.
+pub fn sweep(
+    subjects: &[Subject],
+    draws: &Draws,
+    settings: &Settings,
+    timesteps: &[Timestep],
+    observer: &mut dyn Observer,
+) -> Result<bool> {
+    let _no_grad = tch::no_grad_guard();
+    let mut batcher = Batcher { subjects, draws, most: settings.batch.max(1) };
+    let first_round = settings.rule.next_round(0).max(1);
+    let fill = if matches!(settings.rule, SampleRule::Fixed { .. }) { 1 } else { FILL };
+    let together = (fill * settings.batch).div_ceil(first_round).max(1) as usize;
+    for group in timesteps.chunks(together) {
+        let mut points: Vec<Ongoing> = group.iter().map(|&t| Ongoing::new(subjects, t)).collect();
+        while points.iter().any(|point| !point.complete) {
+            if !round(&mut batcher, &settings.rule, &mut points, observer)? {
+                return Ok(false);
+            }
+        }
+        for point in points {
+            if !observer.finished(point.at)? {
+                return Ok(false);
+            }
+        }
+    }
+    Ok(true)
+}
+
+/// A timestep while it is being measured.
+struct Ongoing {
+    at: AtTimestep,
+    /// Where a quantity does not exist, by model and estimator.
+    undefined: Vec<Vec<bool>>,
+    done: u64,
+    complete: bool,
+}
+
+impl Ongoing {
+    fn new(subjects: &[Subject], t: Timestep) -> Self {
+        let undefined = |subject: &Subject| {
+            subject.estimators.iter().map(|estimator| estimator.undefined_at(&*subject.denoiser, t)).collect()
+        };
+        let at = AtTimestep {
+            t,
+            norms: subjects.iter().map(|subject| vec![Vec::new(); subject.estimators.len()]).collect(),
+            unconverged: subjects.iter().map(|subject| vec![0; subject.estimators.len()]).collect(),
+            evaluations: vec![0; subjects.len()],
+            seconds: vec![Duration::ZERO; subjects.len()],
+        };
+        let undefined: Vec<Vec<bool>> = subjects.iter().map(undefined).collect();
+        let complete = undefined.iter().flatten().all(|undefined| *undefined);
+        Ongoing { at, undefined, done: 0, complete }
+    }
+
+    /// Whether the rule is satisfied, where a number is possible at all.
+    fn satisfies(&self, rule: &SampleRule) -> bool {
+        let norms = self.at.norms.iter().flatten().zip(self.undefined.iter().flatten());
+        let defined: Vec<&[f64]> = norms.filter(|(_, undefined)| !**undefined).map(|(norms, _)| &norms[..]).collect();
+        rule.satisfied(self.done, &defined)
+    }
+}
+
+/// Adds one round of samples to every timestep that needs it; `false` if the observer stopped it.
+fn round(
+    batcher: &mut Batcher,
+    rule: &SampleRule,
+    points: &mut [Ongoing],
+    observer: &mut dyn Observer,
+) -> Result<bool> {
+    let mut rows: Vec<(usize, Draw)> = Vec::new();
+    for (slot, point) in points.iter().enumerate().filter(|(_, point)| !point.complete) {
+        let until = rule.next_round(point.done);
+        rows.extend((point.done..until).map(|sample| (slot, Draw { t: point.at.t, sample })));
+    }
+    let mut pending: Vec<(&[(usize, Draw)], Measured)> = Vec::new();
+    let mut rest = &rows[..];
+    while !rest.is_empty() {
+        let (here, after) = rest.split_at(rest.len().min(batcher.most as usize));
+        let draws: Vec<Draw> = here.iter().map(|(_, draw)| *draw).collect();
+        for (count, measured) in batcher.measure(&draws, observer)? {
+            let offset = pending.iter().map(|(rows, _)| rows.len()).sum::<usize>();
+            pending.push((&rows[offset..offset + count], measured));
+        }
+        rest = after;
+        if let Some((slot, draw)) = here.last() {
+            let round = rule.next_round(points[*slot].done);
+            if !observer.batch(draw.t, draw.sample + 1, round) {
+                return Ok(false);
+            }
+        }
+    }
+    for (rows, measured) in pending {
+        batch::distribute(points, rows, &measured)?;
+    }
+    for point in points.iter_mut().filter(|point| !point.complete) {
+        point.done = rule.next_round(point.done);
+        point.complete = point.satisfies(rule);
+    }
+    Ok(true)
+}

@@ -1,0 +1,149 @@
+//! The loop against closed forms: what it hands over does not depend on how samples and timesteps are cut into batches.
+
+use super::*;
+use crate::dual::Dual;
+use crate::error::Error;
+use crate::estimator::{Derivative, Norm, Secant};
+use crate::ideal::{Distribution, Gaussian, IdealDenoiser};
+use crate::schedule::{self, Level};
+use crate::time::Axis;
+use crate::timestep_map::Sharing;
+use std::sync::Arc;
+use tch::{Device, Tensor};
+
+/// N(0, 0.25 I) in two dimensions, behind a device that has memory for so many rows.
+struct Small {
+    gaussian: Gaussian,
+    rows: i64,
+}
+
+impl Distribution for Small {
+    fn dim(&self) -> i64 {
+        2
+    }
+
+    fn epsilon(&self, x: &Tensor, levels: &[Level], with_rate: bool) -> Result<Dual> {
+        if x.size()[0] > self.rows {
+            let full = tch::TchError::Torch("CUDA out of memory. Tried to allocate 1.00 GiB".into());
+            return Err(Error::torch("computing", &full));
+        }
+        self.gaussian.epsilon(x, levels, with_rate)
+    }
+}
+
+fn gaussian() -> Gaussian {
+    Gaussian::diagonal(&[0.0; 2], &[0.25; 2], Device::Cpu)
+}
+
+fn subjects(rows: i64) -> Vec<Subject> {
+    let denoiser = IdealDenoiser {
+        distribution: Box::new(Small { gaussian: gaussian(), rows }),
+        schedule: schedule::parse("linear").unwrap(),
+        map: Arc::new(Sharing::uniform(2, 20).unwrap()),
+        sample_shape: vec![2],
+        device: Device::Cpu,
+    };
+    let (axis, norm) = (Axis::Step, Norm::L2);
+    vec![Subject {
+        denoiser: Box::new(denoiser),
+        estimators: vec![Box::new(Secant { dt: 1.0, axis, norm }), Box::new(Derivative { axis, norm })],
+    }]
+}
+
+#[derive(Default)]
+struct Told {
+    points: Vec<AtTimestep>,
+    batches: u64,
+    smaller: Vec<u64>,
+}
+
+impl Observer for Told {
+    fn batch(&mut self, _t: Timestep, samples: u64, round: u64) -> bool {
+        assert!(samples <= round);
+        self.batches += 1;
+        true
+    }
+
+    fn smaller_batch(&mut self, batch: u64) {
+        self.smaller.push(batch);
+    }
+
+    fn finished(&mut self, point: AtTimestep) -> Result<bool> {
+        self.points.push(point);
+        Ok(true)
+    }
+}
+
+const TIMESTEPS: [f64; 5] = [0.0, 9.0, 10.0, 300.0, 900.0];
+
+fn measured(rule: SampleRule, batch: u64, rows: i64) -> Told {
+    let draws = Draws { source: Arc::new(gaussian().samples()), seed: 3, sample_shape: vec![2] };
+    let mut told = Told::default();
+    assert!(sweep(&subjects(rows), &draws, &Settings { rule, batch }, &TIMESTEPS, &mut told).unwrap());
+    told
+}
+
+#[test]
+fn batches_may_hold_several_timesteps_and_change_nothing() {
+    for rule in [SampleRule::Fixed { samples: 10 }, SampleRule::RelativeError { target: 0.08, most: 400 }] {
+        let one_by_one = measured(rule, 1, 1000).points;
+        for batch in [7, 32, 1000] {
+            let together = measured(rule, batch, 1000).points;
+            for (a, b) in one_by_one.iter().zip(&together) {
+                assert_eq!((a.t, a.norms[0][0].len()), (b.t, b.norms[0][0].len()));
+                for (a, b) in a.norms[0].iter().flatten().zip(b.norms[0].iter().flatten()) {
+                    // Rounding of float64: the same operations on rows of another matrix.
+                    assert!((a - b).abs() <= 1e-12 * b.abs(), "{a} {b}");
+                }
+                assert_eq!(a.evaluations, b.evaluations, "at {}", a.t);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_batch_of_several_timesteps_is_filled() {
+    let told = measured(SampleRule::Fixed { samples: 10 }, 50, 1000);
+    assert_eq!(told.batches, 1);
+    let told = measured(SampleRule::Fixed { samples: 10 }, 10, 1000);
+    assert_eq!(told.batches, 5);
+}
+
+#[test]
+fn where_memory_runs_out_batches_become_smaller() {
+    let rule = SampleRule::Fixed { samples: 20 };
+    let plenty = measured(rule, 100, 1000).points;
+    let told = measured(rule, 100, 6);
+    assert_eq!(told.smaller, [50, 25, 12, 6]);
+    for (a, b) in plenty.iter().zip(&told.points) {
+        assert_eq!(a.norms[0][0].len(), b.norms[0][0].len());
+        assert!(a.norms[0][0].iter().zip(&b.norms[0][0]).all(|(a, b)| (a - b).abs() <= 1e-12 * b.abs()));
+    }
+    // One row that does not fit is an error.
+    let draws = Draws { source: Arc::new(gaussian().samples()), seed: 3, sample_shape: vec![2] };
+    let settings = Settings { rule, batch: 8 };
+    let error = sweep(&subjects(0), &draws, &settings, &[5.0], &mut Told::default()).unwrap_err();
+    assert!(error.to_string().contains("--batch"), "{error}");
+}
+
+#[test]
+fn a_derivative_does_not_exist_where_the_condition_jumps() {
+    let points = measured(SampleRule::Fixed { samples: 4 }, 64, 1000).points;
+    let derivatives: Vec<usize> = points.iter().map(|point| point.norms[0][1].len()).collect();
+    // 10 is a boundary; 0 is where time begins.
+    assert_eq!(derivatives, [4, 4, 0, 4, 4]);
+    assert!(points.iter().all(|point| point.norms[0][0].len() == 4));
+    assert!(points[1].norms[0][1].iter().all(|d| *d == 0.0) && points[1].norms[0][0].iter().all(|k| *k > 0.0));
+}
+
+#[test]
+fn a_wanted_error_is_reached() {
+    let target = 0.05;
+    let points = measured(SampleRule::RelativeError { target, most: 4000 }, 64, 1000).points;
+    for norms in points.iter().map(|point| &point.norms[0][0]).filter(|norms| norms.iter().any(|k| *k > 0.0)) {
+        let statistics = crate::stats::statistics(norms);
+        assert!(statistics.std_error.unwrap() <= target * statistics.mean.unwrap());
+        // Two dimensions: σ/mean of a Rayleigh norm is 0.52, so about 110 samples.
+        assert!((60..200).contains(&norms.len()), "{}", norms.len());
+    }
+}
