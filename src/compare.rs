@@ -47,7 +47,7 @@ pub fn bare_point(schedule: &dyn NoiseSchedule, t: Timestep, t_next: Option<Time
     }
 }
 
-/// Appends what was measured at one timestep to the curves of all models.
+/// Adds what was measured at one timestep to the curves of all models, in its place.
 pub fn add_points(models: &mut [ModelReport], subjects: &[Subject], measured: &AtTimestep) {
     let numbers = measured.norms.iter().zip(&measured.unconverged);
     for ((model, subject), (norms, unconverged)) in models.iter_mut().zip(subjects).zip(numbers) {
@@ -55,7 +55,8 @@ pub fn add_points(models: &mut [ModelReport], subjects: &[Subject], measured: &A
         for (curve, ((estimator, norms), unconverged)) in model.curves.iter_mut().zip(estimated) {
             let s = statistics(norms);
             let (t, t_next) = (measured.t, estimator.t_next(measured.t));
-            curve.points.push(Point {
+            let place = curve.points.partition_point(|point| point.timestep < t);
+            let point = Point {
                 samples: s.samples,
                 mean: s.mean,
                 std_error: s.std_error,
@@ -68,7 +69,8 @@ pub fn add_points(models: &mut [ModelReport], subjects: &[Subject], measured: &A
                 non_finite: s.non_finite,
                 unconverged: *unconverged,
                 ..bare_point(subject.denoiser.schedule(), t, t_next)
-            });
+            };
+            curve.points.insert(place, point);
         }
     }
 }

@@ -14,7 +14,7 @@
 //! | [`dual`], [`nn`], [`network`] | networks whose one forward pass carries an optional tangent |
 //! | [`checkpoint`], [`tensor_file`], [`data`] | what is on disk, recognised by content |
 //! | [`denoiser`], [`ideal`] | ε(x, t), learned and in closed form: all that estimators and samplers see |
-//! | [`estimator`], [`draws`], [`measure`], [`compare`], [`singularity`], [`stats`] | from pairs (x₀, ε) to numbers with intervals |
+//! | [`estimator`], [`draws`], [`measure`], [`refine`], [`compare`], [`singularity`], [`stats`] | from pairs (x₀, ε) to numbers with intervals |
 //! | [`sampler`] | samples of a model itself |
 //! | [`train`] | training, alike for every variant of one seed |
 //! | [`report`] | the result, and its renderers, which never compute |
@@ -39,6 +39,7 @@ pub mod network;
 pub mod nn;
 pub mod prediction;
 pub mod random;
+pub mod refine;
 pub mod report;
 pub mod sampler;
 pub mod schedule;

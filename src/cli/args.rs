@@ -250,6 +250,9 @@ pub(super) struct Options {
     /// auto, all, 0..100, 0..1000/10, log:60 or 0,1,2,5
     #[arg(long, value_name = "SPEC", default_value = "auto", help_heading = "Measurement")]
     pub timesteps: String,
+    /// auto: add timesteps until straight lines between them are this close to the curve, relatively
+    #[arg(long, allow_negative_numbers = true, value_name = "E", default_value_t = 0.05, help_heading = "Measurement")]
+    pub tolerance: f64,
     /// secant, derivative, both, path (total derivative along the sampling path) or spatial (‖∂ε/∂x‖₂)
     #[arg(long, value_name = "QUANTITY", default_value = "secant", help_heading = "Measurement")]
     pub quantity: String,

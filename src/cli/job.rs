@@ -2,16 +2,17 @@
 
 use super::args::Global;
 use super::output;
+use super::plan::Plan;
 use super::prepare::Prepared;
 use super::progress::{Progress, watch_interrupts};
 use super::record::Recorder;
 use crate::compare::{empty_curve, summarise};
 use crate::device;
 use crate::error::{Error, Result};
-use crate::measure::{SampleRule, Settings, Subject, sweep};
-use crate::report::{self, Artifact, FigureFormat, ModelReport, Provenance, Report, Warning};
+use crate::measure::{SampleRule, Settings, Subject};
+use crate::refine::Next;
+use crate::report::{self, Artifact, ComparisonRow, FigureFormat, ModelReport, Provenance, Report, Warning};
 use crate::schedule::NoiseSchedule;
-use crate::time::Timestep;
 use serde_json::Value;
 use std::path::Path;
 use time::OffsetDateTime;
@@ -42,15 +43,24 @@ pub(super) fn carry_out(prepared: Prepared, global: &Global) -> Result<Report> {
         })
         .collect();
     let settings = Settings { rule: plan.samples, batch };
-    let done = report.models.first().and_then(|model| model.curves.first()).map_or(0, |curve| curve.points.len());
     let progress = Progress::new(plan.timesteps.len() as u64, "timesteps", global.quiet, &stopped);
-    progress.skip(done as u64);
     let mut recorder = Recorder::new(&mut report, &subjects, plan.seed, &out, progress);
-    let todo: Vec<Timestep> = plan.timesteps.iter().copied().skip(done).collect();
-    let whole = sweep(&subjects, &draws, &settings, &todo, &mut recorder)?;
+    let mut next = Next::Measure(plan.timesteps.clone());
+    let resolution = loop {
+        match next {
+            Next::Done(resolution) => break Some(resolution),
+            Next::Measure(wanted) if !recorder.measure(&wanted, &draws, &settings)? => break None,
+            Next::Measure(_) => {}
+        }
+        next = match plan.refinement {
+            Some(refinement) => refinement.next(&plan.timesteps, &recorder.known()),
+            None => break None,
+        };
+    };
     warnings.extend(recorder.smaller_batch.map(|batch| Warning::SmallerBatch { batch }));
     drop(recorder);
-    if !whole && report_is_short(&report, plan.timesteps.len()) {
+    report.resolution = resolution;
+    if report_is_short(&report, &plan) {
         report.warnings = warnings;
         write(&report, &out, &[])?;
         return Err(interrupted(&out));
@@ -63,8 +73,10 @@ pub(super) fn carry_out(prepared: Prepared, global: &Global) -> Result<Report> {
     Ok(report)
 }
 
-fn report_is_short(report: &Report, timesteps: usize) -> bool {
-    report.models.iter().flat_map(|model| &model.curves).any(|curve| curve.points.len() < timesteps)
+fn report_is_short(report: &Report, plan: &Plan) -> bool {
+    let fewer = |points: usize| points < plan.timesteps.len();
+    let short = report.models.iter().flat_map(|model| &model.curves).any(|curve| fewer(curve.points.len()));
+    short || plan.refinement.is_some() && report.resolution.is_none()
 }
 
 /// An empty report, or the one that an interrupted run of the same plan left.
@@ -119,6 +131,7 @@ pub(super) fn empty_report(prepared: &Prepared) -> Result<Report> {
         },
         models: prepared.models.iter().map(model).collect(),
         comparison: Vec::new(),
+        resolution: None,
         warnings: Vec::new(),
     })
 }
@@ -131,14 +144,17 @@ pub(super) fn finish(report: &mut Report, until: f64, rule: &SampleRule, schedul
     }
     // Rows come timestep by timestep; readers want them candidate by candidate.
     let order: Vec<String> = report.models.iter().map(|model| model.label.clone()).collect();
-    report.comparison.sort_by_key(|row| order.iter().position(|label| *label == row.model));
+    report.comparison.sort_by(|a, b| {
+        let place = |row: &ComparisonRow| order.iter().position(|label| *label == row.model);
+        place(a).cmp(&place(b)).then(a.timestep.total_cmp(&b.timestep))
+    });
     let warnings = number_warnings(report, rule);
     report.warnings.extend(warnings);
     report.complete = true;
 }
 
 fn number_warnings(report: &Report, rule: &SampleRule) -> Vec<Warning> {
-    let mut warnings = Vec::new();
+    let mut warnings: Vec<Warning> = report.resolution.iter().filter_map(Warning::unresolved).collect();
     for model in &report.models {
         let points = || model.curves.iter().flat_map(|curve| &curve.points);
         let count = points().map(|point| point.non_finite).sum();
@@ -210,8 +226,9 @@ pub(super) fn present(report: &Report, out: &Path, formats: &[FigureFormat], glo
     files.extend(formats.iter().map(|format| format!("lipschitz.{}", format.extension())));
     let data = report.provenance.plan.get("data").and_then(|data| data.get("source")).and_then(Value::as_str);
     let text = format!(
-        "{table}\n\n{}\n\nx₀ from {}; files in {}: {}\n",
+        "{table}\n\n{}{}\n\nx₀ from {}; files in {}: {}\n",
         report::reading(report),
+        report::resolution_reading(report),
         data.unwrap_or("nowhere"),
         out.display(),
         files.join(", ")

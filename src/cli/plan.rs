@@ -5,12 +5,16 @@ use super::model::Model;
 use crate::error::{Error, Result};
 use crate::estimator::{Norm, Quantity};
 use crate::measure::SampleRule;
+use crate::refine::Refinement;
 use crate::time::{Axis, Timestep};
 use crate::timesteps::{Grid, TimestepSpec};
 use serde::Serialize;
 use serde_json::Value;
 
 const DEFAULT_SAMPLES: u64 = 64;
+
+/// Timesteps that `auto` measures at most.
+const MOST_TIMESTEPS: usize = 200;
 
 /// What is measured, apart from the models and the data.
 #[derive(Debug, Clone, Serialize)]
@@ -33,8 +37,11 @@ pub(super) struct Plan {
     pub samples: SampleRule,
     /// End of the window near 0.
     pub near_zero_until: Timestep,
-    /// All timesteps, ascending.
+    /// All timesteps, ascending; of `auto` those that come first.
     pub timesteps: Vec<Timestep>,
+    /// How `auto` adds to them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub refinement: Option<Refinement>,
     /// Seed of all streams.
     pub seed: u64,
     /// Timesteps of a range that have no t′ on the grid.
@@ -50,6 +57,7 @@ pub(super) struct Wanted {
     rule: SampleRule,
     dt: f64,
     timesteps: TimestepSpec,
+    tolerance: f64,
 }
 
 impl Wanted {
@@ -59,6 +67,10 @@ impl Wanted {
             let next = "Give the distance in steps, such as --dt 1.";
             return Err(Error::argument("--dt", options.dt, "it is a number above 0", next));
         }
+        if !(options.tolerance > 0.0 && options.tolerance < 1.0) {
+            let next = "For example --tolerance 0.05; --timesteps all measures every step.";
+            return Err(Error::argument("--tolerance", options.tolerance, "it lies between 0 and 1", next));
+        }
         Ok(Wanted {
             quantity: options.quantity.parse()?,
             axis: options.axis.parse()?,
@@ -66,6 +78,7 @@ impl Wanted {
             rule: rule(options)?,
             dt: options.dt,
             timesteps: options.timesteps.parse()?,
+            tolerance: options.tolerance,
         })
     }
 
@@ -87,6 +100,11 @@ impl Wanted {
         }
         let grid = Grid { timesteps, reach, window: until, boundaries: &boundaries };
         let (timesteps, left_out) = self.timesteps.resolve(&grid)?;
+        let refinement = (self.timesteps == TimestepSpec::Auto).then(|| Refinement {
+            tolerance: self.tolerance,
+            most: MOST_TIMESTEPS.max(timesteps.len()),
+            window: until,
+        });
         if self.quantity.has_derivative() {
             refuse_without_rate(models)?;
         }
@@ -110,6 +128,7 @@ impl Wanted {
             samples: self.rule,
             near_zero_until: until,
             timesteps,
+            refinement,
             seed,
             left_out,
         })

@@ -36,9 +36,9 @@ impl Progress {
         self.bar.set_message(words);
     }
 
-    /// So many units more than was thought.
-    pub fn lengthen(&self, count: u64) {
-        self.bar.inc_length(count);
+    /// So many units in all, after all.
+    pub fn lengthen_to(&self, length: u64) {
+        self.bar.set_length(length);
     }
 
     /// Units that an earlier run did.

@@ -3,9 +3,11 @@
 use super::job::report_json;
 use super::progress::Progress;
 use crate::compare::{add_points, ratios};
+use crate::draws::Draws;
 use crate::error::Result;
-use crate::measure::{AtTimestep, Observer, Subject};
-use crate::report::{self, Report};
+use crate::measure::{AtTimestep, Observer, Settings, Subject, sweep};
+use crate::refine::Known;
+use crate::report::{self, Point, Report};
 use crate::time::Timestep;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -20,6 +22,7 @@ pub(super) struct Recorder<'a> {
     seed: u64,
     out: &'a Path,
     progress: Progress,
+    expected: usize,
     /// Wall time of earlier parts, in seconds.
     earlier: f64,
     began: Instant,
@@ -32,17 +35,42 @@ impl<'a> Recorder<'a> {
     /// A recorder that goes on from what is in the report.
     pub fn new(report: &'a mut Report, subjects: &'a [Subject], seed: u64, out: &'a Path, progress: Progress) -> Self {
         let (earlier, now) = (report.provenance.wall_seconds, Instant::now());
-        Recorder { report, subjects, seed, out, progress, earlier, began: now, written: now, smaller_batch: None }
+        Recorder {
+            report,
+            subjects,
+            seed,
+            out,
+            progress,
+            expected: 0,
+            earlier,
+            began: now,
+            written: now,
+            smaller_batch: None,
+        }
     }
 
-    /// The report as it is.
-    pub fn report(&self) -> &Report {
-        self.report
+    /// Measures those of the timesteps that the report does not hold yet; `false` if Ctrl-C stopped it.
+    pub fn measure(&mut self, timesteps: &[Timestep], draws: &Draws, settings: &Settings) -> Result<bool> {
+        let first = self.report.models.first().and_then(|model| model.curves.first());
+        let there = |t: &&Timestep| first.is_some_and(|curve| curve.points.iter().any(|point| point.timestep == **t));
+        let todo: Vec<Timestep> = timesteps.iter().filter(|t| !there(t)).copied().collect();
+        self.expected += timesteps.len();
+        self.progress.lengthen_to(self.expected as u64);
+        self.progress.skip((timesteps.len() - todo.len()) as u64);
+        let subjects = self.subjects;
+        let batch = self.smaller_batch.map_or(settings.batch, |smaller| smaller.min(settings.batch));
+        sweep(subjects, draws, &Settings { batch, ..*settings }, &todo, self)
     }
 
-    /// So many timesteps more than was thought.
-    pub fn expect(&self, more: usize) {
-        self.progress.lengthen(more as u64);
+    /// All curves as they are by now.
+    pub fn known(&self) -> Vec<Vec<Known>> {
+        let curves = self.report.models.iter().flat_map(|model| &model.curves);
+        let known = |point: &Point| Known {
+            t: point.timestep,
+            mean: point.mean.unwrap_or(f64::NAN),
+            std_error: point.std_error.unwrap_or(0.0),
+        };
+        curves.map(|curve| curve.points.iter().map(known).collect()).collect()
     }
 }
 

@@ -5,6 +5,7 @@
 mod artifact;
 mod csv;
 pub mod figure;
+mod resolution;
 #[cfg(test)]
 mod synthetic;
 mod table;
@@ -13,9 +14,11 @@ mod warning;
 pub use artifact::{Artifact, prepare_dir, write_all};
 pub use csv::{comparison_csv, curve_csv};
 pub use figure::{Figure, FigureFormat, figure};
+pub use resolution::resolution_reading;
 pub use table::{comparison_table, curve_table, reading};
 pub use warning::Warning;
 
+use crate::refine::Resolution;
 use crate::singularity::Singularity;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -48,6 +51,9 @@ pub struct Report {
     pub models: Vec<ModelReport>,
     /// Paired ratios of the candidates over the baseline; empty for a single model.
     pub comparison: Vec<ComparisonRow>,
+    /// How well straight lines between the timesteps stand for the curves; `None` where the timesteps were given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resolution: Option<Resolution>,
     /// What a reader must know before trusting the numbers, with what to do about it.
     pub warnings: Vec<Warning>,
 }

@@ -80,6 +80,7 @@ pub fn report(models: Vec<ModelReport>) -> Report {
         provenance,
         models,
         comparison: Vec::new(),
+        resolution: None,
         warnings: Vec::new(),
     }
 }

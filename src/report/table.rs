@@ -195,6 +195,13 @@ fn near_zero(summary: &Summary) -> String {
 /// `E-TSDM: peak ×1.6, total variation ×0.34 of the baseline's near 0 (jumps at 19→20, 39→40, …)`
 fn candidate_reading(model: &ModelReport, baseline: &Summary) -> Option<String> {
     let summary = model.summary.iter().find(|s| s.quantity == baseline.quantity)?;
+    if summary.quantity == "derivative" && !model.model.boundaries.is_empty() {
+        return Some(format!(
+            "{}: D is 0 inside its sub-intervals by construction and does not exist at their ends{}; judge it by K",
+            one_line(&model.label),
+            jumps(model, summary)
+        ));
+    }
     let over = |of: fn(&Summary) -> Option<f64>| {
         let (candidate, base) = (of(summary)?, of(baseline)?);
         (base > 0.0).then(|| factor(candidate / base))
@@ -218,7 +225,7 @@ fn jumps(model: &ModelReport, summary: &Summary) -> String {
     let more = if ends.len() > 2 { ", …" } else { "" };
     let unseen = match letter(&summary.quantity) {
         "K" => String::new(),
-        name => format!(", which {name} does not see"),
+        name => format!(" that {name} does not see"),
     };
     format!(" (jumps at {}{more}{unseen})", shown.join(", "))
 }
@@ -278,6 +285,18 @@ mod tests {
         assert!(line.contains("× the median beyond t = 100; E-TSDM: peak ×4.4, total variation ×"), "{line}");
         assert!(line.ends_with("(jumps at 19→20, 39→40, …)."), "{line}");
         assert_eq!(line.lines().count(), 1);
+    }
+
+    #[test]
+    fn a_flat_derivative_is_no_victory() {
+        let mut report = synthetic::shared_pair();
+        for model in &mut report.models {
+            model.curves[0].quantity = "derivative".into();
+            model.summary.iter_mut().for_each(|summary| summary.quantity = "derivative".into());
+        }
+        let line = reading(&report);
+        assert!(line.contains("E-TSDM: D is 0 inside its sub-intervals by construction"), "{line}");
+        assert!(line.contains("judge it by K") && !line.contains("peak ×"), "{line}");
     }
 
     #[test]

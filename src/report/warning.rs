@@ -46,6 +46,17 @@ pub enum Warning {
         /// How many samples, over all timesteps.
         count: u64,
     },
+    /// The most timesteps that `auto` takes do not resolve the curve.
+    Unresolved {
+        /// Gaps between neighbouring timesteps that are too wide.
+        gaps: usize,
+        /// Where the first begins.
+        from: f64,
+        /// Where the last ends.
+        until: f64,
+        /// The largest relative distance between curve and straight line seen next to one.
+        worst: f64,
+    },
     /// The device's memory did not suffice for the batches that were asked for.
     SmallerBatch {
         /// Rows per batch that were left.
@@ -92,6 +103,13 @@ impl fmt::Display for Warning {
             Warning::Unsettled { model, count } => write!(
                 f,
                 "{model}: for {count} samples the power iteration did not settle; their numbers are lower bounds."
+            ),
+            Warning::Unresolved { gaps, from, until, worst } => write!(
+                f,
+                "between t = {from} and {until} the curve changes faster than the timesteps follow it: in {gaps} gaps straight \
+                 lines are off by up to {:.0} % (a time embedding makes K oscillate with a period of a few steps). --timesteps \
+                 all measures every step.",
+                100.0 * worst
             ),
             Warning::SmallerBatch { batch } => write!(
                 f,

@@ -19,6 +19,7 @@ enum Key<'a> {
     Curve(&'a Series),
     Interval,
     Shared,
+    Undefined(&'a Series),
 }
 
 struct Entry<'a> {
@@ -44,6 +45,9 @@ impl<'a> Legend<'a> {
         }
         if shared {
             keys.push((Key::Shared, "shared sub-interval"));
+        }
+        if let Some(series) = series.iter().find(|s| !s.undefined.is_empty()) {
+            keys.push((Key::Undefined(series), "a jump: no derivative here, and 0 beside it by construction"));
         }
         let (mut left, mut top, mut row_height) = (0.0, 0.0, 0.0_f64);
         let mut entries = Vec::new();
@@ -88,6 +92,7 @@ fn draw_key(ink: &Ink, key: &Key, left: f64, middle: f64) -> Result<()> {
             ink.fill(&[(left, top), (right, top), (right, bottom), (left, bottom)], FRAME, BAND)?;
             ink.line(&[(left, middle), (right, middle)], &Stroke::solid(FRAME, 0.8))
         }
+        Key::Undefined(series) => super::trace::cross(ink, (centre, middle), series.look.stroke),
         Key::Shared => {
             let (top, bottom) = (middle - 3.0, middle + 3.0);
             ink.rectangle((left, top), (centre, bottom), SHADES[0])?;

@@ -187,6 +187,10 @@ impl<'a> Panel<'a> {
         let mut row = floor + STRIP.0 + STRIP_ROW / 2.0;
         for visible in &self.series {
             if trace::zeros(ink, visible, x, row)? {
+                // In the whole range they would stand on top of each other.
+                if self.boundaries.is_some() {
+                    trace::undefined(ink, visible, self.window, x, row)?;
+                }
                 row += STRIP_ROW;
             }
         }

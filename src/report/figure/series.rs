@@ -16,6 +16,8 @@ pub(super) struct Series {
     pub runs: Vec<Run>,
     /// Ends of the model's shared sub-intervals.
     pub boundaries: Vec<f64>,
+    /// Where a derivative does not exist, because the condition jumps there.
+    pub undefined: Vec<f64>,
 }
 
 /// A measured mean with its interval, or a place interpolated at the edge of a panel.
@@ -117,7 +119,8 @@ pub(super) fn series(report: &Report) -> Result<Vec<Series>> {
             if runs.is_empty() {
                 name.push_str(" (no points)");
             }
-            all.push(Series { name, look: look(i, derivative), runs, boundaries: model.model.boundaries.clone() });
+            let (boundaries, undefined) = (model.model.boundaries.clone(), undefined(model, curve));
+            all.push(Series { name, look: look(i, derivative), runs, boundaries, undefined });
         }
     }
     if all.iter().all(|s| s.runs.is_empty()) {
@@ -173,6 +176,13 @@ fn runs(model: &ModelReport, curve: &Curve) -> Result<Vec<Run>> {
         joined = true;
     }
     Ok(runs)
+}
+
+/// Boundaries at which a derivative was asked for and has no value.
+fn undefined(model: &ModelReport, curve: &Curve) -> Vec<f64> {
+    let jumps = |point: &&Point| model.model.boundaries.contains(&point.timestep) && value(point).is_none();
+    let asked = curve.points.iter().filter(|_| curve.dt.is_none());
+    asked.filter(jumps).map(|point| point.timestep).collect()
 }
 
 /// The finite mean, if there is one.

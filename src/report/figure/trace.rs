@@ -83,6 +83,21 @@ pub(super) fn zeros(ink: &Ink, visible: &Visible, x: &Scale, row: f64) -> Result
     Ok(any)
 }
 
+/// A cross in the row `row` wherever a derivative does not exist.
+pub(super) fn undefined(ink: &Ink, visible: &Visible, (lo, hi): (f64, f64), x: &Scale, row: f64) -> Result<()> {
+    for t in visible.series.undefined.iter().filter(|t| (lo..=hi).contains(*t)) {
+        cross(ink, (x.at(*t), row), visible.series.look.stroke)?;
+    }
+    Ok(())
+}
+
+/// ×.
+pub(super) fn cross(ink: &Ink, (x, y): Place, stroke: Stroke) -> Result<()> {
+    let (arm, thin) = (1.5, Stroke::solid(stroke.color, 0.8));
+    ink.line(&[(x - arm, y - arm), (x + arm, y + arm)], &thin)?;
+    ink.line(&[(x - arm, y + arm), (x + arm, y - arm)], &thin)
+}
+
 fn error_bar(ink: &Ink, mean: &Mean, x: &Scale, y: &Scale, stroke: Stroke) -> Result<()> {
     let Some((low, high)) = mean.interval else { return Ok(()) };
     let (at, low, high) = (x.at(mean.t), y.at(low), y.at(high));
