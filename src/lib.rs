@@ -19,6 +19,9 @@
 //! | [`train`] | training, alike for every variant of one seed |
 //! | [`report`] | the result, and its renderers, which never compute |
 //! | [`cli`] | the only part that touches the terminal |
+//!
+//! Two programs are built: `lipscope-engine` is [`cli::main`]; `lipscope` has the arguments, help, completions and man page,
+//! is linked without libtorch, and hands everything else over to the engine beside it.
 #![deny(missing_docs, rustdoc::broken_intra_doc_links)]
 
 pub mod atomic;

@@ -1,7 +1,72 @@
-//! The `lipscope` program.
+//! The `lipscope` program: it reads the arguments, prints help, version, completions and man page, and becomes
+//! `lipscope-engine` for everything else.
+//!
+//! The dynamic loader takes some tenths of a second over libtorch before `main` begins. So this program is not linked with
+//! it, and takes from the library only files that do without it.
 
+#[path = "cli/args.rs"]
+mod args;
+#[path = "train/variant/catalogue.rs"]
+mod catalogue;
+#[path = "cli/pages.rs"]
+mod pages;
+#[path = "cli/terminal.rs"]
+mod terminal;
+
+use args::{Cli, Command};
+use clap::Parser;
+use std::io::{Error, ErrorKind};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+const ENGINE: &str = "lipscope-engine";
+
 fn main() -> ExitCode {
-    lipscope::cli::main()
+    // Help, version and usage errors end here.
+    let written = match Cli::parse().command {
+        Command::Completions { shell } => terminal::print(&pages::completions(shell)),
+        Command::Man => pages::man().and_then(|page| terminal::print(&page)),
+        _ => return become_engine(),
+    };
+    match written {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(e) => refuse(&format!("standard output: writing failed ({e}). Choose another place for it.")),
+    }
+}
+
+/// Replaces this program by its engine: same process, arguments and name, so that signals, pipes and exit codes are the
+/// engine's own. Returns only where there is no engine to be started.
+fn become_engine() -> ExitCode {
+    let engine = match engine() {
+        Ok(engine) => engine,
+        Err(e) => return refuse(&format!("lipscope cannot find out where it lies ({e}). Call it by its full path.")),
+    };
+    let mut arguments = std::env::args_os();
+    let name = arguments.next().unwrap_or_else(|| "lipscope".into());
+    let failure = std::process::Command::new(&engine).arg0(name).args(arguments).exec();
+    refuse(&why_not(&engine, &failure))
+}
+
+/// The engine lies beside this program, wherever links to it lie.
+fn engine() -> std::io::Result<PathBuf> {
+    let program = std::env::current_exe()?;
+    // A program that is replaced while it starts has no canonical path any more, but still its folder.
+    Ok(program.canonicalize().unwrap_or(program).with_file_name(ENGINE))
+}
+
+fn why_not(engine: &Path, failure: &Error) -> String {
+    let engine = engine.display();
+    match failure.kind() {
+        ErrorKind::NotFound => format!(
+            "{engine} is missing: lipscope computes through that program, which is built with it and belongs in the \
+             same folder. Run `./x install` in lipscope's sources to install both, or copy {ENGINE} there too."
+        ),
+        _ => format!("{engine} does not start ({failure}). Check its permissions, or run `./x install` again."),
+    }
+}
+
+fn refuse(message: &str) -> ExitCode {
+    terminal::complain("error", message);
+    ExitCode::from(2)
 }

@@ -1,6 +1,7 @@
-//! The arguments as they are typed.
+//! The arguments as they are typed. `src/main.rs` includes this file too, and is built without libtorch: here are clap,
+//! the standard library, and names.
 
-use crate::train::variant::VARIANTS;
+use super::catalogue::CATALOGUE;
 use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;
 
@@ -116,7 +117,7 @@ pub(super) struct TheoryArgs {
 
 /// The variants, a line each.
 fn variants() -> String {
-    let lines = VARIANTS.iter().map(|variant| format!("  {:<18} {}", variant.name, variant.about));
+    let lines = CATALOGUE.iter().map(|(name, about)| format!("  {name:<18} {about}"));
     std::iter::once("Variants:".to_string()).chain(lines).collect::<Vec<_>>().join("\n")
 }
 

@@ -11,16 +11,19 @@ mod job;
 mod measure;
 mod model;
 mod output;
+mod pages;
 mod plan;
 mod prepare;
 mod progress;
 mod record;
+mod terminal;
 mod theory;
 mod train;
 
 use crate::error::{Error, Result};
+use crate::train::variant::catalogue;
 use args::{Cli, Command};
-use clap::{CommandFactory, Parser};
+use clap::Parser;
 use std::process::ExitCode;
 
 /// What a finished command has to say about its own success.
@@ -32,7 +35,7 @@ enum Outcome {
     CheckFailed(String),
 }
 
-/// Runs the program: 0 done, 1 an asserted check did not hold, 2 an error, 130 interrupted.
+/// Runs the program `lipscope-engine`: 0 done, 1 an asserted check did not hold, 2 an error, 130 interrupted.
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
     crate::device::keep_freed_memory();
@@ -59,17 +62,10 @@ fn run(cli: &Cli) -> Result<Outcome> {
         Command::Demo(args) => demo::run(args, global),
         Command::Inspect(args) => inspect::run(args, global),
         Command::Doctor => doctor::run(global),
-        Command::Completions { shell } => {
-            let mut script = Vec::new();
-            clap_complete::generate(*shell, &mut Cli::command(), "lipscope", &mut script);
-            output::print(&String::from_utf8_lossy(&script))
-        }
+        Command::Completions { shell } => output::print(&pages::completions(*shell)),
         Command::Man => {
-            let mut page = Vec::new();
-            clap_mangen::Man::new(Cli::command())
-                .render(&mut page)
-                .map_err(|e| Error::io("standard output", "writing the man page", &e))?;
-            output::print(&String::from_utf8_lossy(&page))
+            let page = pages::man().map_err(|e| Error::io("standard output", "writing the man page", &e))?;
+            output::print(&page)
         }
     }
     .map(|done| done.unwrap_or(Outcome::Done))

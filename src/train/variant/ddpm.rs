@@ -2,9 +2,5 @@
 
 use super::{Recipe, Variant};
 
-pub(super) const VARIANT: Variant = Variant {
-    name: "ddpm",
-    about: "the plain model, asked about t itself",
-    takes: &[],
-    recipe: |setting| Ok(Recipe::plain(&setting.schedule)),
-};
+pub(super) const VARIANT: Variant =
+    Variant { name: "ddpm", takes: &[], recipe: |setting| Ok(Recipe::plain(&setting.schedule)) };

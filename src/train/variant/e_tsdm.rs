@@ -5,19 +5,11 @@
 use super::{BOUNDARIES, INTERVALS, Recipe, Setting, Variant};
 use crate::error::Result;
 
-pub(super) const VARIANT: Variant = Variant {
-    name: "e-tsdm",
-    about: "timestep conditions shared near 0, in --intervals up to --until or between --boundaries",
-    takes: &[INTERVALS, BOUNDARIES],
-    recipe: |setting| shared(setting, false),
-};
+pub(super) const VARIANT: Variant =
+    Variant { name: "e-tsdm", takes: &[INTERVALS, BOUNDARIES], recipe: |setting| shared(setting, false) };
 
-pub(super) const NOISED: Variant = Variant {
-    name: "e-tsdm-noised",
-    about: "e-tsdm that also noises at the shared timestep",
-    takes: &[INTERVALS, BOUNDARIES],
-    recipe: |setting| shared(setting, true),
-};
+pub(super) const NOISED: Variant =
+    Variant { name: "e-tsdm-noised", takes: &[INTERVALS, BOUNDARIES], recipe: |setting| shared(setting, true) };
 
 fn shared(setting: &Setting, noised_at_condition: bool) -> Result<Recipe> {
     Ok(Recipe { share: Some(setting.sharing()?), noised_at_condition, ..Recipe::plain(&setting.schedule) })

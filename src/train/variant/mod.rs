@@ -1,8 +1,9 @@
 //! What can be trained: the plain model, E-TSDM, the paper's three alternatives, and what its reviewers asked for.
 //!
 //! A variant decides how x_t is noised and which number the network gets for t; everything else is the same for all, so
-//! that two of them differ in nothing else. A new one is one file and one line in [`VARIANTS`].
+//! that two of them differ in nothing else. A new one is one file and a line each in [`VARIANTS`] and [`CATALOGUE`].
 
+pub(crate) mod catalogue;
 mod ddpm;
 mod e_tsdm;
 mod modified_schedule;
@@ -13,6 +14,8 @@ mod sigma_condition;
 use crate::error::{Error, Result};
 use crate::timestep_map::Sharing;
 use serde::Serialize;
+
+pub use catalogue::CATALOGUE;
 
 /// What the user may say about a variant; `None` leaves it to the variant.
 #[derive(Debug, Clone)]
@@ -57,10 +60,8 @@ pub struct Penalty {
 
 /// One variant of the family.
 pub struct Variant {
-    /// As `--variant` takes it.
+    /// As `--variant` takes it; what the help says of it is in the [`CATALOGUE`].
     pub name: &'static str,
-    /// One line on what it is.
-    pub about: &'static str,
     /// The flags it takes, besides `--until`.
     pub takes: &'static [&'static str],
     /// What it makes of its setting.
@@ -173,6 +174,12 @@ mod tests {
         assert_eq!(recipe("ddpm", &setting()).unwrap(), Recipe::plain("linear"));
         let modified = recipe("modified-schedule", &Setting { schedule: "linear:timesteps=500".into(), ..setting() });
         assert_eq!(modified.unwrap().schedule, "linear:timesteps=500,flat-until=100");
+    }
+
+    #[test]
+    fn the_catalogue_lists_every_variant_in_order() {
+        let names: Vec<&str> = VARIANTS.iter().map(|variant| variant.name).collect();
+        assert_eq!(names, CATALOGUE.map(|(name, _)| name));
     }
 
     #[test]

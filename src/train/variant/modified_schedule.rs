@@ -5,7 +5,6 @@ use super::{Recipe, Variant};
 
 pub(super) const VARIANT: Variant = Variant {
     name: "modified-schedule",
-    about: "the schedule slowed down below --until, so that its alpha starts flat",
     takes: &[],
     recipe: |setting| {
         let separator = if setting.schedule.contains(':') { ',' } else { ':' };

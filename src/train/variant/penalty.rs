@@ -8,7 +8,6 @@ const DEFAULT_WEIGHT: f64 = 1.0;
 
 pub(super) const VARIANT: Variant = Variant {
     name: "penalty",
-    about: "adds --penalty-weight times the squared time difference quotient below --until to the loss",
     takes: &[PENALTY_WEIGHT],
     recipe: |setting| {
         let weight = setting.penalty_weight.unwrap_or(DEFAULT_WEIGHT);

@@ -5,7 +5,6 @@ use super::{Recipe, Variant};
 
 pub(super) const VARIANT: Variant = Variant {
     name: "remap",
-    about: "the condition re-parametrised smoothly below --until, so that it starts flat",
     takes: &[],
     recipe: |setting| {
         Ok(Recipe { share: Some(format!("remap-until={}", setting.until)), ..Recipe::plain(&setting.schedule) })

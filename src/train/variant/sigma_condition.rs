@@ -5,7 +5,6 @@ use super::{Recipe, Variant};
 
 pub(super) const VARIANT: Variant = Variant {
     name: "sigma-condition",
-    about: "the network gets sigma times T for t",
     takes: &[],
     recipe: |setting| {
         let condition = format!("sigma*{}", setting.timesteps);
