@@ -1,11 +1,12 @@
 //! From norms to a report's points, paired ratios and summaries.
 
+use crate::control_variates::controlled;
 use crate::estimator::{Estimator, Norm};
 use crate::measure::{AtTimestep, Subject};
 use crate::report::{ComparisonRow, Curve, ModelReport, NearZero, Point, Rest, Spent, Summary};
 use crate::schedule::NoiseSchedule;
 use crate::singularity::{Sample, judge};
-use crate::stats::{median, paired_ratio, statistics};
+use crate::stats::{median, paired_ratio};
 use crate::time::{Axis, Timestep};
 
 /// An empty curve for an estimator.
@@ -53,7 +54,7 @@ pub fn add_points(models: &mut [ModelReport], subjects: &[Subject], measured: &A
     for ((model, subject), (norms, unconverged)) in models.iter_mut().zip(subjects).zip(numbers) {
         let estimated = subject.estimators.iter().zip(norms).zip(unconverged);
         for (curve, ((estimator, norms), unconverged)) in model.curves.iter_mut().zip(estimated) {
-            let s = statistics(norms);
+            let (s, _) = controlled(norms, &measured.control);
             let (t, t_next) = (measured.t, estimator.t_next(measured.t));
             let place = curve.points.partition_point(|point| point.timestep < t);
             let point = Point {
@@ -81,14 +82,16 @@ pub fn ratios(models: &[ModelReport], subjects: &[Subject], measured: &AtTimeste
     let mut rows = Vec::new();
     for ((model, subject), norms) in models.iter().zip(subjects).skip(1).zip(candidates) {
         for ((estimator, base), candidate) in subject.estimators.iter().zip(baseline).zip(norms) {
-            let ratio = paired_ratio(base, candidate, seed, measured.t);
+            let ((base, base_values), (candidate, values)) =
+                (controlled(base, &measured.control), controlled(candidate, &measured.control));
+            let ratio = paired_ratio(&base_values, &values, seed, measured.t);
             rows.push(ComparisonRow {
                 model: model.label.clone(),
                 timestep: measured.t,
                 t_next: estimator.t_next(measured.t),
                 quantity: estimator.quantity().into(),
-                baseline: statistics(base).mean,
-                candidate: statistics(candidate).mean,
+                baseline: base.mean,
+                candidate: candidate.mean,
                 ratio: ratio.map(|ratio| ratio.value),
                 ratio_ci_low: ratio.and_then(|ratio| ratio.interval).map(|interval| interval.0),
                 ratio_ci_high: ratio.and_then(|ratio| ratio.interval).map(|interval| interval.1),

@@ -1,5 +1,6 @@
 //! The (x₀, ε) pairs that expectations are taken over: one random stream per timestep and sample.
 
+use crate::control_variates::{Covariates, covariates};
 use crate::device::{column, upload};
 use crate::error::{Doing, Result};
 use crate::random::{Purpose, fill_normal, stream};
@@ -14,6 +15,11 @@ use tch::{Device, Kind, Tensor};
 pub trait CleanSamples: Send + Sync {
     /// Draws one x₀ into `out`, flattened.
     fn draw(&self, rng: &mut ChaCha8Rng, out: &mut [f32]);
+
+    /// Expectations of the mean and of the mean square over the elements of x₀, where they are known exactly.
+    fn moments(&self) -> Option<[f64; 2]> {
+        None
+    }
 }
 
 /// Where pairs come from.
@@ -44,6 +50,14 @@ pub struct Rows {
     pub noise: Vec<f32>,
 }
 
+impl Rows {
+    /// The covariates of every row.
+    pub fn covariates(&self, width: usize) -> Vec<Covariates> {
+        let pairs = self.x0.chunks_exact(width).zip(self.noise.chunks_exact(width));
+        pairs.map(|(x0, noise)| covariates(x0, noise)).collect()
+    }
+}
+
 /// A batch of pairs, [B, …] each, on the device and in the dtype asked for.
 pub struct Pairs {
     /// Clean samples.
@@ -67,6 +81,11 @@ impl Draws {
             fill_normal(&mut stream(self.seed, Purpose::Noise, draw.t, draw.sample), epsilon);
         });
         Rows { x0, noise }
+    }
+
+    /// What the covariates of pairs are on average, where that is known.
+    pub fn expected(&self) -> Option<Covariates> {
+        self.source.moments().map(|[mean, square]| [mean, square, 0.0])
     }
 
     /// The same on a device.

@@ -14,7 +14,7 @@
 //! | [`dual`], [`nn`], [`network`] | networks whose one forward pass carries an optional tangent |
 //! | [`checkpoint`], [`tensor_file`], [`data`] | what is on disk, recognised by content |
 //! | [`denoiser`], [`ideal`] | ε(x, t), learned and in closed form: all that estimators and samplers see |
-//! | [`estimator`], [`draws`], [`measure`], [`refine`], [`compare`], [`singularity`], [`stats`] | from pairs (x₀, ε) to numbers with intervals |
+//! | [`estimator`], [`draws`], [`measure`], [`refine`], [`compare`], [`singularity`], [`stats`], [`control_variates`] | from pairs (x₀, ε) to numbers with intervals |
 //! | [`sampler`] | samples of a model itself |
 //! | [`train`] | training, alike for every variant of one seed |
 //! | [`report`] | the result, and its renderers, which never compute |
@@ -28,6 +28,7 @@ pub mod atomic;
 pub mod checkpoint;
 pub mod cli;
 pub mod compare;
+pub mod control_variates;
 pub mod data;
 pub mod denoiser;
 pub mod device;

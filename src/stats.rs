@@ -41,7 +41,7 @@ pub fn statistics(values: &[f64]) -> Statistics {
         let variance = finite.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / (n - 1) as f64;
         (variance / n as f64).sqrt()
     });
-    let interval = std_error.zip(student(n - 1)).map(|(error, factor)| (mean - factor * error, mean + factor * error));
+    let interval = std_error.and_then(|error| interval(mean, error, n - 1));
     Statistics {
         samples: n as u64,
         non_finite,
@@ -51,6 +51,11 @@ pub fn statistics(values: &[f64]) -> Statistics {
         quantiles: Some([0.05, 0.5, 0.95].map(|q| quantile(&finite, q))),
         max: finite.last().copied(),
     }
+}
+
+/// The 95 % Student interval of a mean.
+pub fn interval(mean: f64, std_error: f64, degrees: usize) -> Option<(f64, f64)> {
+    student(degrees).map(|factor| (mean - factor * std_error, mean + factor * std_error))
 }
 
 /// Two-sided 95 % factor of Student's distribution.

@@ -99,7 +99,7 @@ fn an_interrupt_leaves_a_valid_partial_report() {
     let pipeline = fixture("torchscript/pipeline");
     let mut child = Command::new(env!("CARGO_BIN_EXE_lipscope"))
         .current_dir(folder.path())
-        .args(["measure", &pipeline, "--data", "digits", "--samples", "20000", "--batch", "16", "--out", "out"])
+        .args(["measure", &pipeline, "--data", "digits", "--samples", "4000", "--batch", "16", "--out", "out"])
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();

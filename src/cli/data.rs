@@ -33,12 +33,28 @@ pub(super) struct Data {
 }
 
 /// The rows of a data set, drawn uniformly with replacement.
-pub(super) struct Rows(pub Arc<Array2<f32>>);
+pub(super) struct Rows {
+    rows: Arc<Array2<f32>>,
+    moments: [f64; 2],
+}
+
+impl Rows {
+    /// All rows of a data set.
+    pub fn new(rows: Arc<Array2<f32>>) -> Self {
+        let mean = |of: fn(f64) -> f64| rows.iter().map(|x| of(f64::from(*x))).sum::<f64>() / rows.len().max(1) as f64;
+        let moments = [mean(|x| x), mean(|x| x * x)];
+        Rows { rows, moments }
+    }
+}
 
 impl CleanSamples for Rows {
     fn draw(&self, rng: &mut ChaCha8Rng, out: &mut [f32]) {
-        let row = self.0.row(rng.random_range(0..self.0.nrows()));
+        let row = self.rows.row(rng.random_range(0..self.rows.nrows()));
         out.iter_mut().zip(row).for_each(|(to, from)| *to = *from);
+    }
+
+    fn moments(&self) -> Option<[f64; 2]> {
+        Some(self.moments)
     }
 }
 
@@ -67,7 +83,7 @@ fn load(
     let Samples { images, shape, scaling, warnings, description, sha256, .. } = samples;
     let images = Arc::new(images);
     let data = Data {
-        source: Arc::new(Rows(Arc::clone(&images))),
+        source: Arc::new(Rows::new(Arc::clone(&images))),
         shape: shape.iter().map(|n| *n as i64).collect(),
         description: json!({
             "source": spec.to_string(),
@@ -87,7 +103,7 @@ pub(super) fn reference(reference: &Reference, of: &str) -> Data {
     let Reference { images, shape } = reference;
     let numbers: Vec<f64> = images.iter().map(|x| f64::from(*x)).collect();
     Data {
-        source: Arc::new(Rows(Arc::new(images.clone()))),
+        source: Arc::new(Rows::new(Arc::new(images.clone()))),
         shape: shape.clone(),
         description: json!({
             "source": "reference samples",

@@ -266,7 +266,7 @@ impl Prepared {
         }
         let width = values.len() / MODEL_SAMPLES as usize;
         let rows = Array2::from_shape_vec((MODEL_SAMPLES as usize, width), values);
-        rows.map(|rows| Some(Rows(Arc::new(rows))))
+        rows.map(|rows| Some(Rows::new(Arc::new(rows))))
             .map_err(|e| Error::mismatch(format!("samples do not stack ({e})"), "Report this."))
     }
 }

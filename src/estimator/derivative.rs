@@ -21,7 +21,7 @@ impl Estimator for Derivative {
     }
 
     fn name(&self) -> &'static str {
-        "monte-carlo exact-tangent"
+        "monte-carlo control-variates exact-tangent"
     }
 
     fn axis(&self) -> Axis {

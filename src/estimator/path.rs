@@ -25,7 +25,7 @@ impl Estimator for Path {
     }
 
     fn name(&self) -> &'static str {
-        "monte-carlo exact-tangent"
+        "monte-carlo control-variates exact-tangent"
     }
 
     fn axis(&self) -> Axis {

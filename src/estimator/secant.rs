@@ -24,7 +24,7 @@ impl Estimator for Secant {
     }
 
     fn name(&self) -> &'static str {
-        "monte-carlo"
+        "monte-carlo control-variates"
     }
 
     fn axis(&self) -> Axis {

@@ -26,7 +26,7 @@ impl Estimator for Spatial {
     }
 
     fn name(&self) -> &'static str {
-        "monte-carlo power-iteration"
+        "monte-carlo control-variates power-iteration"
     }
 
     fn axis(&self) -> Axis {

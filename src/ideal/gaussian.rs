@@ -149,4 +149,18 @@ impl CleanSamples for GaussianSamples {
             }
         }
     }
+
+    fn moments(&self) -> Option<[f64; 2]> {
+        let count = self.mean.len() as f64;
+        let mean = match &self.basis {
+            None => self.mean.iter().sum::<f64>(),
+            Some(basis) => {
+                let rows = basis.chunks_exact(self.mean.len());
+                rows.map(|row| row.iter().zip(&self.mean).map(|(q, mean)| q * mean).sum::<f64>()).sum()
+            }
+        };
+        // A rotation leaves the sum of squares as it is.
+        let square = self.mean.iter().zip(&self.std).map(|(mean, std)| mean * mean + std * std).sum::<f64>();
+        Some([mean / count, square / count])
+    }
 }

@@ -83,4 +83,13 @@ impl CleanSamples for MixtureSamples {
             component.draw(rng, out);
         }
     }
+
+    fn moments(&self) -> Option<[f64; 2]> {
+        let mut sum = [0.0; 2];
+        for (weight, component) in self.weights.iter().zip(&self.components) {
+            let [mean, square] = component.moments()?;
+            sum = [sum[0] + weight * mean, sum[1] + weight * square];
+        }
+        Some(sum)
+    }
 }

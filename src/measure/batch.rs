@@ -1,6 +1,7 @@
 //! One batch: pairs drawn, every model asked, norms left on the device until the round is over.
 
 use super::{Observer, Ongoing, Subject};
+use crate::control_variates::Covariates;
 use crate::draws::{Draw, Draws, Pairs};
 use crate::error::{Doing, Result};
 use crate::time::Timestep;
@@ -18,6 +19,7 @@ pub(super) struct Batcher<'a> {
 /// What one batch came to, by model.
 pub(super) struct Measured {
     models: Vec<OfModel>,
+    covariates: Vec<Covariates>,
 }
 
 struct OfModel {
@@ -71,12 +73,15 @@ impl Batcher<'_> {
             shared = Some((device, kind, pairs));
             models.push(OfModel { norms, evaluations, seconds: began.elapsed() });
         }
-        Ok(Measured { models })
+        Ok(Measured { models, covariates: rows.covariates(self.draws.width()) })
     }
 }
 
 /// Hands the numbers of a batch to the timesteps that its rows belong to.
 pub(super) fn distribute(points: &mut [Ongoing], rows: &[(usize, Draw)], measured: &Measured) -> Result<()> {
+    for ((slot, _), covariates) in rows.iter().zip(&measured.covariates) {
+        points[*slot].at.control.covariates.push(*covariates);
+    }
     for (m, model) in measured.models.iter().enumerate() {
         let began = Instant::now();
         for (e, (values, unconverged)) in model.norms.iter().enumerate() {

@@ -10,6 +10,7 @@ mod tests;
 
 pub use rule::SampleRule;
 
+use crate::control_variates::{Control, Covariates};
 use crate::denoiser::Denoiser;
 use crate::draws::{Draw, Draws};
 use crate::error::Result;
@@ -33,6 +34,8 @@ pub struct AtTimestep {
     pub t: Timestep,
     /// Norms by model, estimator and sample; no samples where the quantity does not exist.
     pub norms: Vec<Vec<Vec<f64>>>,
+    /// The samples' covariates.
+    pub control: Control,
     /// Samples that an iteration did not settle for, by model and estimator.
     pub unconverged: Vec<Vec<u64>>,
     /// Network evaluations by model.
@@ -77,11 +80,12 @@ pub fn sweep(
 ) -> Result<bool> {
     let _no_grad = tch::no_grad_guard();
     let mut batcher = Batcher { subjects, draws, most: settings.batch.max(1) };
+    let expected = draws.expected();
     let first_round = settings.rule.next_round(0).max(1);
     let fill = if matches!(settings.rule, SampleRule::Fixed { .. }) { 1 } else { FILL };
     let together = (fill * settings.batch).div_ceil(first_round).max(1) as usize;
     for group in timesteps.chunks(together) {
-        let mut points: Vec<Ongoing> = group.iter().map(|&t| Ongoing::new(subjects, t)).collect();
+        let mut points: Vec<Ongoing> = group.iter().map(|&t| Ongoing::new(subjects, t, expected)).collect();
         while points.iter().any(|point| !point.complete) {
             if !round(&mut batcher, &settings.rule, &mut points, observer)? {
                 return Ok(false);
@@ -106,13 +110,14 @@ struct Ongoing {
 }
 
 impl Ongoing {
-    fn new(subjects: &[Subject], t: Timestep) -> Self {
+    fn new(subjects: &[Subject], t: Timestep, expected: Option<Covariates>) -> Self {
         let undefined = |subject: &Subject| {
             subject.estimators.iter().map(|estimator| estimator.undefined_at(&*subject.denoiser, t)).collect()
         };
         let at = AtTimestep {
             t,
             norms: subjects.iter().map(|subject| vec![Vec::new(); subject.estimators.len()]).collect(),
+            control: Control { covariates: Vec::new(), expected },
             unconverged: subjects.iter().map(|subject| vec![0; subject.estimators.len()]).collect(),
             evaluations: vec![0; subjects.len()],
             seconds: vec![Duration::ZERO; subjects.len()],
@@ -126,7 +131,7 @@ impl Ongoing {
     fn satisfies(&self, rule: &SampleRule) -> bool {
         let norms = self.at.norms.iter().flatten().zip(self.undefined.iter().flatten());
         let defined: Vec<&[f64]> = norms.filter(|(_, undefined)| !**undefined).map(|(norms, _)| &norms[..]).collect();
-        rule.satisfied(self.done, &defined)
+        rule.satisfied(self.done, &defined, &self.at.control)
     }
 }
 

@@ -1,5 +1,6 @@
 //! How many samples a timestep gets.
 
+use crate::control_variates::{Control, controlled};
 use serde::{Deserialize, Serialize};
 
 /// How many samples a timestep gets.
@@ -23,7 +24,7 @@ pub enum SampleRule {
 /// Samples come in steps of this many.
 const STEP: u64 = 8;
 /// Samples before a spread is believed.
-const FIRST: u64 = 16;
+const FIRST: u64 = 24;
 
 impl SampleRule {
     /// Sizes at which the rule looks at what it has: they do not depend on the batch size, so neither does the result.
@@ -37,19 +38,19 @@ impl SampleRule {
         }
     }
 
-    pub(super) fn satisfied(&self, done: u64, norms: &[&[f64]]) -> bool {
+    pub(super) fn satisfied(&self, done: u64, norms: &[&[f64]], control: &Control) -> bool {
         match *self {
             SampleRule::Fixed { samples } => done >= samples,
             SampleRule::RelativeError { target, most } => {
-                done >= most || norms.iter().all(|values| relative_error(values) <= target)
+                done >= most || norms.iter().all(|values| relative_error(values, control) <= target)
             }
         }
     }
 }
 
 /// Standard error over mean; 0 where all values are 0, infinite where nothing can be said.
-fn relative_error(values: &[f64]) -> f64 {
-    let statistics = crate::stats::statistics(values);
+fn relative_error(values: &[f64], control: &Control) -> f64 {
+    let (statistics, _) = controlled(values, control);
     match (statistics.mean, statistics.std_error) {
         (Some(_), Some(0.0)) => 0.0,
         (Some(mean), Some(error)) if mean > 0.0 => error / mean,
