@@ -14,6 +14,7 @@ mod output;
 mod plan;
 mod prepare;
 mod progress;
+mod rounding;
 mod theory;
 mod train;
 

@@ -80,6 +80,7 @@ pub fn report(models: Vec<ModelReport>) -> Report {
         provenance,
         models,
         comparison: Vec::new(),
+        rounding: None,
         warnings: Vec::new(),
     }
 }
