@@ -119,9 +119,11 @@ impl NetworkDenoiser {
         self.first_half(output, &x.value)
     }
 
-    /// One number per row, float32 even for half-precision networks; a shared number is filled in on the device.
+    /// One number per row, float32 even for half-precision networks unless the network's time has a dtype of its own; a
+    /// shared number is filled in on the device.
     fn per_row(&self, t: &[Timestep], f: impl Fn(&Timestep) -> f64) -> Result<Tensor> {
-        let kind = if self.kind == Kind::Double { Kind::Double } else { Kind::Float };
+        let default = if self.kind == Kind::Double { Kind::Double } else { Kind::Float };
+        let kind = self.network.time_kind().unwrap_or(default);
         let doing = "filling in the timesteps";
         match t.split_first() {
             Some((first, rest)) if rest.iter().all(|other| other == first) => {

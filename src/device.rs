@@ -11,7 +11,7 @@ pub use upload::{column, upload};
 use crate::error::{Error, Result};
 use std::fmt;
 use std::str::FromStr;
-use tch::Device;
+use tch::{Device, Kind};
 
 /// libtorch's version: torch-sys refuses to build against another.
 pub const LIBTORCH_VERSION: &str = "2.13.0";
@@ -125,6 +125,15 @@ pub fn name(device: Device) -> String {
         Device::Cuda(index) => DeviceChoice::Cuda(index).to_string(),
         Device::Mps => "mps".into(),
         Device::Vulkan => "vulkan".into(),
+    }
+}
+
+/// A dtype's name as `--dtype` takes it: `f64`, `f32`, `bf16`.
+pub fn dtype_name(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Double => "f64",
+        Kind::BFloat16 => "bf16",
+        _ => "f32",
     }
 }
 

@@ -82,6 +82,16 @@ impl Error {
         matches!(self, Error::Torch { message, .. } if is_out_of_memory(message))
     }
 
+    /// What was wrong alone, without the file and what to do next: for a message that says more around it.
+    pub fn problem(&self) -> String {
+        match self {
+            Error::File { problem, .. } | Error::Mismatch { problem, .. } => problem.clone(),
+            Error::Unsupported { allowed, .. } => allowed.clone(),
+            Error::Torch { doing, message, .. } => format!("libtorch failed while {doing}: {message}"),
+            Error::Argument { .. } | Error::Interrupted { .. } => self.to_string(),
+        }
+    }
+
     /// An argument error; `seen` is quoted.
     pub fn argument(
         name: &str,

@@ -15,6 +15,7 @@
 //! | [`checkpoint`], [`tensor_file`], [`data`] | what is on disk, recognised by content |
 //! | [`denoiser`], [`ideal`] | ε(x, t), learned and in closed form: all that estimators and samplers see |
 //! | [`estimator`], [`draws`], [`measure`], [`refine`], [`compare`], [`singularity`], [`stats`], [`control_variates`] | from pairs (x₀, ε) to numbers with intervals |
+//! | [`rounding`] | how much of those numbers is rounding, by dtype |
 //! | [`sampler`] | samples of a model itself |
 //! | [`train`] | training, alike for every variant of one seed |
 //! | [`report`] | the result, and its renderers, which never compute |
@@ -45,6 +46,7 @@ pub mod prediction;
 pub mod random;
 pub mod refine;
 pub mod report;
+pub mod rounding;
 pub mod sampler;
 pub mod schedule;
 pub mod singularity;

@@ -94,6 +94,12 @@ impl Conditioning {
         self.factor * self.axis.coordinate(schedule, t)
     }
 
+    /// The numbers for the first timestep and for the middle one, which a trained network tells apart.
+    pub fn probes(self, schedule: &dyn NoiseSchedule) -> [f64; 2] {
+        let middle = (schedule.timesteps() / 2) as f64;
+        [self.coordinate(schedule, 0.0), self.coordinate(schedule, middle)]
+    }
+
     /// Its derivative along t.
     pub fn rate(self, schedule: &dyn NoiseSchedule, t: Timestep) -> f64 {
         self.factor * self.axis.rate(schedule, t)

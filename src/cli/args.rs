@@ -74,6 +74,9 @@ pub(super) struct MeasureArgs {
     /// Name in tables and figures [default: the file's]
     #[arg(long, value_name = "NAME")]
     pub label: Option<String>,
+    /// Then find out how much is rounding: float64, float32 and bfloat16, of the network and of its time embedding
+    #[arg(long, help_heading = "Measurement")]
+    pub rounding: bool,
     #[command(flatten)]
     pub options: Options,
     #[command(flatten)]

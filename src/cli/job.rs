@@ -6,6 +6,7 @@ use super::plan::Plan;
 use super::prepare::Prepared;
 use super::progress::{Progress, watch_interrupts};
 use super::record::Recorder;
+use super::rounding;
 use crate::compare::{empty_curve, summarise};
 use crate::device;
 use crate::error::{Error, Result};
@@ -15,6 +16,7 @@ use crate::report::{self, Artifact, ComparisonRow, FigureFormat, ModelReport, Pr
 use crate::schedule::NoiseSchedule;
 use serde_json::Value;
 use std::path::Path;
+use std::time::Instant;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
@@ -34,7 +36,7 @@ pub(super) fn carry_out(prepared: Prepared, global: &Global) -> Result<Report> {
     let stopped = watch_interrupts()?;
     let mut report = first_report(&prepared)?;
     let Some(draws) = prepared.draws(global.quiet, &stopped)? else { return Err(interrupted(&prepared.out)) };
-    let Prepared { plan, models, batch, out, formats, mut warnings, .. } = prepared;
+    let Prepared { plan, models, batch, out, formats, mut warnings, rounding, .. } = prepared;
     let subjects: Vec<Subject> = models
         .into_iter()
         .map(|model| Subject {
@@ -66,6 +68,15 @@ pub(super) fn carry_out(prepared: Prepared, global: &Global) -> Result<Report> {
         return Err(interrupted(&out));
     }
     report.warnings = warnings;
+    if let Some(subject) = rounding {
+        let (earlier, began) = (report.provenance.wall_seconds, Instant::now());
+        let Some(found) = rounding::measure(subject, &draws, &report, &plan, batch, global.quiet, &stopped)? else {
+            write(&report, &out, &[])?;
+            return Err(interrupted(&out));
+        };
+        report.rounding = Some(found);
+        report.provenance.wall_seconds = earlier + began.elapsed().as_secs_f64();
+    }
     let schedules: Vec<&dyn NoiseSchedule> = subjects.iter().map(|subject| subject.denoiser.schedule()).collect();
     finish(&mut report, plan.near_zero_until, &plan.samples, &schedules);
     write(&report, &out, &formats)?;
@@ -132,6 +143,7 @@ pub(super) fn empty_report(prepared: &Prepared) -> Result<Report> {
         models: prepared.models.iter().map(model).collect(),
         comparison: Vec::new(),
         resolution: None,
+        rounding: None,
         warnings: Vec::new(),
     })
 }
@@ -188,6 +200,9 @@ pub(super) fn write(report: &Report, out: &Path, formats: &[FigureFormat]) -> Re
     if report.models.len() > 1 {
         artifacts.push(report::comparison_csv(report)?);
     }
+    if let Some(rounding) = &report.rounding {
+        artifacts.push(report::rounding_csv(rounding)?);
+    }
     if !formats.is_empty() {
         let figure = report::figure(report)?;
         for format in formats {
@@ -223,12 +238,14 @@ pub(super) fn present(report: &Report, out: &Path, formats: &[FigureFormat], glo
     };
     let mut files = vec![REPORT.to_string(), "curve.csv".into()];
     files.extend((report.models.len() > 1).then(|| "comparison.csv".into()));
+    files.extend(report.rounding.as_ref().map(|_| "rounding.csv".into()));
     files.extend(formats.iter().map(|format| format!("lipschitz.{}", format.extension())));
     let data = report.provenance.plan.get("data").and_then(|data| data.get("source")).and_then(Value::as_str);
     let text = format!(
-        "{table}\n\n{}{}\n\nx₀ from {}; files in {}: {}\n",
+        "{table}\n\n{}{}\n\n{}x₀ from {}; files in {}: {}\n",
         report::reading(report),
         report::resolution_reading(report),
+        report.rounding.as_ref().map(|found| rounding::text(found, width)).unwrap_or_default(),
         data.unwrap_or("nowhere"),
         out.display(),
         files.join(", ")

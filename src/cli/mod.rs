@@ -16,6 +16,7 @@ mod plan;
 mod prepare;
 mod progress;
 mod record;
+mod rounding;
 mod terminal;
 mod theory;
 mod train;

@@ -5,11 +5,11 @@ use super::data::{self, Ideal};
 use crate::checkpoint::{self, Checkpoint, NamedSchedule, Request};
 use crate::data::SampleShape;
 use crate::denoiser::{Denoiser, NetworkDenoiser};
+use crate::device::dtype_name;
 use crate::error::{Error, Result};
 use crate::ideal::IdealDenoiser;
 use crate::prediction::Prediction;
 use crate::report::{ModelDescription, Warning};
-use crate::schedule::NoiseSchedule;
 use crate::time::{Axis, Conditioning};
 use crate::timestep_map::{self, Identity, TimestepMap};
 use std::path::Path;
@@ -34,13 +34,13 @@ enum Origin {
 }
 
 /// A model, ready to be measured.
-pub(super) struct Model {
+pub(super) struct Model<D = Box<dyn Denoiser>> {
     /// Name in tables and figures.
     pub label: String,
     /// What the report says about it.
     pub description: ModelDescription,
     /// The model.
-    pub denoiser: Box<dyn Denoiser>,
+    pub denoiser: D,
     /// x̂₀ is clamped to ± this when it makes samples.
     pub clip: Option<f64>,
     /// What a reader must know.
@@ -113,7 +113,19 @@ impl Opened {
     pub fn resolve(self, setting: &Setting, share: Option<&str>) -> Result<Model> {
         match self.origin {
             Origin::Ideal(ideal) => resolve_ideal(*ideal, &self.argument, self.label, setting, share),
-            Origin::File(file) => resolve_file(*file, self.label, setting, share),
+            Origin::File(file) => {
+                let Model { label, description, denoiser, clip, warnings } =
+                    resolve_file(*file, self.label, setting, share)?;
+                Ok(Model { label, description, denoiser: Box::new(denoiser), clip, warnings })
+            }
+        }
+    }
+
+    /// The network of a checkpoint with all that belongs to it; `None` for a closed form.
+    pub fn resolve_network(self, setting: &Setting, share: Option<&str>) -> Result<Option<NetworkDenoiser>> {
+        match self.origin {
+            Origin::Ideal(_) => Ok(None),
+            Origin::File(file) => Ok(Some(resolve_file(*file, self.label, setting, share)?.denoiser)),
         }
     }
 }
@@ -181,7 +193,12 @@ fn resolve_ideal(ideal: Ideal, argument: &str, label: String, setting: &Setting,
     Ok(Model { label, description, denoiser: Box::new(denoiser), clip: None, warnings: Vec::new() })
 }
 
-fn resolve_file(file: Checkpoint, label: String, setting: &Setting, share: Option<&str>) -> Result<Model> {
+fn resolve_file(
+    file: Checkpoint,
+    label: String,
+    setting: &Setting,
+    share: Option<&str>,
+) -> Result<Model<NetworkDenoiser>> {
     let Setting { shape, options, device, kind, .. } = *setting;
     let Checkpoint { path, format, sha256, mut network, declared, .. } = file;
     let mut warnings = Vec::new();
@@ -209,7 +226,7 @@ fn resolve_file(file: Checkpoint, label: String, setting: &Setting, share: Optio
     let map = map(share.or(declared.share.as_deref()), named.schedule.timesteps())?;
     let label_asked = class(&*network, options.class)?;
     network.to(device, kind)?;
-    let probes = probe_times(&*named.schedule, conditioning);
+    let probes = conditioning.probes(&*named.schedule);
     network.prepare(shape, probes, device, kind)?;
     if setting.derivative {
         network.prepare_rate(shape, probes, device, kind)?;
@@ -237,13 +254,7 @@ fn resolve_file(file: Checkpoint, label: String, setting: &Setting, share: Optio
         device,
         kind,
     };
-    Ok(Model { label, description, denoiser: Box::new(denoiser), clip: declared.clip, warnings })
-}
-
-/// Conditions at the first timestep and in the middle, which a trained network tells apart.
-fn probe_times(schedule: &dyn NoiseSchedule, conditioning: Conditioning) -> [f64; 2] {
-    let middle = (schedule.timesteps() / 2) as f64;
-    [conditioning.coordinate(schedule, 0.0), conditioning.coordinate(schedule, middle)]
+    Ok(Model { label, description, denoiser, clip: declared.clip, warnings })
 }
 
 fn class(network: &dyn crate::network::Network, asked: Option<i64>) -> Result<Option<i64>> {
@@ -288,13 +299,5 @@ pub(super) fn dtype(text: &str) -> Result<Kind> {
         "f64" => Ok(Kind::Double),
         "bf16" => Ok(Kind::BFloat16),
         _ => Err(Error::argument("--dtype", text, "it is f32, f64 or bf16", "Choose one of them.")),
-    }
-}
-
-fn dtype_name(kind: Kind) -> &'static str {
-    match kind {
-        Kind::Double => "f64",
-        Kind::BFloat16 => "bf16",
-        _ => "f32",
     }
 }

@@ -11,6 +11,7 @@ use crate::device::{self, DeviceChoice};
 use crate::draws::{CleanSamples, Draws};
 use crate::error::{Doing, Error, Result};
 use crate::report::{FigureFormat, Warning};
+use crate::rounding;
 use crate::sampler::ddim;
 use ndarray::Array2;
 use serde_json::{Value, json};
@@ -47,6 +48,8 @@ pub(super) struct Prepared {
     pub formats: Vec<FigureFormat>,
     /// Whether to go on from what is in `out`.
     pub resume: bool,
+    /// The network whose rounding is measured after the curves, where that was asked for.
+    pub rounding: Option<rounding::Subject>,
 }
 
 /// The device and dtype of a run; sets the number of threads.
@@ -102,6 +105,7 @@ pub(super) fn prepare(
         out: options.out.clone().unwrap_or_else(|| default_out(command, &models)),
         source: data.map(|data| data.source),
         resume: options.resume,
+        rounding: None,
         plan,
         models,
         device,

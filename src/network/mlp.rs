@@ -3,7 +3,7 @@
 //!
 //! emb = MLP(sinusoids(t));  h = W_in x;  h ← h + W₂ a(W₁ a(h) + W_t a(emb)) in every block;  y = W_out a(h)
 
-use super::{Architecture, Condition, InputShape, Network};
+use super::{Architecture, Condition, InputShape, Network, TIME_AND_FEATURES};
 use crate::dual::Dual;
 use crate::error::{Doing, Error, Result};
 use crate::nn::{Activation, Linear, TimeProjection, TimestepEmbedding, Weights};
@@ -61,6 +61,8 @@ pub struct ResidualMlp {
     layers: Layers,
     parameters: Vec<(String, Tensor)>,
     kind: Kind,
+    /// dtype of t and its features, where it does not follow from `kind`.
+    time_kind: Option<Kind>,
 }
 
 #[derive(Debug)]
@@ -96,7 +98,7 @@ impl ResidualMlp {
         weights.finish()?;
         let parameters = weights.named();
         let kind = parameters.first().map_or(Kind::Float, |(_, tensor)| tensor.kind());
-        Ok(ResidualMlp { config: config.clone(), layers, parameters, kind })
+        Ok(ResidualMlp { config: config.clone(), layers, parameters, kind, time_kind: None })
     }
 
     fn check_input(&self, x: &Tensor, t: &Tensor) -> Result<()> {
@@ -136,8 +138,8 @@ impl Layers {
         })
     }
 
-    fn forward(&self, x: &Dual, t: &Dual, kind: Kind) -> Result<Dual> {
-        let emb = ACTIVATION.forward(&self.time_embedding.forward(&self.time_proj.forward(t, kind)?)?)?;
+    fn forward(&self, x: &Dual, features: &Dual) -> Result<Dual> {
+        let emb = ACTIVATION.forward(&self.time_embedding.forward(features)?)?;
         let mut h = self.input.forward(x)?;
         for block in &self.blocks {
             let inner = block.linear_1.forward(&ACTIVATION.forward(&h)?)?.add(&block.time.forward(&emb)?)?;
@@ -154,7 +156,8 @@ impl Network for ResidualMlp {
         }
         self.check_input(&x.value, &t.value)?;
         let flat = x.linear(|x| x.f_flatten(1, -1))?;
-        self.layers.forward(&flat, t, self.kind)?.linear(|y| y.f_reshape_as(&x.value))
+        let features = self.layers.time_proj.forward_in(t, self.time_kind, self.kind)?;
+        self.layers.forward(&flat, &features)?.linear(|y| y.f_reshape_as(&x.value))
     }
 
     fn carries_tangents(&self) -> bool {
@@ -181,13 +184,23 @@ impl Network for ResidualMlp {
         self.layers.time_proj.constant().map(|omega| ("frequencies".into(), omega)).into_iter().collect()
     }
 
+    fn set_time_kind(&mut self, kind: Option<Kind>) -> Result<&'static str> {
+        self.time_kind = kind;
+        Ok(TIME_AND_FEATURES)
+    }
+
+    fn time_kind(&self) -> Option<Kind> {
+        self.time_kind
+    }
+
     fn to(&mut self, device: Device, kind: Kind) -> Result<()> {
         let mut moved = BTreeMap::new();
         for (name, tensor) in &self.parameters {
             let tensor = tensor.f_to_device(device).and_then(|t| t.f_to_kind(kind)).doing("moving the network")?;
             moved.insert(name.clone(), tensor);
         }
-        *self = ResidualMlp::new(&self.config, &Weights::new(moved, Path::new("the network")))?;
+        let network = ResidualMlp::new(&self.config, &Weights::new(moved, Path::new("the network")))?;
+        *self = ResidualMlp { time_kind: self.time_kind, ..network };
         Ok(())
     }
 }

@@ -42,6 +42,18 @@ pub fn build(config: &Value, weights: &Weights, path: &Path) -> Result<Box<dyn N
     }
 }
 
+/// What t and its features are, where [`Network::set_time_kind`] sets the dtype of both.
+pub(crate) const TIME_AND_FEATURES: &str = "t and its sinusoids";
+
+/// The refusal of [`Network::set_time_kind`] by a network that takes t as an integer.
+pub(crate) fn integer_time(architecture: &str) -> Error {
+    Error::unsupported(
+        format!("another dtype of the time embedding of this {architecture}"),
+        "it takes t as an integer",
+        "Only the network's own dtype can be varied.",
+    )
+}
+
 /// What a network takes besides x and t.
 #[derive(Debug, Default)]
 pub struct Condition {
@@ -63,7 +75,7 @@ pub struct InputShape {
 /// A network f(x, t) or f(x, t, condition), in one dtype on one device.
 pub trait Network {
     /// One forward pass. `x`: [B, …] in the network's dtype; `t`: `[B]`, float32 or float64 (never half: a time
-    /// embedding in half precision ruins ∂/∂t). Returns [B, …] with a tangent where `x` or `t` has one.
+    /// embedding in half precision ruins ∂/∂t), or of [`Network::time_kind`] where that is set. Returns [B, …] with a tangent where `x` or `t` has one.
     fn forward(&self, x: &Dual, t: &Dual, condition: &Condition) -> Result<Dual>;
 
     /// Whether tangents are carried through; where not, `forward` refuses them.
@@ -112,6 +124,24 @@ pub trait Network {
     /// Called once where ∂/∂t is wanted, after [`Network::prepare`]: finds a way to compute it, or says why there is none.
     fn prepare_rate(&mut self, _sample_shape: &[i64], _times: [f64; 2], _device: Device, _kind: Kind) -> Result<()> {
         Ok(())
+    }
+
+    /// Has t and its features computed in `kind` whatever the network's dtype, to find out what that rounds; `None` takes
+    /// it back. Says in words what is computed in it.
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`] where nothing is computed from t that has a dtype.
+    fn set_time_kind(&mut self, _kind: Option<Kind>) -> Result<&'static str> {
+        Err(Error::unsupported(
+            format!("another dtype of the time embedding of this {}", self.architecture()),
+            "it is computed in one way only",
+            "Only the network's own dtype can be varied.",
+        ))
+    }
+
+    /// The dtype that [`Network::set_time_kind`] has set.
+    fn time_kind(&self) -> Option<Kind> {
+        None
     }
 
     /// Moves the network to a device and dtype.

@@ -5,7 +5,7 @@
 //! * a learned table with one row for each integer timestep, which has no ∂/∂t.
 //!
 //! They are computed in float32 at least, whatever the dtype of the network: in half precision t ω_i would be off by
-//! radians. Tangents: ∂ sin φ = cos φ · φ̇, ∂ cos φ = −sin φ · φ̇, with φ̇ = ω_i ṫ or 2π W ṫ/t.
+//! radians ([`TimeProjection::forward_in`] shows how much that is). Tangents: ∂ sin φ = cos φ · φ̇, ∂ cos φ = −sin φ · φ̇, with φ̇ = ω_i ṫ or 2π W ṫ/t.
 
 use super::{Init, Weights};
 use crate::dual::Dual;
@@ -53,6 +53,11 @@ impl TimeProjection {
         }
     }
 
+    /// Whether there are features to be computed from t, and not rows to be looked up.
+    pub fn computes_features(&self) -> bool {
+        !matches!(self, TimeProjection::Learned { .. })
+    }
+
     /// Fourier features with frequencies `weight` `[count]`. Older files hold them a second time as `W`.
     pub fn gaussian_fourier(weights: &Weights, count: i64) -> Result<Self> {
         let duplicate = weights.optional("W", &[count])?;
@@ -72,8 +77,13 @@ impl TimeProjection {
 
     /// t `[B]` → [B, width] in the dtype `kind` of the network.
     pub fn forward(&self, t: &Dual, kind: Kind) -> Result<Dual> {
+        self.forward_in(t, None, kind)
+    }
+
+    /// The same with t and the features computed in the dtype `compute`, where there is one, whatever the network's.
+    pub fn forward_in(&self, t: &Dual, compute: Option<Kind>, kind: Kind) -> Result<Dual> {
         let doing = "embedding the timestep";
-        let t = t.linear(|t| t.f_to_kind(at_least_float(kind)))?;
+        let t = t.linear(|t| t.f_to_kind(compute.unwrap_or(at_least_float(kind))))?;
         let features = match self {
             TimeProjection::Sinusoid { width, cos_first, omega } => {
                 sinusoid(&t, *width, *cos_first, omega).doing(doing)?

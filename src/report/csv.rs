@@ -1,8 +1,9 @@
-//! `curve.csv` and `comparison.csv`: one row per model, quantity and timestep, for anything that reads tables.
+//! `curve.csv`, `comparison.csv` and `rounding.csv`: one row per model, quantity and timestep, for anything that reads
+//! tables.
 //!
 //! A missing value is an empty cell. Floats are written with the shortest digits that read back to the same bits.
 
-use super::{Artifact, ComparisonRow, Curve, ModelReport, Point, Report};
+use super::{Artifact, ComparisonRow, Curve, ModelReport, Point, Report, Rounding, RoundingRow};
 use crate::error::{Error, Result};
 use polars::prelude::{Column, CsvWriter, DataFrame, NamedFrom, SerWriter, Series};
 
@@ -66,6 +67,30 @@ pub fn comparison_csv(report: &Report) -> Result<Artifact> {
         float("ratio_ci_high", |r| r.ratio_ci_high),
     ];
     write("comparison.csv", columns)
+}
+
+/// `rounding.csv`: how much is rounding, by the dtypes of network and time embedding.
+///
+/// # Errors
+/// As [`curve_csv`].
+pub fn rounding_csv(rounding: &Rounding) -> Result<Artifact> {
+    let rows = &rounding.rows;
+    let text = |name: &str, of: fn(&RoundingRow) -> &String| {
+        column(name, rows.iter().map(|row| of(row).clone()).collect::<Vec<String>>())
+    };
+    let float = |name: &str, of: fn(&RoundingRow) -> Option<f64>| floats(name, rows.iter().map(of).collect());
+    let columns = vec![
+        column("model", vec![rounding.model.clone(); rows.len()]),
+        text("quantity", |r| &r.quantity),
+        text("network_dtype", |r| &r.network_dtype),
+        text("time_embedding_dtype", |r| &r.time_embedding_dtype),
+        steps("timestep", rows.iter().map(|r| Some(r.timestep)).collect()),
+        column("samples", rows.iter().map(|r| r.samples).collect::<Vec<u64>>()),
+        float("median_relative_error", |r| r.median_relative_error),
+        float("max_relative_error", |r| r.max_relative_error),
+        float("mean_norm_relative_error", |r| r.mean_norm_relative_error),
+    ];
+    write("rounding.csv", columns)
 }
 
 fn column<T>(name: &str, values: Vec<T>) -> Column

@@ -6,15 +6,17 @@ mod artifact;
 mod csv;
 pub mod figure;
 mod resolution;
+mod rounding;
 #[cfg(test)]
 mod synthetic;
 mod table;
 mod warning;
 
 pub use artifact::{Artifact, prepare_dir, write_all};
-pub use csv::{comparison_csv, curve_csv};
+pub use csv::{comparison_csv, curve_csv, rounding_csv};
 pub use figure::{Figure, FigureFormat, figure};
 pub use resolution::resolution_reading;
+pub use rounding::{NoRounding, Rounding, RoundingRow, rounding_reading, rounding_table};
 pub use table::{comparison_table, curve_table, reading};
 pub use warning::Warning;
 
@@ -54,6 +56,9 @@ pub struct Report {
     /// How well straight lines between the timesteps stand for the curves; `None` where the timesteps were given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resolution: Option<Resolution>,
+    /// How much is rounding, where that was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rounding: Option<Rounding>,
     /// What a reader must know before trusting the numbers, with what to do about it.
     pub warnings: Vec<Warning>,
 }

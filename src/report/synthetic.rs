@@ -81,6 +81,7 @@ pub fn report(models: Vec<ModelReport>) -> Report {
         models,
         comparison: Vec::new(),
         resolution: None,
+        rounding: None,
         warnings: Vec::new(),
     }
 }

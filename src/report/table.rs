@@ -29,7 +29,7 @@ fn one_curve(model: &ModelReport, curve: &Curve, width: u16) -> String {
         [t, number(p.mean), interval(p.ci_low, p.ci_high), number(p.p50), number(p.max), p.samples.to_string()]
     };
     let rows: Vec<[String; 6]> = representative(&means).into_iter().map(|i| row(&curve.points[i])).collect();
-    let table = render(["t", "mean", "95 % interval", "median", "max", "samples"], &rows, width);
+    let table = render(&["t", "mean", "95 % interval", "median", "max", "samples"], &rows, width);
     format!("{title}\n{table}")
 }
 
@@ -56,7 +56,7 @@ fn one_comparison(baseline: &str, rows: &[&ComparisonRow], width: u16) -> String
         [t, number(r.ratio), interval(r.ratio_ci_low, r.ratio_ci_high), number(r.baseline), number(r.candidate)]
     };
     let table: Vec<[String; 5]> = representative(&values).into_iter().map(|i| row(rows[i])).collect();
-    let table = render(["t", "ratio", "95 % interval", "baseline", "candidate"], &table, width);
+    let table = render(&["t", "ratio", "95 % interval", "baseline", "candidate"], &table, width);
     format!("{candidate} (candidate) over {} (baseline): {}\n{table}", one_line(baseline), rows[0].quantity)
 }
 
@@ -77,18 +77,19 @@ fn representative(values: &[Option<f64>]) -> Vec<usize> {
 
 /// A table of at most `width` columns: a number broken over two lines cannot be read, so the last cells of every row
 /// are left out first. The first three stay.
-fn render<const N: usize>(header: [&str; N], rows: &[[String; N]], width: u16) -> String {
+pub(super) fn render(header: &[&str], rows: &[impl AsRef<[String]>], width: u16) -> String {
     let with = |columns: usize| {
         let mut table = Table::new();
         table.load_preset(presets::NOTHING).force_no_tty().set_header(&header[..columns]);
-        table.add_rows(rows.iter().map(|row| &row[..columns]));
+        table.add_rows(rows.iter().map(|row| &row.as_ref()[..columns]));
         for column in table.column_iter_mut() {
             column.set_cell_alignment(CellAlignment::Right);
         }
         table.trim_fmt()
     };
     let fits = |text: &String| text.lines().all(|line| line.chars().count() <= usize::from(width));
-    (3..=N).rev().map(with).find(fits).unwrap_or_else(|| with(N.min(3)))
+    let all = header.len();
+    (3..=all).rev().map(with).find(fits).unwrap_or_else(|| with(all.min(3)))
 }
 
 fn symbol(curve: &Curve) -> String {
@@ -99,11 +100,11 @@ fn symbol(curve: &Curve) -> String {
     }
 }
 
-fn one_line(label: &str) -> String {
+pub(super) fn one_line(label: &str) -> String {
     label.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-fn step(t: f64, next: Option<f64>) -> String {
+pub(super) fn step(t: f64, next: Option<f64>) -> String {
     next.map_or_else(|| t.to_string(), |next| format!("{t}→{next}"))
 }
 
@@ -115,7 +116,7 @@ fn interval(low: Option<f64>, high: Option<f64>) -> String {
 }
 
 /// Three significant digits; an en dash where there is no number.
-fn number(value: Option<f64>) -> String {
+pub(super) fn number(value: Option<f64>) -> String {
     let Some(value) = value.filter(|v| v.is_finite()) else { return "–".into() };
     if value == 0.0 {
         return "0".into();

@@ -3,7 +3,7 @@
 
 mod rate;
 
-use super::{Condition, InputShape, Network};
+use super::{Condition, InputShape, Network, integer_time};
 use crate::dual::Dual;
 use crate::error::{Doing, Error, Result, torch_message};
 use std::path::{Path, PathBuf};
@@ -17,6 +17,8 @@ pub struct TorchScript {
     integer_time: bool,
     /// How ∂/∂t is computed, where that was found out.
     rate: Option<rate::Route>,
+    /// dtype of t, where it does not follow from the module's.
+    time_kind: Option<Kind>,
 }
 
 impl TorchScript {
@@ -30,7 +32,7 @@ impl TorchScript {
             )
         })?;
         module.f_set_eval().doing("switching the module to evaluation")?;
-        Ok(TorchScript { module, path: path.to_path_buf(), integer_time: false, rate: None })
+        Ok(TorchScript { module, path: path.to_path_buf(), integer_time: false, rate: None, time_kind: None })
     }
 
     fn call(&self, x: &Tensor, t: &Tensor) -> std::result::Result<Tensor, String> {
@@ -175,6 +177,18 @@ impl Network for TorchScript {
             ));
         }
         Ok(())
+    }
+
+    fn set_time_kind(&mut self, kind: Option<Kind>) -> Result<&'static str> {
+        if self.integer_time {
+            return Err(integer_time("TorchScript module"));
+        }
+        self.time_kind = kind;
+        Ok("t as the module gets it; what it computes from t follows its own code")
+    }
+
+    fn time_kind(&self) -> Option<Kind> {
+        self.time_kind
     }
 
     fn to(&mut self, device: Device, kind: Kind) -> Result<()> {

@@ -7,7 +7,7 @@ use super::blocks::{DownBlock, MidBlock, UpBlock};
 use super::config::{ClassEmbedding, TimeEmbeddingType, UNet2dConfig};
 use crate::dual::Dual;
 use crate::error::{Doing, Error, Result};
-use crate::network::{Condition, InputShape, Network};
+use crate::network::{Condition, InputShape, Network, TIME_AND_FEATURES, integer_time};
 use crate::nn::{Activation, Conv2d, GroupNorm, Init, TimeProjection, TimestepEmbedding, Weights, in_range};
 use std::path::Path;
 use tch::{Device, Kind, Tensor};
@@ -20,6 +20,8 @@ pub struct UNet2d {
     /// Handles on the same tensors as the layers', under the file's names.
     parameters: Vec<(String, Tensor)>,
     kind: Kind,
+    /// dtype of t and its features, where it does not follow from `kind`.
+    time_kind: Option<Kind>,
 }
 
 /// The layers in the order of the forward pass.
@@ -56,7 +58,7 @@ impl UNet2d {
         weights.finish()?;
         let parameters = weights.named();
         let kind = parameters.iter().find(|(name, _)| name == "conv_in.weight").map_or(Kind::Float, |(_, w)| w.kind());
-        Ok(UNet2d { config: config.clone(), layers, parameters, kind })
+        Ok(UNet2d { config: config.clone(), layers, parameters, kind, time_kind: None })
     }
 
     fn check_input(&self, x: &Dual, t: &Dual) -> Result<()> {
@@ -87,7 +89,7 @@ impl UNet2d {
 
     /// emb [B, E] from t [B] and the labels.
     fn embedding(&self, t: &Dual, condition: &Condition) -> Result<Dual> {
-        let features = self.layers.time_proj.forward(t, self.kind)?;
+        let features = self.layers.time_proj.forward_in(t, self.time_kind, self.kind)?;
         let emb = self.layers.time_embedding.forward(&features)?;
         match (&self.layers.class_embedding, &condition.labels) {
             (Labels::None, None) => Ok(emb),
@@ -269,6 +271,18 @@ impl Network for UNet2d {
         self.parameters.iter().map(|(name, tensor)| (name.clone(), tensor.shallow_clone())).collect()
     }
 
+    fn set_time_kind(&mut self, kind: Option<Kind>) -> Result<&'static str> {
+        if !self.layers.time_proj.computes_features() {
+            return Err(integer_time("UNet2DModel with a learned table"));
+        }
+        self.time_kind = kind;
+        Ok(TIME_AND_FEATURES)
+    }
+
+    fn time_kind(&self) -> Option<Kind> {
+        self.time_kind
+    }
+
     fn to(&mut self, device: Device, kind: Kind) -> Result<()> {
         let doing = "moving the network";
         let mut moved = std::collections::BTreeMap::new();
@@ -280,7 +294,8 @@ impl Network for UNet2d {
             moved.insert(name.clone(), tensor);
         }
         // Layers hold nothing but handles on parameters, so new layers are the short way to move all of them.
-        *self = UNet2d::new(&self.config, &Weights::new(moved, Path::new("the network")))?;
+        let network = UNet2d::new(&self.config, &Weights::new(moved, Path::new("the network")))?;
+        *self = UNet2d { time_kind: self.time_kind, ..network };
         Ok(())
     }
 }
