@@ -1,16 +1,21 @@
 //! What the exact ∂ε/∂t costs, in forward passes of the same network: tangents through the native layers, and the ways that
-//! a TorchScript module of the same weights leaves (forward mode without attention, double backward with it).
+//! a TorchScript module of the same weights leaves (forward mode without attention, double backward with it); and the
+//! same in PyTorch, where there is a Python with torch and diffusers.
 //!
 //!     ./x bench --bench derivative
 //!
 //! Prints a table and one line of JSON. Rounds alternate between all rows, so that noise of the machine hits all alike.
 
+mod common;
+
+use common::{median, plain, python};
 use lipscope::checkpoint::{Content, Sidecar, WRITERS, WeightSet};
 use lipscope::dual::Dual;
 use lipscope::error::{Error, Result};
 use lipscope::network::torchscript::TorchScript;
 use lipscope::network::{self, Condition, Network};
 use lipscope::nn::Weights;
+use serde_json::{Value, json};
 use std::path::Path;
 use std::time::Instant;
 use tch::{Device, Kind, Tensor};
@@ -35,27 +40,54 @@ fn seconds(network: &dyn Network, with_tangent: bool) -> Result<f64> {
     Ok(began.elapsed().as_secs_f64() / CALLS as f64)
 }
 
+/// Writes the same network in a format of the family.
+fn write(arch: &serde_json::Value, native: &dyn Network, format: &str, path: &Path) -> Result<()> {
+    let sidecar = Sidecar { architecture: Some(arch.clone()), shape: Some(SHAPE.to_vec()), ..Sidecar::default() };
+    let sets = [WeightSet { name: "raw".into(), tensors: native.parameters() }];
+    let writer = WRITERS.iter().find(|writer| writer.name == format);
+    let writer = writer.ok_or_else(|| Error::mismatch(format!("there is no writer of {format}"), "Report this."))?;
+    (writer.write)(&Content { sidecar, sets: &sets, reference: None }, path)
+}
+
+/// Prints what PyTorch takes for the same weights, in its own forward passes, and gives the rows.
+fn in_python(python: &str, arch: &serde_json::Value, native: &dyn Network, folder: &Path) -> Result<Vec<Value>> {
+    let path = folder.join("pipeline");
+    write(arch, native, "diffusers", &path)?;
+    let unet = path.join("unet").display().to_string();
+    let result = plain(python, &["derivative", &unet, "--shape", "3,32,32", "--batch", "16"])?;
+    let times = |name: &str| -> Vec<f64> {
+        result["seconds"][name].as_array().into_iter().flatten().filter_map(Value::as_f64).collect()
+    };
+    let forward = times("forward");
+    let mut rows = Vec::new();
+    for name in ["forward", "torch.func.jvp", "double backward"] {
+        let label = format!("PyTorch, {name}");
+        let seconds = times(name);
+        if seconds.is_empty() {
+            println!("  {label:<42} fails: {}", result["failures"][name].as_str().unwrap_or("no reason given"));
+            rows.push(json!({"row": label, "fails": result["failures"][name]}));
+            continue;
+        }
+        let own = median(seconds.iter().zip(&forward).map(|(a, b)| a / b).collect());
+        println!("  {label:<42} {:>8.1} ms   {own:>29.2} own forwards", 1e3 * median(seconds));
+        rows.push(json!({"row": label, "own_forwards": own}));
+    }
+    Ok(rows)
+}
+
 /// The same network as a TorchScript module that knows nothing of ours.
 fn script(arch: &serde_json::Value, native: &dyn Network, folder: &Path) -> Result<TorchScript> {
     let path = folder.join("model.pt");
-    let sidecar = Sidecar { architecture: Some(arch.clone()), shape: Some(SHAPE.to_vec()), ..Sidecar::default() };
-    let sets = [WeightSet { name: "raw".into(), tensors: native.parameters() }];
-    let writer = WRITERS.iter().find(|writer| writer.name == "pt");
-    let writer = writer.ok_or_else(|| Error::mismatch("there is no writer for .pt", "Report this."))?;
-    (writer.write)(&Content { sidecar, sets: &sets, reference: None }, &path)?;
+    write(arch, native, "pt", &path)?;
     let mut module = TorchScript::load(&path, Device::Cpu)?;
     module.prepare(&SHAPE, [0.0, 500.0], Device::Cpu, Kind::Float)?;
     module.prepare_rate(&SHAPE, [0.0, 500.0], Device::Cpu, Kind::Float)?;
     Ok(module)
 }
 
-fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values[values.len() / 2]
-}
-
 fn main() -> Result<()> {
     lipscope::device::keep_freed_memory();
+    let python = python();
     let folder = tempfile::tempdir().map_err(|e| Error::io("a temporary folder", "creating", &e))?;
     let mut results = Vec::new();
     for text in ARCHITECTURES {
@@ -88,10 +120,12 @@ fn main() -> Result<()> {
             let (native, own) = (ratio(0), ratio(own_forward));
             let milliseconds = 1e3 * median(times[i].clone());
             println!("  {name:<42} {milliseconds:>8.1} ms   {native:>5.2} native forwards   {own:>5.2} own forwards");
-            results
-                .push(serde_json::json!({"arch": text, "row": name, "native_forwards": native, "own_forwards": own}));
+            results.push(json!({"arch": text, "row": name, "native_forwards": native, "own_forwards": own}));
+        }
+        if let Some(python) = &python {
+            results.extend(in_python(python, &arch, &*native, folder.path())?);
         }
     }
-    println!("{}", serde_json::json!({"bench": "derivative", "rows": results}));
+    println!("{}", json!({"bench": "derivative", "rows": results}));
     Ok(())
 }

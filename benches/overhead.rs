@@ -5,6 +5,9 @@
 //!
 //! Prints a table and one line of JSON. Rounds alternate between the two, so that noise of the machine hits both.
 
+mod common;
+
+use common::{arguments, median};
 use lipscope::checkpoint::{self, Request};
 use lipscope::denoiser::NetworkDenoiser;
 use lipscope::draws::{CleanSamples, Draws};
@@ -69,14 +72,8 @@ fn measured(subjects: &[Subject], draws: &Draws) -> Result<f64> {
     Ok(began.elapsed().as_secs_f64())
 }
 
-fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values[values.len() / 2]
-}
-
 fn main() -> Result<()> {
-    // cargo bench passes --bench to programs without the standard harness.
-    let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
+    let arguments = arguments();
     let default = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/unet2d/ddpm_cifar10");
     let folder = arguments.first().map_or(default, String::as_str);
     let shape: Vec<i64> = match arguments.get(1) {

@@ -1,11 +1,13 @@
 //! How long lipscope takes to start: what needs no libtorch, what the same took while every command loaded it (the engine
-//! by itself), a small measurement from the command line to the report, and, with LIPSCOPE_PYTHON naming a Python that
-//! has it, `import torch`.
+//! by itself), a small measurement from the command line to the report, and, where a Python has it, `import torch`.
 //!
-//!     LIPSCOPE_PYTHON=python3 ./x bench --bench startup
+//!     ./x bench --bench startup
 //!
 //! Prints a table and one line of JSON. Rounds alternate between all rows, so that noise of the machine hits all alike.
 
+mod common;
+
+use common::{median, python};
 use lipscope::error::{Error, Result};
 use std::ffi::OsStr;
 use std::path::Path;
@@ -37,7 +39,7 @@ fn rows(folder: &Path) -> Vec<Row> {
         row("lipscope-engine --version", ENGINE, &["--version"], folder),
         row("lipscope measure, 2 samples at 2 timesteps", PROGRAM, &measure, folder),
     ];
-    if let Some(python) = std::env::var_os("LIPSCOPE_PYTHON") {
+    if let Some(python) = python() {
         rows.push(row("python -c 'import torch'", python, &["-c", "import torch"], folder));
     }
     rows
@@ -52,11 +54,6 @@ fn seconds(row: &mut Row) -> Result<f64> {
         return Ok(seconds);
     }
     Err(Error::mismatch(format!("`{}` ended with {status}", row.label), "Run it by hand to see why."))
-}
-
-fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values[values.len() / 2]
 }
 
 fn main() -> Result<()> {
