@@ -66,7 +66,7 @@ fn bare(network: &dyn Network, shape: &[i64]) -> Result<f64> {
 }
 
 fn measured(subjects: &[Subject], draws: &Draws) -> Result<f64> {
-    let settings = Settings { rule: SampleRule::Fixed { samples: SAMPLES }, batch: BATCH as u64 };
+    let settings = Settings { rule: SampleRule::Fixed { samples: SAMPLES }, batch: BATCH as u64, probe: false };
     let began = Instant::now();
     sweep(subjects, draws, &settings, &TIMESTEPS, &mut Silent)?;
     Ok(began.elapsed().as_secs_f64())

@@ -4,6 +4,7 @@
 //! the CUDA half must be loaded before that; `device/cuda.rs` says when it is loaded at all.
 
 mod cuda;
+pub mod memory;
 mod upload;
 
 pub use upload::{column, upload};

@@ -36,7 +36,7 @@ pub(super) fn carry_out(prepared: Prepared, global: &Global) -> Result<Report> {
     let stopped = watch_interrupts()?;
     let mut report = first_report(&prepared)?;
     let Some(draws) = prepared.draws(global.quiet, &stopped)? else { return Err(interrupted(&prepared.out)) };
-    let Prepared { plan, models, batch, out, formats, mut warnings, rounding, .. } = prepared;
+    let Prepared { plan, models, batch, out, formats, mut warnings, rounding, automatic_batch, .. } = prepared;
     let subjects: Vec<Subject> = models
         .into_iter()
         .map(|model| Subject {
@@ -44,7 +44,7 @@ pub(super) fn carry_out(prepared: Prepared, global: &Global) -> Result<Report> {
             estimators: plan.quantity.estimators(plan.dt, plan.axis, plan.norm),
         })
         .collect();
-    let settings = Settings { rule: plan.samples, batch };
+    let settings = Settings { rule: plan.samples, batch, probe: automatic_batch };
     let progress = Progress::new(plan.timesteps.len() as u64, "timesteps", global.quiet, &stopped);
     let mut recorder = Recorder::new(&mut report, &subjects, plan.seed, &out, progress);
     let mut next = Next::Measure(plan.timesteps.clone());

@@ -24,6 +24,9 @@ use tch::{Device, Kind};
 const MODEL_SAMPLES: u64 = 64;
 const MODEL_NFE: usize = 50;
 
+/// `--batch auto`.
+const AUTO: &str = "auto";
+
 /// Elements of a batch on the CPU and on a GPU: enough to fill it, little enough for its memory.
 const CPU_BATCH_ELEMENTS: i64 = 1 << 20;
 const GPU_BATCH_ELEMENTS: i64 = 1 << 24;
@@ -38,6 +41,8 @@ pub(super) struct Prepared {
     pub source: Option<Arc<dyn CleanSamples>>,
     /// Samples per network call.
     pub batch: u64,
+    /// Whether their number was left to the program.
+    pub automatic_batch: bool,
     /// Device of all models.
     pub device: Device,
     /// What is known to be worth a warning so far.
@@ -102,6 +107,7 @@ pub(super) fn prepare(
     warnings.extend(plan_warnings(&plan, &models));
     Ok(Prepared {
         batch: batch(&options.batch, &shape, device)?,
+        automatic_batch: options.batch == AUTO,
         out: options.out.clone().unwrap_or_else(|| default_out(command, &models)),
         source: data.map(|data| data.source),
         resume: options.resume,
@@ -197,7 +203,7 @@ fn formats(options: &Options) -> Result<Vec<FigureFormat>> {
 }
 
 fn batch(text: &str, shape: &[i64], device: Device) -> Result<u64> {
-    if text != "auto" {
+    if text != AUTO {
         let next = "Give a whole number such as --batch 64.";
         return text
             .parse()

@@ -2,6 +2,7 @@
 
 use super::{Observer, Ongoing, Subject};
 use crate::control_variates::Covariates;
+use crate::device::memory;
 use crate::draws::{Draw, Draws, Pairs};
 use crate::error::{Doing, Result};
 use crate::time::Timestep;
@@ -14,6 +15,8 @@ pub(super) struct Batcher<'a> {
     pub draws: &'a Draws,
     /// Rows of a batch at most; falls where memory runs out.
     pub most: u64,
+    /// Whether the first row is still to tell how many rows main memory holds.
+    pub probe: bool,
 }
 
 /// What one batch came to, by model.
@@ -34,6 +37,16 @@ impl Batcher<'_> {
     pub fn measure(&mut self, draws: &[Draw], observer: &mut dyn Observer) -> Result<Vec<(usize, Measured)>> {
         let mut pieces = Vec::new();
         let mut rest = draws;
+        if std::mem::take(&mut self.probe) && rest.len() > 1 {
+            let (first, after) = rest.split_at(1);
+            let (measured, grown) = memory::growth(|| self.at_once(first));
+            pieces.push((1, measured?));
+            rest = after;
+            if let (Some(grown), Some(available)) = (grown, memory::available()) {
+                // One half stays free: for other programs, and for what one row does not show.
+                self.most = self.most.min(available / 2 / grown.max(1)).max(1);
+            }
+        }
         while !rest.is_empty() {
             let (here, after) = rest.split_at(rest.len().min(self.most as usize));
             match self.at_once(here) {

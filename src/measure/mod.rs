@@ -18,6 +18,7 @@ use crate::estimator::Estimator;
 use crate::time::Timestep;
 use batch::{Batcher, Measured};
 use std::time::Duration;
+use tch::Device;
 
 /// What is measured.
 pub struct Subject {
@@ -64,10 +65,15 @@ pub struct Settings {
     pub rule: SampleRule,
     /// Samples per network call at most.
     pub batch: u64,
+    /// Whether fewer are to be taken where one sample on the CPU shows that main memory would not hold so many.
+    pub probe: bool,
 }
 
 /// Rounds that must fill so many batches, where a rule adds samples little by little.
 const FILL: u64 = 4;
+
+/// Elements of a sample that may be too much for memory in a batch.
+const LARGE: usize = 1 << 14;
 
 /// Measures all subjects at the timesteps in their order, and hands each to the observer as it is finished. `false` if
 /// the observer stopped it.
@@ -79,7 +85,9 @@ pub fn sweep(
     observer: &mut dyn Observer,
 ) -> Result<bool> {
     let _no_grad = tch::no_grad_guard();
-    let mut batcher = Batcher { subjects, draws, most: settings.batch.max(1) };
+    let on_cpu = subjects.iter().all(|subject| subject.denoiser.device() == Device::Cpu);
+    let probe = settings.probe && on_cpu && draws.width() >= LARGE;
+    let mut batcher = Batcher { subjects, draws, most: settings.batch.max(1), probe };
     let expected = draws.expected();
     let first_round = settings.rule.next_round(0).max(1);
     let fill = if matches!(settings.rule, SampleRule::Fixed { .. }) { 1 } else { FILL };

@@ -80,7 +80,7 @@ const TIMESTEPS: [f64; 5] = [0.0, 9.0, 10.0, 300.0, 900.0];
 fn measured(rule: SampleRule, batch: u64, rows: i64) -> Told {
     let draws = Draws { source: Arc::new(gaussian().samples()), seed: 3, sample_shape: vec![2] };
     let mut told = Told::default();
-    assert!(sweep(&subjects(rows), &draws, &Settings { rule, batch }, &TIMESTEPS, &mut told).unwrap());
+    assert!(sweep(&subjects(rows), &draws, &Settings { rule, batch, probe: false }, &TIMESTEPS, &mut told).unwrap());
     told
 }
 
@@ -122,9 +122,34 @@ fn where_memory_runs_out_batches_become_smaller() {
     }
     // One row that does not fit is an error.
     let draws = Draws { source: Arc::new(gaussian().samples()), seed: 3, sample_shape: vec![2] };
-    let settings = Settings { rule, batch: 8 };
+    let settings = Settings { rule, batch: 8, probe: false };
     let error = sweep(&subjects(0), &draws, &settings, &[5.0], &mut Told::default()).unwrap_err();
     assert!(error.to_string().contains("--batch"), "{error}");
+}
+
+#[test]
+fn large_samples_are_probed_one_row_first() {
+    let shape = vec![1 << 14];
+    let mean = vec![0.0; 1 << 14];
+    let gaussian = || Gaussian::diagonal(&mean, &vec![0.25; 1 << 14], Device::Cpu);
+    let denoiser = IdealDenoiser {
+        distribution: Box::new(gaussian()),
+        schedule: schedule::parse("linear").unwrap(),
+        map: Arc::new(Sharing::uniform(2, 20).unwrap()),
+        sample_shape: shape.clone(),
+        device: Device::Cpu,
+    };
+    let estimators: Vec<Box<dyn Estimator>> = vec![Box::new(Secant { dt: 1.0, axis: Axis::Step, norm: Norm::L2 })];
+    let subjects = [Subject { denoiser: Box::new(denoiser), estimators }];
+    let draws = Draws { source: Arc::new(gaussian().samples()), seed: 3, sample_shape: shape };
+    let norms = |probe: bool| {
+        let settings = Settings { rule: SampleRule::Fixed { samples: 5 }, batch: 8, probe };
+        let mut told = Told::default();
+        assert!(sweep(&subjects, &draws, &settings, &[500.0], &mut told).unwrap());
+        told.points[0].norms[0][0].clone()
+    };
+    let (plain, probed) = (norms(false), norms(true));
+    assert!(plain.len() == 5 && plain.iter().zip(&probed).all(|(a, b)| (a - b).abs() <= 1e-12 * b.abs()));
 }
 
 #[test]
