@@ -53,6 +53,11 @@ pub trait Denoiser {
         None
     }
 
+    /// Whether a batch may hold rows of several timesteps.
+    fn mixes_timesteps(&self) -> bool {
+        true
+    }
+
     /// Predicted clean sample, [B, …].
     fn x0(&self, x: &Tensor, t: &[Timestep]) -> Result<Tensor>;
 
@@ -257,6 +262,10 @@ impl Denoiser for NetworkDenoiser {
 
     fn lacks_rate(&self) -> Option<String> {
         (!self.network.carries_tangents()).then(|| self.network.architecture())
+    }
+
+    fn mixes_timesteps(&self) -> bool {
+        self.network.mixes_timesteps()
     }
 
     fn x0(&self, x: &Tensor, t: &[Timestep]) -> Result<Tensor> {

@@ -68,6 +68,22 @@ fn a_folder_and_its_torchscript_export_have_one_curve_and_batches_do_not_matter(
     assert_ne!(native, run("seed", &pipeline, &["--seed", "1"]));
 }
 
+/// cos(0.01 t) of a batch's first t: rows of two timesteps must not share a batch.
+#[test]
+fn a_module_with_one_time_per_batch_gets_one_time_per_batch() {
+    let (folder, _) = fresh("");
+    let run = |name: &str, batch: &str| {
+        let script = fixture(&format!("torchscript/{name}.pt"));
+        let common = ["--data", "digits", "--timesteps", "0,100,200,300", "--samples", "6", "--quiet", "--out", name];
+        succeed(folder.path(), &[&["measure", &script, "--batch", batch], &common[..]].concat());
+        means(&report(&folder.path().join(name)), 0)
+    };
+    for (a, b) in run("one_time", "24").iter().zip(run("plain", "24")) {
+        // The same weights and the same function where rows are asked together.
+        assert!((a.1 / b.1 - 1.0).abs() < 1e-4, "{a:?} {b:?}");
+    }
+}
+
 #[test]
 fn sharing_is_zero_inside_and_jumps_at_boundaries() {
     let (folder, out) = fresh("out");

@@ -91,7 +91,8 @@ pub fn sweep(
     let expected = draws.expected();
     let first_round = settings.rule.next_round(0).max(1);
     let fill = if matches!(settings.rule, SampleRule::Fixed { .. }) { 1 } else { FILL };
-    let together = (fill * settings.batch).div_ceil(first_round).max(1) as usize;
+    let mixed = subjects.iter().all(|subject| subject.denoiser.mixes_timesteps());
+    let together = if mixed { (fill * settings.batch).div_ceil(first_round).max(1) as usize } else { 1 };
     for group in timesteps.chunks(together) {
         let mut points: Vec<Ongoing> = group.iter().map(|&t| Ongoing::new(subjects, t, expected)).collect();
         while points.iter().any(|point| !point.complete) {

@@ -86,6 +86,11 @@ pub trait Network {
         self.carries_tangents()
     }
 
+    /// Whether a batch may hold rows of several timesteps.
+    fn mixes_timesteps(&self) -> bool {
+        true
+    }
+
     /// What x must look like.
     fn input_shape(&self) -> InputShape;
 

@@ -15,6 +15,8 @@ pub struct TorchScript {
     path: PathBuf,
     /// Whether t must be int64.
     integer_time: bool,
+    /// Whether it answers every row of a batch for that row's own t.
+    time_per_row: bool,
     /// How ∂/∂t is computed, where that was found out.
     rate: Option<rate::Route>,
     /// dtype of t, where it does not follow from the module's.
@@ -32,13 +34,33 @@ impl TorchScript {
             )
         })?;
         module.f_set_eval().doing("switching the module to evaluation")?;
-        Ok(TorchScript { module, path: path.to_path_buf(), integer_time: false, rate: None, time_kind: None })
+        Ok(TorchScript {
+            module,
+            path: path.to_path_buf(),
+            integer_time: false,
+            time_per_row: false,
+            rate: None,
+            time_kind: None,
+        })
     }
 
     fn call(&self, x: &Tensor, t: &Tensor) -> std::result::Result<Tensor, String> {
         let inputs = [IValue::Tensor(x.shallow_clone()), IValue::Tensor(t.shallow_clone())];
         let output = self.module.forward_is(&inputs).map_err(|e| torch_message(&e))?;
         first_tensor(output).ok_or_else(|| "its output holds no tensor".to_string())
+    }
+
+    /// Whether a batch with two times gives the row that each time gives by itself.
+    fn tells_rows_apart(&self, x: &Tensor, times: &[Tensor; 2], first: &Tensor, second: &Tensor) -> bool {
+        let rows = |parts: [&Tensor; 2]| Tensor::f_stack(&[parts[0].f_get(0)?, parts[1].f_get(1)?], 0);
+        let mixed = rows([&times[0], &times[1]]).ok().and_then(|t| self.call(x, &t).ok());
+        let distance = |mixed: &Tensor| -> std::result::Result<(f64, f64), tch::TchError> {
+            let expected = rows([first, second])?;
+            let largest = |x: &Tensor| x.f_abs()?.f_max()?.f_double_value(&[]);
+            Ok((largest(&mixed.f_sub(&expected)?)?, largest(&expected)?))
+        };
+        // Rounding at most, also in bfloat16; a wrong t would be far off.
+        mixed.and_then(|mixed| distance(&mixed).ok()).is_some_and(|(off, scale)| off <= 0.02 * scale)
     }
 
     /// libtorch's complaint in words of this task.
@@ -176,7 +198,13 @@ impl Network for TorchScript {
                  t as a tensor, such as torch.jit.trace(f, (x, torch.tensor([0., 500.]))).",
             ));
         }
+        self.time_per_row =
+            self.tells_rows_apart(&x, &[at(times[0], time_kind)?, at(times[1], time_kind)?], &first, &second);
         Ok(())
+    }
+
+    fn mixes_timesteps(&self) -> bool {
+        self.time_per_row
     }
 
     fn set_time_kind(&mut self, kind: Option<Kind>) -> Result<&'static str> {
