@@ -18,6 +18,7 @@ use std::process::Command;
 use std::time::Instant;
 
 const ROUNDS: u64 = 5;
+const LONG_ROUNDS: u64 = 1;
 const TIMESTEPS: &str = "0..1000/10";
 /// Relative standard error asked for at every timestep: a maximum over a hundred of them is about 2.7 times that.
 const REL_ERROR: &str = "0.0075";
@@ -120,13 +121,18 @@ impl Job<'_> {
 
 /// Measures one model in all ways and prints the table.
 fn bench(job: &Job, python: Option<&str>) -> Result<Value> {
-    let names = ["lipscope, --rel-error 0.0075", "lipscope, --samples 64", "plain loop, 64 samples"];
-    let mut rows: [Row; 3] = std::array::from_fn(|_| Row::default());
+    let names =
+        ["lipscope, --rel-error 0.0075", "lipscope, --samples 64", "plain loop, 64 samples", "plain loop, 384 samples"];
+    let mut rows: [Row; 4] = std::array::from_fn(|_| Row::default());
     for round in 0..ROUNDS {
         ours(job, round, &["--rel-error", REL_ERROR], &mut rows[0])?;
         ours(job, round, &["--samples", "64"], &mut rows[1])?;
         if let Some(python) = python {
             theirs(job, python, round, "64", &mut rows[2])?;
+            // About what it takes for the same error; long, and so in fewer rounds.
+            if round < LONG_ROUNDS {
+                theirs(job, python, round, "384", &mut rows[3])?;
+            }
         }
     }
     println!("{}: {} at {TIMESTEPS}, medians of {ROUNDS} rounds", job.model, job.quantity());
