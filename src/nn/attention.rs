@@ -12,7 +12,7 @@
 use super::{GroupNorm, Linear, Weights};
 use crate::dual::Dual;
 use crate::error::{Doing, Error, Result};
-use tch::{TchError, Tensor};
+use tch::{Device, TchError, Tensor};
 
 /// What an attention layer is built to.
 #[derive(Debug, Clone, Copy)]
@@ -95,6 +95,10 @@ impl Attention {
     }
 }
 
+/// Elements of an N × N matrix per head that a CPU works on at a time: with tangents several such matrices are gone over
+/// again and again, and 2 MB of each stay in its caches.
+const CACHED: i64 = 1 << 19;
+
 /// softmax(q kᵀ/√d) v for q, k, v [B, h, N, d], of which all or none have a tangent.
 fn attend(q: &Dual, k: &Dual, v: &Dual) -> std::result::Result<Dual, TchError> {
     let (Some(dq), Some(dk), Some(dv)) = (&q.tangent, &k.tangent, &v.tangent) else {
@@ -102,18 +106,40 @@ fn attend(q: &Dual, k: &Dual, v: &Dual) -> std::result::Result<Dual, TchError> {
         let out = Tensor::f_scaled_dot_product_attention(&q.value, &k.value, &v.value, mask, 0.0, false, None, false)?;
         return Ok(Dual::constant(out));
     };
-    let scale = 1.0 / (q.value.size4()?.3 as f64).sqrt();
-    let q_scaled = q.value.f_mul_scalar(scale)?;
-    // S = q kᵀ/√d,  P = softmax(S),  O = P v
-    let p = q_scaled.f_matmul(&k.value.f_transpose(2, 3)?)?.f_softmax(-1, None)?;
-    let out = p.f_matmul(&v.value)?;
+    let (batch, heads, tokens, _) = q.value.size4()?;
+    let rows = (CACHED / (heads * tokens * tokens).max(1)).max(1);
+    if q.value.device() != Device::Cpu || rows >= batch {
+        return attend_with_tangents([(&q.value, dq), (&k.value, dk), (&v.value, dv)]);
+    }
+    let (mut outs, mut tangents) = (Vec::new(), Vec::new());
+    for first in (0..batch).step_by(rows as usize) {
+        let part = |x: &Tensor| x.f_narrow(0, first, rows.min(batch - first));
+        let (q, k, v) = ((part(&q.value)?, part(dq)?), (part(&k.value)?, part(dk)?), (part(&v.value)?, part(dv)?));
+        let out = attend_with_tangents([(&q.0, &q.1), (&k.0, &k.1), (&v.0, &v.1)])?;
+        outs.push(out.value);
+        tangents.extend(out.tangent);
+    }
+    Ok(Dual::new(Tensor::f_cat(&outs, 0)?, Tensor::f_cat(&tangents, 0)?))
+}
+
+/// The same for values with their tangents.
+fn attend_with_tangents([(q, dq), (k, dk), (v, dv)]: [(&Tensor, &Tensor); 3]) -> std::result::Result<Dual, TchError> {
+    let width = v.size4()?.3;
+    let scale = 1.0 / (q.size4()?.3 as f64).sqrt();
+    let q_scaled = q.f_mul_scalar(scale)?;
+    // S = q kᵀ/√d,  P = softmax(S),  [O, P v̇] = P [v, v̇]
+    let p = q_scaled.f_matmul(&k.f_transpose(2, 3)?)?.f_softmax(-1, None)?;
+    let both = p.f_matmul(&Tensor::f_cat(&[v, dv], 3)?)?;
+    let (out, p_dv) = (both.f_narrow(3, 0, width)?, both.f_narrow(3, width, width)?);
     // Ṡ = q̇ kᵀ/√d + q k̇ᵀ/√d as one product of [q̇, q] with [k, k̇]
-    let ds = Tensor::f_cat(&[&dq.f_mul_scalar(scale)?, &q_scaled], 3)?
-        .f_matmul(&Tensor::f_cat(&[&k.value, dk], 3)?.f_transpose(2, 3)?)?;
-    // Ȯ = M v − (M 1) ∘ O + P v̇,  M = P ∘ Ṡ
-    let m = p.f_mul(&ds)?;
-    let row_sum = m.f_sum_dim_intlist([-1i64].as_slice(), true, None)?;
-    let dout = m.f_matmul(&v.value)?.f_sub(&row_sum.f_mul(&out)?)?.f_add(&p.f_matmul(dv)?)?;
+    let mut ds = Tensor::f_cat(&[&dq.f_mul_scalar(scale)?, &q_scaled], 3)?
+        .f_matmul(&Tensor::f_cat(&[k, dk], 3)?.f_transpose(2, 3)?)?;
+    // Ȯ = M v − (M 1) ∘ O + P v̇,  M = P ∘ Ṡ,  [M v, M 1] = M [v, 1]
+    let m = if ds.requires_grad() { ds.f_mul(&p)? } else { ds.f_mul_(&p)? };
+    let ones = v.f_narrow(3, 0, 1)?.f_ones_like()?;
+    let both = m.f_matmul(&Tensor::f_cat(&[v, &ones], 3)?)?;
+    let (m_v, m_one) = (both.f_narrow(3, 0, width)?, both.f_narrow(3, width, 1)?);
+    let dout = m_v.f_sub(&m_one.f_mul(&out)?)?.f_add(&p_dv)?;
     Ok(Dual::new(out, dout))
 }
 
@@ -135,6 +161,21 @@ mod tests {
         // Rounding of float64.
         assert!((fused.value - explicit.value).abs().max().double_value(&[]) < 1e-14);
         assert_eq!(explicit.tangent.unwrap().abs().max().double_value(&[]), 0.0);
+    }
+
+    #[test]
+    fn samples_one_by_one_are_the_whole() {
+        tch::manual_seed(0);
+        // 2 · 600² elements are more than are worked on at a time.
+        let random = || Tensor::randn([3, 2, 600, 4], (Kind::Double, Device::Cpu));
+        let pairs = [(random(), random()), (random(), random()), (random(), random())];
+        let [q, k, v] = pairs.each_ref().map(|(x, dx)| Dual::new(x.shallow_clone(), dx.shallow_clone()));
+        let (parts, whole) =
+            (attend(&q, &k, &v).unwrap(), attend_with_tangents(pairs.each_ref().map(|(x, dx)| (x, dx))).unwrap());
+        for (parts, whole) in [(parts.value, whole.value), (parts.tangent.unwrap(), whole.tangent.unwrap())] {
+            // Rounding of float64.
+            assert!((parts - whole).abs().max().double_value(&[]) < 1e-13);
+        }
     }
 
     #[test]
