@@ -89,13 +89,14 @@ pub fn sweep(
     let probe = settings.probe && on_cpu && draws.width() >= LARGE;
     let mut batcher = Batcher { subjects, draws, most: settings.batch.max(1), probe };
     let expected = draws.expected();
-    let first_round = settings.rule.next_round(0).max(1);
+    let first_round = settings.rule.first_round().max(1);
     let fill = if matches!(settings.rule, SampleRule::Fixed { .. }) { 1 } else { FILL };
     let mixed = subjects.iter().all(|subject| subject.denoiser.mixes_timesteps());
     let together = if mixed { (fill * settings.batch).div_ceil(first_round).max(1) as usize } else { 1 };
     for group in timesteps.chunks(together) {
-        let mut points: Vec<Ongoing> = group.iter().map(|&t| Ongoing::new(subjects, t, expected)).collect();
-        while points.iter().any(|point| !point.complete) {
+        let mut points: Vec<Ongoing> =
+            group.iter().map(|&t| Ongoing::new(subjects, t, expected, first_round)).collect();
+        while points.iter().any(|point| point.done < point.wanted) {
             if !round(&mut batcher, &settings.rule, &mut points, observer)? {
                 return Ok(false);
             }
@@ -115,11 +116,12 @@ struct Ongoing {
     /// Where a quantity does not exist, by model and estimator.
     undefined: Vec<Vec<bool>>,
     done: u64,
-    complete: bool,
+    /// Samples before the next look.
+    wanted: u64,
 }
 
 impl Ongoing {
-    fn new(subjects: &[Subject], t: Timestep, expected: Option<Covariates>) -> Self {
+    fn new(subjects: &[Subject], t: Timestep, expected: Option<Covariates>, first_round: u64) -> Self {
         let undefined = |subject: &Subject| {
             subject.estimators.iter().map(|estimator| estimator.undefined_at(&*subject.denoiser, t)).collect()
         };
@@ -132,15 +134,16 @@ impl Ongoing {
             seconds: vec![Duration::ZERO; subjects.len()],
         };
         let undefined: Vec<Vec<bool>> = subjects.iter().map(undefined).collect();
-        let complete = undefined.iter().flatten().all(|undefined| *undefined);
-        Ongoing { at, undefined, done: 0, complete }
+        let wanted = if undefined.iter().flatten().all(|undefined| *undefined) { 0 } else { first_round };
+        Ongoing { at, undefined, done: 0, wanted }
     }
 
-    /// Whether the rule is satisfied, where a number is possible at all.
-    fn satisfies(&self, rule: &SampleRule) -> bool {
+    /// Takes a round as done, and asks the rule for the next, where a number is possible at all.
+    fn look(&mut self, rule: &SampleRule) {
+        self.done = self.wanted;
         let norms = self.at.norms.iter().flatten().zip(self.undefined.iter().flatten());
         let defined: Vec<&[f64]> = norms.filter(|(_, undefined)| !**undefined).map(|(norms, _)| &norms[..]).collect();
-        rule.satisfied(self.done, &defined, &self.at.control)
+        self.wanted = rule.next_round(self.done, &defined, &self.at.control).unwrap_or(self.done);
     }
 }
 
@@ -152,9 +155,8 @@ fn round(
     observer: &mut dyn Observer,
 ) -> Result<bool> {
     let mut rows: Vec<(usize, Draw)> = Vec::new();
-    for (slot, point) in points.iter().enumerate().filter(|(_, point)| !point.complete) {
-        let until = rule.next_round(point.done);
-        rows.extend((point.done..until).map(|sample| (slot, Draw { t: point.at.t, sample })));
+    for (slot, point) in points.iter().enumerate() {
+        rows.extend((point.done..point.wanted).map(|sample| (slot, Draw { t: point.at.t, sample })));
     }
     let mut pending: Vec<(&[(usize, Draw)], Measured)> = Vec::new();
     let mut rest = &rows[..];
@@ -167,8 +169,7 @@ fn round(
         }
         rest = after;
         if let Some((slot, draw)) = here.last() {
-            let round = rule.next_round(points[*slot].done);
-            if !observer.batch(draw.t, draw.sample + 1, round) {
+            if !observer.batch(draw.t, draw.sample + 1, points[*slot].wanted) {
                 return Ok(false);
             }
         }
@@ -176,9 +177,6 @@ fn round(
     for (rows, measured) in pending {
         batch::distribute(points, rows, &measured)?;
     }
-    for point in points.iter_mut().filter(|point| !point.complete) {
-        point.done = rule.next_round(point.done);
-        point.complete = point.satisfies(rule);
-    }
+    points.iter_mut().filter(|point| point.done < point.wanted).for_each(|point| point.look(rule));
     Ok(true)
 }

@@ -27,22 +27,28 @@ const STEP: u64 = 8;
 const FIRST: u64 = 24;
 
 impl SampleRule {
-    /// Sizes at which the rule looks at what it has: they do not depend on the batch size, so neither does the result.
-    pub(super) fn next_round(&self, done: u64) -> u64 {
+    /// How many samples come before the first look.
+    pub(super) fn first_round(&self) -> u64 {
         match *self {
             SampleRule::Fixed { samples } => samples,
-            SampleRule::RelativeError { most, .. } => {
-                let grown = (done + done / 4).div_ceil(STEP) * STEP;
-                grown.max(done + STEP).max(FIRST).min(most)
-            }
+            SampleRule::RelativeError { most, .. } => FIRST.min(most),
         }
     }
 
-    pub(super) fn satisfied(&self, done: u64, norms: &[&[f64]], control: &Control) -> bool {
+    /// After `done` samples: how many are needed in all before the next look, or `None` where these suffice. The error
+    /// falls like 1/√n, and the spread of few samples is not to be trusted far. Neither depends on the batch size.
+    pub(super) fn next_round(&self, done: u64, norms: &[&[f64]], control: &Control) -> Option<u64> {
         match *self {
-            SampleRule::Fixed { samples } => done >= samples,
+            SampleRule::Fixed { samples } => (done < samples).then_some(samples),
+            SampleRule::RelativeError { most, .. } if done >= most => None,
             SampleRule::RelativeError { target, most } => {
-                done >= most || norms.iter().all(|values| relative_error(values, control) <= target)
+                let worst = norms.iter().map(|values| relative_error(values, control)).fold(0.0, f64::max);
+                if worst <= target {
+                    return None;
+                }
+                let needed = (done as f64 * (worst / target).powi(2)).min(most as f64).ceil() as u64;
+                let step = |samples: u64| samples.div_ceil(STEP) * STEP;
+                Some(step(needed).clamp(step(done + 1), step(2 * done)).min(most))
             }
         }
     }
