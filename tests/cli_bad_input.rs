@@ -57,6 +57,7 @@ fn arguments_that_cannot_be_used() {
         (["--samples", "0"], "at least 1"),
         (["--rel-error", "2"], "between 0 and 1"),
         (["--batch", "0"], "above 0"),
+        (["--tolerance", "0"], "between 0 and 1"),
         (["--quantity", "slope"], "secant, derivative, both, path or spatial"),
         (["--dt", "5000"], "smaller"),
         (["--class", "3"], "TorchScript"),

@@ -91,6 +91,35 @@ fn resuming_gives_the_same_numbers_bit_for_bit() {
     refuse(folder.path(), &[&arguments[..], &["--resume", "--seed", "5"]].concat(), &["`seed` differs"]);
 }
 
+/// Timesteps that `auto` adds follow from the numbers, so that an interrupted run adds the same ones.
+#[test]
+fn auto_refines_where_the_curve_bends_and_resumes_alike() {
+    let (folder, out) = fresh("out");
+    let pipeline = fixture("torchscript/pipeline");
+    let common = ["measure", &pipeline, "--data", "digits", "--samples", "8", "--tolerance", "0.3"];
+    let arguments = [&common[..], &["--out", "out", "--quiet"]].concat();
+    succeed(folder.path(), &arguments);
+    let whole = report(&out);
+    let points = |report: &serde_json::Value| report["models"][0]["curves"][0]["points"].as_array().unwrap().clone();
+    let timesteps: Vec<f64> = points(&whole).iter().map(|point| point["timestep"].as_f64().unwrap()).collect();
+    assert!(timesteps.windows(2).all(|pair| pair[0] < pair[1]), "{timesteps:?}");
+    let first = whole["provenance"]["plan"]["timesteps"].as_array().unwrap().len();
+    let (checked, within) = (&whole["resolution"]["checked"], &whole["resolution"]["within"]);
+    assert!(checked.as_u64().unwrap() as usize == timesteps.len() - first && within.as_u64() <= checked.as_u64());
+    assert!(timesteps.len() > first, "nothing was checked");
+    let mut partial = whole.clone();
+    partial["complete"] = false.into();
+    partial.as_object_mut().unwrap().remove("resolution");
+    // Every third timestep is missing, of the first grid and of what was added.
+    let kept = points(&whole).into_iter().enumerate().filter(|(i, _)| i % 3 != 0).map(|(_, point)| point).collect();
+    partial["models"][0]["curves"][0]["points"] = serde_json::Value::Array(kept);
+    fs::write(out.join("report.json"), partial.to_string()).unwrap();
+    succeed(folder.path(), &[&arguments[..], &["--resume"]].concat());
+    let resumed = report(&out);
+    assert_eq!(points(&resumed), points(&whole));
+    assert_eq!(resumed["resolution"], whole["resolution"]);
+}
+
 #[cfg(unix)]
 #[test]
 fn an_interrupt_leaves_a_valid_partial_report() {
