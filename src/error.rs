@@ -141,9 +141,11 @@ impl Error {
     }
 }
 
-/// How CUDA's and the CPU's allocators put it.
+/// How CUDA's and the CPU's allocators put it, and oneDNN, which does not say why.
 fn is_out_of_memory(message: &str) -> bool {
-    message.contains("out of memory") || message.contains("can't allocate memory")
+    ["out of memory", "can't allocate memory", "could not create a primitive"]
+        .iter()
+        .any(|words| message.contains(words))
 }
 
 /// libtorch's message without its C++ stack: the last line that says something, which for TorchScript is the cause.
