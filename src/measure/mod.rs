@@ -168,10 +168,10 @@ fn round(
             pending.push((&rows[offset..offset + count], measured));
         }
         rest = after;
-        if let Some((slot, draw)) = here.last() {
-            if !observer.batch(draw.t, draw.sample + 1, points[*slot].wanted) {
-                return Ok(false);
-            }
+        if let Some((slot, draw)) = here.last()
+            && !observer.batch(draw.t, draw.sample + 1, points[*slot].wanted)
+        {
+            return Ok(false);
         }
     }
     for (rows, measured) in pending {
