@@ -14,7 +14,7 @@ use lipscope::draws::{CleanSamples, Draws};
 use lipscope::dual::Dual;
 use lipscope::error::Result;
 use lipscope::estimator::{Norm, Quantity};
-use lipscope::measure::{AtTimestep, Observer, SampleRule, Settings, Subject, sweep};
+use lipscope::measure::{AtTimestep, Observer, SampleRule, Settings, Subject, Sweep};
 use lipscope::network::{Condition, Network};
 use lipscope::prediction::Prediction;
 use lipscope::time::{Axis, Conditioning};
@@ -68,7 +68,7 @@ fn bare(network: &dyn Network, shape: &[i64]) -> Result<f64> {
 fn measured(subjects: &[Subject], draws: &Draws) -> Result<f64> {
     let settings = Settings { rule: SampleRule::Fixed { samples: SAMPLES }, batch: BATCH as u64, probe: false };
     let began = Instant::now();
-    sweep(subjects, draws, &settings, &TIMESTEPS, &mut Silent)?;
+    Sweep::new(subjects, draws, &settings).measure(&TIMESTEPS, &mut Silent)?;
     Ok(began.elapsed().as_secs_f64())
 }
 

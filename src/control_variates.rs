@@ -29,7 +29,7 @@ pub fn covariates(x0: &[f32], noise: &[f32]) -> Covariates {
 }
 
 /// Covariates by sample and their expectation.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Clone)]
 pub struct Control {
     /// By sample.
     pub covariates: Vec<Covariates>,

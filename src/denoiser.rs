@@ -1,7 +1,7 @@
 //! A denoiser: network + schedule + timestep map + prediction type = ε(x, t), the only contract that estimators and
 //! samplers see.
 
-use crate::device::column;
+use crate::device::scale_rows;
 use crate::dual::Dual;
 use crate::error::{Doing, Error, Result};
 use crate::network::{Condition, Network};
@@ -61,8 +61,7 @@ pub trait Denoiser {
     /// Predicted clean sample, [B, …].
     fn x0(&self, x: &Tensor, t: &[Timestep]) -> Result<Tensor>;
 
-    /// ε(x, t′) − ε(x, t), [B, …], and how many network evaluations it took. Rows whose two times share one condition
-    /// are exact zeros of a model that answers with ε itself, and cost nothing.
+    /// ε(x, t′) − ε(x, t), [B, …], and how many network evaluations it took.
     fn epsilon_change(&self, x: &Tensor, t: &[Timestep], t_next: &[Timestep]) -> Result<(Tensor, u64)> {
         let change = self.epsilon(x, t_next)?.f_sub(&self.epsilon(x, t)?).doing("subtracting predictions")?;
         Ok((change, 2 * t.len() as u64))
@@ -188,21 +187,11 @@ impl NetworkDenoiser {
         f: impl Fn(Timestep) -> Result<Affine>,
     ) -> Result<Tensor> {
         let factors = t.iter().map(|&t| f(t)).collect::<Result<Vec<Affine>>>()?;
-        let doing = "converting the prediction";
-        let Some(first) = factors.first() else { return Ok(output.shallow_clone()) };
         if factors.iter().all(|factor| *factor == Affine { output: 1.0, x: 0.0 }) {
             return Ok(output.shallow_clone());
         }
-        if factors.iter().all(|factor| factor == first) {
-            let scaled = output.f_mul_scalar(first.output).doing(doing)?;
-            return scaled.f_add(&x.f_mul_scalar(first.x).doing(doing)?).doing(doing);
-        }
-        let column = |pick: fn(&Affine) -> f64| {
-            let values: Vec<f64> = factors.iter().map(pick).collect();
-            column(&values, x.dim(), self.device, self.kind)
-        };
-        let scaled = output.f_mul(&column(|factor| factor.output)?).doing(doing)?;
-        scaled.f_add(&x.f_mul(&column(|factor| factor.x)?).doing(doing)?).doing(doing)
+        let (of_output, of_x): (Vec<f64>, Vec<f64>) = factors.iter().map(|factor| (factor.output, factor.x)).unzip();
+        scale_rows(output, &of_output)?.f_add(&scale_rows(x, &of_x)?).doing("converting the prediction")
     }
 }
 
@@ -273,6 +262,7 @@ impl Denoiser for NetworkDenoiser {
         self.apply(&output, x, t, |t| self.prediction.x0(&self.schedule.level(t)))
     }
 
+    /// Rows whose two times share one condition are exact zeros where the network answers with ε itself, and cost nothing.
     fn epsilon_change(&self, x: &Tensor, t: &[Timestep], t_next: &[Timestep]) -> Result<(Tensor, u64)> {
         let doing = "subtracting predictions";
         let moves = |(&t, &next): (&Timestep, &Timestep)| self.map.condition(t) != self.map.condition(next);

@@ -7,7 +7,7 @@ mod cuda;
 pub mod memory;
 mod upload;
 
-pub use upload::{column, upload};
+pub use upload::{scale_rows, upload};
 
 use crate::error::{Error, Result};
 use std::fmt;

@@ -1,7 +1,7 @@
 //! The (x₀, ε) pairs that expectations are taken over: one random stream per timestep and sample.
 
 use crate::control_variates::{Covariates, covariates};
-use crate::device::{column, upload};
+use crate::device::{scale_rows, upload};
 use crate::error::{Doing, Result};
 use crate::random::{Purpose, fill_normal, stream};
 use crate::schedule::NoiseSchedule;
@@ -100,14 +100,8 @@ impl Pairs {
     /// x_t = α_t x₀ + σ_t ε, with one timestep per row.
     pub fn x_t(&self, schedule: &dyn NoiseSchedule, t: &[Timestep]) -> Result<Tensor> {
         let doing = "noising samples";
-        let factor = |tensor: &Tensor, of: &dyn Fn(Timestep) -> f64| match t.split_first() {
-            Some((first, rest)) if rest.iter().all(|t| t == first) => tensor.f_mul_scalar(of(*first)).doing(doing),
-            _ => {
-                let values: Vec<f64> = t.iter().map(|t| of(*t)).collect();
-                tensor.f_mul(&column(&values, tensor.dim(), tensor.device(), tensor.kind())?).doing(doing)
-            }
-        };
-        let signal = factor(&self.x0, &|t| schedule.alpha(t))?;
-        signal.f_add(&factor(&self.noise, &|t| schedule.sigma(t))?).doing(doing)
+        let factors = |of: &dyn Fn(Timestep) -> f64| t.iter().map(|&t| of(t)).collect::<Vec<f64>>();
+        let signal = scale_rows(&self.x0, &factors(&|t| schedule.alpha(t)))?;
+        signal.f_add(&scale_rows(&self.noise, &factors(&|t| schedule.sigma(t)))?).doing(doing)
     }
 }

@@ -10,7 +10,8 @@ use std::str::FromStr;
 #[derive(Debug, Clone, PartialEq, Default)]
 pub enum TimestepSpec {
     /// Every step up to a fifth of the window near 0, every second one in the rest of it (the fastest sinusoid of a
-    /// time embedding has a period of 2π steps), both sides of every boundary, and twenty beyond.
+    /// time embedding has a period of 2π steps), both sides of every boundary, and twenty beyond: the first grid, to
+    /// which [`crate::refine`] adds.
     #[default]
     Auto,
     /// Every step of the grid.

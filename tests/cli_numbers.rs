@@ -28,6 +28,23 @@ fn theory_agrees_with_closed_forms() {
     }
 }
 
+/// A closed form takes its timesteps from the same rule, and has no derivative where the condition jumps.
+#[test]
+fn theory_refines_its_timesteps_and_leaves_out_what_does_not_exist() {
+    let (folder, out) = fresh("out");
+    let arguments = ["theory", "--data", "gaussian:mean=0,std=0.5,dim=1", "--quantity", "derivative", "--quiet"];
+    succeed(folder.path(), &[&arguments[..], &["--share", "n=5,until=100", "--out", "out"]].concat());
+    let report = report(&out);
+    let points = report["models"][0]["curves"][0]["points"].as_array().unwrap();
+    for point in points {
+        let boundary = [20.0, 40.0, 60.0, 80.0, 100.0].contains(&point["timestep"].as_f64().unwrap());
+        assert_eq!(point["mean"].is_null(), boundary, "{point}");
+    }
+    let first = report["provenance"]["plan"]["timesteps"].as_array().unwrap().len() as u64;
+    assert_eq!(report["resolution"]["checked"], points.len() as u64 - first);
+    assert_eq!(report["resolution"]["unresolved"], serde_json::json!([]));
+}
+
 #[test]
 fn monte_carlo_agrees_with_theory() {
     let (folder, out) = fresh("out");

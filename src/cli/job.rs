@@ -10,8 +10,7 @@ use super::rounding;
 use crate::compare::{empty_curve, summarise};
 use crate::device;
 use crate::error::{Error, Result};
-use crate::measure::{SampleRule, Settings, Subject};
-use crate::refine::Next;
+use crate::measure::{SampleRule, Settings, Subject, Sweep};
 use crate::report::{self, Artifact, ComparisonRow, FigureFormat, ModelReport, Provenance, Report, Warning};
 use crate::schedule::NoiseSchedule;
 use serde_json::Value;
@@ -47,18 +46,8 @@ pub(super) fn carry_out(prepared: Prepared, global: &Global) -> Result<Report> {
     let settings = Settings { rule: plan.samples, batch, probe: automatic_batch };
     let progress = Progress::new(plan.timesteps.len() as u64, "timesteps", global.quiet, &stopped);
     let mut recorder = Recorder::new(&mut report, &subjects, plan.seed, &out, progress);
-    let mut next = Next::Measure(plan.timesteps.clone());
-    let resolution = loop {
-        match next {
-            Next::Done(resolution) => break Some(resolution),
-            Next::Measure(wanted) if !recorder.measure(&wanted, &draws, &settings)? => break None,
-            Next::Measure(_) => {}
-        }
-        next = match plan.refinement {
-            Some(refinement) => refinement.next(&plan.timesteps, &recorder.known()),
-            None => break None,
-        };
-    };
+    let mut sweep = Sweep::new(&subjects, &draws, &settings);
+    let resolution = recorder.measure(&plan.timesteps, plan.refinement, &mut sweep)?;
     warnings.extend(recorder.smaller_batch.map(|batch| Warning::SmallerBatch { batch }));
     drop(recorder);
     report.resolution = resolution;

@@ -10,6 +10,7 @@ use crate::data::{DataSpec, SampleShape};
 use crate::device::{self, DeviceChoice};
 use crate::draws::{CleanSamples, Draws};
 use crate::error::{Doing, Error, Result};
+use crate::estimator::Quantity;
 use crate::report::{FigureFormat, Warning};
 use crate::rounding;
 use crate::sampler::ddim;
@@ -192,8 +193,11 @@ fn plan_warnings(plan: &Plan, models: &[Model]) -> Vec<Warning> {
         warnings.push(Warning::SchedulesDiffer);
     }
     let shared = models.iter().filter(|model| !model.description.boundaries.is_empty());
+    let shared = shared.map(|model| model.label.clone());
     if plan.quantity.has_derivative() {
-        warnings.extend(shared.map(|model| Warning::DerivativeBlindToJumps { model: model.label.clone() }));
+        warnings.extend(shared.map(|model| Warning::DerivativeBlindToJumps { model }));
+    } else if plan.quantity == Quantity::Path {
+        warnings.extend(shared.map(|model| Warning::PathUndefinedAtJumps { model }));
     }
     warnings
 }

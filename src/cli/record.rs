@@ -3,11 +3,10 @@
 use super::job::report_json;
 use super::progress::Progress;
 use crate::compare::{add_points, ratios};
-use crate::draws::Draws;
 use crate::error::Result;
-use crate::measure::{AtTimestep, Observer, Settings, Subject, sweep};
-use crate::refine::Known;
-use crate::report::{self, Point, Report};
+use crate::measure::{AtTimestep, Observer, Subject, Sweep};
+use crate::refine::{Known, Next, Refinement, Resolution};
+use crate::report::{self, ModelReport, Point, Report};
 use crate::time::Timestep;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -49,29 +48,47 @@ impl<'a> Recorder<'a> {
         }
     }
 
+    /// Measures the timesteps, and what a refinement adds to them; how well they then resolve the curves, or `None`
+    /// without a refinement or where Ctrl-C stopped it.
+    pub fn measure(
+        &mut self,
+        timesteps: &[Timestep],
+        refinement: Option<Refinement>,
+        sweep: &mut Sweep,
+    ) -> Result<Option<Resolution>> {
+        let mut next = Next::Measure(timesteps.to_vec());
+        loop {
+            match next {
+                Next::Done(resolution) => return Ok(Some(resolution)),
+                Next::Measure(wanted) if !self.measure_missing(&wanted, sweep)? => return Ok(None),
+                Next::Measure(_) => {}
+            }
+            let Some(refinement) = refinement else { return Ok(None) };
+            next = refinement.next(timesteps, &known(&self.report.models));
+        }
+    }
+
     /// Measures those of the timesteps that the report does not hold yet; `false` if Ctrl-C stopped it.
-    pub fn measure(&mut self, timesteps: &[Timestep], draws: &Draws, settings: &Settings) -> Result<bool> {
+    fn measure_missing(&mut self, timesteps: &[Timestep], sweep: &mut Sweep) -> Result<bool> {
         let first = self.report.models.first().and_then(|model| model.curves.first());
         let there = |t: &&Timestep| first.is_some_and(|curve| curve.points.iter().any(|point| point.timestep == **t));
         let todo: Vec<Timestep> = timesteps.iter().filter(|t| !there(t)).copied().collect();
         self.expected += timesteps.len();
         self.progress.lengthen_to(self.expected as u64);
         self.progress.skip((timesteps.len() - todo.len()) as u64);
-        let subjects = self.subjects;
-        let batch = self.smaller_batch.map_or(settings.batch, |smaller| smaller.min(settings.batch));
-        sweep(subjects, draws, &Settings { batch, ..*settings }, &todo, self)
+        sweep.measure(&todo, self)
     }
+}
 
-    /// All curves as they are by now.
-    pub fn known(&self) -> Vec<Vec<Known>> {
-        let curves = self.report.models.iter().flat_map(|model| &model.curves);
-        let known = |point: &Point| Known {
-            t: point.timestep,
-            mean: point.mean.unwrap_or(f64::NAN),
-            std_error: point.std_error.unwrap_or(0.0),
-        };
-        curves.map(|curve| curve.points.iter().map(known).collect()).collect()
-    }
+/// All curves as they are by now.
+pub(super) fn known(models: &[ModelReport]) -> Vec<Vec<Known>> {
+    let known = |point: &Point| Known {
+        t: point.timestep,
+        mean: point.mean.unwrap_or(f64::NAN),
+        std_error: point.std_error.unwrap_or(0.0),
+    };
+    let curves = models.iter().flat_map(|model| &model.curves);
+    curves.map(|curve| curve.points.iter().map(known).collect()).collect()
 }
 
 impl Observer for Recorder<'_> {

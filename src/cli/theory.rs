@@ -4,15 +4,17 @@
 use super::args::{Global, ModelOptions, TheoryArgs};
 use super::model::Opened;
 use super::prepare::Prepared;
+use super::record::known;
 use super::{Outcome, data, job, prepare};
 use crate::compare::{bare_point, closed_form_curve};
 use crate::data::DataSpec;
 use crate::error::Result;
 use crate::estimator::{Norm, Quantity};
 use crate::ideal::{Gaussian, mean_norm};
+use crate::refine::Next;
 use crate::report::{self, Point};
 use crate::schedule::{Level, NoiseSchedule};
-use crate::time::Timestep;
+use crate::time::{Axis, Timestep};
 use crate::timestep_map::TimestepMap;
 
 /// The ideal curve for a data set and schedule.
@@ -59,29 +61,24 @@ fn closed_form(prepared: &Prepared, gaussian: &Gaussian, global: &Global) -> Res
         Norm::L2 => 1.0,
         Norm::Rms => (expectation.moments.0.len() as f64).sqrt(),
     };
-    entry.curves.clear();
-    for quantity in [Quantity::Secant, Quantity::Derivative] {
-        let secant = quantity == Quantity::Secant;
-        if !(if secant { plan.quantity.has_secant() } else { plan.quantity.has_derivative() }) {
-            continue;
+    let wanted = [
+        (Quantity::Secant, plan.quantity.has_secant().then_some(Some(plan.dt))),
+        (Quantity::Derivative, plan.quantity.has_derivative().then_some(None)),
+    ];
+    entry.curves = (wanted.into_iter())
+        .filter_map(|(quantity, dt)| Some(closed_form_curve(&quantity.to_string(), plan.axis, plan.norm, dt?)))
+        .collect();
+    let mut next = Next::Measure(plan.timesteps.clone());
+    while let Next::Measure(timesteps) = next {
+        for curve in &mut entry.curves {
+            curve.points.extend(timesteps.iter().map(|&t| expectation.point(t, curve.dt, plan.axis, scale)));
+            curve.points.sort_by(|a, b| a.timestep.total_cmp(&b.timestep));
         }
-        let dt = secant.then_some(plan.dt);
-        let mut curve = closed_form_curve(&quantity.to_string(), plan.axis, plan.norm, dt);
-        for &t in &plan.timesteps {
-            let t_next = dt.map(|dt| t + dt);
-            let change = expectation.change(t, t_next);
-            let distance = match t_next {
-                Some(next) => {
-                    plan.axis.coordinate(expectation.schedule, next) - plan.axis.coordinate(expectation.schedule, t)
-                }
-                None => plan.axis.rate(expectation.schedule, t),
-            };
-            let mean = change / distance.abs() / scale;
-            let non_finite = u64::from(!mean.is_finite());
-            let mean = mean.is_finite().then_some(mean);
-            curve.points.push(Point { mean, non_finite, ..bare_point(expectation.schedule, t, t_next) });
+        let Some(refinement) = plan.refinement else { break };
+        next = refinement.next(&plan.timesteps, &known(std::slice::from_ref(entry)));
+        if let Next::Done(resolution) = &next {
+            report.resolution = Some(resolution.clone());
         }
-        entry.curves.push(curve);
     }
     report.warnings = prepared.warnings.clone();
     job::finish(&mut report, plan.near_zero_until, &plan.samples, &[expectation.schedule]);
@@ -99,6 +96,20 @@ struct Expectation<'a> {
 }
 
 impl Expectation<'_> {
+    /// One point of a curve, with the norm divided by `scale`.
+    fn point(&self, t: Timestep, dt: Option<f64>, axis: Axis, scale: f64) -> Point {
+        let t_next = dt.map(|dt| t + dt);
+        let distance = match t_next {
+            Some(next) => axis.coordinate(self.schedule, next) - axis.coordinate(self.schedule, t),
+            None => axis.rate(self.schedule, t),
+        };
+        let mean = self.change(t, t_next) / distance.abs() / scale;
+        let undefined = t_next.is_none() && self.map.jumps_at(t);
+        let non_finite = u64::from(!undefined && !mean.is_finite());
+        let mean = (!undefined && mean.is_finite()).then_some(mean);
+        Point { mean, non_finite, ..bare_point(self.schedule, t, t_next) }
+    }
+
     fn change(&self, t: Timestep, t_next: Option<Timestep>) -> f64 {
         let state = self.schedule.level(t);
         let (means, variances) = &self.moments;

@@ -12,11 +12,20 @@ pub fn upload(values: &[f32], shape: &[i64], device: Device, kind: Kind) -> Resu
 }
 
 /// One number per row, shaped [B, 1, …] to broadcast over tensors of `rank` dimensions.
-pub fn column(values: &[f64], rank: usize, device: Device, kind: Kind) -> Result<Tensor> {
+fn column(values: &[f64], rank: usize, device: Device, kind: Kind) -> Result<Tensor> {
     let mut shape = vec![1; rank.max(1)];
     shape[0] = values.len() as i64;
     let host = Tensor::f_from_slice(values).and_then(|v| v.f_view(&shape[..])).doing(DOING)?;
     to(&host, device, kind)
+}
+
+/// Every row times its own factor; a factor that all rows share is no upload.
+pub fn scale_rows(rows: &Tensor, factors: &[f64]) -> Result<Tensor> {
+    let doing = "scaling rows";
+    match factors.split_first() {
+        Some((first, rest)) if rest.iter().all(|other| other == first) => rows.f_mul_scalar(*first).doing(doing),
+        _ => rows.f_mul(&column(factors, rows.dim(), rows.device(), rows.kind())?).doing(doing),
+    }
 }
 
 fn to(host: &Tensor, device: Device, kind: Kind) -> Result<Tensor> {
@@ -40,6 +49,14 @@ mod tests {
         let tensor = upload(&[1.0, 2.0, 3.0, 4.0], &[2, 2], Device::Cpu, Kind::Double).unwrap();
         assert_eq!((tensor.size(), tensor.kind()), (vec![2, 2], Kind::Double));
         assert_eq!(tensor.double_value(&[1, 0]), 3.0);
-        assert_eq!(column(&[5.0, 6.0], 3, Device::Cpu, Kind::Float).unwrap().size(), [2, 1, 1]);
+    }
+
+    #[test]
+    fn rows_are_scaled_each_by_its_own_factor_or_all_by_one() {
+        let rows = upload(&[1.0, 2.0, 3.0, 4.0], &[2, 1, 2], Device::Cpu, Kind::Float).unwrap();
+        let scaled =
+            |factors: [f64; 2]| Vec::<f32>::try_from(scale_rows(&rows, &factors).unwrap().flatten(0, -1)).unwrap();
+        assert_eq!(scaled([2.0, -1.0]), [2.0, 4.0, -3.0, -4.0]);
+        assert_eq!(scaled([3.0, 3.0]), [3.0, 6.0, 9.0, 12.0]);
     }
 }

@@ -15,7 +15,7 @@ pub use secant::Secant;
 pub use spatial::Spatial;
 
 use crate::denoiser::Denoiser;
-use crate::device::column;
+use crate::device::scale_rows;
 use crate::error::{Doing, Error, Result};
 use crate::time::{Axis, Timestep};
 use serde::{Deserialize, Serialize};
@@ -187,9 +187,5 @@ pub trait Estimator {
 
 /// Every norm over its own divisor.
 fn divided(norms: &Tensor, divisors: &[f64]) -> Result<Tensor> {
-    let doing = "dividing norms";
-    match divisors.split_first() {
-        Some((first, rest)) if rest.iter().all(|other| other == first) => norms.f_div_scalar(*first).doing(doing),
-        _ => norms.f_div(&column(divisors, 1, norms.device(), norms.kind())?).doing(doing),
-    }
+    scale_rows(norms, &divisors.iter().map(|divisor| 1.0 / divisor).collect::<Vec<f64>>())
 }

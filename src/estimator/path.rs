@@ -5,7 +5,7 @@
 
 use super::{Estimator, Norm, Norms, divided};
 use crate::denoiser::Denoiser;
-use crate::device::column;
+use crate::device::scale_rows;
 use crate::error::{Doing, Result};
 use crate::time::{Axis, Timestep};
 use tch::Tensor;
@@ -50,12 +50,9 @@ impl Estimator for Path {
         let epsilon = denoiser.epsilon(x, t)?;
         // dx/dt = (α̇/α) x + (σ̇ − σ α̇/α) ε
         let drift = |t: Timestep| schedule.d_alpha_dt(t) / schedule.alpha(t);
-        let factor = |of: &dyn Fn(Timestep) -> f64| {
-            column(&t.iter().map(|&t| of(t)).collect::<Vec<f64>>(), x.dim(), x.device(), x.kind())
-        };
-        let spread =
-            epsilon.f_mul(&factor(&|t| schedule.d_sigma_dt(t) - schedule.sigma(t) * drift(t))?).doing(doing)?;
-        let velocity = x.f_mul(&factor(&drift)?).and_then(|v| v.f_add(&spread)).doing(doing)?;
+        let drifts: Vec<f64> = t.iter().map(|&t| drift(t)).collect();
+        let spreads: Vec<f64> = t.iter().map(|&t| schedule.d_sigma_dt(t) - schedule.sigma(t) * drift(t)).collect();
+        let velocity = scale_rows(x, &drifts)?.f_add(&scale_rows(&epsilon, &spreads)?).doing(doing)?;
         let rate = denoiser.epsilon_along(x, &velocity, true, t)?;
         let speeds: Vec<f64> = t.iter().map(|&t| self.axis.rate(schedule, t).abs()).collect();
         let values = divided(&self.norm.of(&rate)?, &speeds)?;

@@ -29,7 +29,7 @@ pub struct Subject {
 }
 
 /// What one timestep came to.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct AtTimestep {
     /// t in steps.
     pub t: Timestep,
@@ -75,39 +75,53 @@ const FILL: u64 = 4;
 /// Elements of a sample that may be too much for memory in a batch.
 const LARGE: usize = 1 << 14;
 
-/// Measures all subjects at the timesteps in their order, and hands each to the observer as it is finished. `false` if
-/// the observer stopped it.
-pub fn sweep(
-    subjects: &[Subject],
-    draws: &Draws,
-    settings: &Settings,
-    timesteps: &[Timestep],
-    observer: &mut dyn Observer,
-) -> Result<bool> {
-    let _no_grad = tch::no_grad_guard();
-    let on_cpu = subjects.iter().all(|subject| subject.denoiser.device() == Device::Cpu);
-    let probe = settings.probe && on_cpu && draws.width() >= LARGE;
-    let mut batcher = Batcher { subjects, draws, most: settings.batch.max(1), probe };
-    let expected = draws.expected();
-    let first_round = settings.rule.first_round().max(1);
-    let fill = if matches!(settings.rule, SampleRule::Fixed { .. }) { 1 } else { FILL };
-    let mixed = subjects.iter().all(|subject| subject.denoiser.mixes_timesteps());
-    let together = if mixed { (fill * settings.batch).div_ceil(first_round).max(1) as usize } else { 1 };
-    for group in timesteps.chunks(together) {
-        let mut points: Vec<Ongoing> =
-            group.iter().map(|&t| Ongoing::new(subjects, t, expected, first_round)).collect();
-        while points.iter().any(|point| point.done < point.wanted) {
-            if !round(&mut batcher, &settings.rule, &mut points, observer)? {
-                return Ok(false);
-            }
-        }
-        for point in points {
-            if !observer.finished(point.at)? {
-                return Ok(false);
-            }
+/// The measuring of some models, which remembers how large a batch memory has proved to hold.
+pub struct Sweep<'a> {
+    batcher: Batcher<'a>,
+    rule: SampleRule,
+    expected: Option<Covariates>,
+    /// Timesteps that are measured together.
+    together: usize,
+}
+
+impl<'a> Sweep<'a> {
+    /// All subjects on the same draws.
+    pub fn new(subjects: &'a [Subject], draws: &'a Draws, settings: &Settings) -> Self {
+        let Settings { rule, batch, probe } = *settings;
+        let on_cpu = subjects.iter().all(|subject| subject.denoiser.device() == Device::Cpu);
+        let probe = probe && on_cpu && draws.width() >= LARGE;
+        let fill = if matches!(rule, SampleRule::Fixed { .. }) { 1 } else { FILL };
+        let mixed = subjects.iter().all(|subject| subject.denoiser.mixes_timesteps());
+        let together = if mixed { (fill * batch).div_ceil(rule.first_round().max(1)).max(1) } else { 1 };
+        Sweep {
+            batcher: Batcher { subjects, draws, most: batch.max(1), probe },
+            rule,
+            expected: draws.expected(),
+            together: together as usize,
         }
     }
-    Ok(true)
+
+    /// Measures the timesteps in their order, and hands each to the observer as it is finished. `false` if the observer
+    /// stopped it.
+    pub fn measure(&mut self, timesteps: &[Timestep], observer: &mut dyn Observer) -> Result<bool> {
+        let _no_grad = tch::no_grad_guard();
+        let (subjects, first_round) = (self.batcher.subjects, self.rule.first_round());
+        for group in timesteps.chunks(self.together) {
+            let mut points: Vec<Ongoing> =
+                group.iter().map(|&t| Ongoing::new(subjects, t, self.expected, first_round)).collect();
+            while points.iter().any(|point| point.done < point.wanted) {
+                if !round(&mut self.batcher, &self.rule, &mut points, observer)? {
+                    return Ok(false);
+                }
+            }
+            for point in points {
+                if !observer.finished(point.at)? {
+                    return Ok(false);
+                }
+            }
+        }
+        Ok(true)
+    }
 }
 
 /// A timestep while it is being measured.

@@ -80,7 +80,9 @@ const TIMESTEPS: [f64; 5] = [0.0, 9.0, 10.0, 300.0, 900.0];
 fn measured(rule: SampleRule, batch: u64, rows: i64) -> Told {
     let draws = Draws { source: Arc::new(gaussian().samples()), seed: 3, sample_shape: vec![2] };
     let mut told = Told::default();
-    assert!(sweep(&subjects(rows), &draws, &Settings { rule, batch, probe: false }, &TIMESTEPS, &mut told).unwrap());
+    let subjects = subjects(rows);
+    let settings = Settings { rule, batch, probe: false };
+    assert!(Sweep::new(&subjects, &draws, &settings).measure(&TIMESTEPS, &mut told).unwrap());
     told
 }
 
@@ -120,10 +122,17 @@ fn where_memory_runs_out_batches_become_smaller() {
         assert_eq!(a.norms[0][0].len(), b.norms[0][0].len());
         assert!(a.norms[0][0].iter().zip(&b.norms[0][0]).all(|(a, b)| (a - b).abs() <= 1e-12 * b.abs()));
     }
+    // What was learnt holds for what is measured next.
+    let (subjects_6, settings) = (subjects(6), Settings { rule, batch: 100, probe: false });
+    let draws = Draws { source: Arc::new(gaussian().samples()), seed: 3, sample_shape: vec![2] };
+    let (mut sweep, mut told) = (Sweep::new(&subjects_6, &draws, &settings), Told::default());
+    assert!(sweep.measure(&[5.0], &mut told).unwrap() && sweep.measure(&[7.0], &mut told).unwrap());
+    assert_eq!(told.smaller.last(), Some(&5));
+    assert_eq!(told.smaller.len(), 2);
     // One row that does not fit is an error.
     let draws = Draws { source: Arc::new(gaussian().samples()), seed: 3, sample_shape: vec![2] };
     let settings = Settings { rule, batch: 8, probe: false };
-    let error = sweep(&subjects(0), &draws, &settings, &[5.0], &mut Told::default()).unwrap_err();
+    let error = Sweep::new(&subjects(0), &draws, &settings).measure(&[5.0], &mut Told::default()).unwrap_err();
     assert!(error.to_string().contains("--batch"), "{error}");
 }
 
@@ -145,7 +154,7 @@ fn large_samples_are_probed_one_row_first() {
     let norms = |probe: bool| {
         let settings = Settings { rule: SampleRule::Fixed { samples: 5 }, batch: 8, probe };
         let mut told = Told::default();
-        assert!(sweep(&subjects, &draws, &settings, &[500.0], &mut told).unwrap());
+        assert!(Sweep::new(&subjects, &draws, &settings).measure(&[500.0], &mut told).unwrap());
         told.points[0].norms[0][0].clone()
     };
     let (plain, probed) = (norms(false), norms(true));

@@ -75,7 +75,8 @@ pub struct InputShape {
 /// A network f(x, t) or f(x, t, condition), in one dtype on one device.
 pub trait Network {
     /// One forward pass. `x`: [B, …] in the network's dtype; `t`: `[B]`, float32 or float64 (never half: a time
-    /// embedding in half precision ruins ∂/∂t), or of [`Network::time_kind`] where that is set. Returns [B, …] with a tangent where `x` or `t` has one.
+    /// embedding in half precision ruins ∂/∂t), or of [`Network::time_kind`] where that is set. Returns [B, …] with a
+    /// tangent where `x` or `t` has one.
     fn forward(&self, x: &Dual, t: &Dual, condition: &Condition) -> Result<Dual>;
 
     /// Whether tangents are carried through; where not, `forward` refuses them.

@@ -69,6 +69,11 @@ pub enum Warning {
         /// Label of the model.
         model: String,
     },
+    /// The derivative along the sampling path does not exist where the condition jumps.
+    PathUndefinedAtJumps {
+        /// Label of the model.
+        model: String,
+    },
     /// Something about the data.
     Data {
         /// The paragraph.
@@ -122,8 +127,13 @@ impl fmt::Display for Warning {
             ),
             Warning::DerivativeBlindToJumps { model } => write!(
                 f,
-                "{model} shares timesteps: its derivative is 0 inside every sub-interval by construction and does not \
-                 see the jumps at the boundaries. Judge it by --quantity secant."
+                "{model} shares timesteps: its derivative is 0 inside every sub-interval by construction, does not exist at \
+                 the boundaries, and does not see the jumps there. Judge it by --quantity secant."
+            ),
+            Warning::PathUndefinedAtJumps { model } => write!(
+                f,
+                "{model} shares timesteps: along the sampling path ε has no derivative at the boundaries, where the condition \
+                 jumps, so those timesteps have no value. Measure the jumps by --quantity secant."
             ),
             Warning::Data { message } => f.write_str(message),
         }

@@ -178,10 +178,10 @@ fn runs(model: &ModelReport, curve: &Curve) -> Result<Vec<Run>> {
     Ok(runs)
 }
 
-/// Boundaries at which a derivative was asked for and has no value.
+/// Boundaries at which the derivative was asked for and has no value; it is 0 beside them.
 fn undefined(model: &ModelReport, curve: &Curve) -> Vec<f64> {
     let jumps = |point: &&Point| model.model.boundaries.contains(&point.timestep) && value(point).is_none();
-    let asked = curve.points.iter().filter(|_| curve.dt.is_none());
+    let asked = curve.points.iter().filter(|_| curve.quantity == "derivative");
     asked.filter(jumps).map(|point| point.timestep).collect()
 }
 
