@@ -48,14 +48,8 @@ pub struct Rows {
     pub x0: Vec<f32>,
     /// Standard normal noise.
     pub noise: Vec<f32>,
-}
-
-impl Rows {
     /// The covariates of every row.
-    pub fn covariates(&self, width: usize) -> Vec<Covariates> {
-        let pairs = self.x0.chunks_exact(width).zip(self.noise.chunks_exact(width));
-        pairs.map(|(x0, noise)| covariates(x0, noise)).collect()
-    }
+    pub covariates: Vec<Covariates>,
 }
 
 /// A batch of pairs, [B, …] each, on the device and in the dtype asked for.
@@ -76,11 +70,14 @@ impl Draws {
     pub fn rows(&self, draws: &[Draw]) -> Rows {
         let width = self.width();
         let (mut x0, mut noise) = (vec![0.0f32; draws.len() * width], vec![0.0f32; draws.len() * width]);
-        x0.par_chunks_mut(width).zip(noise.par_chunks_mut(width)).zip(draws).for_each(|((x0, epsilon), draw)| {
+        let rows = x0.par_chunks_mut(width).zip(noise.par_chunks_mut(width)).zip(draws);
+        let covariates = rows.map(|((x0, epsilon), draw)| {
             self.source.draw(&mut stream(self.seed, Purpose::CleanSample, draw.t, draw.sample), x0);
             fill_normal(&mut stream(self.seed, Purpose::Noise, draw.t, draw.sample), epsilon);
+            covariates(x0, epsilon)
         });
-        Rows { x0, noise }
+        let covariates = covariates.collect();
+        Rows { x0, noise, covariates }
     }
 
     /// What the covariates of pairs are on average, where that is known.

@@ -86,7 +86,7 @@ impl Batcher<'_> {
             shared = Some((device, kind, pairs));
             models.push(OfModel { norms, evaluations, seconds: began.elapsed() });
         }
-        Ok(Measured { models, covariates: rows.covariates(self.draws.width()) })
+        Ok(Measured { models, covariates: rows.covariates })
     }
 }
 
