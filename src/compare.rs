@@ -2,6 +2,7 @@
 
 use crate::control_variates::controlled;
 use crate::estimator::{Estimator, Norm};
+use crate::lipschitz_mass::LipschitzMass;
 use crate::measure::{AtTimestep, Subject};
 use crate::report::{ComparisonRow, Curve, ModelReport, NearZero, Point, Rest, Spent, Summary};
 use crate::schedule::NoiseSchedule;
@@ -156,19 +157,12 @@ fn total_variation(curve: &Curve, until: Timestep) -> (Option<f64>, bool) {
     }
     let known: Vec<(f64, f64)> =
         curve.points.iter().filter_map(|point| point.mean.map(|mean| (point.timestep, mean))).collect();
-    let at = |t: f64| -> Option<(f64, bool)> {
-        let after = known.partition_point(|point| point.0 < t);
-        let right = known.get(after)?;
-        if right.0 == t {
-            return Some((right.1, curve.dt.is_some()));
+    let end = until.ceil();
+    match LipschitzMass::new(&known) {
+        Ok(mass) if mass.span().0 <= 0.0 && mass.span().1 >= end => {
+            (Some(mass.between(0.0, end)), curve.dt.is_some() && mass.is_measured(0.0, end))
         }
-        let left = known.get(after.checked_sub(1)?)?;
-        Some((left.1 + (right.1 - left.1) * (t - left.0) / (right.0 - left.0), false))
-    };
-    let steps: Option<Vec<(f64, bool)>> = (0..until.ceil() as u64).map(|t| at(t as f64)).collect();
-    match steps {
-        Some(steps) => (Some(steps.iter().map(|step| step.0).sum()), steps.iter().all(|step| step.1)),
-        None => (None, false),
+        _ => (None, false),
     }
 }
 

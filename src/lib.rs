@@ -14,7 +14,7 @@
 //! | [`dual`], [`nn`], [`network`] | networks whose one forward pass carries an optional tangent |
 //! | [`checkpoint`], [`tensor_file`], [`data`] | what is on disk, recognised by content |
 //! | [`denoiser`], [`ideal`] | ε(x, t), learned and in closed form: all that estimators and samplers see |
-//! | [`estimator`], [`draws`], [`measure`], [`refine`], [`compare`], [`singularity`], [`stats`], [`control_variates`] | from pairs (x₀, ε) to numbers with intervals |
+//! | [`estimator`], [`draws`], [`measure`], [`refine`], [`compare`], [`lipschitz_mass`], [`singularity`], [`stats`], [`control_variates`] | from pairs (x₀, ε) to numbers with intervals |
 //! | [`rounding`] | how much of those numbers is rounding, by dtype |
 //! | [`sampler`] | samples of a model itself |
 //! | [`train`] | training, alike for every variant of one seed |
@@ -39,6 +39,7 @@ pub mod error;
 pub mod estimator;
 pub mod ideal;
 pub mod libtorch;
+pub mod lipschitz_mass;
 pub mod measure;
 pub mod network;
 pub mod nn;

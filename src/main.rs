@@ -4,7 +4,7 @@
 //! The dynamic loader takes some tenths of a second over libtorch before `main` begins. So this program is not linked with
 //! it, and takes from the library only files that do without it.
 
-#[path = "cli/args.rs"]
+#[path = "cli/args/mod.rs"]
 mod args;
 #[path = "train/variant/catalogue.rs"]
 mod catalogue;

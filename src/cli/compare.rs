@@ -1,9 +1,7 @@
 //! `lipscope compare BASE CANDIDATE…`.
 
 use super::args::{CompareArgs, Global};
-use super::model::Opened;
 use super::{Outcome, job, prepare};
-use crate::checkpoint::Request;
 use crate::error::{Error, Result};
 use crate::report::{ModelReport, Report};
 
@@ -17,25 +15,12 @@ pub(super) fn run(args: &CompareArgs, global: &Global) -> Result<Option<Outcome>
 /// The comparison, measured and written; `None` of a dry run.
 pub(super) fn compare(args: &CompareArgs, global: &Global) -> Result<Option<Report>> {
     let arguments: Vec<&String> = std::iter::once(&args.baseline).chain(&args.candidates).collect();
-    if args.label.len() > arguments.len() {
-        return Err(Error::argument(
-            "--label",
-            args.label.join(" "),
-            format!("there are {} models", arguments.len()),
-            "Give one label per model, in their order.",
-        ));
-    }
     if let Some(wanted) = args.require_reduction.filter(|wanted| !(0.0..=1.0).contains(wanted)) {
         let next = "For example --require-reduction 0.5.";
         return Err(Error::argument("--require-reduction", wanted, "it lies between 0 and 1", next));
     }
     let arithmetic = prepare::arithmetic(global, &args.model.dtype)?;
-    let request = Request { device: arithmetic.0, weights: args.model.weights.as_deref() };
-    let mut opened = Vec::with_capacity(arguments.len());
-    for (i, argument) in arguments.iter().enumerate() {
-        let label = args.label.get(i).map(String::as_str);
-        opened.push(Opened::open(argument, label, &args.options, &request)?);
-    }
+    let opened = prepare::open_all(&arguments, &args.label, &args.options.data, &args.model, arithmetic.0)?;
     // Foreign checkpoints do not say how they share: --share is laid over the candidates, not over the baseline.
     let share = args.model.share.as_deref();
     let shares: Vec<Option<&str>> = (0..arguments.len()).map(|i| share.filter(|_| i > 0)).collect();

@@ -10,7 +10,7 @@ use crate::error::Result;
 pub(super) fn run(args: &MeasureArgs, global: &Global) -> Result<Option<Outcome>> {
     let arithmetic = prepare::arithmetic(global, &args.model.dtype)?;
     let request = Request { device: arithmetic.0, weights: args.model.weights.as_deref() };
-    let opened = Opened::open(&args.checkpoint, args.label.as_deref(), &args.options, &request)?;
+    let opened = Opened::open(&args.checkpoint, args.label.as_deref(), &args.options.data, &request)?;
     let share = [args.model.share.as_deref()];
     let mut prepared =
         prepare::prepare("measure", vec![opened], &share, (&args.options, &args.model), arithmetic, global.seed)?;

@@ -6,6 +6,8 @@ mod compare;
 mod data;
 mod demo;
 mod doctor;
+mod evaluate;
+mod export;
 mod inspect;
 mod job;
 mod measure;
@@ -16,7 +18,11 @@ mod plan;
 mod prepare;
 mod progress;
 mod record;
+mod reproduce;
 mod rounding;
+mod sample;
+mod stability;
+mod suggest;
 mod terminal;
 mod theory;
 mod train;
@@ -60,6 +66,12 @@ fn run(cli: &Cli) -> Result<Outcome> {
         Command::Compare(args) => compare::run(args, global),
         Command::Theory(args) => theory::run(args, global),
         Command::Train(args) => train::run(args, global),
+        Command::Sample(args) => sample::run(args, global),
+        Command::Evaluate(args) => evaluate::run(args, global),
+        Command::Stability(args) => stability::run(args, global),
+        Command::Suggest(args) => suggest::run(args, global),
+        Command::Reproduce(args) => reproduce::run(args, global),
+        Command::Export(args) => export::run(args, global),
         Command::Demo(args) => demo::run(args, global),
         Command::Inspect(args) => inspect::run(args, global),
         Command::Doctor => doctor::run(global),

@@ -1,6 +1,6 @@
 //! From a checkpoint argument to a denoiser: what the file says, completed and overridden by the command line.
 
-use super::args::{ModelOptions, Options};
+use super::args::{DataOptions, ModelOptions};
 use super::data::{self, Ideal};
 use crate::checkpoint::{self, Checkpoint, NamedSchedule, Request};
 use crate::data::SampleShape;
@@ -49,10 +49,10 @@ pub(super) struct Model<D = Box<dyn Denoiser>> {
 
 impl Opened {
     /// Opens a file, a folder, or `ideal:DATA`.
-    pub fn open(argument: &str, label: Option<&str>, options: &Options, request: &Request) -> Result<Self> {
+    pub fn open(argument: &str, label: Option<&str>, data: &DataOptions, request: &Request) -> Result<Self> {
         let (origin, name) = match argument.strip_prefix(IDEAL) {
             Some(spec) => {
-                let ideal = data::open_ideal(&spec.parse()?, &options.data, request.device)?;
+                let ideal = data::open_ideal(&spec.parse()?, data, request.device)?;
                 (Origin::Ideal(Box::new(ideal)), format!("ideal {spec}"))
             }
             None => {

@@ -1,11 +1,12 @@
 //! From arguments to everything that a job needs; nothing is measured or written yet.
 
-use super::args::{Global, ModelOptions, Options};
+use super::args::{DataOptions, Global, ModelOptions, Options};
 use super::data::{self, Data, Rows};
 use super::model::{self, Model, Opened, Setting};
 use super::output;
 use super::plan::{Plan, Wanted};
 use super::progress::Progress;
+use crate::checkpoint::Request;
 use crate::data::{DataSpec, SampleShape};
 use crate::device::{self, DeviceChoice};
 use crate::draws::{CleanSamples, Draws};
@@ -72,38 +73,82 @@ pub(super) fn arithmetic(global: &Global, dtype: &str) -> Result<(Device, Kind)>
     Ok((device, kind))
 }
 
-/// Completes opened models: data, shapes, schedules, plan. `shares` has one entry per model.
+/// Opens checkpoints, with a label each as far as there are labels.
+pub(super) fn open_all<S: AsRef<str>>(
+    arguments: &[S],
+    labels: &[String],
+    data: &DataOptions,
+    options: &ModelOptions,
+    device: Device,
+) -> Result<Vec<Opened>> {
+    if labels.len() > arguments.len() {
+        return Err(Error::argument(
+            "--label",
+            labels.join(" "),
+            format!("there are {} models", arguments.len()),
+            "Give one label per model, in their order.",
+        ));
+    }
+    let request = Request { device, weights: options.weights.as_deref() };
+    let opened = arguments.iter().enumerate();
+    opened.map(|(i, name)| Opened::open(name.as_ref(), labels.get(i).map(String::as_str), data, &request)).collect()
+}
+
+/// Models that are ready to be used, and their clean samples.
+pub(super) struct Completed {
+    /// The models, in the order in which they were opened.
+    pub models: Vec<Model>,
+    /// `--data`, the data of a closed form or a checkpoint's reference samples; `None` where none of them is there.
+    pub data: Option<Data>,
+    /// What a reader must know.
+    pub warnings: Vec<Warning>,
+}
+
+/// Completes opened models: data, shapes, schedules. `shares` has one entry per model.
+pub(super) fn complete(
+    mut opened: Vec<Opened>,
+    shares: &[Option<&str>],
+    (data_options, options): (&DataOptions, &ModelOptions),
+    (device, kind): (Device, Kind),
+    derivative: bool,
+) -> Result<Completed> {
+    distinct_labels(&mut opened);
+    let data = choose_data(&mut opened, data_options)?;
+    let shape = match &data {
+        Some(data) => data.shape.clone(),
+        None => own_shape(&opened, data_options)?,
+    };
+    let ideal_schedule = opened.iter().find_map(Opened::schedule);
+    let setting = Setting { shape: &shape, options, device, kind, derivative, ideal_schedule };
+    let mut models = Vec::with_capacity(opened.len());
+    for (opened, share) in opened.into_iter().zip(shares) {
+        fits(&opened, &shape)?;
+        models.push(opened.resolve(&setting, *share)?);
+    }
+    let mut warnings: Vec<Warning> = models.iter_mut().flat_map(|model| std::mem::take(&mut model.warnings)).collect();
+    let said = data.as_ref().map(|data| data.warnings.as_slice()).unwrap_or_default();
+    warnings.extend(said.iter().map(|message| Warning::Data { message: message.clone() }));
+    Ok(Completed { models, data, warnings })
+}
+
+/// Completes opened models and makes the plan of a measurement.
 pub(super) fn prepare(
     command: &'static str,
-    mut opened: Vec<Opened>,
+    opened: Vec<Opened>,
     shares: &[Option<&str>],
     (options, model_options): (&Options, &ModelOptions),
     (device, kind): (Device, Kind),
     seed: u64,
 ) -> Result<Prepared> {
     let wanted = Wanted::parse(options)?;
-    let formats = formats(options)?;
-    distinct_labels(&mut opened);
-    let data = choose_data(&mut opened, options)?;
-    let shape = match &data {
-        Some(data) => data.shape.clone(),
-        None => own_shape(&opened, options)?,
-    };
-    let ideal_schedule = opened.iter().find_map(Opened::schedule);
-    let derivative = wanted.derivative();
-    let setting = Setting { shape: &shape, options: model_options, device, kind, derivative, ideal_schedule };
-    let mut models = Vec::with_capacity(opened.len());
-    for (opened, share) in opened.into_iter().zip(shares) {
-        fits(&opened, &shape)?;
-        models.push(opened.resolve(&setting, *share)?);
-    }
+    let formats = formats(&options.plot)?;
+    let completed = complete(opened, shares, (&options.data, model_options), (device, kind), wanted.derivative())?;
+    let Completed { models, data, mut warnings } = completed;
     let description = match &data {
         Some(data) => data.description.clone(),
         None => model_samples(&models),
     };
-    let mut warnings: Vec<Warning> = models.iter_mut().flat_map(|model| std::mem::take(&mut model.warnings)).collect();
-    let said = data.as_ref().map(|data| data.warnings.as_slice()).unwrap_or_default();
-    warnings.extend(said.iter().map(|message| Warning::Data { message: message.clone() }));
+    let shape = models.first().map(|model| model.denoiser.sample_shape().to_vec()).unwrap_or_default();
     let plan = wanted.resolve(command, &models, description, seed)?;
     warnings.extend(plan_warnings(&plan, &models));
     Ok(Prepared {
@@ -123,8 +168,8 @@ pub(super) fn prepare(
 
 /// `--data`, else the data of a closed form, else a checkpoint's reference samples, else nothing: then the first model
 /// makes samples.
-fn choose_data(opened: &mut [Opened], options: &Options) -> Result<Option<Data>> {
-    let Some(text) = &options.data.source else {
+fn choose_data(opened: &mut [Opened], options: &DataOptions) -> Result<Option<Data>> {
+    let Some(text) = &options.source else {
         let closed_form = opened.iter_mut().find_map(Opened::take_data);
         return Ok(closed_form.or_else(|| opened.iter().find_map(Opened::reference)));
     };
@@ -133,15 +178,15 @@ fn choose_data(opened: &mut [Opened], options: &Options) -> Result<Option<Data>>
         return Ok(None);
     }
     let mut want = opened.iter().map(Opened::want).find(|want| want.sample.is_some() || want.channels.is_some());
-    if let Some(shape) = &options.data.shape {
+    if let Some(shape) = &options.shape {
         let resizable = want.as_ref().is_some_and(|want| want.resizable);
         want = Some(SampleShape { sample: Some(shape.clone()), channels: None, resizable });
     }
-    data::open(&spec, want.unwrap_or_default(), &options.data).map(Some)
+    data::open(&spec, want.unwrap_or_default(), options).map(Some)
 }
 
-fn own_shape(opened: &[Opened], options: &Options) -> Result<Vec<i64>> {
-    let shape = options.data.shape.clone().or_else(|| opened.iter().find_map(|opened| opened.want().sample));
+fn own_shape(opened: &[Opened], options: &DataOptions) -> Result<Vec<i64>> {
+    let shape = options.shape.clone().or_else(|| opened.iter().find_map(|opened| opened.want().sample));
     let shape = shape.ok_or_else(|| {
         let label = opened.first().map_or("the model", |opened| opened.label.as_str());
         Error::mismatch(
@@ -202,11 +247,13 @@ fn plan_warnings(plan: &Plan, models: &[Model]) -> Vec<Warning> {
     warnings
 }
 
-fn formats(options: &Options) -> Result<Vec<FigureFormat>> {
-    options.plot.iter().flatten().map(|text| text.parse()).collect()
+/// The figures that `--plot` asks for.
+pub(super) fn formats(plot: &Option<Vec<String>>) -> Result<Vec<FigureFormat>> {
+    plot.iter().flatten().map(|text| text.parse()).collect()
 }
 
-fn batch(text: &str, shape: &[i64], device: Device) -> Result<u64> {
+/// The batch that `--batch` asks for.
+pub(super) fn batch(text: &str, shape: &[i64], device: Device) -> Result<u64> {
     if text != AUTO {
         let next = "Give a whole number such as --batch 64.";
         return text
@@ -232,7 +279,8 @@ fn distinct_labels(opened: &mut [Opened]) {
     }
 }
 
-fn default_out(command: &str, models: &[Model]) -> PathBuf {
+/// The folder where none was named.
+pub(super) fn default_out(command: &str, models: &[Model]) -> PathBuf {
     let name: Vec<String> = models.iter().map(|model| slug(&model.label)).collect();
     PathBuf::from("lipscope-out").join(format!("{command}-{}", name.join("-vs-")))
 }

@@ -28,7 +28,7 @@ pub(super) fn open(args: &MeasureArgs, prepared: &Prepared) -> Result<Subject> {
         return Err(Error::unsupported(what, allowed, "Use --device cpu."));
     }
     let request = Request { device, weights: args.model.weights.as_deref() };
-    let opened = Opened::open(&args.checkpoint, args.label.as_deref(), &args.options, &request)?;
+    let opened = Opened::open(&args.checkpoint, args.label.as_deref(), &args.options.data, &request)?;
     let setting = Setting {
         shape: model.denoiser.sample_shape(),
         options: &args.model,

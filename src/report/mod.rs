@@ -10,6 +10,7 @@ mod rounding;
 #[cfg(test)]
 mod synthetic;
 mod table;
+mod tidy;
 mod warning;
 
 pub use artifact::{Artifact, prepare_dir, write_all};
@@ -18,6 +19,7 @@ pub use figure::{Figure, FigureFormat, figure};
 pub use resolution::resolution_reading;
 pub use rounding::{NoRounding, Rounding, RoundingRow, rounding_reading, rounding_table};
 pub use table::{comparison_table, curve_table, reading};
+pub use tidy::{Cell, Chart, ChartAxis, Column, Table, TidyReport};
 pub use warning::Warning;
 
 use crate::refine::Resolution;
