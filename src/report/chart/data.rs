@@ -42,6 +42,8 @@ pub(in crate::report) struct Spot {
     pub y: Option<f64>,
     /// 95 % interval.
     pub interval: Option<(f64, f64)>,
+    /// Whether it rises alone from zeros: no line joins it to its neighbours.
+    pub jump: bool,
 }
 
 impl Data {
@@ -145,7 +147,7 @@ impl Columns {
                 traces.len() - 1
             }
         };
-        traces[trace].spots.push(Spot { x, y: cell(self.y).as_number(), interval: ends });
+        traces[trace].spots.push(Spot { x, y: cell(self.y).as_number(), interval: ends, jump: false });
         Ok(())
     }
 }

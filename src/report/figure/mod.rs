@@ -15,6 +15,7 @@ use super::drawing::legend::{Key, Legend};
 use super::drawing::{COLUMN, Figure, LABEL_TEXT, MARGIN};
 use crate::error::Result;
 use panel::Panel;
+pub(super) use series::is_jump;
 use series::{Run, Series};
 
 /// Height of one of two panels, and of a panel that stands alone.

@@ -162,11 +162,12 @@ fn rows(table: &Table) -> String {
     html
 }
 
-/// What the script draws: [x, y, low, high] for every point.
+/// What the script draws: [x, y, low, high] for every point, and 1 behind a jump.
 fn plot_values(plot: &Plot) -> Value {
     let data = &plot.data;
     let spot = |spot: &super::chart::data::Spot| {
-        json!([spot.x, spot.y, spot.interval.map(|ends| ends.0), spot.interval.map(|ends| ends.1)])
+        let (low, high) = spot.interval.unzip();
+        if spot.jump { json!([spot.x, spot.y, low, high, 1]) } else { json!([spot.x, spot.y, low, high]) }
     };
     let trace = |trace: &super::chart::data::Trace| json!({"series": trace.series, "spots": trace.spots.iter().map(spot).collect::<Vec<Value>>()});
     let panel = |panel: &super::chart::data::PanelData| json!({"caption": panel.caption, "traces": panel.traces.iter().map(trace).collect::<Vec<Value>>()});

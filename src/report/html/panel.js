@@ -5,14 +5,14 @@ const plots = JSON.parse(document.getElementById("plots").textContent);
 class Panel {
   constructor(plot, panel, holder, range) {
     Object.assign(this, { plot, panel, holder });
-    const across = Math.max(1, Math.round(plot.panels.clientWidth / 440));
-    const count = Math.min(across, plot.data.panels.length);
-    this.width = Math.max(280, (plot.panels.clientWidth - 19 * (count - 1)) / count);
+    this.width = Math.max(270, holder.clientWidth);
     this.height = Math.min(400, Math.max(280, 0.62 * this.width));
     const log = plot.log.y && range !== null;
     this.box = { left: 62, right: this.width - 10, top: panel.caption ? 26 : 10, bottom: this.height - 44 };
-    this.offScale = log && plot.visible(panel).some((t) => t.spots.some((s) => s[1] !== null && s[1] <= 0));
-    const floor = this.box.bottom - (this.offScale || range === null ? 16 : 0);
+    const off = (t) => t.spots.some((s) => s[1] !== null && s[1] <= 0);
+    // Each series with zeros has its row in the strip below a logarithmic axis.
+    this.rows = plot.log.y ? plot.visible(panel).filter(off).map((t) => t.series) : [];
+    const floor = this.box.bottom - (this.rows.length > 0 ? 8 + 8 * this.rows.length : 0);
     const [lo, hi] = range ?? [0, 1];
     this.y = makeScale(lo, hi, floor, this.box.top, log);
     this.x = this.xScale();
@@ -97,6 +97,7 @@ class Panel {
     const sparse = this.plot.words || at.every((x, k) => k === 0 || x === at[k - 1] || x - at[k - 1] > 7);
     const repeated = at.some((x, k) => k > 0 && x === at[k - 1]);
     const shown = (s) => s[1] !== null && (!this.y.log || s[1] > 0);
+    const row = this.y.from + 8 + 8 * this.rows.indexOf(i);
     let [line, run, band] = ["", [], []];
     const close = () => {
       if (!sparse && band.length > 1) this.band(i, band);
@@ -104,10 +105,16 @@ class Panel {
       [run, band] = [[], []];
     };
     trace.spots.forEach((s, k) => {
-      if (s[1] !== null) this.places.push({ x: at[k], y: shown(s) ? this.y.at(s[1]) : (this.y.from + this.box.bottom) / 2, spot: s, series: i });
+      if (s[1] !== null) this.places.push({ x: at[k], y: shown(s) ? this.y.at(s[1]) : row, spot: s, series: i });
       if (!shown(s)) {
         close();
-        if (s[1] !== null) this.svg.append(element("path", { d: markerPath(i, at[k], (this.y.from + this.box.bottom) / 2, 2.4), fill: "none", stroke: colour(i) }));
+        if (s[1] !== null) this.svg.append(element("path", { d: `M${at[k]} ${row - 3}v6`, stroke: colour(i), "stroke-width": 1.6 }));
+        return;
+      }
+      if (s[4] === 1 && this.y.log) {
+        close();
+        this.svg.append(element("path", { d: `M${at[k]} ${this.y.from}V${this.y.at(s[1])}`, stroke: colour(i) }));
+        this.mark(i, at[k], s);
         return;
       }
       line += `${run.length > 0 ? "L" : "M"}${at[k].toFixed(2)} ${this.y.at(s[1]).toFixed(2)}`;
