@@ -22,6 +22,8 @@ pub(in crate::report) struct PanelData {
     pub caption: String,
     /// Its lines.
     pub traces: Vec<Trace>,
+    /// Ends of the intervals of x that are shaded in turns.
+    pub shades: Vec<f64>,
 }
 
 /// The points of one series within one panel.
@@ -128,7 +130,7 @@ impl Columns {
         let panel = match data.panels.iter().position(|panel| panel.caption == caption) {
             Some(there) => there,
             None => {
-                data.panels.push(PanelData { caption, traces: Vec::new() });
+                data.panels.push(PanelData { caption, traces: Vec::new(), shades: Vec::new() });
                 data.panels.len() - 1
             }
         };

@@ -4,7 +4,7 @@ use super::{Document, Plot, Shown, Source, provenance, table, words};
 use crate::error::Result;
 use crate::report::chart::data::{Data, PanelData, Spot, Trace};
 use crate::report::csv::{comparison_frame, curve_frame, rounding_frame};
-use crate::report::figure::{is_jump, near_zero, y_label};
+use crate::report::figure::{is_jump, near_zero, shared_boundaries, y_labels};
 use crate::report::{
     Cell, Curve, ModelReport, Point, Report, Summary, Table, figure, letter, reading, resolution_reading,
     rounding_reading,
@@ -96,26 +96,29 @@ fn plot(report: &Report) -> Result<Plot> {
     let name = |(model, curve): &(&ModelReport, &Curve)| {
         if several { format!("{}: {}", model.label, letter(&curve.quantity)) } else { model.label.clone() }
     };
-    let panel = |caption: &str, until: f64| {
-        let traces = curves
-            .iter()
-            .enumerate()
-            .map(|(series, (model, curve))| Trace { series, spots: spots(model, curve, until) });
-        PanelData { caption: caption.into(), traces: traces.collect() }
+    let traces = |until: f64| -> Vec<Trace> {
+        let all = curves.iter().enumerate();
+        all.map(|(series, (model, curve))| Trace { series, spots: spots(model, curve, until) }).collect()
     };
-    let whole = panel("all measured timesteps", f64::INFINITY);
-    let near = panel("near t = 0", window.1 + 0.15 * (window.1 - window.0));
-    let panels = if near == (PanelData { caption: near.caption.clone(), ..whole.clone() }) {
-        vec![whole]
+    let (whole, near) = (traces(f64::INFINITY), traces(window.1 + 0.15 * (window.1 - window.0)));
+    let shades = shared_boundaries(report);
+    let (mut about, y) = y_labels(report)?;
+    if !shades.is_empty() {
+        about.push_str("; the sub-intervals in which timesteps are shared are shaded");
+    }
+    let panel = |caption: &str, traces, shades| PanelData { caption: caption.into(), traces, shades };
+    let panels = if near == whole {
+        vec![panel("", whole, shades)]
     } else {
-        vec![whole, near]
+        vec![panel("all measured timesteps", whole, Vec::new()), panel("near t = 0", near, shades)]
     };
     Ok(Plot {
         figure: figure(report)?,
         title: "Lipschitz estimate over timesteps".into(),
+        about,
         data: Data { series: curves.iter().map(name).collect(), categories: Vec::new(), panels },
         x: ("timestep t".into(), false),
-        y: (y_label(report)?, true),
+        y: (y, true),
         source: Source::Curves(window),
     })
 }

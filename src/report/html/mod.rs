@@ -106,9 +106,14 @@ fn figure(i: usize, plot: &Plot) -> Result<String> {
     let drawn = plot.figure.artifact(FigureFormat::Svg)?;
     let (title, about) = (escaped(&plot.title), escaped(plot.figure.title()));
     let image = STANDARD.encode(&drawn.bytes);
+    let width = (1.4 * plot.figure.width()).round();
+    let caption = match plot.about.as_str() {
+        "" => String::new(),
+        text => format!("<figcaption>{}</figcaption>\n", escaped(text)),
+    };
     Ok(format!(
-        "<figure data-plot=\"{i}\">\n<h2>{title}</h2>\n<img class=\"static\" alt=\"{about}\" \
-         src=\"data:image/svg+xml;base64,{image}\">\n</figure>\n"
+        "<figure data-plot=\"{i}\">\n<h2>{title}</h2>\n<img class=\"static\" width=\"{width}\" alt=\"{about}\" \
+         src=\"data:image/svg+xml;base64,{image}\">\n{caption}</figure>\n"
     ))
 }
 
@@ -170,7 +175,10 @@ fn plot_values(plot: &Plot) -> Value {
         if spot.jump { json!([spot.x, spot.y, low, high, 1]) } else { json!([spot.x, spot.y, low, high]) }
     };
     let trace = |trace: &super::chart::data::Trace| json!({"series": trace.series, "spots": trace.spots.iter().map(spot).collect::<Vec<Value>>()});
-    let panel = |panel: &super::chart::data::PanelData| json!({"caption": panel.caption, "traces": panel.traces.iter().map(trace).collect::<Vec<Value>>()});
+    let panel = |panel: &super::chart::data::PanelData| {
+        let traces: Vec<Value> = panel.traces.iter().map(trace).collect();
+        json!({"caption": panel.caption, "traces": traces, "shades": panel.shades})
+    };
     json!({
         "x": {"label": plot.x.0, "log": plot.x.1},
         "y": {"label": plot.y.0, "log": plot.y.1},

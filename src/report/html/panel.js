@@ -50,6 +50,10 @@ class Panel {
   axes() {
     const { left, right, top, bottom } = this.box;
     const { data } = this.plot;
+    this.panel.shades.slice(1).forEach((until, k) => {
+      const [from, to] = [this.x.at(this.panel.shades[k]), this.x.at(until)];
+      this.svg.append(element("rect", { class: k % 2 === 0 ? "shade" : "shade even", x: from, y: top, width: Math.max(0, to - from), height: bottom - top }));
+    });
     if (this.panel.caption) this.text(this.panel.caption, left, 16, "start", "caption");
     for (const v of this.y.log ? logTicks(this.y.lo, this.y.hi) : linearTicks(this.y.lo, this.y.hi, 6)) {
       const at = this.y.at(v);
@@ -172,7 +176,7 @@ class Panel {
     this.ring = element("path", { class: "hit", d: markerPath(0, place.x, place.y, 6.5) });
     this.svg.append(this.ring);
     const where = data.categories.length > 0 ? data.categories[x] : `${data.x.label}: ${digits(x, 6)}`;
-    const lines = [where, `mean ${digits(y)}`, ...(low === null ? [] : [`95 % interval ${digits(low)} to ${digits(high)}`])];
+    const lines = [where, `${data.y.label}: ${digits(y)}`, ...(low === null ? [] : [`95 % interval ${digits(low)} to ${digits(high)}`])];
     this.tip = html("div", { className: "tip", role: "status" }, html("b", { textContent: data.series[place.series] }), ...lines.map((t) => html("div", { textContent: t })));
     this.holder.append(this.tip);
     const scale = this.svg.clientWidth / this.width;

@@ -38,7 +38,7 @@ pub(super) fn notebook(document: &Document) -> Result<Artifact> {
         table_cells(&mut cells, shown)?;
     }
     for plot in &document.plots {
-        cells.markdown(&format!("## {}", markdown(&plot.title)));
+        cells.markdown(format!("## {}\n\n{}", markdown(&plot.title), markdown(&plot.about)).trim_end());
         let image = STANDARD.encode(plot.figure.artifact(FigureFormat::Png)?.bytes);
         let output = json!({"image/png": image, "text/plain": [plot.figure.title()]});
         // A PNG of 300 dpi would be three times as large as its letters are meant to be.
