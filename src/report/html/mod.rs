@@ -4,6 +4,7 @@
 //! from the embedded values. Words of a report are escaped wherever they stand, and a content security policy allows no
 //! request and no script but the page's own.
 
+use super::chart::data::{PanelData, Spot, Trace};
 use super::document::{Document, Plot, Shown};
 use super::tidy_files::column_text;
 use super::{Artifact, Cell, FigureFormat, Table};
@@ -170,12 +171,15 @@ fn rows(table: &Table) -> String {
 /// What the script draws: [x, y, low, high] for every point, and 1 behind a jump.
 fn plot_values(plot: &Plot) -> Value {
     let data = &plot.data;
-    let spot = |spot: &super::chart::data::Spot| {
+    let spot = |spot: &Spot| {
         let (low, high) = spot.interval.unzip();
         if spot.jump { json!([spot.x, spot.y, low, high, 1]) } else { json!([spot.x, spot.y, low, high]) }
     };
-    let trace = |trace: &super::chart::data::Trace| json!({"series": trace.series, "spots": trace.spots.iter().map(spot).collect::<Vec<Value>>()});
-    let panel = |panel: &super::chart::data::PanelData| {
+    let trace = |trace: &Trace| {
+        let spots: Vec<Value> = trace.spots.iter().map(spot).collect();
+        json!({"series": trace.series, "spots": spots})
+    };
+    let panel = |panel: &PanelData| {
         let traces: Vec<Value> = panel.traces.iter().map(trace).collect();
         json!({"caption": panel.caption, "traces": traces, "shades": panel.shades})
     };
