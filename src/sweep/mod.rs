@@ -19,4 +19,4 @@ pub use results::Results;
 pub use run::{Observer, Resources, run};
 pub use step::{Step, Word, command_line};
 pub use steps::steps;
-pub use tables::{curves_table, results_table, summary_table};
+pub use tables::{curves_table, reading, results_table, summary_table};

@@ -37,6 +37,9 @@ pub struct SweepPlan {
     /// What is done with the models of every setting and seed.
     #[serde(rename = "job")]
     pub jobs: Vec<Job>,
+    /// Quantities of the summary whose ratios to the baseline are told in words.
+    #[serde(default)]
+    pub headlines: Vec<String>,
     /// What is drawn.
     #[serde(default, rename = "figure")]
     pub figures: Vec<Chart>,

@@ -1,6 +1,7 @@
 //! Observations as tables: every seed, and over seeds.
 
 use super::collect::Observation;
+use crate::error::Result;
 use crate::report::{Cell, Table};
 use crate::stats::statistics;
 
@@ -62,6 +63,7 @@ pub fn curves_table(observations: &[Observation]) -> Table {
         ("model", "name of the model"),
         ("quantity", "secant: K(t, t+1); derivative: D(t)"),
         ("timestep", "t in steps"),
+        ("noise_steps", "t + 1, the steps of noise from the clean sample on"),
         ("seeds", "number of seeds"),
         ("mean", "mean over seeds of a seed's mean"),
         ("ci_low", "lower end of its 95 % interval over seeds (Student)"),
@@ -72,11 +74,39 @@ pub fn curves_table(observations: &[Observation]) -> Table {
     for group in groups(&points) {
         let first = group[0];
         let mut row: Vec<Cell> = [&first.setting, &first.model, &first.quantity].map(Cell::text).into();
-        row.push(Cell::optional(first.timestep));
+        row.extend([Cell::optional(first.timestep), Cell::optional(first.timestep.map(|t| t + 1.0))]);
         row.extend(over_seeds(&group));
         table.rows.push(row);
     }
     table
+}
+
+/// Ratios to the baseline in words, for the quantities in `headlines`.
+///
+/// # Errors
+///
+/// The table is no [`summary_table`].
+pub fn reading(summary: &Table, baseline: &str, headlines: &[String]) -> Result<Vec<String>> {
+    let columns = ["setting", "model", "quantity", "sampler", "nfe", "seeds", "ratio", "ratio_ci_low", "ratio_ci_high"];
+    let [setting, model, quantity, sampler, nfe, seeds, ratio, low, high] = columns.map(|name| summary.column(name));
+    let (setting, model, quantity, sampler) = (setting?, model?, quantity?, sampler?);
+    let (nfe, seeds, ratio, low, high) = (nfe?, seeds?, ratio?, low?, high?);
+    let mut lines = Vec::new();
+    for headline in headlines {
+        for row in summary.rows.iter().filter(|row| row[quantity].as_text() == Some(headline)) {
+            let Some(value) = row[ratio].as_number() else { continue };
+            let words = [setting, sampler].map(|column| row[column].as_text().filter(|word| !word.is_empty()));
+            let nfe = row[nfe].as_number().map(|nfe| format!("{nfe} evaluations"));
+            let place = words.into_iter().flatten().map(str::to_string).chain(nfe).fold(headline.clone(), |a, b| a + ", " + &b);
+            let interval = match (row[low].as_number(), row[high].as_number()) {
+                (Some(low), Some(high)) => format!(" [{low:.3}, {high:.3}]"),
+                _ => String::new(),
+            };
+            let (model, seeds) = (row[model].as_text().unwrap_or_default(), row[seeds].as_number().unwrap_or(0.0));
+            lines.push(format!("{place}: {model} has {value:.3}{interval} times what {baseline} has ({seeds} seeds)."));
+        }
+    }
+    Ok(lines)
 }
 
 fn keys(one: &Observation) -> Vec<Cell> {
