@@ -5,8 +5,14 @@
 mod artifact;
 mod chart;
 mod csv;
+mod document;
 pub mod drawing;
+mod export;
 pub mod figure;
+mod finished;
+mod html;
+mod notebook;
+mod parquet;
 mod resolution;
 mod rounding;
 #[cfg(test)]
@@ -20,7 +26,9 @@ pub use artifact::{Artifact, prepare_dir, write_all};
 pub use chart::chart;
 pub use csv::{comparison_csv, curve_csv, rounding_csv};
 pub use drawing::{Figure, FigureFormat};
+pub use export::{ExportFormat, export};
 pub use figure::figure;
+pub use finished::Finished;
 pub use resolution::resolution_reading;
 pub use rounding::{NoRounding, Rounding, RoundingRow, rounding_reading, rounding_table};
 pub use table::{comparison_table, curve_table, reading};
