@@ -30,6 +30,10 @@ pub enum Purpose {
     Points = 9,
     /// Where power iteration starts.
     PowerIteration = 10,
+    /// The directions of a sliced distance.
+    Projection = 20,
+    /// Which of the data stand for generated samples, and which for the rest.
+    Split = 21,
 }
 
 /// The stream of one sample. The four numbers are the cipher's key, so that no two streams can coincide.
