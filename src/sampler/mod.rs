@@ -12,6 +12,11 @@
 
 mod batch;
 mod ddim;
+mod ddpm;
+mod dpm_solver;
+mod dpm_solver_pp;
+mod heun;
+mod log_snr;
 mod parameters;
 mod path;
 pub mod spacing;
@@ -93,7 +98,15 @@ pub struct Member {
 }
 
 /// The family.
-pub const MEMBERS: &[Member] = &[ddim::MEMBER];
+pub const MEMBERS: &[Member] = &[
+    ddpm::MEMBER,
+    ddim::MEMBER,
+    dpm_solver::FIRST,
+    dpm_solver::SECOND,
+    dpm_solver::THIRD,
+    dpm_solver_pp::MEMBER,
+    heun::MEMBER,
+];
 
 /// Samples number `samples` of the stream `seed`, [B, …] in the denoiser's dtype. They depend neither on the other rows
 /// of the batch nor on how many there are. `progress` is called after every network evaluation; `false` from it stops

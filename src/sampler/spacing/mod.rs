@@ -5,6 +5,13 @@
 //!
 //! A new spacing is one file with a [`Member`] and one line in [`MEMBERS`].
 
+mod karras;
+mod lipschitz;
+mod log_snr;
+mod quadratic;
+#[cfg(test)]
+mod tests;
+mod times;
 mod uniform;
 mod whole;
 
@@ -53,7 +60,8 @@ pub struct Member {
 }
 
 /// The family.
-pub const MEMBERS: &[Member] = &[uniform::MEMBER];
+pub const MEMBERS: &[Member] =
+    &[uniform::MEMBER, quadratic::MEMBER, log_snr::MEMBER, karras::MEMBER, lipschitz::MEMBER, times::MEMBER];
 
 /// Builds the spacing that `text` names, such as `uniform`, `log-snr-real` or `lipschitz:REPORT`.
 ///
