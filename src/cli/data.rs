@@ -34,6 +34,16 @@ pub(super) struct Data {
     pub whole: Whole,
 }
 
+impl Data {
+    /// Number of samples; `None` for a density.
+    pub fn rows(&self) -> Option<usize> {
+        match &self.whole {
+            Whole::Rows(rows) => Some(rows.nrows()),
+            Whole::Density(_) => None,
+        }
+    }
+}
+
 /// Everything that data is.
 #[derive(Clone)]
 pub(super) enum Whole {
@@ -249,12 +259,7 @@ fn component(mean: &[f64], spread: &Spread, k: usize, device: Device) -> Result<
     }
 }
 
-fn parametric(
-    source: Arc<dyn CleanSamples>,
-    density: MixtureParameters,
-    spec: &DataSpec,
-    numbers: &[f64],
-) -> Data {
+fn parametric(source: Arc<dyn CleanSamples>, density: MixtureParameters, spec: &DataSpec, numbers: &[f64]) -> Data {
     let dim = density.means.ncols() as i64;
     let description = json!({ "source": spec.to_string(), "shape": [dim], "sha256": sha256_of(numbers) });
     Data { source, shape: vec![dim], description, warnings: Vec::new(), whole: Whole::Density(Arc::new(density)) }

@@ -35,7 +35,7 @@ pub(super) fn distance(one: &Moments, other: &Moments) -> Result<f64> {
     // ‖F₁ F₂ᵀ‖_*
     let product = one.factor.f_matmul(&other.factor.tr()).doing(doing)?;
     let overlap = product.f_nuclear_norm(false).doing(doing)?;
-    let squared = shift.double_value(&[]) + one.total_variance() + other.total_variance()
-        - 2.0 * overlap.double_value(&[]);
+    let squared =
+        shift.double_value(&[]) + one.total_variance() + other.total_variance() - 2.0 * overlap.double_value(&[]);
     Ok(squared.max(0.0))
 }

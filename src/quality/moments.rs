@@ -101,7 +101,9 @@ pub(super) fn vector(values: ArrayView1<f64>) -> Result<Tensor> {
 pub(super) fn matrix(values: &Array2<f64>) -> Result<Tensor> {
     let (rows, columns) = values.dim();
     let flat: Vec<f64> = values.iter().copied().collect();
-    Tensor::f_from_slice(&flat).and_then(|v| v.f_view([rows as i64, columns as i64])).doing("making a tensor of numbers")
+    Tensor::f_from_slice(&flat)
+        .and_then(|v| v.f_view([rows as i64, columns as i64]))
+        .doing("making a tensor of numbers")
 }
 
 fn not_a_covariance(problem: &str) -> Error {

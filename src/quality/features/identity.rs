@@ -24,7 +24,8 @@ impl Extractor for Identity {
 
     fn extract(&self, samples: &Tensor) -> Result<Tensor> {
         let rows = samples.size().first().copied().unwrap_or(0);
-        samples.f_to_device(Device::Cpu)
+        samples
+            .f_to_device(Device::Cpu)
             .and_then(|v| v.f_to_kind(Kind::Double)?.f_reshape([rows, samples.numel() as i64 / rows.max(1)]))
             .doing("flattening samples")
     }

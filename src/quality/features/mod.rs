@@ -1,9 +1,11 @@
 //! From samples to the features that they are compared in.
 
+mod cache;
 mod identity;
 mod statistics;
 mod torchscript;
 
+pub use cache::Cache;
 pub use identity::Identity;
 pub use statistics::read_statistics;
 pub use torchscript::{Input, Preprocessing, TorchScriptFeatures};

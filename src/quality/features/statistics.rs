@@ -1,8 +1,8 @@
 //! Ready statistics of the data: `mu` [d] and `sigma` [d, d] in a `.npz`, as pytorch-fid and its relatives write them.
 
 use crate::error::{Error, Result};
-use crate::quality::moments::{matrix, vector};
 use crate::quality::Moments;
+use crate::quality::moments::{matrix, vector};
 use crate::tensor_file;
 use std::path::Path;
 
@@ -16,9 +16,9 @@ pub fn read_statistics(path: &Path) -> Result<Moments> {
     let next = "Statistics are arrays mu [d] and sigma [d, d], as pytorch-fid writes them.";
     let wrong = |problem: String| Error::file(path, problem, next);
     let get = |name: &str| {
-        let array = arrays.get(name).ok_or_else(|| {
-            wrong(format!("it has no array named {name} (it has {})", arrays.names().join(", ")))
-        })?;
+        let array = arrays
+            .get(name)
+            .ok_or_else(|| wrong(format!("it has no array named {name} (it has {})", arrays.names().join(", "))))?;
         let array = array.to_f64()?;
         match array.iter().filter(|x| !x.is_finite()).count() {
             0 => Ok(array),

@@ -124,7 +124,8 @@ impl TorchScriptFeatures {
         if !is_row {
             return Err(format!("its output has shape {size:?} for {rows} samples, where [{rows}, d] is due"));
         }
-        let flat = features.f_reshape([rows, size[1]]).and_then(|v| v.f_to_device(Device::Cpu)?.f_to_kind(Kind::Double));
+        let flat =
+            features.f_reshape([rows, size[1]]).and_then(|v| v.f_to_device(Device::Cpu)?.f_to_kind(Kind::Double));
         flat.map_err(|e| torch_message(&e))
     }
 
@@ -179,7 +180,8 @@ impl Extractor for TorchScriptFeatures {
         let doing = "extracting features";
         let parts: Vec<Tensor> = samples.f_split(BATCH, 0).doing(doing)?;
         let call = |part: &Tensor| {
-            let failed = |reason| Error::file(&self.path, format!("the feature network failed ({reason})"), "Try --device cpu.");
+            let failed =
+                |reason| Error::file(&self.path, format!("the feature network failed ({reason})"), "Try --device cpu.");
             self.call(part).map_err(failed)
         };
         let features: Vec<Tensor> = parts.iter().map(call).collect::<Result<_>>()?;
