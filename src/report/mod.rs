@@ -7,6 +7,7 @@ mod csv;
 pub mod figure;
 mod resolution;
 mod rounding;
+mod suggestion;
 #[cfg(test)]
 mod synthetic;
 mod table;
@@ -18,6 +19,7 @@ pub use csv::{comparison_csv, curve_csv, rounding_csv};
 pub use figure::{Figure, FigureFormat, figure};
 pub use resolution::resolution_reading;
 pub use rounding::{NoRounding, Rounding, RoundingRow, rounding_reading, rounding_table};
+pub use suggestion::{intervals_table, suggestion_text};
 pub use table::{comparison_table, curve_table, reading};
 pub use tidy::{Cell, Chart, ChartAxis, Column, Table, TidyReport};
 pub use warning::Warning;
