@@ -5,13 +5,18 @@
 
 use super::{Artifact, ComparisonRow, Curve, ModelReport, Point, Report, Rounding, RoundingRow};
 use crate::error::{Error, Result};
-use polars::prelude::{Column, CsvWriter, DataFrame, NamedFrom, SerWriter, Series};
+use polars::prelude::{Column, CsvWriter, DataFrame, NamedFrom, PolarsError, SerWriter, Series};
 
 /// `curve.csv`: every point of every curve.
 ///
 /// # Errors
 /// [`Error::Mismatch`] when polars refuses the table, which would be a fault of this program.
 pub fn curve_csv(report: &Report) -> Result<Artifact> {
+    write("curve.csv", &mut curve_frame(report)?)
+}
+
+/// What stands in `curve.csv`.
+pub(super) fn curve_frame(report: &Report) -> Result<DataFrame> {
     let rows: Vec<(&ModelReport, &Curve, &Point)> = report
         .models
         .iter()
@@ -43,7 +48,7 @@ pub fn curve_csv(report: &Report) -> Result<Artifact> {
         float("max", |p| p.max),
         count("non_finite", |p| p.non_finite),
     ];
-    write("curve.csv", columns)
+    frame("curve.csv", columns)
 }
 
 /// `comparison.csv`: candidates against the baseline, with paired ratios.
@@ -51,6 +56,11 @@ pub fn curve_csv(report: &Report) -> Result<Artifact> {
 /// # Errors
 /// As [`curve_csv`].
 pub fn comparison_csv(report: &Report) -> Result<Artifact> {
+    write("comparison.csv", &mut comparison_frame(report)?)
+}
+
+/// What stands in `comparison.csv`.
+pub(super) fn comparison_frame(report: &Report) -> Result<DataFrame> {
     let rows = &report.comparison;
     let text =
         |name: &str, of: fn(&ComparisonRow) -> String| column(name, rows.iter().map(of).collect::<Vec<String>>());
@@ -66,7 +76,7 @@ pub fn comparison_csv(report: &Report) -> Result<Artifact> {
         float("ratio_ci_low", |r| r.ratio_ci_low),
         float("ratio_ci_high", |r| r.ratio_ci_high),
     ];
-    write("comparison.csv", columns)
+    frame("comparison.csv", columns)
 }
 
 /// `rounding.csv`: how much is rounding, by the dtypes of network and time embedding.
@@ -74,6 +84,11 @@ pub fn comparison_csv(report: &Report) -> Result<Artifact> {
 /// # Errors
 /// As [`curve_csv`].
 pub fn rounding_csv(rounding: &Rounding) -> Result<Artifact> {
+    write("rounding.csv", &mut rounding_frame(rounding)?)
+}
+
+/// What stands in `rounding.csv`.
+pub(super) fn rounding_frame(rounding: &Rounding) -> Result<DataFrame> {
     let rows = &rounding.rows;
     let text = |name: &str, of: fn(&RoundingRow) -> &String| {
         column(name, rows.iter().map(|row| of(row).clone()).collect::<Vec<String>>())
@@ -90,10 +105,10 @@ pub fn rounding_csv(rounding: &Rounding) -> Result<Artifact> {
         float("max_relative_error", |r| r.max_relative_error),
         float("mean_norm_relative_error", |r| r.mean_norm_relative_error),
     ];
-    write("rounding.csv", columns)
+    frame("rounding.csv", columns)
 }
 
-fn column<T>(name: &str, values: Vec<T>) -> Column
+pub(super) fn column<T>(name: &str, values: Vec<T>) -> Column
 where
     Series: NamedFrom<Vec<T>, [T]>,
 {
@@ -101,13 +116,13 @@ where
 }
 
 /// What is NaN or infinite is counted in `non_finite`, and here it is missing.
-fn floats(name: &str, values: Vec<Option<f64>>) -> Column {
+pub(super) fn floats(name: &str, values: Vec<Option<f64>>) -> Column {
     let finite: Vec<Option<f64>> = values.into_iter().map(|v| v.filter(|v| v.is_finite())).collect();
     Series::new(name.into(), finite).into()
 }
 
 /// Timesteps: whole numbers as such, unless one of them is not whole.
-fn steps(name: &str, values: Vec<Option<f64>>) -> Column {
+pub(super) fn steps(name: &str, values: Vec<Option<f64>>) -> Column {
     // Up to 2⁵³ every whole float is an integer without loss.
     let whole = |v: &f64| v.fract() == 0.0 && v.abs() < 9.0e15;
     if values.iter().flatten().all(whole) {
@@ -117,15 +132,21 @@ fn steps(name: &str, values: Vec<Option<f64>>) -> Column {
     floats(name, values)
 }
 
-fn write(file_name: &str, columns: Vec<Column>) -> Result<Artifact> {
+/// A CSV file with a header.
+pub(super) fn write(file_name: &str, frame: &mut DataFrame) -> Result<Artifact> {
     let mut bytes = Vec::new();
-    DataFrame::new_infer_height(columns)
-        .and_then(|mut table| CsvWriter::new(&mut bytes).include_header(true).finish(&mut table))
-        .map_err(|e| {
-            let problem = format!("{file_name} cannot be written ({e})");
-            Error::mismatch(problem, "Please report this together with report.json.")
-        })?;
+    CsvWriter::new(&mut bytes).include_header(true).finish(frame).map_err(|e| failed(file_name, &e))?;
     Ok(Artifact::new(file_name, bytes))
+}
+
+/// Columns side by side, for `file_name`.
+fn frame(file_name: &str, columns: Vec<Column>) -> Result<DataFrame> {
+    DataFrame::new_infer_height(columns).map_err(|e| failed(file_name, &e))
+}
+
+pub(super) fn failed(file_name: &str, e: &PolarsError) -> Error {
+    let problem = format!("{file_name} cannot be written ({e})");
+    Error::mismatch(problem, "Please report this together with report.json.")
 }
 
 #[cfg(test)]

@@ -3,7 +3,9 @@
 //! Nothing here measures and nothing here imports tch; a report read back from `report.json` renders the same files.
 
 mod artifact;
+mod chart;
 mod csv;
+pub mod drawing;
 pub mod figure;
 mod resolution;
 mod rounding;
@@ -12,16 +14,20 @@ mod suggestion;
 mod synthetic;
 mod table;
 mod tidy;
+mod tidy_files;
 mod warning;
 
 pub use artifact::{Artifact, prepare_dir, write_all};
+pub use chart::chart;
 pub use csv::{comparison_csv, curve_csv, rounding_csv};
-pub use figure::{Figure, FigureFormat, figure};
+pub use drawing::{Figure, FigureFormat};
+pub use figure::figure;
 pub use resolution::resolution_reading;
 pub use rounding::{NoRounding, Rounding, RoundingRow, rounding_reading, rounding_table};
 pub use suggestion::{intervals_table, suggestion_text};
 pub use table::{comparison_table, curve_table, reading};
 pub use tidy::{Cell, Chart, ChartAxis, Column, Table, TidyReport};
+pub use tidy_files::{tidy_csv, tidy_text, write_tidy};
 pub use warning::Warning;
 
 use crate::refine::Resolution;

@@ -131,6 +131,15 @@ impl Cell {
             _ => None,
         }
     }
+
+    /// For readers: the word, the number with the shortest digits that are its own, or an en dash.
+    pub fn shown(&self) -> String {
+        match self {
+            Cell::Number(value) => value.to_string(),
+            Cell::Text(value) => value.clone(),
+            Cell::Missing(()) => "–".into(),
+        }
+    }
 }
 
 impl Table {

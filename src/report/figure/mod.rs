@@ -3,95 +3,22 @@
 //! Panel (a) shows all timesteps, panel (b) the region near t = 0. Both have logarithmic y axes; values that are exactly
 //! 0, as inside shared sub-intervals, stand in a strip below, and the jumps between them rise from it as stems.
 
-mod encode;
-mod font;
-mod ink;
-mod legend;
 mod panel;
-mod scale;
 mod series;
-mod style;
 mod trace;
 mod wording;
 
-use super::{Artifact, Report};
-use crate::error::{Error, Result};
-use ink::{Ink, text_width};
-use legend::Legend;
-use panel::{LABEL_TEXT, Panel};
+use super::Report;
+use super::drawing::font;
+use super::drawing::ink::{Ink, text_width};
+use super::drawing::legend::{Key, Legend};
+use super::drawing::{COLUMN, Figure, LABEL_TEXT, MARGIN};
+use crate::error::Result;
+use panel::Panel;
 use series::{Run, Series};
-use std::str::FromStr;
 
-/// Width in points: one column of a two-column paper, 3.5 inches.
-const WIDTH: f64 = 252.0;
 /// Height of one of two panels, and of a panel that stands alone.
 const PANEL_HEIGHT: (f64, f64) = (130.0, 165.0);
-const MARGIN: f64 = 3.0;
-
-/// A file format of the figure.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum FigureFormat {
-    /// Scalable, with letters as outlines.
-    Svg,
-    /// 300 dpi.
-    Png,
-    /// Scalable, with searchable text.
-    Pdf,
-}
-
-impl FigureFormat {
-    /// All formats.
-    pub const ALL: [FigureFormat; 3] = [FigureFormat::Svg, FigureFormat::Png, FigureFormat::Pdf];
-
-    /// Extension of the file name.
-    pub fn extension(self) -> &'static str {
-        match self {
-            FigureFormat::Svg => "svg",
-            FigureFormat::Png => "png",
-            FigureFormat::Pdf => "pdf",
-        }
-    }
-}
-
-impl FromStr for FigureFormat {
-    type Err = Error;
-
-    fn from_str(text: &str) -> Result<Self> {
-        let named = |f: &FigureFormat| f.extension().eq_ignore_ascii_case(text.trim());
-        FigureFormat::ALL.into_iter().find(named).ok_or_else(|| {
-            Error::argument(
-                "--plot",
-                text,
-                "figures are written as svg, png or pdf",
-                "Name one or more, such as svg,pdf.",
-            )
-        })
-    }
-}
-
-/// A drawn figure, to be written in any format.
-#[derive(Debug)]
-pub struct Figure {
-    tree: resvg::usvg::Tree,
-    title: String,
-}
-
-impl Figure {
-    /// The file `lipschitz.<format>`.
-    pub fn artifact(&self, format: FigureFormat) -> Result<Artifact> {
-        let bytes = match format {
-            FigureFormat::Svg => self.svg().into_bytes(),
-            FigureFormat::Png => encode::png(&self.tree)?,
-            FigureFormat::Pdf => encode::pdf(&self.tree)?,
-        };
-        Ok(Artifact::new(format!("lipschitz.{}", format.extension()), bytes))
-    }
-
-    /// The SVG as text, for embedding.
-    pub fn svg(&self) -> String {
-        encode::svg(&self.tree, &self.title)
-    }
-}
 
 /// Draws the curves of a report.
 ///
@@ -103,23 +30,39 @@ pub fn figure(report: &Report) -> Result<Figure> {
     let y_labels = wording::y_labels(report)?;
     let shared = shared_boundaries(report);
     let panels = panels(report, &series, &shared);
-    let legend = Legend::new(&series, panels.iter().any(Panel::shows_shades), WIDTH - 2.0 * MARGIN);
+    let legend = Legend::new(keys(&series, panels.iter().any(Panel::shows_shades)), COLUMN - 2.0 * MARGIN);
     let panel_height = if panels.len() > 1 { PANEL_HEIGHT.0 } else { PANEL_HEIGHT.1 };
     let top = MARGIN + legend.height + 2.0;
     let height = (top + panel_height * panels.len() as f64 + MARGIN).ceil();
 
     let mut drawn = String::new();
-    let ink = Ink::new(&mut drawn, WIDTH, height);
+    let ink = Ink::new(&mut drawn, COLUMN, height);
     legend.draw(&ink, (MARGIN, MARGIN))?;
     draw_y_label(&ink, &y_labels, (top, height))?;
     let room = panels.iter().map(Panel::label_room).fold(0.0, f64::max);
     let left = MARGIN + 1.4 * LABEL_TEXT + room;
     for (i, panel) in panels.iter().enumerate() {
         let above = top + panel_height * i as f64;
-        panel.draw(&ink, left, WIDTH - 2.5 * MARGIN, (above, above + panel_height))?;
+        panel.draw(&ink, left, COLUMN - 2.5 * MARGIN, (above, above + panel_height))?;
     }
     ink.finish()?;
-    Ok(Figure { tree: encode::parse(&drawn, WIDTH, height)?, title: wording::description(report) })
+    Figure::new(&drawn, (COLUMN, height), "lipschitz", wording::description(report))
+}
+
+/// What the legend explains.
+fn keys(series: &[Series], shared: bool) -> Vec<(Key, String)> {
+    let mut keys: Vec<(Key, String)> = series.iter().map(|s| (Key::Curve(s.look), s.name.clone())).collect();
+    if series.iter().flat_map(|s| &s.runs).flat_map(Run::means).any(|m| m.interval.is_some()) {
+        keys.push((Key::Band, "95 % CI".into()));
+    }
+    if shared {
+        keys.push((Key::Shared, "shared sub-interval".into()));
+    }
+    if let Some(series) = series.iter().find(|s| !s.undefined.is_empty()) {
+        let what = "a jump: no derivative here, and 0 beside it by construction";
+        keys.push((Key::Undefined(series.look.stroke), what.into()));
+    }
+    keys
 }
 
 /// One label for all panels, the most explicit that fits.

@@ -1,16 +1,13 @@
 //! One panel: curves over a window of timesteps on a logarithmic axis, and below it a strip for exact zeros.
 
-use super::ink::{Anchor, Ink, Place, text_width};
-use super::scale::{Scale, Ticks, linear_ticks, log_ticks};
-use super::series::{Mean, Run, Series};
-use super::style::{FRAME, GRID, SHADES, Stroke};
+use super::series::{Run, Series};
 use super::trace;
 use crate::error::Result;
+use crate::report::drawing::ink::{Anchor, Ink, Place, text_width};
+use crate::report::drawing::scale::{Scale, Ticks, linear_ticks, log_range, log_ticks};
+use crate::report::drawing::style::{FRAME, GRID, SHADES, Stroke};
+use crate::report::drawing::{LABEL_TEXT, TICK_TEXT};
 
-/// Size of tick labels in points.
-const TICK_TEXT: f64 = 7.0;
-/// Size of axis labels and captions in points.
-pub(super) const LABEL_TEXT: f64 = 7.5;
 /// Height above the frame: the caption.
 const CAPTION: f64 = 11.0;
 /// Height below the frame: tick labels and the x label.
@@ -62,7 +59,8 @@ impl<'a> Panel<'a> {
             runs: s.runs.iter().filter_map(|run| run.within(window.0, window.1)).collect(),
         };
         let series: Vec<Visible> = series.iter().map(within).collect();
-        let y = y_range(series.iter().flat_map(|v| &v.runs).flat_map(Run::means));
+        let means = series.iter().flat_map(|v| &v.runs).flat_map(Run::means);
+        let y = log_range(means.map(|mean| (mean.value, mean.interval)));
         let ticks = y.map_or_else(Ticks::default, |(lo, hi)| log_ticks(lo, hi));
         Panel { caption: caption.into(), window, series, boundaries, y, ticks }
     }
@@ -236,46 +234,4 @@ fn draw_frame(ink: &Ink, frame: &Frame, floor: f64, has_axis: bool) -> Result<()
         ink.line(&gap[2..], &stroke)?;
     }
     Ok(())
-}
-
-/// The range of the y axis: all means, and intervals as far as they do not dwarf them.
-fn y_range<'m>(means: impl Iterator<Item = &'m Mean>) -> Option<(f64, f64)> {
-    let (mut lo, mut hi) = (f64::INFINITY, 0.0_f64);
-    let (mut low, mut high) = (f64::INFINITY, 0.0_f64);
-    for mean in means {
-        (lo, hi) = (lo.min(mean.value), hi.max(mean.value));
-        if let Some((ci_low, ci_high)) = mean.interval {
-            (low, high) = (low.min(ci_low), high.max(ci_high));
-        }
-    }
-    if hi == 0.0 {
-        return None;
-    }
-    // A lower end at or below 0 has no place on the axis, and one far below the means would flatten them.
-    let lo = if low > lo / 3.0 { lo.min(low) } else { lo / if low < lo { 3.0 } else { 1.0 } };
-    let hi = hi.max(high.min(hi * 3.0));
-    let room = (0.06 * (hi / lo).ln()).max(if hi / lo < 1.02 { 0.1 } else { 0.01 }).exp();
-    // Below the smallest normal float logarithms lose their digits.
-    let lo = (lo / room).max(f64::MIN_POSITIVE);
-    Some((lo, (hi * room).min(f64::MAX).max(1.01 * lo)))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn mean(value: f64, interval: Option<(f64, f64)>) -> Mean {
-        Mean { t: 0.0, value, interval, measured: true }
-    }
-
-    #[test]
-    fn ranges_hold_the_means_and_sane_intervals() {
-        assert_eq!(y_range([].iter()), None);
-        let (lo, hi) = y_range([mean(2.0, None)].iter()).unwrap();
-        assert!(lo < 1.9 && hi > 2.1);
-        let (lo, hi) = y_range([mean(1.0, Some((-5.0, 100.0)))].iter()).unwrap();
-        assert!(lo > 0.1 && hi < 10.0);
-        let (lo, hi) = y_range([mean(1.0, Some((0.9, 1.1))), mean(10.0, None)].iter()).unwrap();
-        assert!(lo < 0.9 && hi > 10.0 && lo > 0.5 && hi < 20.0);
-    }
 }

@@ -1,8 +1,8 @@
 //! From the report's curves to what can be drawn: runs of points, stems at jumps, and stretches of exact zeros.
 
-use super::font::printable;
-use super::style::{Look, look};
 use crate::error::{Error, Result};
+use crate::report::drawing::font::printable;
+use crate::report::drawing::style::{Look, look};
 use crate::report::{Curve, ModelReport, Point, Report, letter};
 
 /// One curve, ready to be drawn.

@@ -1,8 +1,10 @@
 use super::*;
+use crate::report::FigureFormat;
+use crate::report::drawing::text_boxes;
 use crate::report::synthetic::*;
 
 fn texts(figure: &Figure) -> Vec<(String, resvg::usvg::Rect)> {
-    encode::text_boxes(figure.tree.root())
+    text_boxes(figure.tree().root())
 }
 
 /// Every report that must draw something sane.
@@ -81,7 +83,7 @@ fn every_report_draws_in_every_format() {
 fn no_text_overlaps_another_or_leaves_the_page() {
     for (name, report) in gallery() {
         let figure = figure(&report).unwrap();
-        let (width, height) = (figure.tree.size().width(), figure.tree.size().height());
+        let (width, height) = (figure.tree().size().width(), figure.tree().size().height());
         let boxes = texts(&figure);
         assert!(boxes.len() > 3, "{name}");
         for (i, (text, a)) in boxes.iter().enumerate() {

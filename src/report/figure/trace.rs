@@ -1,11 +1,11 @@
 //! One curve within a panel: its interval band, line, stems and zeros.
 
-use super::ink::{Ink, Place};
 use super::panel::Visible;
-use super::scale::Scale;
 use super::series::{Mean, Run};
-use super::style::{BAND, Stroke};
 use crate::error::Result;
+use crate::report::drawing::ink::{Ink, Place};
+use crate::report::drawing::scale::Scale;
+use crate::report::drawing::style::{BAND, Stroke};
 
 /// Points closer than this, in points, are told apart by the line and not by markers.
 const SPARSE: f64 = 5.0;
@@ -86,16 +86,9 @@ pub(super) fn zeros(ink: &Ink, visible: &Visible, x: &Scale, row: f64) -> Result
 /// A cross in the row `row` wherever a derivative does not exist.
 pub(super) fn undefined(ink: &Ink, visible: &Visible, (lo, hi): (f64, f64), x: &Scale, row: f64) -> Result<()> {
     for t in visible.series.undefined.iter().filter(|t| (lo..=hi).contains(*t)) {
-        cross(ink, (x.at(*t), row), visible.series.look.stroke)?;
+        ink.cross((x.at(*t), row), visible.series.look.stroke.color)?;
     }
     Ok(())
-}
-
-/// ×.
-pub(super) fn cross(ink: &Ink, (x, y): Place, stroke: Stroke) -> Result<()> {
-    let (arm, thin) = (1.5, Stroke::solid(stroke.color, 0.8));
-    ink.line(&[(x - arm, y - arm), (x + arm, y + arm)], &thin)?;
-    ink.line(&[(x - arm, y + arm), (x + arm, y - arm)], &thin)
 }
 
 fn error_bar(ink: &Ink, mean: &Mean, x: &Scale, y: &Scale, stroke: Stroke) -> Result<()> {
@@ -105,12 +98,7 @@ fn error_bar(ink: &Ink, mean: &Mean, x: &Scale, y: &Scale, stroke: Stroke) -> Re
         // Hidden by the marker.
         return Ok(());
     }
-    let thin = Stroke::solid(stroke.color, 0.6);
-    ink.line(&[(at, low), (at, high)], &thin)?;
-    for end in [low, high] {
-        ink.line(&[(at - 1.8, end), (at + 1.8, end)], &thin)?;
-    }
-    Ok(())
+    ink.error_bar(at, (low, high), stroke.color)
 }
 
 /// Whether no other measured point of the curve stands close to `t`; `timesteps` ascend.

@@ -1,12 +1,11 @@
 //! The legend: above the panels, in as many rows as its labels need.
 
 use super::ink::{Anchor, Ink, Place, text_width};
-use super::series::{Run, Series};
-use super::style::{BAND, FRAME, GRID, SHADES, Stroke};
+use super::style::{BAND, FRAME, GRID, Look, Marker, SHADES, Stroke};
 use crate::error::Result;
 
 /// Size of its text in points.
-pub(super) const SIZE: f64 = 7.0;
+pub(in crate::report) const SIZE: f64 = 7.0;
 const ROW: f64 = 9.5;
 const SAMPLE: f64 = 17.0;
 const GAP: f64 = 3.0;
@@ -15,44 +14,44 @@ const BETWEEN: f64 = 7.0;
 const MAX_ROWS: usize = 3;
 
 /// What stands before a label.
-enum Key<'a> {
-    Curve(&'a Series),
-    Interval,
+pub(in crate::report) enum Key {
+    /// A line with its marker.
+    Curve(Look),
+    /// A marker alone.
+    Dot(Look),
+    /// An interval along a line.
+    Band,
+    /// An interval of one value.
+    Bar,
+    /// Two sub-intervals.
     Shared,
-    Undefined(&'a Series),
+    /// No value here.
+    Undefined(Stroke),
+    /// A value that a logarithmic axis cannot show.
+    OffScale,
 }
 
-struct Entry<'a> {
-    key: Key<'a>,
+struct Entry {
+    key: Key,
     rows: Vec<String>,
     left: f64,
     top: f64,
 }
 
 /// Entries with their places, relative to the legend's corner.
-pub(super) struct Legend<'a> {
-    entries: Vec<Entry<'a>>,
+pub(in crate::report) struct Legend {
+    entries: Vec<Entry>,
     /// Height in points.
     pub height: f64,
 }
 
-impl<'a> Legend<'a> {
+impl Legend {
     /// Lays out all entries within `width` points.
-    pub fn new(series: &'a [Series], shared: bool, width: f64) -> Self {
-        let mut keys: Vec<(Key, &str)> = series.iter().map(|s| (Key::Curve(s), s.name.as_str())).collect();
-        if series.iter().flat_map(|s| &s.runs).flat_map(Run::means).any(|m| m.interval.is_some()) {
-            keys.push((Key::Interval, "95 % CI"));
-        }
-        if shared {
-            keys.push((Key::Shared, "shared sub-interval"));
-        }
-        if let Some(series) = series.iter().find(|s| !s.undefined.is_empty()) {
-            keys.push((Key::Undefined(series), "a jump: no derivative here, and 0 beside it by construction"));
-        }
+    pub fn new(keys: Vec<(Key, String)>, width: f64) -> Self {
         let (mut left, mut top, mut row_height) = (0.0, 0.0, 0.0_f64);
         let mut entries = Vec::new();
         for (key, label) in keys {
-            let rows = wrap(label, width - SAMPLE - GAP);
+            let rows = wrap(&label, width - SAMPLE - GAP, SIZE);
             let label_width = rows.iter().map(|r| text_width(r, SIZE)).fold(0.0, f64::max);
             let needed = SAMPLE + GAP + label_width;
             if left > 0.0 && left + needed > width {
@@ -82,17 +81,19 @@ impl<'a> Legend<'a> {
 fn draw_key(ink: &Ink, key: &Key, left: f64, middle: f64) -> Result<()> {
     let (right, centre) = (left + SAMPLE, left + SAMPLE / 2.0);
     match key {
-        Key::Curve(series) => {
-            let look = series.look;
+        Key::Curve(look) => {
             ink.line(&[(left, middle), (right, middle)], &look.stroke)?;
             ink.marker((centre, middle), look.marker, 3.2, look.stroke.color, false)
         }
-        Key::Interval => {
+        Key::Dot(look) => ink.marker((centre, middle), look.marker, 3.8, look.stroke.color, false),
+        Key::Band => {
             let (top, bottom) = (middle - 2.6, middle + 2.6);
             ink.fill(&[(left, top), (right, top), (right, bottom), (left, bottom)], FRAME, BAND)?;
             ink.line(&[(left, middle), (right, middle)], &Stroke::solid(FRAME, 0.8))
         }
-        Key::Undefined(series) => super::trace::cross(ink, (centre, middle), series.look.stroke),
+        Key::Bar => ink.error_bar(centre, (middle + 3.2, middle - 3.2), FRAME),
+        Key::OffScale => ink.marker((centre, middle), Marker::Circle, 3.2, FRAME, true),
+        Key::Undefined(stroke) => ink.cross((centre, middle), stroke.color),
         Key::Shared => {
             let (top, bottom) = (middle - 3.0, middle + 3.0);
             ink.rectangle((left, top), (centre, bottom), SHADES[0])?;
@@ -103,9 +104,9 @@ fn draw_key(ink: &Ink, key: &Key, left: f64, middle: f64) -> Result<()> {
     }
 }
 
-/// Breaks a label at spaces, else (a path) anywhere, into rows of at most `width` points.
-fn wrap(label: &str, width: f64) -> Vec<String> {
-    let fits = |text: &str| text_width(text, SIZE) <= width;
+/// Breaks a label at spaces, else (a path) anywhere, into rows of at most `width` points of text of that `size`.
+pub(in crate::report) fn wrap(label: &str, width: f64, size: f64) -> Vec<String> {
+    let fits = |text: &str| text_width(text, size) <= width;
     let (mut rows, mut row) = (Vec::new(), String::new());
     for c in label.chars() {
         row.push(c);
@@ -143,9 +144,9 @@ mod tests {
     #[test]
     fn labels_wrap_at_spaces_and_paths_anywhere() {
         super::super::font::register().unwrap();
-        assert_eq!(wrap("DDPM", 100.0), ["DDPM"]);
-        assert_eq!(wrap("a model with a long name", 60.0), ["a model with a", "long name"]);
-        let rows = wrap(&"x/very_long_path_".repeat(40), 120.0);
+        assert_eq!(wrap("DDPM", 100.0, SIZE), ["DDPM"]);
+        assert_eq!(wrap("a model with a long name", 60.0, SIZE), ["a model with a", "long name"]);
+        let rows = wrap(&"x/very_long_path_".repeat(40), 120.0, SIZE);
         assert_eq!(rows.len(), MAX_ROWS);
         assert!(rows[2].starts_with('…') && rows[2].ends_with("path_"), "{rows:?}");
         assert!(rows.iter().all(|r| text_width(r, SIZE) <= 120.0));

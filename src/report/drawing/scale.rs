@@ -2,7 +2,7 @@
 
 /// A straight or logarithmic axis: values `lo…hi` onto places `from…to`.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Scale {
+pub(in crate::report) struct Scale {
     /// Value at `from`.
     pub lo: f64,
     /// Value at `to`.
@@ -30,7 +30,7 @@ impl Scale {
 
 /// Labelled and unlabelled ticks.
 #[derive(Debug, Default)]
-pub(super) struct Ticks {
+pub(in crate::report) struct Ticks {
     /// Value and label.
     pub major: Vec<(f64, String)>,
     /// Values without a label.
@@ -38,7 +38,7 @@ pub(super) struct Ticks {
 }
 
 /// Round numbers on a straight axis, at most about `count`.
-pub(super) fn linear_ticks(lo: f64, hi: f64, count: usize) -> Ticks {
+pub(in crate::report) fn linear_ticks(lo: f64, hi: f64, count: usize) -> Ticks {
     let step = round_step((hi - lo) / count.max(1) as f64);
     let first = (lo / step - 1e-9).ceil() as i64;
     let last = (hi / step + 1e-9).floor() as i64;
@@ -54,7 +54,7 @@ fn round_step(step: f64) -> f64 {
 }
 
 /// Powers of ten; over less than two decades 1-2-5 steps; over a fraction of one, round numbers.
-pub(super) fn log_ticks(lo: f64, hi: f64) -> Ticks {
+pub(in crate::report) fn log_ticks(lo: f64, hi: f64) -> Ticks {
     let (first, last) = (lo.log10().ceil() as i32, hi.log10().floor() as i32);
     if hi.log10() - lo.log10() >= 2.0 {
         return decade_ticks(lo, hi, first, last);
@@ -132,9 +132,67 @@ fn trim_zeros(text: String) -> String {
     text.trim_end_matches('0').trim_end_matches('.').to_string()
 }
 
+/// A value with its interval.
+pub(in crate::report) type Ranged = (f64, Option<(f64, f64)>);
+
+/// The range of a logarithmic axis: all values, which are positive, and intervals as far as they do not dwarf them.
+pub(in crate::report) fn log_range(values: impl Iterator<Item = Ranged>) -> Option<(f64, f64)> {
+    let (mut lo, mut hi) = (f64::INFINITY, 0.0_f64);
+    let (mut low, mut high) = (f64::INFINITY, 0.0_f64);
+    for (value, interval) in values {
+        (lo, hi) = (lo.min(value), hi.max(value));
+        if let Some((ci_low, ci_high)) = interval {
+            (low, high) = (low.min(ci_low), high.max(ci_high));
+        }
+    }
+    if hi == 0.0 {
+        return None;
+    }
+    // A lower end at or below 0 has no place on the axis, and one far below the values would flatten them.
+    let lo = if low > lo / 3.0 { lo.min(low) } else { lo / if low < lo { 3.0 } else { 1.0 } };
+    let hi = hi.max(high.min(hi * 3.0));
+    let room = (0.06 * (hi / lo).ln()).max(if hi / lo < 1.02 { 0.1 } else { 0.01 }).exp();
+    // Below the smallest normal float logarithms lose their digits.
+    let lo = (lo / room).max(f64::MIN_POSITIVE);
+    Some((lo, (hi * room).min(f64::MAX).max(1.01 * lo)))
+}
+
+/// The range of a straight axis: all values with their intervals, from 0 where that is near.
+pub(in crate::report) fn linear_range(values: impl Iterator<Item = Ranged>) -> Option<(f64, f64)> {
+    let ends = values.flat_map(|(value, interval)| {
+        let (low, high) = interval.unwrap_or((value, value));
+        [value, low, high]
+    });
+    let (lo, hi) = ends.fold((f64::INFINITY, f64::NEG_INFINITY), |(lo, hi), v| (lo.min(v), hi.max(v)));
+    if lo > hi {
+        return None;
+    }
+    let room = if hi > lo { 0.06 * (hi - lo) } else { 0.1 * hi.abs().max(1e-300) };
+    let from = if lo >= 0.0 && lo < 0.35 * hi { 0.0 } else { lo - room };
+    Some((from, hi + room))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn ranges_hold_the_values_and_sane_intervals() {
+        assert_eq!(log_range([].into_iter()), None);
+        let (lo, hi) = log_range([(2.0, None)].into_iter()).unwrap();
+        assert!(lo < 1.9 && hi > 2.1);
+        let (lo, hi) = log_range([(1.0, Some((-5.0, 100.0)))].into_iter()).unwrap();
+        assert!(lo > 0.1 && hi < 10.0);
+        let (lo, hi) = log_range([(1.0, Some((0.9, 1.1))), (10.0, None)].into_iter()).unwrap();
+        assert!(lo < 0.9 && hi > 10.0 && lo > 0.5 && hi < 20.0);
+        assert_eq!(linear_range([].into_iter()), None);
+        let (lo, hi) = linear_range([(1.0, Some((0.5, 2.0))), (10.0, None)].into_iter()).unwrap();
+        assert!(lo == 0.0 && hi > 10.0 && hi < 11.0);
+        let (lo, hi) = linear_range([(-1.0, None), (1.0, None)].into_iter()).unwrap();
+        assert!(lo < -1.0 && hi > 1.0);
+        let (lo, hi) = linear_range([(0.0, None)].into_iter()).unwrap();
+        assert!(lo < hi);
+    }
 
     fn labels(ticks: &Ticks) -> Vec<&str> {
         ticks.major.iter().map(|(_, label)| label.as_str()).collect()

@@ -11,7 +11,7 @@ use std::ops::RangeInclusive;
 use std::sync::{Arc, LazyLock};
 
 /// Family name, as the font file itself says.
-pub(super) const FAMILY: &str = "DejaVu Sans";
+pub(in crate::report) const FAMILY: &str = "DejaVu Sans";
 
 static BYTES: &[u8] = include_bytes!("DejaVuSans-subset.ttf");
 
@@ -37,7 +37,7 @@ const RANGES: [RangeInclusive<char>; 17] = [
 ];
 
 /// Makes the font known to plotters, which measures text with it.
-pub(super) fn register() -> Result<()> {
+pub(in crate::report) fn register() -> Result<()> {
     static REGISTERED: LazyLock<bool> = LazyLock::new(|| register_font(FAMILY, FontStyle::Normal, BYTES).is_ok());
     if *REGISTERED {
         return Ok(());
@@ -46,7 +46,7 @@ pub(super) fn register() -> Result<()> {
 }
 
 /// A font database that holds the embedded font and nothing else.
-pub(super) fn database() -> Arc<fontdb::Database> {
+pub(in crate::report) fn database() -> Arc<fontdb::Database> {
     static DATABASE: LazyLock<Arc<fontdb::Database>> = LazyLock::new(|| {
         let mut database = fontdb::Database::new();
         database.load_font_data(BYTES.to_vec());
@@ -56,7 +56,7 @@ pub(super) fn database() -> Arc<fontdb::Database> {
 }
 
 /// `text` with white space made single spaces and with what the font lacks shown as U+FFFD, never as nothing.
-pub(super) fn printable(text: &str) -> String {
+pub(in crate::report) fn printable(text: &str) -> String {
     let words: Vec<&str> = text.split_whitespace().collect();
     let known = |c: char| if RANGES.iter().any(|range| range.contains(&c)) { c } else { char::REPLACEMENT_CHARACTER };
     words.join(" ").chars().map(known).collect()

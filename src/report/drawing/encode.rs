@@ -17,7 +17,7 @@ const PNG_RESOLUTION: [u8; 21] =
 const PNG_HEADER: usize = 8 + 25;
 
 /// Reads the SVG that plotters wrote in sheet units, as a page of `width` × `height` points.
-pub(super) fn parse(drawn: &str, width: f64, height: f64) -> Result<Tree> {
+pub(in crate::report) fn parse(drawn: &str, width: f64, height: f64) -> Result<Tree> {
     let body = drawn.split_once('>').map_or("", |(_, body)| body);
     let (w, h) = (width * UNITS, height * UNITS);
     let page = format!(
@@ -30,7 +30,7 @@ pub(super) fn parse(drawn: &str, width: f64, height: f64) -> Result<Tree> {
 }
 
 /// The page with every letter as an outline, so that no reader's fonts matter.
-pub(super) fn svg(tree: &Tree, title: &str) -> String {
+pub(in crate::report) fn svg(tree: &Tree, title: &str) -> String {
     let options = WriteOptions { preserve_text: false, coordinates_precision: 3, ..WriteOptions::default() };
     let written = tree.to_string(&options);
     let Some((head, body)) = written.split_once('>') else { return written };
@@ -39,7 +39,7 @@ pub(super) fn svg(tree: &Tree, title: &str) -> String {
 }
 
 /// The page at 300 dpi.
-pub(super) fn png(tree: &Tree) -> Result<Vec<u8>> {
+pub(in crate::report) fn png(tree: &Tree) -> Result<Vec<u8>> {
     let scale = PNG_DPI / CSS_DPI;
     let (width, height) = ((tree.size().width() * scale).round(), (tree.size().height() * scale).round());
     let mut pixels = Pixmap::new(width as u32, height as u32).ok_or_else(|| failed("the page has no size"))?;
@@ -50,7 +50,7 @@ pub(super) fn png(tree: &Tree) -> Result<Vec<u8>> {
 }
 
 /// The page as a one-page document of its true size, with text that can be searched.
-pub(super) fn pdf(tree: &Tree) -> Result<Vec<u8>> {
+pub(in crate::report) fn pdf(tree: &Tree) -> Result<Vec<u8>> {
     let page = svg2pdf::PageOptions { dpi: CSS_DPI };
     svg2pdf::to_pdf(tree, svg2pdf::ConversionOptions::default(), page).map_err(failed)
 }
@@ -61,7 +61,7 @@ fn failed(e: impl std::fmt::Display) -> Error {
 
 /// The texts of a drawing with their boxes, for tests that nothing overlaps.
 #[cfg(test)]
-pub(super) fn text_boxes(group: &resvg::usvg::Group) -> Vec<(String, resvg::usvg::Rect)> {
+pub(in crate::report) fn text_boxes(group: &resvg::usvg::Group) -> Vec<(String, resvg::usvg::Rect)> {
     use resvg::usvg::Node;
     let mut found = Vec::new();
     for node in group.children() {

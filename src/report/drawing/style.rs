@@ -23,17 +23,17 @@ const MARKERS: [Marker; 6] =
     [Marker::Circle, Marker::Square, Marker::Diamond, Marker::Up, Marker::Down, Marker::Pentagon];
 
 /// Grey of frames and ticks.
-pub(super) const FRAME: RGBColor = RGBColor(60, 60, 60);
+pub(in crate::report) const FRAME: RGBColor = RGBColor(60, 60, 60);
 /// Grey of grid lines.
-pub(super) const GRID: RGBColor = RGBColor(225, 225, 225);
+pub(in crate::report) const GRID: RGBColor = RGBColor(225, 225, 225);
 /// The two pale greys of shared sub-intervals.
-pub(super) const SHADES: [RGBColor; 2] = [RGBColor(236, 236, 236), RGBColor(247, 247, 247)];
+pub(in crate::report) const SHADES: [RGBColor; 2] = [RGBColor(236, 236, 236), RGBColor(247, 247, 247)];
 /// Opacity of an interval band.
-pub(super) const BAND: f64 = 0.28;
+pub(in crate::report) const BAND: f64 = 0.28;
 
 /// A drawn line.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Stroke {
+pub(in crate::report) struct Stroke {
     /// Colour.
     pub color: RGBColor,
     /// Opacity.
@@ -53,7 +53,7 @@ impl Stroke {
 
 /// Shape of a marker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Marker {
+pub(in crate::report) enum Marker {
     /// ●
     Circle,
     /// ■
@@ -89,7 +89,7 @@ impl Marker {
 
 /// Colour, line and marker of one curve.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Look {
+pub(in crate::report) struct Look {
     /// The line.
     pub stroke: Stroke,
     /// The marker.
@@ -97,7 +97,7 @@ pub(super) struct Look {
 }
 
 /// The look of model number `model`; from the seventh on colours repeat, with other dashes and markers.
-pub(super) fn look(model: usize, derivative: bool) -> Look {
+pub(in crate::report) fn look(model: usize, derivative: bool) -> Look {
     let i = model % COLORS.len();
     let other = (i + model / COLORS.len()) % COLORS.len();
     let (dash, width) = if derivative { (DOTS[other], 0.9) } else { (DASHES[other], 1.1) };

@@ -10,7 +10,7 @@ use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
 /// Sheet units per point.
-pub(super) const UNITS: f64 = 20.0;
+pub(in crate::report) const UNITS: f64 = 20.0;
 
 /// plotters asks for a line height and writes it over 1.24 as the size of the font.
 const LINE_HEIGHT: f64 = 1.24;
@@ -19,11 +19,11 @@ const LINE_HEIGHT: f64 = 1.24;
 const FONT_HEIGHT: f64 = (1901.0 + 483.0) / 2048.0;
 
 /// A place on the sheet, x to the right and y down.
-pub(super) type Place = (f64, f64);
+pub(in crate::report) type Place = (f64, f64);
 
 /// Which end of a text its place is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Anchor {
+pub(in crate::report) enum Anchor {
     /// The text begins there.
     Start,
     /// The text is centred there.
@@ -33,7 +33,7 @@ pub(super) enum Anchor {
 }
 
 /// The sheet.
-pub(super) struct Ink<'a> {
+pub(in crate::report) struct Ink<'a> {
     sheet: DrawingArea<SVGBackend<'a>, Shift>,
 }
 
@@ -81,6 +81,20 @@ impl<'a> Ink<'a> {
         self.line(&closed, &Stroke::solid(color, 0.7))
     }
 
+    /// ×.
+    pub fn cross(&self, (x, y): Place, color: RGBColor) -> Result<()> {
+        let (arm, thin) = (1.5, Stroke::solid(color, 0.8));
+        self.line(&[(x - arm, y - arm), (x + arm, y + arm)], &thin)?;
+        self.line(&[(x - arm, y + arm), (x + arm, y - arm)], &thin)
+    }
+
+    /// A vertical bar with caps: an interval.
+    pub fn error_bar(&self, x: f64, (low, high): (f64, f64), color: RGBColor) -> Result<()> {
+        let thin = Stroke::solid(color, 0.6);
+        self.line(&[(x, low), (x, high)], &thin)?;
+        [low, high].iter().try_for_each(|end| self.line(&[(x - 1.8, *end), (x + 1.8, *end)], &thin))
+    }
+
     /// One line of text whose baseline passes through `at`.
     pub fn text(&self, text: &str, at: Place, size: f64, anchor: Anchor) -> Result<()> {
         self.place_text(text, (at.0, at.1 + 0.25 * size), size, anchor, FontTransform::None)
@@ -104,7 +118,7 @@ impl<'a> Ink<'a> {
 }
 
 /// Width of `text` in points.
-pub(super) fn text_width(text: &str, size: f64) -> f64 {
+pub(in crate::report) fn text_width(text: &str, size: f64) -> f64 {
     let style = text_style(size);
     // Only a font that is not registered cannot be measured; then a wide guess keeps things apart.
     let wide = style.font.box_size(text).map_or(text.chars().count() as f64 * size, |(w, _)| f64::from(w) / UNITS);
