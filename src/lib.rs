@@ -20,6 +20,7 @@
 //! | [`sampler`] | samples of a model itself |
 //! | [`train`] | training, alike for every variant of one seed |
 //! | [`report`] | the result, and its renderers, which never compute |
+//! | [`sweep`] | plans of many trainings and measurements, and what they come to over seeds |
 //! | [`cli`] | the only part that touches the terminal |
 //!
 //! Two programs are built: `lipscope-engine` is [`cli::main`]; `lipscope` has the arguments, help, completions and man page,
@@ -54,6 +55,7 @@ pub mod schedule;
 pub mod singularity;
 pub mod stats;
 pub mod suggest;
+pub mod sweep;
 pub mod tensor_file;
 pub mod time;
 pub mod timestep_map;
