@@ -61,6 +61,11 @@ pub trait Denoiser {
     /// Predicted clean sample, [B, …].
     fn x0(&self, x: &Tensor, t: &[Timestep]) -> Result<Tensor>;
 
+    /// Whether [`Denoiser::x0`] is defined where α = 0, so that sampling can start from noise without any signal.
+    fn predicts_without_signal(&self) -> bool {
+        false
+    }
+
     /// ε(x, t′) − ε(x, t), [B, …], and how many network evaluations it took.
     fn epsilon_change(&self, x: &Tensor, t: &[Timestep], t_next: &[Timestep]) -> Result<(Tensor, u64)> {
         let change = self.epsilon(x, t_next)?.f_sub(&self.epsilon(x, t)?).doing("subtracting predictions")?;
@@ -260,6 +265,10 @@ impl Denoiser for NetworkDenoiser {
     fn x0(&self, x: &Tensor, t: &[Timestep]) -> Result<Tensor> {
         let output = self.output(x, t, false)?.value;
         self.apply(&output, x, t, |t| self.prediction.x0(&self.schedule.level(t)))
+    }
+
+    fn predicts_without_signal(&self) -> bool {
+        self.prediction != Prediction::Epsilon
     }
 
     /// Rows whose two times share one condition are exact zeros where the network answers with ε itself, and cost nothing.

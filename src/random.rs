@@ -30,6 +30,8 @@ pub enum Purpose {
     Points = 9,
     /// Where power iteration starts.
     PowerIteration = 10,
+    /// The noise that a stochastic sampler adds in the step from a timestep.
+    Ancestral = 11,
 }
 
 /// The stream of one sample. The four numbers are the cipher's key, so that no two streams can coincide.

@@ -14,7 +14,7 @@ use crate::error::{Doing, Error, Result};
 use crate::estimator::Quantity;
 use crate::report::{FigureFormat, Warning};
 use crate::rounding;
-use crate::sampler::ddim;
+use crate::sampler::{self, Sampling};
 use ndarray::Array2;
 use serde_json::{Value, json};
 use std::path::PathBuf;
@@ -229,6 +229,14 @@ fn model_samples(models: &[Model]) -> Value {
     })
 }
 
+/// DDIM on a uniform grid; on one of every timestep where there are no more.
+fn own_sampling(model: &Model) -> Result<Sampling> {
+    let sampler = sampler::parse("ddim")?;
+    let timesteps = sampler::first_timestep(&*model.denoiser, &*sampler) as usize + 1;
+    let spacing = sampler::spacing::parse("uniform")?;
+    Ok(Sampling { sampler, spacing, nfe: MODEL_NFE.min(timesteps), clip: model.clip })
+}
+
 fn plan_warnings(plan: &Plan, models: &[Model]) -> Vec<Warning> {
     let mut warnings = Vec::new();
     if plan.left_out > 0 {
@@ -306,14 +314,15 @@ impl Prepared {
     fn own_samples(&self, quiet: bool, stopped: &Arc<AtomicBool>) -> Result<Option<Rows>> {
         let Some(model) = self.models.first() else { return Ok(None) };
         let batches = MODEL_SAMPLES.div_ceil(self.batch);
+        let sampling = own_sampling(model)?;
         if !quiet {
             output::note(&format!("no --data: {} makes {MODEL_SAMPLES} samples of its own", model.label));
         }
-        let progress = Progress::new(batches * MODEL_NFE as u64, "sampling steps", quiet, stopped);
+        let progress = Progress::new(batches * sampling.nfe as u64, "sampling steps", quiet, stopped);
         let mut values = Vec::new();
         for first in (0..MODEL_SAMPLES).step_by(self.batch as usize) {
             let here = first..(first + self.batch).min(MODEL_SAMPLES);
-            let x0 = ddim(&*model.denoiser, MODEL_NFE, model.clip, self.plan.seed, here, &mut || progress.advance())?;
+            let x0 = sampler::draw(&*model.denoiser, &sampling, self.plan.seed, here, &mut || progress.advance())?;
             let Some(x0) = x0 else { return Ok(None) };
             let flat = x0.f_to_kind(Kind::Float).and_then(|v| v.f_to_device(Device::Cpu)).doing("fetching samples")?;
             let mut rows = vec![0.0f32; flat.numel()];
