@@ -22,23 +22,25 @@ pub(super) fn run(args: &SuggestArgs, global: &Global) -> Result<Option<Outcome>
     let path = if args.report.is_dir() { args.report.join(REPORT) } else { args.report.clone() };
     let report = read(&path)?;
     if global.dry_run {
-        return output::print(&pretty(&plan(args, &path))?);
+        return output::print_json(&plan(args, &path));
     }
     let suggestion = suggest::suggest(&report, &wanted)?;
-    let out = args.out.clone().unwrap_or_else(|| {
-        PathBuf::from("lipscope-out").join(format!("suggest-{}", slug(&suggestion.model)))
-    });
-    let written = json(&suggestion, plan(args, &path), &path)?;
+    let out = args
+        .out
+        .clone()
+        .unwrap_or_else(|| PathBuf::from("lipscope-out").join(format!("suggest-{}", slug(&suggestion.model))));
+    let spacing = spacing(&report, &suggestion.model, &path);
+    let written = json(&suggestion, plan(args, &path), &spacing)?;
     report::prepare_dir(&out)?;
     let files = [
-        Artifact::new(SUGGESTION, pretty(&written)?),
+        Artifact::new(SUGGESTION, output::json(&written)?),
         report::tidy_csv(&report::intervals_table(&suggestion))?,
         Artifact::new(SNIPPET, snippet::python(&suggestion.suggested.boundaries)),
     ];
     report::write_all(&out, &files)?;
     suggestion.warnings.iter().for_each(|warning| output::warn(warning));
     if global.json {
-        return output::print(&pretty(&written)?);
+        return output::print_json(&written);
     }
     if global.quiet {
         return Ok(None);
@@ -47,14 +49,15 @@ pub(super) fn run(args: &SuggestArgs, global: &Global) -> Result<Option<Outcome>
     output::print(&format!(
         "{}\n\n{}\n\nfiles in {}: {}\n",
         report::suggestion_text(&suggestion, output::width()),
-        usage(&suggestion, &path),
+        usage(&suggestion, &spacing),
         out.display(),
         names.join(", ")
     ))
 }
 
 fn wanted(args: &SuggestArgs) -> Result<Wanted<'_>> {
-    for (name, value) in [("--level", Some(args.level)), ("--max-error", args.max_error), ("--max-jump", args.max_jump)] {
+    for (name, value) in [("--level", Some(args.level)), ("--max-error", args.max_error), ("--max-jump", args.max_jump)]
+    {
         if let Some(value) = value.filter(|value| !(*value > 0.0 && value.is_finite())) {
             let next = "Leave it out, or give a number such as 0.1 (for --level, such as 5).";
             return Err(Error::argument(name, value, "it is a number above 0", next));
@@ -110,7 +113,7 @@ fn plan(args: &SuggestArgs, path: &Path) -> Value {
 }
 
 /// The suggestion, with what it rests on and the arguments that use it.
-fn json(suggestion: &Suggestion, plan: Value, path: &Path) -> Result<Value> {
+fn json(suggestion: &Suggestion, plan: Value, spacing: &str) -> Result<Value> {
     let mut value = serde_json::to_value(suggestion)
         .map_err(|e| Error::mismatch(format!("the suggestion cannot be written ({e})"), "Report this."))?;
     if let Some(object) = value.as_object_mut() {
@@ -120,15 +123,21 @@ fn json(suggestion: &Suggestion, plan: Value, path: &Path) -> Result<Value> {
         let arguments = json!({
             "train": ["--variant", "e-tsdm", "--boundaries", typed],
             "measure": ["--share", format!("boundaries={typed}")],
-            "sample": ["--spacing", format!("lipschitz:{}", path.display())],
+            "sample": ["--spacing", spacing],
         });
         object.insert("arguments".into(), arguments);
     }
     Ok(value)
 }
 
+/// The spacing of steps that has equal mass on this curve.
+fn spacing(report: &Report, label: &str, path: &Path) -> String {
+    let choice = if report.models.len() > 1 { format!("#{label}") } else { String::new() };
+    format!("lipschitz:{}{choice}", path.display())
+}
+
 /// Commands that use the suggestion.
-fn usage(suggestion: &Suggestion, path: &Path) -> String {
+fn usage(suggestion: &Suggestion, spacing: &str) -> String {
     let typed = suggestion.suggested.typed();
     let mut text = format!(
         "train with it     lipscope train --variant e-tsdm --boundaries {typed} …\n\
@@ -137,16 +146,10 @@ fn usage(suggestion: &Suggestion, path: &Path) -> String {
     if !suggestion.step_grid.is_empty() {
         let grid: Vec<String> = suggestion.step_grid.iter().map(f64::to_string).collect();
         text += &format!(
-            "\nstep grid         {}\nsample with it    lipscope sample CKPT --nfe {} --spacing lipschitz:{}",
+            "\nstep grid         {}\nsample with it    lipscope sample CKPT --nfe {} --spacing {spacing}",
             grid.join(", "),
-            suggestion.step_grid.len(),
-            path.display()
+            suggestion.step_grid.len()
         );
     }
     text
-}
-
-fn pretty(value: &Value) -> Result<String> {
-    serde_json::to_string_pretty(value)
-        .map_err(|e| Error::mismatch(format!("JSON cannot be written ({e})"), "Report this."))
 }

@@ -1,5 +1,6 @@
 //! The curve that a suggestion rests on: K(t, t+1) of a report, per element.
 
+use super::split::on_grid;
 use crate::error::{Error, Result};
 use crate::lipschitz_mass::LipschitzMass;
 use crate::report::{Curve, ModelReport, Report};
@@ -90,7 +91,10 @@ impl MeasuredCurve {
         let peak = half.iter().enumerate().max_by(|a, b| a.1.total_cmp(b.1)).map_or(0, |(i, _)| i);
         if half.get(peak).is_none_or(|highest| *highest <= threshold) {
             return Err(Error::mismatch(
-                format!("K of {} is nowhere near 0 above {level} times its median: there is nothing to share", self.label),
+                format!(
+                    "K of {} is nowhere near 0 above {level} times its median: there is nothing to share",
+                    self.label
+                ),
                 "Share nothing, or say where sharing ends with --until.",
             ));
         }
@@ -123,9 +127,7 @@ impl MeasuredCurve {
                 "Measure all of it, with --timesteps auto or all, or leave out --steps.",
             ));
         }
-        let mut times: Vec<Timestep> =
-            self.mass.equal_parts(0.0, last, steps - 1).into_iter().map(f64::round).collect();
-        times.dedup();
+        let mut times = on_grid(self.mass.equal_parts(0.0, last, steps - 1).into_iter());
         times.reverse();
         Ok(times)
     }
@@ -178,7 +180,10 @@ fn secants(model: &ModelReport) -> Result<&Curve> {
     let again = "Measure with --quantity secant --dt 1 --axis step, which are the defaults.";
     let curve = model.curves.iter().find(|curve| curve.quantity == "secant").ok_or_else(|| {
         let there: Vec<&str> = model.curves.iter().map(|curve| curve.quantity.as_str()).collect();
-        Error::mismatch(format!("{label} has no secants, but {}: jumps are seen by secants only", there.join(", ")), again)
+        Error::mismatch(
+            format!("{label} has no secants, but {}: jumps are seen by secants only", there.join(", ")),
+            again,
+        )
     })?;
     if curve.axis != Axis::Step.name() {
         return Err(Error::mismatch(format!("the secants of {label} are per {}, not per step", curve.axis), again));

@@ -39,7 +39,7 @@ fn equal(mass: &LipschitzMass, until: usize, n: usize) -> Vec<Timestep> {
 }
 
 /// Rounded, and then at least one step apart, with both ends where they were.
-fn on_grid(times: impl Iterator<Item = Timestep>) -> Vec<Timestep> {
+pub(super) fn on_grid(times: impl Iterator<Item = Timestep>) -> Vec<Timestep> {
     let mut boundaries: Vec<Timestep> = times.map(f64::round).collect();
     let until = boundaries.last().copied().unwrap_or(0.0);
     let n = boundaries.len() - 1;

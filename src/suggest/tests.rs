@@ -200,3 +200,25 @@ fn a_step_grid_divides_the_mass() {
     }
     assert!(curve.step_grid(1).is_err() && curve.step_grid(1001).is_err());
 }
+
+/// Networks that were trained with and without sharing: the jumps that the former have are those that the curves of the
+/// latter let expect.
+#[test]
+fn jumps_of_trained_networks_are_below_what_the_plain_network_lets_expect() {
+    for data in ["digits", "mnist"] {
+        let path = format!("{}/analysis/trained-pairs/{data}/seed-0/report.json", env!("CARGO_MANIFEST_DIR"));
+        let report: Report = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
+        let curve = MeasuredCurve::read(&report, Some("DDPM")).unwrap();
+        assert!(MeasuredCurve::read(&report, Some("E-TSDM")).is_err());
+        let shared = &report.models[1];
+        let elements = shared.model.sample_shape.iter().product::<i64>() as f64;
+        let expected = SharedIntervals::new("paper", shared.model.boundaries.clone(), &curve);
+        for interval in &expected.intervals {
+            let point = shared.curves[0].points.iter().find(|point| point.timestep == interval.until - 1.0).unwrap();
+            let jump = point.mean.unwrap() / elements.sqrt();
+            // The oscillation of K with the time embedding is in the masses, but not in a jump: 0.3 to 0.9 of the typical.
+            assert!((0.25..1.0).contains(&(jump / interval.typical_jump)), "{data}: {jump} {interval:?}");
+            assert!(jump <= interval.jump_bound);
+        }
+    }
+}
