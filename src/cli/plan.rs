@@ -143,7 +143,8 @@ impl Plan {
     }
 }
 
-fn describe(model: &Model) -> Result<Value> {
+/// A model in a plan.
+pub(super) fn describe(model: &Model) -> Result<Value> {
     let mut value = serde_json::to_value(&model.description)
         .map_err(|e| Error::mismatch(format!("the plan cannot be written ({e})"), "Report this."))?;
     if let Some(object) = value.as_object_mut() {

@@ -65,7 +65,8 @@ fn check(step: &Step, results: &Results) -> Result<()> {
     parsed.map(|_| ()).map_err(|e| {
         let message = e.to_string();
         let first = message.lines().next().unwrap_or_default().trim_start_matches("error: ");
-        let next = format!("`lipscope {} --help` says which flags it takes; a plan has them without dashes.", step.command);
+        let next =
+            format!("`lipscope {} --help` says which flags it takes; a plan has them without dashes.", step.command);
         Error::mismatch(format!("the plan's step `{}` is no command ({first})", step.name()), next)
     })
 }

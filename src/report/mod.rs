@@ -9,6 +9,7 @@ pub mod drawing;
 pub mod figure;
 mod resolution;
 mod rounding;
+pub mod samples;
 #[cfg(test)]
 mod synthetic;
 mod table;
@@ -23,6 +24,7 @@ pub use drawing::{Figure, FigureFormat};
 pub use figure::figure;
 pub use resolution::resolution_reading;
 pub use rounding::{NoRounding, Rounding, RoundingRow, rounding_reading, rounding_table};
+pub use samples::{SampleFormat, SampleReport, SampleSet};
 pub use table::{comparison_table, curve_table, reading};
 pub use tidy::{Cell, Chart, ChartAxis, Column, Table, TidyReport};
 pub use tidy_files::{tidy_csv, tidy_text, write_tidy};

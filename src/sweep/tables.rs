@@ -97,7 +97,8 @@ pub fn reading(summary: &Table, baseline: &str, headlines: &[String]) -> Result<
             let Some(value) = row[ratio].as_number() else { continue };
             let words = [setting, sampler].map(|column| row[column].as_text().filter(|word| !word.is_empty()));
             let nfe = row[nfe].as_number().map(|nfe| format!("{nfe} evaluations"));
-            let place = words.into_iter().flatten().map(str::to_string).chain(nfe).fold(headline.clone(), |a, b| a + ", " + &b);
+            let place =
+                words.into_iter().flatten().map(str::to_string).chain(nfe).fold(headline.clone(), |a, b| a + ", " + &b);
             let interval = match (row[low].as_number(), row[high].as_number()) {
                 (Some(low), Some(high)) => format!(" [{low:.3}, {high:.3}]"),
                 _ => String::new(),
