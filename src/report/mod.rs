@@ -15,6 +15,7 @@ mod notebook;
 mod parquet;
 mod resolution;
 mod rounding;
+pub mod samples;
 mod suggestion;
 #[cfg(test)]
 mod synthetic;
@@ -32,6 +33,7 @@ pub use figure::figure;
 pub use finished::Finished;
 pub use resolution::resolution_reading;
 pub use rounding::{NoRounding, Rounding, RoundingRow, rounding_reading, rounding_table};
+pub use samples::{SampleFormat, SampleReport, SampleSet};
 pub use suggestion::{intervals_table, suggestion_text};
 pub use table::{comparison_table, curve_table, reading};
 pub use tidy::{Cell, Chart, ChartAxis, Column, Table, TidyReport};
