@@ -81,6 +81,25 @@ impl LipschitzMass {
         self.from + (after - 1) as f64 + (mass - self.before[after - 1]) / step
     }
 
+    /// Descending times between `first` and `last`: one for each share, with that share of the mass in between above it.
+    ///
+    /// # Errors
+    ///
+    /// There is no mass in between.
+    pub fn descending(&self, first: Timestep, last: Timestep, shares: &[f64]) -> Result<Vec<Timestep>> {
+        let total = self.between(last, first);
+        if total <= 0.0 {
+            let problem = format!("K is 0 between t = {last} and {first}, so that no steps can share it");
+            return Err(Error::mismatch(problem, "Choose another --spacing."));
+        }
+        let place = |&share: &f64| match share {
+            0.0 => first,
+            1.0 => last,
+            share => self.time_of(self.until(last) + total * (1.0 - share)).clamp(last, first),
+        };
+        Ok(shares.iter().map(place).collect())
+    }
+
     /// `parts + 1` times that cut [from, until) into parts of equal mass.
     pub fn equal_parts(&self, from: Timestep, until: Timestep, parts: usize) -> Vec<Timestep> {
         let (first, total) = (self.until(from), self.between(from, until));
@@ -123,6 +142,16 @@ mod tests {
         for pair in parts.windows(2) {
             assert!((line().between(pair[0], pair[1]) - 9.0).abs() < 1e-12, "{parts:?}");
         }
+    }
+
+    #[test]
+    fn shares_are_taken_from_above() {
+        let shares = [0.0, 0.2, 0.4, 0.6, 0.8, 1.0];
+        let times = line().descending(10.0, 1.0, &shares).unwrap();
+        let mut parts = line().equal_parts(1.0, 10.0, 5);
+        parts.reverse();
+        assert!(times.iter().zip(&parts).all(|(a, b)| (a - b).abs() < 1e-12), "{times:?} {parts:?}");
+        assert!(LipschitzMass::new(&[(0.0, 0.0), (9.0, 0.0)]).unwrap().descending(9.0, 0.0, &shares).is_err());
     }
 
     #[test]

@@ -24,7 +24,7 @@ const REPORT: &str = "report.json";
 /// Prints the plan instead of carrying it out, where `--dry-run` asks for that.
 pub(super) fn dry_run(prepared: &Prepared, global: &Global) -> Result<bool> {
     if global.dry_run {
-        output::print(&to_json(&prepared.plan.to_json()?)?)?;
+        output::print_json(&prepared.plan.to_json()?)?;
     }
     Ok(global.dry_run)
 }
@@ -100,7 +100,8 @@ fn first_report(prepared: &Prepared) -> Result<Report> {
     Ok(Report { complete: false, ..earlier })
 }
 
-fn differing_key(a: &Value, b: &Value) -> String {
+/// A setting that two plans do not share.
+pub(super) fn differing_key(a: &Value, b: &Value) -> String {
     let keys = a.as_object().into_iter().chain(b.as_object()).flat_map(|object| object.keys());
     keys.into_iter().find(|key| a.get(key) != b.get(key)).cloned().unwrap_or_default()
 }
@@ -116,25 +117,35 @@ pub(super) fn empty_report(prepared: &Prepared) -> Result<Report> {
         spent: report::Spent::default(),
         summary: Vec::new(),
     };
-    let versions = [("lipscope", env!("CARGO_PKG_VERSION")), ("libtorch", device::LIBTORCH_VERSION)];
     Ok(Report {
         schema_version: report::SCHEMA_VERSION,
         complete: false,
         command: plan.command.into(),
-        provenance: Provenance {
-            plan: plan.to_json()?,
-            versions: versions.map(|(name, version)| (name.to_string(), version.to_string())).into(),
-            device: device::name(prepared.device),
-            threads: tch::get_num_threads().max(1) as usize,
-            began: OffsetDateTime::now_utc().format(&Rfc3339).unwrap_or_default(),
-            wall_seconds: 0.0,
-        },
+        provenance: provenance(plan.to_json()?, device::name(prepared.device)),
         models: prepared.models.iter().map(model).collect(),
         comparison: Vec::new(),
         resolution: None,
         rounding: None,
         warnings: Vec::new(),
     })
+}
+
+/// How numbers of a run that begins now come about.
+pub(super) fn provenance(plan: Value, device: String) -> Provenance {
+    let versions = [("lipscope", env!("CARGO_PKG_VERSION")), ("libtorch", device::LIBTORCH_VERSION)];
+    Provenance {
+        plan,
+        versions: versions.map(|(name, version)| (name.to_string(), version.to_string())).into(),
+        device,
+        threads: tch::get_num_threads().max(1) as usize,
+        began: now(),
+        wall_seconds: 0.0,
+    }
+}
+
+/// The time of day, RFC 3339, UTC.
+pub(super) fn now() -> String {
+    OffsetDateTime::now_utc().format(&Rfc3339).unwrap_or_default()
 }
 
 /// Summaries, warnings from the numbers, and the mark of completeness.
@@ -202,19 +213,14 @@ pub(super) fn write(report: &Report, out: &Path, formats: &[FigureFormat]) -> Re
 }
 
 pub(super) fn report_json(report: &Report) -> Result<Artifact> {
-    Ok(Artifact::new(REPORT, to_json(report)?.into_bytes()))
-}
-
-fn to_json(value: &impl serde::Serialize) -> Result<String> {
-    serde_json::to_string_pretty(value)
-        .map_err(|e| Error::mismatch(format!("JSON cannot be written ({e})"), "Report this."))
+    Ok(Artifact::new(REPORT, output::json(report)?.into_bytes()))
 }
 
 /// Warnings on stderr; on stdout the report as JSON, or the table, its reading and where the files are.
 pub(super) fn present(report: &Report, out: &Path, formats: &[FigureFormat], global: &Global) -> Result<()> {
     report.warnings.iter().for_each(|warning| output::warn(&warning.to_string()));
     if global.json {
-        return output::print(&to_json(report)?).map(|_| ());
+        return output::print_json(report).map(|_| ());
     }
     if global.quiet {
         return Ok(());

@@ -4,6 +4,7 @@ use super::Outcome;
 use super::terminal;
 use crate::error::{Error, Result};
 use anstyle::AnsiColor;
+use serde::Serialize;
 use std::io::Write;
 
 pub(super) use terminal::complain;
@@ -11,6 +12,17 @@ pub(super) use terminal::complain;
 /// Writes text to stdout as it is.
 pub(super) fn print(text: &str) -> Result<Option<Outcome>> {
     terminal::print(text).map(|()| None).map_err(|e| Error::io("standard output", "writing", &e))
+}
+
+/// Writes a value to stdout as JSON.
+pub(super) fn print_json(value: &impl Serialize) -> Result<Option<Outcome>> {
+    print(&json(value)?)
+}
+
+/// A value as indented JSON.
+pub(super) fn json(value: &impl Serialize) -> Result<String> {
+    serde_json::to_string_pretty(value)
+        .map_err(|e| Error::mismatch(format!("JSON cannot be written ({e})"), "Report this."))
 }
 
 /// One paragraph on stderr behind a yellow word.

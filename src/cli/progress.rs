@@ -36,6 +36,11 @@ impl Progress {
         self.bar.set_message(words);
     }
 
+    /// A line on stderr, above the bar.
+    pub fn line(&self, text: &str) {
+        self.bar.suspend(|| super::output::note(text));
+    }
+
     /// So many units in all, after all.
     pub fn lengthen_to(&self, length: u64) {
         self.bar.set_length(length);

@@ -1,10 +1,173 @@
-//! `lipscope reproduce`.
+//! `lipscope reproduce PLAN`: plan → steps → processes of this very program → tables over seeds, figures, report.
 
-use super::Outcome;
-use super::args::{Global, ReproduceArgs};
+use super::args::{Cli, Global, ReproduceArgs};
+use super::progress::{Progress, watch_interrupts};
+use super::{Outcome, job, output, prepare};
+use crate::device::DeviceChoice;
 use crate::error::{Error, Result};
+use crate::report::{self, Provenance, SCHEMA_VERSION, TidyReport};
+use crate::sweep::{self, Observer, Resources, Results, Step, SweepPlan, command_line};
+use clap::Parser;
+use serde_json::{Value, json};
+use std::path::PathBuf;
+use std::time::Instant;
+use tch::Device;
 
-/// Not there yet.
-pub(super) fn run(_args: &ReproduceArgs, _global: &Global) -> Result<Option<Outcome>> {
-    Err(Error::mismatch("`lipscope reproduce` is not there yet", "Use another command."))
+/// Carries out a plan.
+pub(super) fn run(args: &ReproduceArgs, global: &Global) -> Result<Option<Outcome>> {
+    let formats = prepare::formats(&args.plot)?;
+    let plan = SweepPlan::read(&args.plan)?;
+    let steps = sweep::steps(&plan)?;
+    let results = Results::new(args.results.clone().map_or_else(default_results, Ok)?);
+    steps.iter().try_for_each(|step| check(step, &results))?;
+    if global.dry_run {
+        return output::print_json(&overview(&steps, &results));
+    }
+    let out = args.out.clone().unwrap_or_else(|| default_out(&plan));
+    report::prepare_dir(&out)?;
+    let resources = resources(args, global)?;
+    let (began, clock) = (job::now(), Instant::now());
+    let outcome = carry_out(&steps, &results, &resources, global.quiet);
+    let provenance = provenance(&plan, &steps, &results, &resources)?;
+    let provenance = Provenance { began, wall_seconds: clock.elapsed().as_secs_f64(), ..provenance };
+    // What is finished is told even where something failed or was interrupted.
+    let found = tidy(&plan, &steps, &results, provenance, outcome.is_ok())?;
+    let files = report::write_tidy(&found, &out, if outcome.is_ok() { &formats } else { &[] })?;
+    outcome?;
+    if global.json {
+        return output::print_json(&found);
+    }
+    if !global.quiet {
+        output::print(&text(&found, &files))?;
+    }
+    Ok(None)
+}
+
+/// `lipscope/results` in the user's cache folder.
+fn default_results() -> Result<PathBuf> {
+    let folder = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let cache = folder("XDG_CACHE_HOME").or_else(|| folder("HOME").map(|home| home.join(".cache")));
+    cache.map(|cache| cache.join("lipscope").join("results")).ok_or_else(|| {
+        Error::mismatch("neither XDG_CACHE_HOME nor HOME says where caches are", "Name a folder with --results.")
+    })
+}
+
+fn default_out(plan: &SweepPlan) -> PathBuf {
+    let folder = plan.folder.canonicalize().unwrap_or_else(|_| plan.folder.clone());
+    let name = folder.file_name().map_or_else(|| "plan".into(), |name| name.to_string_lossy().into_owned());
+    PathBuf::from("lipscope-out").join(format!("reproduce-{}", prepare::slug(&name)))
+}
+
+/// Whether a step's command line is one, before hours are spent on the steps before it.
+fn check(step: &Step, results: &Results) -> Result<()> {
+    let line = command_line(step, results);
+    let parsed = Cli::try_parse_from(std::iter::once("lipscope").chain(line.iter().map(String::as_str)));
+    parsed.map(|_| ()).map_err(|e| {
+        let message = e.to_string();
+        let first = message.lines().next().unwrap_or_default().trim_start_matches("error: ");
+        let next =
+            format!("`lipscope {} --help` says which flags it takes; a plan has them without dashes.", step.command);
+        Error::mismatch(format!("the plan's step `{}` is no command ({first})", step.name()), next)
+    })
+}
+
+fn resources(args: &ReproduceArgs, global: &Global) -> Result<Resources> {
+    let device = global.device.parse::<DeviceChoice>()?.resolve()?;
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let jobs = args.jobs.unwrap_or(if device == Device::Cpu { cores } else { 1 });
+    if jobs == 0 {
+        return Err(Error::argument("--jobs", 0, "it is at least 1", "Give a whole number above 0."));
+    }
+    let program = std::env::current_exe().map_err(|e| Error::io("lipscope-engine", "finding this program", &e))?;
+    let threads = global.threads.unwrap_or((cores / jobs).max(1));
+    Ok(Resources { program, jobs, threads, device: global.device.clone() })
+}
+
+fn carry_out(steps: &[Step], results: &Results, resources: &Resources, quiet: bool) -> Result<()> {
+    let stopped = watch_interrupts()?;
+    let mut keys: Vec<&str> = steps.iter().map(|step| step.key.as_str()).collect();
+    keys.sort_unstable();
+    keys.dedup();
+    let progress = Progress::new(keys.len() as u64, "steps", quiet, &stopped);
+    sweep::run(steps, results, resources, &mut Watch { progress, running: Vec::new(), quiet })
+}
+
+/// Tells the terminal how it goes.
+struct Watch {
+    progress: Progress,
+    running: Vec<String>,
+    quiet: bool,
+}
+
+impl Observer for Watch {
+    fn began(&mut self, step: &Step) {
+        self.running.push(step.name());
+        self.progress.say(self.running.join("; "));
+    }
+
+    fn finished(&mut self, step: &Step, seconds: Option<f64>) {
+        self.running.retain(|name| *name != step.name());
+        self.progress.say(self.running.join("; "));
+        self.progress.advance();
+        if let (Some(seconds), false) = (seconds, self.quiet) {
+            self.progress.line(&format!("{seconds:7.1} s  {}", step.name()));
+        }
+    }
+
+    fn goes_on(&self) -> bool {
+        self.progress.goes_on()
+    }
+}
+
+/// Every step with its key and whether it is done. Files are named relative to the folder of results.
+fn overview(steps: &[Step], results: &Results) -> Value {
+    let relative = Results::new(PathBuf::new());
+    let entry = |step: &Step| {
+        let done = results.done(&step.key);
+        json!({
+            "name": step.name(),
+            "key": step.key,
+            "command": command_line(step, &relative).join(" "),
+            "done": done.is_some(),
+            "wall_seconds": done.map(|done| done.wall_seconds),
+        })
+    };
+    steps.iter().map(entry).collect()
+}
+
+fn provenance(plan: &SweepPlan, steps: &[Step], results: &Results, resources: &Resources) -> Result<Provenance> {
+    let as_written = serde_json::to_value(plan)
+        .map_err(|e| Error::mismatch(format!("the plan cannot be written as JSON ({e})"), "Change the plan."))?;
+    let plan = json!({ "plan": as_written, "steps": overview(steps, results) });
+    Ok(Provenance { threads: resources.threads * resources.jobs, ..job::provenance(plan, resources.device.clone()) })
+}
+
+fn tidy(
+    plan: &SweepPlan,
+    steps: &[Step],
+    results: &Results,
+    provenance: Provenance,
+    complete: bool,
+) -> Result<TidyReport> {
+    let observations = sweep::observations(steps, results)?;
+    let baseline = plan.models.first().map(|model| model.name.as_str()).unwrap_or_default();
+    let summary = sweep::summary_table(&observations, baseline);
+    Ok(TidyReport {
+        schema_version: SCHEMA_VERSION,
+        complete,
+        command: "reproduce".into(),
+        title: plan.title.clone(),
+        provenance,
+        reading: sweep::reading(&summary, baseline, &plan.headlines)?,
+        tables: vec![summary, sweep::curves_table(&observations), sweep::results_table(&observations)],
+        charts: plan.figures.clone(),
+        warnings: Vec::new(),
+    })
+}
+
+fn text(found: &TidyReport, files: &[PathBuf]) -> String {
+    let mut text = format!("{}\n\n", found.title);
+    found.reading.iter().for_each(|line| text += &format!("{line}\n"));
+    let names: Vec<String> = files.iter().map(|file| file.display().to_string()).collect();
+    text + &format!("\nwritten: {}\n", names.join(", "))
 }

@@ -21,6 +21,11 @@ pub fn growth<T>(work: impl FnOnce() -> T) -> (T, Option<u64>) {
     (result, before.and_then(|before| Some(status("VmHWM:")?.saturating_sub(before))))
 }
 
+/// Bytes of main memory that another process holds now.
+pub fn resident(process: u32) -> Option<u64> {
+    kilobytes(&std::fs::read_to_string(format!("/proc/{process}/status")).ok()?, "VmRSS:")
+}
+
 fn status(key: &str) -> Option<u64> {
     kilobytes(&std::fs::read_to_string("/proc/self/status").ok()?, key)
 }

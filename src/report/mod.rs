@@ -15,6 +15,8 @@ mod notebook;
 mod parquet;
 mod resolution;
 mod rounding;
+pub mod samples;
+mod suggestion;
 #[cfg(test)]
 mod synthetic;
 mod table;
@@ -31,6 +33,8 @@ pub use figure::figure;
 pub use finished::Finished;
 pub use resolution::resolution_reading;
 pub use rounding::{NoRounding, Rounding, RoundingRow, rounding_reading, rounding_table};
+pub use samples::{SampleFormat, SampleReport, SampleSet};
+pub use suggestion::{intervals_table, suggestion_text};
 pub use table::{comparison_table, curve_table, reading};
 pub use tidy::{Cell, Chart, ChartAxis, Column, Table, TidyReport};
 pub use tidy_files::{tidy_csv, tidy_text, write_tidy};

@@ -1,5 +1,137 @@
-//! Samplers: from noise to samples by a chosen number of function evaluations.
+//! Samplers: from noise to samples by a chosen number of network evaluations (NFE).
+//!
+//! A sampler takes steps from one timestep of a [`Path`] to the next, down to t = 0, the last one that networks are trained
+//! on; one more evaluation there gives x̂₀, which is the sample. All samplers end like that: σ = 0 has no log-SNR and no
+//! score, and the first-order step from t = 0 to the clean sample is x̂₀ itself. The budget is kept exactly: of `nfe`
+//! evaluations the last is that one, and the others are dealt out by [`Sampler::deal`].
+//!
+//! Samplers see a [`Denoiser`] only, and so work with every prediction type, timestep map and schedule. They ask it at
+//! real timesteps where they must: the inner points of DPM-Solver lie between whole ones.
+//!
+//! A new sampler is one file with a [`Member`] and one line in [`MEMBERS`].
 
+mod batch;
 mod ddim;
+mod ddpm;
+mod dpm_solver;
+mod dpm_solver_pp;
+mod heun;
+mod log_snr;
+mod parameters;
+mod path;
+pub mod spacing;
+#[cfg(test)]
+mod tests;
 
-pub use ddim::ddim;
+pub use batch::{Batch, Predicted};
+pub use parameters::{Parameters, parse};
+pub use path::{Path, first_timestep};
+pub use spacing::Spacing;
+
+use crate::denoiser::Denoiser;
+use crate::error::Result;
+use crate::time::Timestep;
+use std::ops::Range;
+use tch::Tensor;
+
+/// One way of going from a timestep to a less noisy one.
+pub trait Sampler: std::fmt::Debug + Send + Sync {
+    /// As it is typed, with its parameters where they are not the defaults.
+    fn name(&self) -> String;
+
+    /// p, where the error of a deterministic sampler falls as the p-th power of the step; `None` for a stochastic one.
+    fn order(&self) -> Option<u32>;
+
+    /// Evaluations of each step, in their order, that add up to `budget`.
+    fn deal(&self, budget: usize) -> Vec<usize> {
+        vec![1; budget]
+    }
+
+    /// Whether it can start at a timestep where α = 0: there ln(α/σ) is −∞.
+    fn starts_without_signal(&self) -> bool {
+        true
+    }
+
+    /// Whether x̂₀ is clamped to the range of the data where nobody says otherwise.
+    fn clips_by_default(&self) -> bool {
+        true
+    }
+
+    /// x at `step.t_next` from x at `step.t_cur`, [B, …], with `step.evaluations` calls of [`Batch::predict`].
+    fn step(&self, batch: &mut Batch, x: &Tensor, step: &Step) -> Result<Tensor>;
+}
+
+/// One step of a path.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Step {
+    /// Where x is.
+    pub t_cur: Timestep,
+    /// Where it goes; below `t_cur`.
+    pub t_next: Timestep,
+    /// Network evaluations that it may take.
+    pub evaluations: usize,
+}
+
+/// How samples are made.
+#[derive(Debug)]
+pub struct Sampling {
+    /// The solver.
+    pub sampler: Box<dyn Sampler>,
+    /// Where its steps lie.
+    pub spacing: Box<dyn Spacing>,
+    /// Network evaluations per sample, at least 1.
+    pub nfe: usize,
+    /// x̂₀ is clamped to ± this.
+    pub clip: Option<f64>,
+}
+
+/// One sampler of the family: its name, what it takes, and how it is built.
+pub struct Member {
+    /// Name as it is typed.
+    pub name: &'static str,
+    /// Parameters with their defaults.
+    pub parameters: &'static [(&'static str, &'static str)],
+    /// One line with its source.
+    pub about: &'static str,
+    /// Builds it from checked parameters.
+    pub build: fn(&Parameters) -> Result<Box<dyn Sampler>>,
+}
+
+/// The family.
+pub const MEMBERS: &[Member] = &[
+    ddpm::MEMBER,
+    ddim::MEMBER,
+    dpm_solver::FIRST,
+    dpm_solver::SECOND,
+    dpm_solver::THIRD,
+    dpm_solver_pp::MEMBER,
+    heun::MEMBER,
+];
+
+/// Samples number `samples` of the stream `seed`, [B, …] in the denoiser's dtype. They depend neither on the other rows
+/// of the batch nor on how many there are. `progress` is called after every network evaluation; `false` from it stops
+/// with `None`.
+///
+/// # Errors
+///
+/// The spacing has not enough timesteps for the budget, the clip is not above 0, or the network refuses.
+pub fn draw(
+    denoiser: &dyn Denoiser,
+    sampling: &Sampling,
+    seed: u64,
+    samples: Range<u64>,
+    progress: &mut dyn FnMut() -> bool,
+) -> Result<Option<Tensor>> {
+    let _no_grad = tch::no_grad_guard();
+    let path = Path::new(denoiser, sampling)?;
+    let mut batch = Batch::new(denoiser, sampling.clip, seed, samples, progress)?;
+    let mut x = batch.start()?;
+    for step in path.steps() {
+        x = sampling.sampler.step(&mut batch, &x, &step)?;
+        if batch.stopped() {
+            return Ok(None);
+        }
+    }
+    let x0 = batch.predict(&x, path.last())?.x0;
+    Ok((!batch.stopped()).then_some(x0))
+}

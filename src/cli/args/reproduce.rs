@@ -9,4 +9,25 @@ pub struct ReproduceArgs {
     /// plan.toml, or the folder that holds it
     #[arg(value_name = "PLAN")]
     pub plan: PathBuf,
+    /// Steps side by side at most [default: CPU cores, or 1 on a GPU; fewer where memory is short]
+    #[arg(long, value_name = "N", help_heading = "Running")]
+    pub jobs: Option<usize>,
+    /// Folder where finished steps are kept, for this plan and for others that share them
+    /// [default: lipscope/results in the user's cache folder]
+    #[arg(long, value_name = "DIR", help_heading = "Running")]
+    pub results: Option<PathBuf>,
+    /// Folder for report, tables and figures [default: lipscope-out/reproduce-<plan>]
+    #[arg(long, value_name = "DIR", help_heading = "Output")]
+    pub out: Option<PathBuf>,
+    /// Draw the plan's figures
+    #[arg(
+        long,
+        value_name = "FORMATS",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "svg,png,pdf",
+        value_delimiter = ',',
+        help_heading = "Output"
+    )]
+    pub plot: Option<Vec<String>>,
 }

@@ -28,12 +28,12 @@ const STATE: &str = "training.safetensors";
 pub(super) fn run(args: &TrainArgs, global: &Global) -> Result<Option<Outcome>> {
     let prepared = prepare(args, global)?;
     if global.dry_run {
-        return output::print(&pretty(&prepared.plan.to_json()?)?);
+        return output::print_json(&prepared.plan.to_json()?);
     }
     let stopped = watch_interrupts()?;
     let done = carry_out(prepared, global.quiet, &stopped)?;
     if global.json {
-        return output::print(&pretty(&done.to_json())?);
+        return output::print_json(&done.to_json());
     }
     if !global.quiet {
         output::print(&done.to_text())?;
@@ -216,9 +216,4 @@ impl Keeper<'_> {
 /// Versions that a checkpoint names.
 fn versions() -> Value {
     json!({ "lipscope": env!("CARGO_PKG_VERSION"), "libtorch": device::LIBTORCH_VERSION })
-}
-
-fn pretty(value: &Value) -> Result<String> {
-    serde_json::to_string_pretty(value)
-        .map_err(|e| Error::mismatch(format!("JSON cannot be written ({e})"), "Report this."))
 }

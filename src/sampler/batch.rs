@@ -1,0 +1,109 @@
+//! The rows that are sampled together: the model that they ask, and their random streams.
+
+use crate::denoiser::Denoiser;
+use crate::error::{Doing, Error, Result};
+use crate::random::{Purpose, fill_normal, stream};
+use crate::schedule::NoiseSchedule;
+use crate::time::Timestep;
+use std::ops::Range;
+use tch::Tensor;
+
+/// What a model predicts of x at one timestep.
+#[derive(Debug)]
+pub struct Predicted {
+    /// x̂₀, clamped where that was asked for.
+    pub x0: Tensor,
+    /// ε̂ = (x − α x̂₀)/σ.
+    pub epsilon: Tensor,
+}
+
+/// A batch on its way.
+pub struct Batch<'a> {
+    denoiser: &'a dyn Denoiser,
+    clip: Option<f64>,
+    seed: u64,
+    samples: Range<u64>,
+    progress: &'a mut dyn FnMut() -> bool,
+    stopped: bool,
+    /// Timestep and x̂₀ of the step before, for samplers that look back.
+    pub previous: Option<(Timestep, Tensor)>,
+}
+
+impl<'a> Batch<'a> {
+    /// Samples number `samples` of the stream `seed`.
+    pub(super) fn new(
+        denoiser: &'a dyn Denoiser,
+        clip: Option<f64>,
+        seed: u64,
+        samples: Range<u64>,
+        progress: &'a mut dyn FnMut() -> bool,
+    ) -> Result<Self> {
+        if let Some(clip) = clip.filter(|clip| !(clip.is_finite() && *clip > 0.0)) {
+            return Err(Error::argument("--clip", clip, "it is a number above 0", "Such as --clip 1, or none."));
+        }
+        Ok(Batch { denoiser, clip, seed, samples, progress, stopped: false, previous: None })
+    }
+
+    /// The schedule by which x is noised.
+    pub fn schedule(&self) -> &'a dyn NoiseSchedule {
+        self.denoiser.schedule()
+    }
+
+    /// Whether sampling was interrupted.
+    pub(super) fn stopped(&self) -> bool {
+        self.stopped
+    }
+
+    /// One network evaluation at x [B, …].
+    pub fn predict(&mut self, x: &Tensor, t: Timestep) -> Result<Predicted> {
+        let doing = "predicting a clean sample";
+        let mut x0 = self.denoiser.x0(x, &vec![t; x.size()[0] as usize])?;
+        if let Some(clip) = self.clip {
+            x0 = x0.f_clamp(-clip, clip).doing(doing)?;
+        }
+        // ε̂ = (x − α x̂₀)/σ
+        let (alpha, sigma) = (self.schedule().alpha(t), self.schedule().sigma(t));
+        let noise = combine(&[(1.0, x), (-alpha, &x0)])?;
+        let epsilon = noise.f_div_scalar(sigma).doing(doing)?;
+        self.stopped |= !(self.progress)();
+        Ok(Predicted { x0, epsilon })
+    }
+
+    /// The noise that sampling starts from, [B, …].
+    pub(super) fn start(&self) -> Result<Tensor> {
+        self.normal(Purpose::Start, 0.0)
+    }
+
+    /// The noise that is added in a step from `t`, [B, …].
+    pub fn noise(&self, t: Timestep) -> Result<Tensor> {
+        self.normal(Purpose::Ancestral, t)
+    }
+
+    fn normal(&self, purpose: Purpose, t: Timestep) -> Result<Tensor> {
+        let shape = self.denoiser.sample_shape();
+        let dim: i64 = shape.iter().product();
+        let rows = self.samples.end.saturating_sub(self.samples.start);
+        let mut values = vec![0.0f32; rows as usize * dim as usize];
+        for (row, sample) in values.chunks_exact_mut((dim as usize).max(1)).zip(self.samples.clone()) {
+            fill_normal(&mut stream(self.seed, purpose, t, sample), row);
+        }
+        let full: Vec<i64> = std::iter::once(rows as i64).chain(shape.iter().copied()).collect();
+        let x = Tensor::f_from_slice(&values).and_then(|v| v.f_view(&full[..]));
+        let x = x.and_then(|v| v.f_to_device(self.denoiser.device())).and_then(|v| v.f_to_kind(self.denoiser.kind()));
+        x.doing("drawing noise")
+    }
+}
+
+/// Σ factor · tensor, in the order of the terms.
+pub(super) fn combine(terms: &[(f64, &Tensor)]) -> Result<Tensor> {
+    let doing = "taking a sampling step";
+    let mut sum: Option<Tensor> = None;
+    for &(factor, tensor) in terms {
+        let term = if factor == 1.0 { tensor.shallow_clone() } else { tensor.f_mul_scalar(factor).doing(doing)? };
+        sum = Some(match sum {
+            Some(sum) => sum.f_add(&term).doing(doing)?,
+            None => term,
+        });
+    }
+    sum.ok_or_else(|| Error::mismatch("a sampling step has no terms", "Please report this."))
+}
