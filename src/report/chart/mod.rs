@@ -27,6 +27,8 @@ const TITLE_ROW: f64 = 10.5;
 const CAPTION: f64 = 11.0;
 /// Words and numbers of a chart that still fit one column.
 const COLUMN_CATEGORIES: usize = 10;
+/// Lines of more points have a band along them.
+const DENSE: usize = 30;
 /// Panels of ranges less alike than this have each their own vertical axis.
 const ALIKE: f64 = 0.2;
 
@@ -146,7 +148,8 @@ fn keys(data: &Data, off_scale: bool) -> Vec<(Key, String)> {
     let named = data.series.iter().enumerate().filter(|(_, name)| !name.is_empty());
     let mut keys: Vec<(Key, String)> = named.map(|(i, name)| (key(i), printable(name))).collect();
     if data.spots().any(|spot| spot.interval.is_some()) {
-        keys.push((Key::Bar, "95 % CI".into()));
+        let dense = data.panels.iter().flat_map(|panel| &panel.traces).any(|trace| trace.spots.len() > DENSE);
+        keys.push((if dense && !words { Key::Band } else { Key::Bar }, "95 % CI".into()));
     }
     if off_scale {
         keys.push((Key::OffScale, "0 or less".into()));

@@ -119,6 +119,9 @@ impl<'a> Panel<'a> {
     }
 }
 
+/// Place on the x axis, value, interval.
+type Placed = (f64, f64, Option<(f64, f64)>);
+
 /// A trace with its places.
 struct Drawn<'a> {
     spots: Vec<(f64, &'a Spot)>,
@@ -140,7 +143,7 @@ impl<'a> Drawn<'a> {
     }
 
     /// Stretches of neighbouring values that the axis can show.
-    fn runs(&self, log: bool) -> Vec<Vec<(f64, f64, Option<(f64, f64)>)>> {
+    fn runs(&self, log: bool) -> Vec<Vec<Placed>> {
         let shown = |spot: &Spot| spot.y.filter(|y| !log || *y > 0.0);
         let stretches = self.spots.split(|(_, spot)| shown(spot).is_none());
         let values = |run: &[(f64, &Spot)]| {
@@ -163,6 +166,10 @@ impl<'a> Drawn<'a> {
             if !(self.sparse || self.repeated || alone) {
                 continue;
             }
+            if alone && joined && self.rises_from_below(y.log) {
+                let (at, value, _) = run[0];
+                ink.line(&[(at, y.from), (at, y.at(value))], &Stroke::solid(color, 0.9))?;
+            }
             for (at, value, interval) in &run {
                 if let Some((low, high)) = interval {
                     ink.error_bar(*at, (y.at(*low), y.at(*high)), color)?;
@@ -173,7 +180,12 @@ impl<'a> Drawn<'a> {
         Ok(())
     }
 
-    /// Open markers for what a logarithmic axis cannot show.
+    /// Whether single values are jumps between values that the axis cannot show.
+    fn rises_from_below(&self, log: bool) -> bool {
+        !self.sparse && log && self.spots.iter().any(|(_, spot)| spot.y.is_some_and(|y| y <= 0.0))
+    }
+
+    /// What a logarithmic axis cannot show: open markers, or a flat line where they would meet.
     fn draw_off_scale(&self, ink: &Ink, row: f64) -> Result<()> {
         let off = self.spots.iter().filter(|(_, spot)| spot.y.is_some_and(|y| y <= 0.0));
         off.into_iter()
@@ -182,12 +194,10 @@ impl<'a> Drawn<'a> {
 }
 
 /// The intervals along a line.
-fn draw_band(ink: &Ink, run: &[(f64, f64, Option<(f64, f64)>)], y: &Scale, look: Look) -> Result<()> {
+fn draw_band(ink: &Ink, run: &[Placed], y: &Scale, look: Look) -> Result<()> {
     for part in run.split(|(_, _, interval)| interval.is_none()).filter(|part| part.len() > 1) {
         let end = |upper: bool| {
-            let value = move |(_, y, ends): &(f64, f64, Option<(f64, f64)>)| {
-                ends.map_or(*y, |(low, high)| if upper { high } else { low })
-            };
+            let value = move |(_, y, ends): &Placed| ends.map_or(*y, |(low, high)| if upper { high } else { low });
             part.iter().map(move |point| (point.0, value(point)))
         };
         let outline: Vec<Place> = end(true).chain(end(false).rev()).map(|(at, v)| (at, y.at(v))).collect();

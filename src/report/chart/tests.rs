@@ -66,6 +66,10 @@ fn gallery() -> Vec<(&'static str, TidyReport)> {
         ("dots-in-panels", only_dots(&|c| c.panels = Some("nfe".into()))),
         ("long-label", only_dots(&|c| c.y.label = "a label that is far too long to stand beside a frame ".repeat(2))),
         ("dense", single_column("dense", &numbers(dense))),
+        (
+            "jumps",
+            single_column("jumps", &numbers((0..200).map(|t| (f64::from(t), if t % 20 == 19 { 2.0 } else { 0.0 })))),
+        ),
         ("zeros", single_column("zeros", &numbers([(0.0, 0.0), (1.0, 2.0), (2.0, 0.0), (3.0, 0.5)]))),
         ("negative", single_column("negative", &numbers([(0.0, -1.0), (1.0, -2.0)]))),
         ("one-point", single_column("one-point", &numbers([(3.0, 0.25)]))),
