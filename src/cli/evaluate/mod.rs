@@ -112,7 +112,7 @@ impl Study {
         if global.quiet {
             return Ok(None);
         }
-        let table = report.tables.first().map(|table| report::tidy_text(table, output::width())).unwrap_or_default();
+        let table = tables::shown(report).map(|table| report::tidy_text(&table, output::width())).unwrap_or_default();
         let files = report.tables.iter().map(|table| format!("{}.csv", table.name));
         let figures = report.charts.iter().filter(|_| !self.formats.is_empty());
         let figures = figures

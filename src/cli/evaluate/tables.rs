@@ -2,7 +2,7 @@
 
 use super::cells::Sweep;
 use crate::quality;
-use crate::report::{Cell, Chart, ChartAxis, Table, TidyReport, Warning};
+use crate::report::{Cell, Chart, ChartAxis, Column, Table, TidyReport, Warning};
 use crate::stats::statistics;
 
 /// The row of the data against itself.
@@ -255,6 +255,36 @@ fn number(value: Option<f64>) -> String {
         return format!("{value:.*}", digits.clamp(0, 6) as usize);
     }
     format!("{value:.2e}")
+}
+
+/// The table for readers: an interval in one cell, and no column that says the same everywhere.
+pub(super) fn shown(report: &TidyReport) -> Option<Table> {
+    let table = report.tables.iter().find(|table| table.name == QUALITY)?;
+    let mut shown = Table { columns: Vec::new(), rows: vec![Vec::new(); table.rows.len()], ..table.clone() };
+    let mut add = |name: &str, cells: Vec<Cell>| {
+        shown.columns.push(Column { name: name.into(), about: String::new() });
+        shown.rows.iter_mut().zip(cells).for_each(|(row, cell)| row.push(cell));
+    };
+    let column = |i: usize| table.rows.iter().map(|row| row[i].clone()).collect::<Vec<Cell>>();
+    let models = || table.rows.iter().filter(|row| row[0].as_text() != Some(DATA));
+    let varies = |i: usize| models().zip(models().skip(1)).any(|(one, next)| one[i] != next[i]);
+    for i in [4, 0, 1, 2, 3] {
+        if i == 0 || varies(i) {
+            add(&table.columns[i].name, column(i));
+        }
+    }
+    let with_interval = |at: usize| {
+        let text = |row: &Row| match row[at] {
+            Cell::Number(mean) => Cell::text(format!("{} {}", number(Some(mean)), interval(row, at + 1)).trim_end()),
+            _ => Cell::Missing(()),
+        };
+        table.rows.iter().map(text).collect::<Vec<Cell>>()
+    };
+    add("mean [95 %]", with_interval(8));
+    if table.rows.iter().any(|row| row[11].as_number().is_some()) {
+        add("ratio [95 %]", with_interval(11));
+    }
+    Some(shown)
 }
 
 const DIVERGED: &str = "samples are NaN or infinite";

@@ -8,7 +8,7 @@ use crate::device::upload;
 use crate::draws::CleanSamples;
 use crate::error::{Doing, Error, Result};
 use crate::quality::features::{Cache, Extractor, Identity, TorchScriptFeatures, read_statistics};
-use crate::quality::{Member, Metric, Moments, Reference};
+use crate::quality::{Member, Metric, Moments, Reference, Setting};
 use crate::random::{Purpose, stream};
 use rand::seq::SliceRandom;
 use rayon::prelude::*;
@@ -67,9 +67,10 @@ impl Yardstick {
                 return Err(Error::mismatch(problem, "Give the data with --data, or statistics with --reference."));
             }
         };
+        let setting = Setting { seed, samples: wanted.samples };
         let (mut metrics, mut notes) = (Vec::new(), Vec::new());
         for member in &wanted.metrics {
-            match (member.build)(&reference, seed) {
+            match (member.build)(&reference, &setting) {
                 Ok(metric) => metrics.push((*member, metric)),
                 Err(error) if wanted.all_metrics => {
                     notes.push(format!("{} is left out: {}.", member.name, error.problem()));
@@ -112,8 +113,9 @@ impl Yardstick {
             }
             Some(Floor::Parts(features)) => {
                 let (part, rest) = divide(features, self.samples, self.seed + repetition)?;
+                let setting = Setting { seed: self.seed, samples: part.size()[0] as u64 };
                 let reference = Reference { features: Some(rest), ..Reference::default() };
-                let one = |(member, _): &(&'static Member, _)| (member.build)(&reference, self.seed)?.measure(&part);
+                let one = |(member, _): &(&'static Member, _)| (member.build)(&reference, &setting)?.measure(&part);
                 Ok((part.size()[0] as u64, self.metrics.iter().map(one).collect::<Result<_>>()?))
             }
         }
