@@ -79,7 +79,7 @@ impl Subjects {
             }
         }
         distinct_labels(&mut all);
-        warnings.extend(data.as_ref().and_then(few));
+        warnings.extend(data.as_ref().filter(|_| args.reference.is_none()).and_then(few));
         Ok(Subjects { all, data, shape, warnings })
     }
 

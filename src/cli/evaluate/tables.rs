@@ -87,6 +87,12 @@ pub(super) fn summarise(report: &mut TidyReport, sweep: &Sweep) {
     let rows: Vec<Row> = groups.iter().map(|group| group.row(&groups, baseline)).collect();
     report.charts = charts(sweep, &rows);
     report.reading = sweep.yardstick.names().iter().filter_map(|metric| reading(metric, &rows, baseline)).collect();
+    if rows.iter().any(|row| row[4].as_text() == Some("frechet")) {
+        report.reading.push(format!(
+            "A Fréchet distance of {} samples is biased upwards: compare equal numbers only.",
+            sweep.wanted.samples
+        ));
+    }
     let diverged = diverged(seed_rows(report));
     report.warnings.retain(|warning| !is_about_samples(warning));
     report.warnings.extend(diverged);

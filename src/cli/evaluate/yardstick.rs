@@ -49,6 +49,20 @@ enum Floor {
     Draws(Arc<dyn CleanSamples>),
 }
 
+impl Floor {
+    /// What is not like the models' own rows.
+    fn note(&self, samples: u64) -> Option<String> {
+        let Floor::Parts(features) = self else { return None };
+        let half = features.size()[0] as u64 / 2;
+        (half < samples).then(|| {
+            format!(
+                "the data is compared with itself by halves of {half} samples, and models by {samples}: its row is not the \
+                 best value to be had but above it. Use --samples {half}, or more data, for that."
+            )
+        })
+    }
+}
+
 impl Yardstick {
     /// Builds every metric that was asked for.
     pub fn new(args: &EvaluateArgs, wanted: &Wanted, subjects: &Subjects, device: Device, seed: u64) -> Result<Self> {
@@ -79,6 +93,7 @@ impl Yardstick {
             }
         }
         let samples = wanted.samples;
+        notes.extend(floor.as_ref().and_then(|floor| floor.note(samples)));
         Ok(Yardstick { extractor, notes, metrics, floor, samples, shape, seed, description })
     }
 
