@@ -61,6 +61,13 @@ pub trait Denoiser {
     /// Predicted clean sample, [B, …].
     fn x0(&self, x: &Tensor, t: &[Timestep]) -> Result<Tensor>;
 
+    /// Predicted clean sample at t, [B, …], of a network that is asked about the timesteps `asked`: its condition is theirs,
+    /// while α and σ stay those of t.
+    fn x0_asked(&self, x: &Tensor, t: &[Timestep], asked: &[Timestep]) -> Result<Tensor> {
+        let epsilon = self.epsilon(x, asked)?;
+        convert(&epsilon, x, t, |t| Prediction::Epsilon.x0(&self.schedule().level(t)))
+    }
+
     /// Whether [`Denoiser::x0`] is defined where α = 0, so that sampling can start from noise without any signal.
     fn predicts_without_signal(&self) -> bool {
         false
@@ -179,25 +186,19 @@ impl NetworkDenoiser {
         }
         let output = self.output(x, t, false)?.value;
         let to_epsilon =
-            |times: &[Timestep]| self.apply(&output, x, times, |t| self.prediction.epsilon(&self.schedule.level(t)));
+            |times: &[Timestep]| convert(&output, x, times, |t| self.prediction.epsilon(&self.schedule.level(t)));
         Ok((to_epsilon(t_next)?.f_sub(&to_epsilon(t)?).doing(doing)?, t.len() as u64))
     }
+}
 
-    /// output·a + x·b with one pair of factors per row.
-    fn apply(
-        &self,
-        output: &Tensor,
-        x: &Tensor,
-        t: &[Timestep],
-        f: impl Fn(Timestep) -> Result<Affine>,
-    ) -> Result<Tensor> {
-        let factors = t.iter().map(|&t| f(t)).collect::<Result<Vec<Affine>>>()?;
-        if factors.iter().all(|factor| *factor == Affine { output: 1.0, x: 0.0 }) {
-            return Ok(output.shallow_clone());
-        }
-        let (of_output, of_x): (Vec<f64>, Vec<f64>) = factors.iter().map(|factor| (factor.output, factor.x)).unzip();
-        scale_rows(output, &of_output)?.f_add(&scale_rows(x, &of_x)?).doing("converting the prediction")
+/// output·a + x·b with one pair of factors per row.
+fn convert(output: &Tensor, x: &Tensor, t: &[Timestep], f: impl Fn(Timestep) -> Result<Affine>) -> Result<Tensor> {
+    let factors = t.iter().map(|&t| f(t)).collect::<Result<Vec<Affine>>>()?;
+    if factors.iter().all(|factor| *factor == Affine { output: 1.0, x: 0.0 }) {
+        return Ok(output.shallow_clone());
     }
+    let (of_output, of_x): (Vec<f64>, Vec<f64>) = factors.iter().map(|factor| (factor.output, factor.x)).unzip();
+    scale_rows(output, &of_output)?.f_add(&scale_rows(x, &of_x)?).doing("converting the prediction")
 }
 
 impl Denoiser for NetworkDenoiser {
@@ -223,7 +224,7 @@ impl Denoiser for NetworkDenoiser {
 
     fn epsilon(&self, x: &Tensor, t: &[Timestep]) -> Result<Tensor> {
         let output = self.output(x, t, false)?.value;
-        self.apply(&output, x, t, |t| self.prediction.epsilon(&self.schedule.level(t)))
+        convert(&output, x, t, |t| self.prediction.epsilon(&self.schedule.level(t)))
     }
 
     fn epsilon_along(&self, x: &Tensor, v: &Tensor, with_time: bool, t: &[Timestep]) -> Result<Tensor> {
@@ -231,11 +232,11 @@ impl Denoiser for NetworkDenoiser {
         let output = self.output_along(&Dual::new(x.shallow_clone(), v.shallow_clone()), t, with_time)?;
         let tangent = output.tangent.unwrap_or_else(|| x.zeros_like());
         // ε = a·output + b·x  ⇒  dε = a·d output + b·v, and with time ȧ·output + ḃ·x
-        let along = self.apply(&tangent, v, t, |t| self.prediction.epsilon(&self.schedule.level(t)))?;
+        let along = convert(&tangent, v, t, |t| self.prediction.epsilon(&self.schedule.level(t)))?;
         if !with_time {
             return Ok(along);
         }
-        let moving = self.apply(&output.value, x, t, |t| self.prediction.epsilon_rate(&self.schedule.level(t)))?;
+        let moving = convert(&output.value, x, t, |t| self.prediction.epsilon_rate(&self.schedule.level(t)))?;
         along.f_add(&moving).doing(doing)
     }
 
@@ -246,9 +247,9 @@ impl Denoiser for NetworkDenoiser {
     fn epsilon_rate(&self, x: &Tensor, t: &[Timestep]) -> Result<Tensor> {
         let output = self.output(x, t, true)?;
         // ε = a·output + b·x  ⇒  ∂ε/∂t = ȧ·output + ḃ·x + a·∂output/∂t
-        let moving = self.apply(&output.value, x, t, |t| self.prediction.epsilon_rate(&self.schedule.level(t)))?;
+        let moving = convert(&output.value, x, t, |t| self.prediction.epsilon_rate(&self.schedule.level(t)))?;
         let Some(tangent) = output.tangent else { return Ok(moving) };
-        let carried = self.apply(&tangent, x, t, |t| {
+        let carried = convert(&tangent, x, t, |t| {
             self.prediction.epsilon(&self.schedule.level(t)).map(|factor| Affine { x: 0.0, ..factor })
         })?;
         moving.f_add(&carried).doing("adding the parts of the derivative")
@@ -263,8 +264,12 @@ impl Denoiser for NetworkDenoiser {
     }
 
     fn x0(&self, x: &Tensor, t: &[Timestep]) -> Result<Tensor> {
-        let output = self.output(x, t, false)?.value;
-        self.apply(&output, x, t, |t| self.prediction.x0(&self.schedule.level(t)))
+        self.x0_asked(x, t, t)
+    }
+
+    fn x0_asked(&self, x: &Tensor, t: &[Timestep], asked: &[Timestep]) -> Result<Tensor> {
+        let output = self.output(x, asked, false)?.value;
+        convert(&output, x, t, |t| self.prediction.x0(&self.schedule.level(t)))
     }
 
     fn predicts_without_signal(&self) -> bool {

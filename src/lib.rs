@@ -15,6 +15,8 @@
 //! | [`checkpoint`], [`tensor_file`], [`data`] | what is on disk, recognised by content |
 //! | [`denoiser`], [`ideal`] | ε(x, t), learned and in closed form: all that estimators and samplers see |
 //! | [`estimator`], [`draws`], [`measure`], [`refine`], [`compare`], [`lipschitz_mass`], [`singularity`], [`stats`], [`control_variates`] | from pairs (x₀, ε) to numbers with intervals |
+//! | [`stability`] | how much the predicted x₀ changes under perturbations |
+//! | [`suggest`] | from a measured curve to shared sub-intervals and a step grid |
 //! | [`rounding`] | how much of those numbers is rounding, by dtype |
 //! | [`sampler`] | samples of a model itself |
 //! | [`quality`] | how far samples are from the data |
@@ -54,7 +56,9 @@ pub mod rounding;
 pub mod sampler;
 pub mod schedule;
 pub mod singularity;
+pub mod stability;
 pub mod stats;
+pub mod suggest;
 pub mod sweep;
 pub mod tensor_file;
 pub mod time;

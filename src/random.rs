@@ -32,6 +32,8 @@ pub enum Purpose {
     PowerIteration = 10,
     /// The noise that a stochastic sampler adds in the step from a timestep.
     Ancestral = 11,
+    /// The direction in which x_t is perturbed.
+    Perturbation = 12,
     /// The directions of a sliced distance.
     Projection = 20,
     /// Which of the data stand for generated samples, and which for the rest.

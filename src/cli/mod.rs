@@ -2,6 +2,7 @@
 //! terminal.
 
 mod args;
+mod clean_samples;
 mod compare;
 mod data;
 mod demo;

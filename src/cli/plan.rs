@@ -143,7 +143,8 @@ impl Plan {
     }
 }
 
-fn describe(model: &Model) -> Result<Value> {
+/// What a report says about a model, with its label.
+pub(super) fn describe(model: &Model) -> Result<Value> {
     let mut value = serde_json::to_value(&model.description)
         .map_err(|e| Error::mismatch(format!("the plan cannot be written ({e})"), "Report this."))?;
     if let Some(object) = value.as_object_mut() {
@@ -173,7 +174,8 @@ fn rule(options: &Options) -> Result<SampleRule> {
     }
 }
 
-fn common_timesteps(models: &[Model]) -> Result<usize> {
+/// T, which all models must have in common.
+pub(super) fn common_timesteps(models: &[Model]) -> Result<usize> {
     let mut counts = models.iter().map(|model| (model.description.timesteps, &model.label));
     let Some((first, label)) = counts.next() else { return Ok(1) };
     match counts.find(|(count, _)| *count != first) {

@@ -1,30 +1,22 @@
 //! From arguments to everything that a job needs; nothing is measured or written yet.
 
 use super::args::{DataOptions, Global, ModelOptions, Options};
-use super::data::{self, Data, Rows};
+use super::clean_samples;
+use super::data::{self, Data};
 use super::model::{self, Model, Opened, Setting};
-use super::output;
 use super::plan::{Plan, Wanted};
-use super::progress::Progress;
 use crate::checkpoint::Request;
 use crate::data::{DataSpec, SampleShape};
 use crate::device::{self, DeviceChoice};
 use crate::draws::{CleanSamples, Draws};
-use crate::error::{Doing, Error, Result};
+use crate::error::{Error, Result};
 use crate::estimator::Quantity;
 use crate::report::{FigureFormat, Warning};
 use crate::rounding;
-use crate::sampler::{self, Sampling};
-use ndarray::Array2;
-use serde_json::{Value, json};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use tch::{Device, Kind};
-
-/// Samples that a checkpoint makes of itself where no data is given, and network evaluations for each.
-const MODEL_SAMPLES: u64 = 64;
-const MODEL_NFE: usize = 50;
 
 /// `--batch auto`.
 const AUTO: &str = "auto";
@@ -146,7 +138,7 @@ pub(super) fn prepare(
     let Completed { models, data, mut warnings } = completed;
     let description = match &data {
         Some(data) => data.description.clone(),
-        None => model_samples(&models),
+        None => clean_samples::model_samples(&models),
     };
     let shape = models.first().map(|model| model.denoiser.sample_shape().to_vec()).unwrap_or_default();
     let plan = wanted.resolve(command, &models, description, seed)?;
@@ -218,25 +210,6 @@ fn fits(opened: &Opened, shape: &[i64]) -> Result<()> {
     ))
 }
 
-fn model_samples(models: &[Model]) -> Value {
-    json!({
-        "source": "model",
-        "description": "samples of the first model itself, deterministic DDIM",
-        "of": models.first().map(|model| model.label.clone()),
-        "samples": MODEL_SAMPLES,
-        "nfe": MODEL_NFE,
-        "clip": models.first().and_then(|model| model.clip),
-    })
-}
-
-/// DDIM on a uniform grid; on one of every timestep where there are no more.
-fn own_sampling(model: &Model) -> Result<Sampling> {
-    let sampler = sampler::parse("ddim")?;
-    let timesteps = sampler::first_timestep(&*model.denoiser, &*sampler) as usize + 1;
-    let spacing = sampler::spacing::parse("uniform")?;
-    Ok(Sampling { sampler, spacing, nfe: MODEL_NFE.min(timesteps), clip: model.clip })
-}
-
 fn plan_warnings(plan: &Plan, models: &[Model]) -> Vec<Warning> {
     let mut warnings = Vec::new();
     if plan.left_out > 0 {
@@ -303,41 +276,6 @@ pub(super) fn slug(label: &str) -> String {
 impl Prepared {
     /// The draws; where the first model makes its own samples this is where it does so. `None` if interrupted.
     pub fn draws(&self, quiet: bool, stopped: &Arc<AtomicBool>) -> Result<Option<Draws>> {
-        let sample_shape = self.models.first().map(|model| model.denoiser.sample_shape().to_vec()).unwrap_or_default();
-        let draws = |source| Draws { source, seed: self.plan.seed, sample_shape: sample_shape.clone() };
-        match &self.source {
-            Some(source) => Ok(Some(draws(Arc::clone(source)))),
-            None => Ok(self.own_samples(quiet, stopped)?.map(|rows| draws(Arc::new(rows)))),
-        }
-    }
-
-    fn own_samples(&self, quiet: bool, stopped: &Arc<AtomicBool>) -> Result<Option<Rows>> {
-        let Some(model) = self.models.first() else { return Ok(None) };
-        let batches = MODEL_SAMPLES.div_ceil(self.batch);
-        let sampling = own_sampling(model)?;
-        if !quiet {
-            output::note(&format!("no --data: {} makes {MODEL_SAMPLES} samples of its own", model.label));
-        }
-        let progress = Progress::new(batches * sampling.nfe as u64, "sampling steps", quiet, stopped);
-        let mut values = Vec::new();
-        for first in (0..MODEL_SAMPLES).step_by(self.batch as usize) {
-            let here = first..(first + self.batch).min(MODEL_SAMPLES);
-            let x0 = sampler::draw(&*model.denoiser, &sampling, self.plan.seed, here, &mut || progress.advance())?;
-            let Some(x0) = x0 else { return Ok(None) };
-            let flat = x0.f_to_kind(Kind::Float).and_then(|v| v.f_to_device(Device::Cpu)).doing("fetching samples")?;
-            let mut rows = vec![0.0f32; flat.numel()];
-            flat.f_contiguous().and_then(|v| v.f_copy_data(&mut rows, v.numel())).doing("fetching samples")?;
-            values.extend(rows);
-        }
-        if let Some(bad) = values.iter().find(|value| !value.is_finite()) {
-            return Err(Error::mismatch(
-                format!("the samples that {} makes of itself hold {bad}", model.label),
-                "Give real samples with --data.",
-            ));
-        }
-        let width = values.len() / MODEL_SAMPLES as usize;
-        let rows = Array2::from_shape_vec((MODEL_SAMPLES as usize, width), values);
-        rows.map(|rows| Some(Rows::new(Arc::new(rows))))
-            .map_err(|e| Error::mismatch(format!("samples do not stack ({e})"), "Report this."))
+        clean_samples::draws(&self.models, self.source.as_ref(), (self.batch, self.plan.seed), quiet, stopped)
     }
 }

@@ -83,6 +83,14 @@ impl Subjects {
         Ok(Subjects { all, data, shape, warnings })
     }
 
+    /// Those that make samples.
+    pub fn models(&self) -> impl Iterator<Item = &Model> {
+        self.all.iter().filter_map(|subject| match &subject.origin {
+            Origin::Model(model) => Some(&**model),
+            Origin::Samples(..) => None,
+        })
+    }
+
     /// Everything that their samples depend on, for the plan.
     pub fn describe(&self) -> Vec<Value> {
         let describe = |subject: &Subject| {

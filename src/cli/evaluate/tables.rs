@@ -94,7 +94,7 @@ pub(super) fn summarise(report: &mut TidyReport, sweep: &Sweep) {
         ));
     }
     let diverged = diverged(seed_rows(report));
-    report.warnings.retain(|warning| !is_about_samples(warning));
+    report.warnings.retain(|warning| !matches!(warning, Warning::NonFiniteSamples { .. }));
     report.warnings.extend(diverged);
     if let Some(table) = report.tables.iter_mut().find(|table| table.name == QUALITY) {
         table.rows = rows;
@@ -293,12 +293,6 @@ pub(super) fn shown(report: &TidyReport) -> Option<Table> {
     Some(shown)
 }
 
-const DIVERGED: &str = "samples are NaN or infinite";
-
-fn is_about_samples(warning: &Warning) -> bool {
-    matches!(warning, Warning::Data { message } if message.contains(DIVERGED))
-}
-
 /// One warning per model and way of sampling with samples that are not finite.
 fn diverged(rows: &[Row]) -> Vec<Warning> {
     let bad = |row: &&Row| row[NON_FINITE].as_number().is_some_and(|count| count > 0.0);
@@ -309,15 +303,9 @@ fn diverged(rows: &[Row]) -> Vec<Warning> {
             continue;
         }
         last = Some(row);
-        let message = format!(
-            "{} {}: {} of {} {DIVERGED} (seed {}), so that there is no value. Try --clip 1, more evaluations or --dtype f64.",
-            name(row),
-            way(row),
-            number(row[NON_FINITE].as_number()),
-            number(row[SAMPLES].as_number()),
-            number(row[KEY - 1].as_number()),
-        );
-        warnings.push(Warning::Data { message });
+        let count = |at: usize| row[at].as_number().unwrap_or_default() as u64;
+        let model = format!("{} {}, seed {}", name(row), way(row), count(KEY - 1));
+        warnings.push(Warning::NonFiniteSamples { model, count: count(NON_FINITE), of: count(SAMPLES) });
     }
     warnings
 }
