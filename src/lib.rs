@@ -19,6 +19,7 @@
 //! | [`suggest`] | from a measured curve to shared sub-intervals and a step grid |
 //! | [`rounding`] | how much of those numbers is rounding, by dtype |
 //! | [`sampler`] | samples of a model itself |
+//! | [`quality`] | how far samples are from the data |
 //! | [`train`] | training, alike for every variant of one seed |
 //! | [`report`] | the result, and its renderers, which never compute |
 //! | [`sweep`] | plans of many trainings and measurements, and what they come to over seeds |
@@ -47,6 +48,7 @@ pub mod measure;
 pub mod network;
 pub mod nn;
 pub mod prediction;
+pub mod quality;
 pub mod random;
 pub mod refine;
 pub mod report;

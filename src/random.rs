@@ -34,6 +34,10 @@ pub enum Purpose {
     Ancestral = 11,
     /// The direction in which x_t is perturbed.
     Perturbation = 12,
+    /// The directions of a sliced distance.
+    Projection = 20,
+    /// Which of the data stand for generated samples, and which for the rest.
+    Split = 21,
 }
 
 /// The stream of one sample. The four numbers are the cipher's key, so that no two streams can coincide.

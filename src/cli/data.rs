@@ -10,7 +10,7 @@ use crate::draws::CleanSamples;
 use crate::error::{Error, Result};
 use crate::ideal::{Distribution, Finite, Gaussian, Mixture};
 use crate::train;
-use ndarray::Array2;
+use ndarray::{Array1, Array2};
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 use serde_json::{Value, json};
@@ -30,6 +30,27 @@ pub(super) struct Data {
     pub description: Value,
     /// What a user should know.
     pub warnings: Vec<String>,
+    /// All of it, for those who need more than draws.
+    pub whole: Whole,
+}
+
+impl Data {
+    /// Number of samples; `None` for a density.
+    pub fn rows(&self) -> Option<usize> {
+        match &self.whole {
+            Whole::Rows(rows) => Some(rows.nrows()),
+            Whole::Density(_) => None,
+        }
+    }
+}
+
+/// Everything that data is.
+#[derive(Clone)]
+pub(super) enum Whole {
+    /// A set: its samples, one per row.
+    Rows(Arc<Array2<f32>>),
+    /// A density in closed form; a Gaussian is a mixture of one.
+    Density(Arc<MixtureParameters>),
 }
 
 /// The rows of a data set, drawn uniformly with replacement.
@@ -94,6 +115,7 @@ fn load(
             "sha256": sha256,
         }),
         warnings,
+        whole: Whole::Rows(Arc::clone(&images)),
     };
     Ok((images, data))
 }
@@ -102,8 +124,10 @@ fn load(
 pub(super) fn reference(reference: &Reference, of: &str) -> Data {
     let Reference { images, shape } = reference;
     let numbers: Vec<f64> = images.iter().map(|x| f64::from(*x)).collect();
+    let rows = Arc::new(images.clone());
     Data {
-        source: Arc::new(Rows::new(Arc::new(images.clone()))),
+        source: Arc::new(Rows::new(Arc::clone(&rows))),
+        whole: Whole::Rows(rows),
         shape: shape.clone(),
         description: json!({
             "source": "reference samples",
@@ -186,24 +210,26 @@ pub(super) fn open_ideal(spec: &DataSpec, options: &DataOptions, device: Device)
 }
 
 fn gaussian(parameters: &GaussianSpec, spec: &DataSpec, device: Device) -> Result<Ideal> {
-    let build = || -> Result<Gaussian> {
-        match parameters {
-            GaussianSpec::Isotropic { mean, std, dim } => {
-                Ok(Gaussian::diagonal(&vec![*mean; *dim], &vec![std * std; *dim], device))
-            }
-            GaussianSpec::File(path) => {
-                let read = GaussianParameters::read(path)?;
-                component(&read.mean.to_vec(), &read.spread, 0, device)
-            }
-        }
+    let read = match parameters {
+        GaussianSpec::Isotropic { mean, std, dim } => GaussianParameters {
+            mean: Array1::from_elem(*dim, *mean),
+            spread: Spread::Diagonal(Array2::from_elem((1, *dim), *std)),
+        },
+        GaussianSpec::File(path) => GaussianParameters::read(path)?,
     };
+    let build = || component(&read.mean.to_vec(), &read.spread, 0, device);
     let gaussian = build()?;
     let (mean, variance) = gaussian.moments();
-    Ok(Ideal {
-        data: parametric(Arc::new(gaussian.samples()), gaussian.dim(), spec, &[mean, variance].concat()),
-        distribution: Box::new(build()?),
-        gaussian: Some(gaussian),
-    })
+    let source = Arc::new(gaussian.samples());
+    let numbers = [mean, variance].concat();
+    let distribution = Box::new(build()?);
+    let density = MixtureParameters {
+        weights: Array1::ones(1),
+        means: read.mean.insert_axis(ndarray::Axis(0)),
+        spread: read.spread,
+    };
+    let data = parametric(source, density, spec, &numbers);
+    Ok(Ideal { data, distribution, gaussian: Some(gaussian) })
 }
 
 fn mixture(parameters: &MixtureParameters, spec: &DataSpec, device: Device) -> Result<Ideal> {
@@ -216,7 +242,7 @@ fn mixture(parameters: &MixtureParameters, spec: &DataSpec, device: Device) -> R
         numbers.extend(mean.into_iter().chain(variance));
     }
     let mixture = Mixture::new(&parameters.weights.to_vec(), components);
-    let data = parametric(Arc::new(mixture.samples()), mixture.dim(), spec, &numbers);
+    let data = parametric(Arc::new(mixture.samples()), parameters.clone(), spec, &numbers);
     Ok(Ideal { distribution: Box::new(mixture), gaussian: None, data })
 }
 
@@ -233,7 +259,8 @@ fn component(mean: &[f64], spread: &Spread, k: usize, device: Device) -> Result<
     }
 }
 
-fn parametric(source: Arc<dyn CleanSamples>, dim: i64, spec: &DataSpec, numbers: &[f64]) -> Data {
+fn parametric(source: Arc<dyn CleanSamples>, density: MixtureParameters, spec: &DataSpec, numbers: &[f64]) -> Data {
+    let dim = density.means.ncols() as i64;
     let description = json!({ "source": spec.to_string(), "shape": [dim], "sha256": sha256_of(numbers) });
-    Data { source, shape: vec![dim], description, warnings: Vec::new() }
+    Data { source, shape: vec![dim], description, warnings: Vec::new(), whole: Whole::Density(Arc::new(density)) }
 }

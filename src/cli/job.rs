@@ -100,7 +100,8 @@ fn first_report(prepared: &Prepared) -> Result<Report> {
     Ok(Report { complete: false, ..earlier })
 }
 
-fn differing_key(a: &Value, b: &Value) -> String {
+/// A setting that two plans do not share.
+pub(super) fn differing_key(a: &Value, b: &Value) -> String {
     let keys = a.as_object().into_iter().chain(b.as_object()).flat_map(|object| object.keys());
     keys.into_iter().find(|key| a.get(key) != b.get(key)).cloned().unwrap_or_default()
 }

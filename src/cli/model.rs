@@ -105,6 +105,7 @@ impl Opened {
                 shape: ideal.data.shape.clone(),
                 description: ideal.data.description.clone(),
                 warnings: std::mem::take(&mut ideal.data.warnings),
+                whole: ideal.data.whole.clone(),
             }),
         }
     }

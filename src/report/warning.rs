@@ -16,6 +16,15 @@ pub enum Warning {
         /// The first timestep where it happened.
         timestep: f64,
     },
+    /// Samples that a model made hold a NaN or an infinity.
+    NonFiniteSamples {
+        /// Label of the model.
+        model: String,
+        /// How many.
+        count: u64,
+        /// Of how many.
+        of: u64,
+    },
     /// The file is silent about something, and a default was taken.
     Assumed {
         /// Label of the model.
@@ -88,6 +97,11 @@ impl fmt::Display for Warning {
                 f,
                 "{model}: {count} samples were NaN or infinite, first at t = {timestep}; they are counted and left out. \
                  Check the model there, or try --dtype f64."
+            ),
+            Warning::NonFiniteSamples { model, count, of } => write!(
+                f,
+                "{model}: {count} of {of} samples hold a NaN or an infinity. Take more steps with --nfe, clamp them with \
+                 --clip 1, or try --dtype f64."
             ),
             Warning::Assumed { model, what, flag } => {
                 write!(f, "{model}: the file does not say, so {what} was assumed; say otherwise with {flag}.")

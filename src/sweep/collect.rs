@@ -105,7 +105,7 @@ fn curves(step: &Step, report: &Report, all: &mut Vec<Observation>) {
 }
 
 /// Numbers of a summary, by the names of its fields.
-fn numbers(summary: &Summary) -> [(&'static str, Option<f64>); 7] {
+fn numbers(summary: &Summary) -> [(&'static str, Option<f64>); 8] {
     let near = &summary.near_zero;
     [
         ("near_zero mean", near.mean),
@@ -115,6 +115,7 @@ fn numbers(summary: &Summary) -> [(&'static str, Option<f64>); 7] {
         ("rest mean", summary.rest.mean),
         ("peak_ratio", summary.peak_ratio),
         ("exponent", summary.singularity.as_ref().map(|singularity| singularity.exponent)),
+        ("exponent_per_sigma", summary.singularity.as_ref().map(|singularity| singularity.exponent_per_sigma)),
     ]
 }
 

@@ -115,7 +115,7 @@ impl SweepPlan {
 
     /// The plan in `text`, or what is wrong with it.
     fn parse(text: &str, folder: PathBuf) -> std::result::Result<SweepPlan, String> {
-        let plan: SweepPlan = toml::from_str(text).map_err(|e| format!("this is no plan ({})", one_line(&e)))?;
+        let plan: SweepPlan = toml::from_str(text).map_err(|e| format!("this is no plan ({})", one_line(&e, text)))?;
         let plan = SweepPlan { folder, ..plan };
         plan.check().map_or(Ok(plan.clone()), Err)
     }
@@ -149,9 +149,11 @@ impl SweepPlan {
     }
 }
 
-/// TOML's messages have a picture of the place; a paragraph has one line.
-fn one_line(error: &toml::de::Error) -> String {
-    error.message().split_whitespace().collect::<Vec<_>>().join(" ")
+/// TOML's messages have a picture of the place; a paragraph names the line.
+fn one_line(error: &toml::de::Error, text: &str) -> String {
+    let message = error.message().split_whitespace().collect::<Vec<_>>().join(" ");
+    let before = error.span().and_then(|span| text.get(..span.start));
+    before.map_or(message.clone(), |before| format!("line {}: {message}", before.matches('\n').count() + 1))
 }
 
 #[cfg(test)]

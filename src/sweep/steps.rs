@@ -37,7 +37,8 @@ pub fn steps(plan: &SweepPlan) -> Result<Vec<Step>> {
         }
         for job in plan.jobs.iter().filter(|job| job.command == "theory") {
             let words = words(&job_flags(job, &setting), &plan.folder)?;
-            add(Step::new(&job.command, &setting.name, None, plan.seeds.first().copied().unwrap_or(0), words));
+            let label = job.flags.get("label").and_then(toml::Value::as_str);
+            add(Step::new(&job.command, &setting.name, label, plan.seeds.first().copied().unwrap_or(0), words));
         }
     }
     Ok(steps)

@@ -2,13 +2,79 @@
 
 use super::{DataOptions, ModelOptions};
 use clap::Args;
+use std::path::PathBuf;
 
 /// Arguments of `lipscope evaluate`.
 #[derive(Debug, Args)]
 pub struct EvaluateArgs {
-    /// Checkpoints, or ideal:DATA for closed forms; the first is the baseline
+    /// Checkpoints, ideal:DATA for closed forms, or files of ready samples (.npy .npz .safetensors); the first is the baseline
     #[arg(value_name = "CKPT", required = true, num_args = 1..)]
     pub checkpoints: Vec<String>,
+    /// Name in tables and figures, once per model in their order
+    #[arg(long, value_name = "NAME")]
+    pub label: Vec<String>,
+    /// Samplers, with commas between, each NAME[:key=value,…]
+    #[arg(long, value_name = "SAMPLER,…", default_value = "ddim", help_heading = "Sampling")]
+    pub sampler: String,
+    /// Network evaluations per sample
+    #[arg(long, value_name = "N,…", default_value = "10,20,50", value_delimiter = ',', help_heading = "Sampling")]
+    pub nfe: Vec<usize>,
+    /// Where the steps lie: spacings, with commas between
+    #[arg(long, value_name = "SPACING,…", default_value = "uniform", value_delimiter = ',', help_heading = "Sampling")]
+    pub spacing: Vec<String>,
+    /// Clamp x̂₀ to ± this: auto (what the checkpoint says, where the sampler is made for it), none or a number
+    #[arg(long, value_name = "CLIP", default_value = "auto", help_heading = "Sampling")]
+    pub clip: String,
+    /// Samples per model, sampler, spacing, number of evaluations and seed
+    #[arg(long, value_name = "N", default_value_t = 2000, help_heading = "Sampling")]
+    pub samples: u64,
+    /// Independent repetitions, with sampling seeds --seed, --seed + 1, …: intervals rest on them
+    #[arg(long, value_name = "N", default_value_t = 3, help_heading = "Sampling")]
+    pub seeds: u64,
+    /// Samples per network call, or auto
+    #[arg(long, value_name = "N", default_value = "auto", help_heading = "Sampling")]
+    pub batch: String,
+    /// frechet, kernel, sliced-wasserstein, precision, recall, density, coverage, mixture-mmd, or all
+    #[arg(
+        long,
+        value_name = "METRIC,…",
+        default_value = "frechet,kernel,sliced-wasserstein",
+        value_delimiter = ',',
+        help_heading = "Quality"
+    )]
+    pub metrics: Vec<String>,
+    /// What is compared: identity (the samples themselves), or a TorchScript module that gives features
+    #[arg(long, value_name = "FEATURES", default_value = "identity", help_heading = "Quality")]
+    pub features: String,
+    /// What the feature network takes: uint8 (0…255), float ([-1, 1]), or auto
+    #[arg(long, value_name = "TYPE", default_value = "auto", help_heading = "Quality")]
+    pub features_input: String,
+    /// Resize images to this height and width for the feature network
+    #[arg(long, value_name = "N", help_heading = "Quality")]
+    pub features_resize: Option<i64>,
+    /// Ready statistics of the data's features, mu and sigma in a .npz, for frechet alone
+    #[arg(long, value_name = "FILE", help_heading = "Quality")]
+    pub reference: Option<PathBuf>,
+    /// Neither read nor write features of the data in the cache folder
+    #[arg(long, help_heading = "Quality")]
+    pub no_cache: bool,
+    /// Folder for report and figures [default: lipscope-out/evaluate-<name>]
+    #[arg(long, value_name = "DIR", help_heading = "Output")]
+    pub out: Option<PathBuf>,
+    /// Draw the figures
+    #[arg(
+        long,
+        value_name = "FORMATS",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "svg,png,pdf",
+        value_delimiter = ',',
+        help_heading = "Output"
+    )]
+    pub plot: Option<Vec<String>>,
+    /// Go on from an interrupted run in the same --out
+    #[arg(long, help_heading = "Output")]
+    pub resume: bool,
     #[command(flatten)]
     pub data: DataOptions,
     #[command(flatten)]

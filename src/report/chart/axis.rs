@@ -3,7 +3,7 @@
 use super::data::Data;
 use crate::error::Result;
 use crate::report::drawing::font::printable;
-use crate::report::drawing::ink::{Anchor, Ink, text_width};
+use crate::report::drawing::ink::{Anchor, Ink, shortened, text_width};
 use crate::report::drawing::legend::wrap;
 use crate::report::drawing::scale::{Scale, Ticks, linear_range, linear_ticks, log_range, log_ticks};
 use crate::report::drawing::style::{FRAME, Stroke};
@@ -58,7 +58,7 @@ impl XAxis {
         let upwards = longest_word.fold(0.0, f64::max) > room;
         let rows = |name: &String| {
             if upwards {
-                return vec![wrap(name, UPWARDS, TICK_TEXT).remove(0)];
+                return vec![shortened(name, UPWARDS, TICK_TEXT)];
             }
             wrap(name, room, TICK_TEXT)
         };

@@ -111,13 +111,18 @@ impl Columns {
 
     fn add(&self, data: &mut Data, row: &[Cell], words: bool, chart: &Chart) -> Result<()> {
         let cell = |i: usize| row.get(i).unwrap_or(&Cell::Missing(()));
-        let name = |i: Option<usize>| i.map_or_else(String::new, |i| cell(i).shown());
+        // A number alone does not say what it is.
+        let name = |i: Option<usize>, column: &Option<String>| match (i.map(cell), column) {
+            (Some(number @ Cell::Number(_)), Some(column)) => format!("{column} = {}", number.shown()),
+            (Some(other), _) => other.shown(),
+            (None, _) => String::new(),
+        };
         let x = match (words, cell(self.x)) {
             (true, cell) => Some(place(&mut data.categories, cell.shown()) as f64),
             (false, cell) => cell.as_number(),
         };
-        let series = place(&mut data.series, name(self.series));
-        let caption = name(self.panels);
+        let series = place(&mut data.series, name(self.series, &chart.series));
+        let caption = name(self.panels, &chart.panels);
         let panel = match data.panels.iter().position(|panel| panel.caption == caption) {
             Some(there) => there,
             None => {

@@ -125,6 +125,19 @@ pub(in crate::report) fn text_width(text: &str, size: f64) -> f64 {
     wide * FONT_HEIGHT / LINE_HEIGHT
 }
 
+/// `text` in at most `width` points, its middle left out where it is longer.
+pub(in crate::report) fn shortened(text: &str, width: f64, size: f64) -> String {
+    let letters: Vec<char> = text.chars().collect();
+    let kept = |count: usize| {
+        let (head, tail) = (count.div_ceil(2), count / 2);
+        letters[..head].iter().chain(&['…']).chain(&letters[letters.len() - tail..]).collect::<String>()
+    };
+    if text_width(text, size) <= width {
+        return text.into();
+    }
+    (1..letters.len()).rev().map(kept).find(|shorter| text_width(shorter, size) <= width).unwrap_or_else(|| "…".into())
+}
+
 fn text_style(size: f64) -> TextStyle<'static> {
     TextStyle::from((FAMILY, size * UNITS * LINE_HEIGHT).into_font()).color(&BLACK)
 }
@@ -194,5 +207,7 @@ mod tests {
         // Each digit of DejaVu Sans is 1303/2048 em wide.
         let expected = 8.0 * 10.0 * 1303.0 / 2048.0;
         assert!((text_width("01234567", 10.0) - expected).abs() < 0.1);
+        assert_eq!(shortened("01234567", expected + 1.0, 10.0), "01234567");
+        assert_eq!(shortened("01234567", 0.7 * expected, 10.0), "01…67");
     }
 }

@@ -8,6 +8,7 @@ use crate::error::Result;
 pub(in crate::report) const SIZE: f64 = 7.0;
 const ROW: f64 = 9.5;
 const SAMPLE: f64 = 17.0;
+const DOT: f64 = 5.0;
 const GAP: f64 = 3.0;
 const BETWEEN: f64 = 7.0;
 /// A label may take this many rows; the middle of a longer one is left out.
@@ -29,6 +30,16 @@ pub(in crate::report) enum Key {
     Undefined(Stroke),
     /// A value that a logarithmic axis cannot show.
     OffScale,
+}
+
+impl Key {
+    /// Width in points.
+    fn width(&self) -> f64 {
+        match self {
+            Key::Dot(_) | Key::Bar | Key::OffScale | Key::Undefined(_) => DOT,
+            Key::Curve(_) | Key::Band | Key::Shared => SAMPLE,
+        }
+    }
 }
 
 struct Entry {
@@ -53,7 +64,7 @@ impl Legend {
         for (key, label) in keys {
             let rows = wrap(&label, width - SAMPLE - GAP, SIZE);
             let label_width = rows.iter().map(|r| text_width(r, SIZE)).fold(0.0, f64::max);
-            let needed = SAMPLE + GAP + label_width;
+            let needed = key.width() + GAP + label_width;
             if left > 0.0 && left + needed > width {
                 (left, top, row_height) = (0.0, top + row_height, 0.0);
             }
@@ -71,7 +82,7 @@ impl Legend {
             draw_key(ink, &entry.key, left, top + ROW / 2.0)?;
             for (i, row) in entry.rows.iter().enumerate() {
                 let baseline = top + ROW * (i as f64 + 0.5) + 0.36 * SIZE;
-                ink.text(row, (left + SAMPLE + GAP, baseline), SIZE, Anchor::Start)?;
+                ink.text(row, (left + entry.key.width() + GAP, baseline), SIZE, Anchor::Start)?;
             }
         }
         Ok(())
@@ -79,7 +90,7 @@ impl Legend {
 }
 
 fn draw_key(ink: &Ink, key: &Key, left: f64, middle: f64) -> Result<()> {
-    let (right, centre) = (left + SAMPLE, left + SAMPLE / 2.0);
+    let (right, centre) = (left + key.width(), left + key.width() / 2.0);
     match key {
         Key::Curve(look) => {
             ink.line(&[(left, middle), (right, middle)], &look.stroke)?;

@@ -167,7 +167,7 @@ pub(in crate::report) fn linear_range(values: impl Iterator<Item = Ranged>) -> O
     if lo > hi {
         return None;
     }
-    let room = if hi > lo { 0.06 * (hi - lo) } else { 0.1 * hi.abs().max(1e-300) };
+    let room = if hi > lo { 0.06 * (hi - lo) } else { 0.1 * if hi == 0.0 { 1.0 } else { hi.abs() } };
     let from = if lo >= 0.0 && lo < 0.35 * hi { 0.0 } else { lo - room };
     Some((from, hi + room))
 }

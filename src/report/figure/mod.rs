@@ -65,6 +65,11 @@ fn keys(series: &[Series], shared: bool) -> Vec<(Key, String)> {
     keys
 }
 
+/// The most explicit label of the vertical axis.
+pub(super) fn y_label(report: &Report) -> Result<String> {
+    Ok(wording::y_labels(report)?.into_iter().next().unwrap_or_default())
+}
+
 /// One label for all panels, the most explicit that fits.
 fn draw_y_label(ink: &Ink, labels: &[String], (top, bottom): (f64, f64)) -> Result<()> {
     let fits = |label: &&String| text_width(label, LABEL_TEXT) <= bottom - top;
@@ -93,7 +98,7 @@ fn panels<'a>(report: &Report, series: &'a [Series], shared: &'a [f64]) -> Vec<P
 }
 
 /// The window near 0: the summary's, else the shared one, else a tenth of all timesteps.
-fn near_zero(report: &Report) -> (f64, f64) {
+pub(super) fn near_zero(report: &Report) -> (f64, f64) {
     let summarised = report.models.iter().flat_map(|m| &m.summary).map(|s| (s.near_zero.from, s.near_zero.until));
     let sane = |(from, until): &(f64, f64)| from.is_finite() && until.is_finite() && from < until;
     let shared = report.models.iter().filter_map(|m| m.model.boundaries.last()).map(|end| (0.0, *end));

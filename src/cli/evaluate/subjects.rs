@@ -1,0 +1,172 @@
+//! What is evaluated: models that make samples, and files that hold some; and the data that they are compared with.
+
+use super::super::args::{DataOptions, EvaluateArgs};
+use super::super::data::Data;
+use super::super::model::{Model, Opened};
+use super::super::prepare::{self, Completed};
+use crate::checkpoint::{self, Request};
+use crate::data::{DataSpec, LoadOptions, SampleShape};
+use crate::error::{Error, Result};
+use crate::report::Warning;
+use crate::tensor_file::{self, Format};
+use ndarray::Array2;
+use serde_json::{Value, json};
+use std::path::Path;
+use tch::{Device, Kind};
+
+/// Fewer samples of the data than this are worth a warning.
+const FEW: usize = 1000;
+
+/// One of those that are evaluated.
+pub(super) struct Subject {
+    /// Name in tables and figures.
+    pub label: String,
+    /// Where its samples come from.
+    pub origin: Origin,
+}
+
+/// Where samples come from.
+pub(super) enum Origin {
+    /// A model makes them.
+    Model(Box<Model>),
+    /// A file holds them, one flattened sample per row.
+    Samples(Array2<f32>, Value),
+}
+
+/// All of them, and their data.
+pub(super) struct Subjects {
+    /// In the order in which they were named; the first is the baseline.
+    pub all: Vec<Subject>,
+    /// Real samples; `None` where only statistics of them are given.
+    pub data: Option<Data>,
+    /// Shape of one sample.
+    pub shape: Vec<i64>,
+    /// What a reader must know.
+    pub warnings: Vec<Warning>,
+}
+
+impl Subjects {
+    /// Opens models, data and files of samples.
+    pub fn open(args: &EvaluateArgs, (device, kind): (Device, Kind)) -> Result<Self> {
+        let names = &args.checkpoints;
+        if args.label.len() > names.len() {
+            let allowed = format!("there are {} models", names.len());
+            let next = "Give one label per model, in their order.";
+            return Err(Error::argument("--label", args.label.join(" "), allowed, next));
+        }
+        let ready: Vec<bool> = names.iter().map(|name| holds_samples(name)).collect::<Result<_>>()?;
+        if ready.iter().all(|ready| *ready) && args.data.source.is_none() {
+            let problem = "samples alone do not say what they should be like";
+            return Err(Error::mismatch(problem, "Give the data with --data."));
+        }
+        let request = Request { device, weights: args.model.weights.as_deref() };
+        let mut opened = Vec::new();
+        for (i, name) in names.iter().enumerate().filter(|(i, _)| !ready[*i]) {
+            let label = args.label.get(i).map(String::as_str);
+            opened.push(Opened::open(name, label, &args.data, &request)?);
+        }
+        let shares = vec![args.model.share.as_deref(); opened.len()];
+        let completed = prepare::complete(opened, &shares, (&args.data, &args.model), (device, kind), false)?;
+        let Completed { models, data, mut warnings } = completed;
+        let shape = shape(&models, data.as_ref());
+        let mut models = models.into_iter();
+        let mut all: Vec<Subject> = Vec::new();
+        for (i, name) in names.iter().enumerate() {
+            if ready[i] {
+                all.push(read_samples(name, args.label.get(i), &args.data, &shape, &mut warnings)?);
+            } else if let Some(model) = models.next() {
+                all.push(Subject { label: model.label.clone(), origin: Origin::Model(Box::new(model)) });
+            }
+        }
+        distinct_labels(&mut all);
+        warnings.extend(data.as_ref().and_then(few));
+        Ok(Subjects { all, data, shape, warnings })
+    }
+
+    /// Everything that their samples depend on, for the plan.
+    pub fn describe(&self) -> Vec<Value> {
+        let describe = |subject: &Subject| {
+            let mut value = match &subject.origin {
+                Origin::Model(model) => serde_json::to_value(&model.description).unwrap_or_default(),
+                Origin::Samples(_, description) => description.clone(),
+            };
+            if let Some(object) = value.as_object_mut() {
+                object.insert("label".into(), subject.label.clone().into());
+            }
+            value
+        };
+        self.all.iter().map(describe).collect()
+    }
+
+    /// The data, for the plan.
+    pub fn describe_data(&self) -> Value {
+        self.data.as_ref().map(|data| data.description.clone()).unwrap_or_default()
+    }
+}
+
+/// Whether an argument is a file of arrays that is no checkpoint.
+fn holds_samples(name: &str) -> Result<bool> {
+    let path = Path::new(name);
+    if !path.is_file() {
+        return Ok(false);
+    }
+    let format = tensor_file::sniff(path)?.format;
+    let arrays = matches!(format, Format::Npy | Format::Npz | Format::Safetensors);
+    Ok(arrays && !checkpoint::recognised(path)?)
+}
+
+fn shape(models: &[Model], data: Option<&Data>) -> Vec<i64> {
+    let own = models.first().map(|model| model.denoiser.sample_shape().to_vec());
+    own.or_else(|| data.map(|data| data.shape.clone())).unwrap_or_default()
+}
+
+fn read_samples(
+    name: &str,
+    label: Option<&String>,
+    options: &DataOptions,
+    shape: &[i64],
+    warnings: &mut Vec<Warning>,
+) -> Result<Subject> {
+    let path = Path::new(name);
+    let want = SampleShape { sample: Some(shape.to_vec()), channels: None, resizable: false };
+    let scale = options.scale.as_deref().map(str::parse).transpose()?;
+    let samples = DataSpec::File(path.into()).load(&LoadOptions { want, scale, limit: None })?;
+    warnings.extend(samples.warnings.into_iter().map(|message| Warning::Data { message }));
+    let description = json!({
+        "source": name,
+        "format": "samples",
+        "samples": samples.images.nrows(),
+        "scaling": samples.scaling.to_string(),
+        "sha256": samples.sha256,
+    });
+    let stem = || path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+    Ok(Subject { label: label.cloned().unwrap_or_else(stem), origin: Origin::Samples(samples.images, description) })
+}
+
+/// Labels name rows of tables, so they must differ, also from the data's own row.
+fn distinct_labels(all: &mut [Subject]) {
+    for i in 0..all.len() {
+        let (before, rest) = all.split_at_mut(i);
+        let taken = |name: &str| name == super::tables::DATA || before.iter().any(|other| other.label == name);
+        if taken(&rest[0].label) {
+            let plain = rest[0].label.clone();
+            let fresh = (2..).map(|n| format!("{plain} ({n})")).find(|name| !taken(name));
+            rest[0].label = fresh.unwrap_or(plain);
+        }
+    }
+}
+
+/// What a checkpoint carries is enough to measure a curve on, and hardly to judge samples by.
+fn few(data: &Data) -> Option<Warning> {
+    let count = data.rows()?;
+    let carried = data.description.get("source").is_some_and(|source| source == "reference samples");
+    let message = if carried {
+        format!(
+            "no --data: samples are compared with the {count} that the checkpoint carries, which are too few to tell close \
+             models apart and bias every distance. Give the training data with --data."
+        )
+    } else {
+        format!("the data has {count} samples: distances are biased, and fine differences do not show.")
+    };
+    (count < FEW).then_some(Warning::Data { message })
+}

@@ -1,0 +1,287 @@
+//! The tables: one row per seed as it is measured, and what the seeds come to, with intervals and paired ratios.
+
+use super::cells::Sweep;
+use crate::quality;
+use crate::report::{Cell, Chart, ChartAxis, Table, TidyReport, Warning};
+use crate::stats::statistics;
+
+/// The row of the data against itself.
+pub(super) const DATA: &str = "data";
+
+/// The row of a table.
+pub(super) type Row = Vec<Cell>;
+
+const QUALITY: &str = "quality";
+const SEEDS: &str = "seeds";
+
+/// Columns of `seeds` by their place.
+const KEY: usize = 5;
+const METRIC: usize = 5;
+const FEATURES: usize = 6;
+const SAMPLES: usize = 7;
+const VALUE: usize = 8;
+const NON_FINITE: usize = 9;
+
+/// Both tables, without rows.
+pub(super) fn empty() -> Vec<Table> {
+    let quality = Table::new(
+        QUALITY,
+        "Sample quality, means over seeds",
+        &[
+            ("model", "model, or data for the data against itself: the best value to be had"),
+            ("sampler", "sampler; empty for ready samples and data"),
+            ("spacing", "spacing of the sampler's timesteps"),
+            ("nfe", "network evaluations per sample"),
+            ("metric", "metric"),
+            ("features", "what is compared"),
+            ("samples", "samples per seed"),
+            ("seeds", "seeds with a value"),
+            ("mean", "mean over seeds"),
+            ("ci_low", "lower end of its 95 % interval (Student)"),
+            ("ci_high", "upper end of its 95 % interval (Student)"),
+            ("ratio", "over the first model with the same starting noise, geometric mean over seeds"),
+            ("ratio_ci_low", "lower end of its 95 % interval (Student, of the logarithm)"),
+            ("ratio_ci_high", "upper end of its 95 % interval (Student, of the logarithm)"),
+        ],
+    );
+    let seeds = Table::new(
+        SEEDS,
+        "Sample quality, seed by seed",
+        &[
+            ("model", "model, or data for the data against itself"),
+            ("sampler", "sampler"),
+            ("spacing", "spacing of the sampler's timesteps"),
+            ("nfe", "network evaluations per sample"),
+            ("seed", "sampling seed"),
+            ("metric", "metric"),
+            ("features", "what is compared"),
+            ("samples", "samples"),
+            ("value", "value; empty where a sample is not finite"),
+            ("non_finite", "samples that are NaN or infinite"),
+            ("seconds", "seconds for samples, features and all metrics together"),
+        ],
+    );
+    vec![quality, seeds]
+}
+
+fn seed_rows(report: &TidyReport) -> &[Row] {
+    report.tables.iter().find(|table| table.name == SEEDS).map_or(&[], |table| &table.rows)
+}
+
+/// Whether a cell is measured already.
+pub(super) fn holds(report: &TidyReport, key: &[Cell; KEY]) -> bool {
+    seed_rows(report).iter().any(|row| row.starts_with(key))
+}
+
+/// Adds the rows of a cell.
+pub(super) fn add(report: &mut TidyReport, rows: Vec<Row>) {
+    if let Some(table) = report.tables.iter_mut().find(|table| table.name == SEEDS) {
+        table.rows.extend(rows);
+    }
+}
+
+/// Everything that follows from the rows: means, ratios, charts, reading, warnings about samples.
+pub(super) fn summarise(report: &mut TidyReport, sweep: &Sweep) {
+    let groups = groups(seed_rows(report));
+    let baseline = sweep.subjects.all.first().map_or("", |subject| subject.label.as_str());
+    let rows: Vec<Row> = groups.iter().map(|group| group.row(&groups, baseline)).collect();
+    report.charts = charts(sweep, &rows);
+    report.reading = sweep.yardstick.names().iter().filter_map(|metric| reading(metric, &rows, baseline)).collect();
+    let diverged = diverged(seed_rows(report));
+    report.warnings.retain(|warning| !is_about_samples(warning));
+    report.warnings.extend(diverged);
+    if let Some(table) = report.tables.iter_mut().find(|table| table.name == QUALITY) {
+        table.rows = rows;
+    }
+}
+
+/// The rows of all seeds of one model, way of sampling and metric.
+struct Group<'a> {
+    rows: Vec<&'a Row>,
+}
+
+/// In the order in which they begin.
+fn groups(rows: &[Row]) -> Vec<Group<'_>> {
+    let mut groups: Vec<Group> = Vec::new();
+    for row in rows {
+        match groups.iter_mut().find(|group| same_cell(group.rows[0], row)) {
+            Some(group) => group.rows.push(row),
+            None => groups.push(Group { rows: vec![row] }),
+        }
+    }
+    groups
+}
+
+fn same_cell(a: &Row, b: &Row) -> bool {
+    a[0] == b[0] && same_way(a, b)
+}
+
+/// The same sampler, spacing, evaluations and metric.
+fn same_way(a: &Row, b: &Row) -> bool {
+    a[1..4] == b[1..4] && a[METRIC] == b[METRIC]
+}
+
+impl Group<'_> {
+    fn values(&self) -> Vec<f64> {
+        self.rows.iter().filter_map(|row| row[VALUE].as_number()).collect()
+    }
+
+    fn is_of(&self, label: &str) -> bool {
+        self.rows[0][0].as_text() == Some(label)
+    }
+
+    fn row(&self, all: &[Group], baseline: &str) -> Row {
+        let first = self.rows[0];
+        let (values, samples) = (self.values(), self.rows.iter().filter_map(|row| row[SAMPLES].as_number()));
+        let found = statistics(&values);
+        let mut row: Row = first[..4].to_vec();
+        row.extend([first[METRIC].clone(), first[FEATURES].clone()]);
+        row.push(Cell::optional(samples.reduce(f64::min)));
+        row.push(Cell::number(values.len() as f64));
+        let (low, high) = found.interval.unzip();
+        row.extend([found.mean, low, high].map(Cell::optional));
+        let other = all.iter().find(|other| other.is_of(baseline) && same_way(other.rows[0], first));
+        let compared = other.filter(|_| !self.is_of(baseline) && !self.is_of(DATA));
+        let ratio = compared.map(|base| ratio(&base.rows, &self.rows)).unwrap_or_default();
+        row.extend(ratio.map(Cell::optional));
+        row
+    }
+}
+
+/// Geometric mean of the ratios of equal seeds, with its 95 % interval: Student's of the mean logarithm.
+fn ratio(baseline: &[&Row], candidate: &[&Row]) -> [Option<f64>; 3] {
+    let value = |row: &Row| row[VALUE].as_number().filter(|value| *value > 0.0);
+    let logarithms: Option<Vec<f64>> = candidate
+        .iter()
+        .filter_map(|row| baseline.iter().find(|base| base[KEY - 1] == row[KEY - 1]).map(|base| (row, base)))
+        .map(|(row, base)| Some((value(row)? / value(base)?).ln()))
+        .collect();
+    // A value at or below 0, as an unbiased estimate may be, has no ratio.
+    let found = logarithms.map(|logarithms| statistics(&logarithms)).unwrap_or_default();
+    let (low, high) = found.interval.unzip();
+    [found.mean, low, high].map(|value| value.map(f64::exp))
+}
+
+/// Each metric over network evaluations, panels by sampler; one chart per spacing.
+fn charts(sweep: &Sweep, rows: &[Row]) -> Vec<Chart> {
+    let several = sweep.wanted.spacings.len() > 1;
+    let mut charts = Vec::new();
+    for metric in sweep.yardstick.names() {
+        for spacing in &sweep.wanted.spacings {
+            let only = vec![("metric".into(), Cell::text(metric)), ("spacing".into(), Cell::text(spacing))];
+            if !rows.iter().any(|row| row[4] == only[0].1 && row[2] == only[1].1 && row[8].as_number().is_some()) {
+                continue;
+            }
+            let suffix = if several { format!("-{}", super::super::prepare::slug(spacing)) } else { String::new() };
+            charts.push(Chart {
+                name: format!("{metric}{suffix}"),
+                title: if several { format!("{metric}, spacing {spacing}") } else { metric.to_string() },
+                table: QUALITY.into(),
+                only,
+                x: ChartAxis { column: "nfe".into(), label: "network evaluations".into(), log: true },
+                y: ChartAxis { column: "mean".into(), label: axis_label(metric), log: is_distance(metric) },
+                interval: Some(("ci_low".into(), "ci_high".into())),
+                series: Some("model".into()),
+                panels: Some("sampler".into()),
+            });
+        }
+    }
+    charts
+}
+
+fn is_distance(metric: &str) -> bool {
+    quality::find(metric).is_ok_and(|member| member.lower_is_better)
+}
+
+fn axis_label(metric: &str) -> String {
+    match metric {
+        "frechet" => "Fréchet distance d²".into(),
+        "kernel" => "MMD², cubic kernel".into(),
+        "sliced-wasserstein" => "sliced Wasserstein distance".into(),
+        "mixture-mmd" => "MMD² to the density".into(),
+        other => other.into(),
+    }
+}
+
+/// The best of all, the best and worst ratio to the baseline, and what the data itself reaches.
+fn reading(metric: &str, rows: &[Row], baseline: &str) -> Option<String> {
+    let mean = |row: &Row| row[8].as_number();
+    let mine = || rows.iter().filter(|row| row[4].as_text() == Some(metric) && mean(row).is_some());
+    let models = || mine().filter(|row| row[0].as_text() != Some(DATA));
+    let order = |a: &&Row, b: &&Row| mean(a).unwrap_or(f64::NAN).total_cmp(&mean(b).unwrap_or(f64::NAN));
+    let best = if is_distance(metric) { models().min_by(order) } else { models().max_by(order) }?;
+    let mut sentences = vec![format!("{metric}: best {} {} with {}", name(best), way(best), value(best))];
+    let ratio = |row: &Row| row[11].as_number();
+    let by_ratio = |a: &&Row, b: &&Row| ratio(a).unwrap_or(f64::NAN).total_cmp(&ratio(b).unwrap_or(f64::NAN));
+    let compared = || models().filter(|row| ratio(row).is_some());
+    if let (Some(low), Some(high)) = (compared().min_by(by_ratio), compared().max_by(by_ratio)) {
+        let one = |row: &Row| format!("×{} {} for {} {}", number(ratio(row)), interval(row, 12), name(row), way(row));
+        let ends = if low == high { one(low) } else { format!("from {} to {}", one(low), one(high)) };
+        sentences.push(format!("over {baseline} {ends}"));
+    }
+    if let Some(data) = mine().find(|row| row[0].as_text() == Some(DATA)) {
+        sentences.push(format!("the data against itself reaches {}", value(data)));
+    }
+    Some(format!("{}.", sentences.join("; ")))
+}
+
+fn name(row: &Row) -> &str {
+    row[0].as_text().unwrap_or_default()
+}
+
+fn way(row: &Row) -> String {
+    match (row[1].as_text(), row[3].as_number()) {
+        (Some(sampler), Some(nfe)) => format!("({sampler} at {nfe})"),
+        _ => String::from("(ready samples)"),
+    }
+}
+
+fn value(row: &Row) -> String {
+    format!("{} {}", number(row[8].as_number()), interval(row, 9)).trim_end().to_string()
+}
+
+fn interval(row: &Row, at: usize) -> String {
+    match (row[at].as_number(), row[at + 1].as_number()) {
+        (Some(low), Some(high)) => format!("[{}, {}]", number(Some(low)), number(Some(high))),
+        _ => String::new(),
+    }
+}
+
+/// Three significant digits.
+fn number(value: Option<f64>) -> String {
+    let Some(value) = value else { return "–".into() };
+    if value == 0.0 || (1e-3..1e5).contains(&value.abs()) {
+        let digits = 2 - value.abs().max(1e-3).log10().floor() as i32;
+        return format!("{value:.*}", digits.clamp(0, 6) as usize);
+    }
+    format!("{value:.2e}")
+}
+
+const DIVERGED: &str = "samples are NaN or infinite";
+
+fn is_about_samples(warning: &Warning) -> bool {
+    matches!(warning, Warning::Data { message } if message.contains(DIVERGED))
+}
+
+/// One warning per model and way of sampling with samples that are not finite.
+fn diverged(rows: &[Row]) -> Vec<Warning> {
+    let bad = |row: &&Row| row[NON_FINITE].as_number().is_some_and(|count| count > 0.0);
+    let mut warnings: Vec<Warning> = Vec::new();
+    let mut last: Option<&Row> = None;
+    for row in rows.iter().filter(bad) {
+        if last.is_some_and(|last| last[..KEY] == row[..KEY]) {
+            continue;
+        }
+        last = Some(row);
+        let message = format!(
+            "{} {}: {} of {} {DIVERGED} (seed {}), so that there is no value. Try --clip 1, more evaluations or --dtype f64.",
+            name(row),
+            way(row),
+            number(row[NON_FINITE].as_number()),
+            number(row[SAMPLES].as_number()),
+            number(row[KEY - 1].as_number()),
+        );
+        warnings.push(Warning::Data { message });
+    }
+    warnings
+}

@@ -1,0 +1,144 @@
+//! What was typed, checked as far as that needs no model.
+
+use super::super::args::EvaluateArgs;
+use crate::error::{Error, Result};
+use crate::quality::features::{Input, Preprocessing};
+use crate::quality::{self, MEMBERS, Member};
+use crate::sampler::{self, Sampler, Sampling};
+
+/// What is sampled and measured.
+pub(super) struct Wanted {
+    /// As `--sampler` takes them.
+    pub samplers: Vec<String>,
+    /// As `--spacing` takes them.
+    pub spacings: Vec<String>,
+    /// Network evaluations per sample.
+    pub nfe: Vec<usize>,
+    /// `--clip`.
+    pub clip: String,
+    /// Samples per cell.
+    pub samples: u64,
+    /// Repetitions.
+    pub seeds: u64,
+    /// The metrics.
+    pub metrics: Vec<&'static Member>,
+    /// Whether metrics that the data does not allow are left out rather than refused.
+    pub all_metrics: bool,
+    /// How a feature network is called.
+    pub preprocessing: Preprocessing,
+}
+
+impl Wanted {
+    /// Parses everything, so that a typing error shows before anything is loaded.
+    pub fn parse(args: &EvaluateArgs) -> Result<Self> {
+        at_least_one("--samples", args.samples)?;
+        at_least_one("--seeds", args.seeds)?;
+        for nfe in &args.nfe {
+            at_least_one("--nfe", *nfe as u64)?;
+        }
+        let all_metrics = args.metrics.iter().any(|name| name == "all");
+        let metrics: Vec<&Member> = if all_metrics {
+            MEMBERS.iter().collect()
+        } else {
+            distinct(args.metrics.clone()).iter().map(|name| quality::find(name)).collect::<Result<_>>()?
+        };
+        let wanted = Wanted {
+            samplers: distinct(split(&args.sampler)),
+            spacings: distinct(args.spacing.clone()),
+            nfe: distinct(args.nfe.clone()),
+            clip: args.clip.clone(),
+            samples: args.samples,
+            seeds: args.seeds,
+            metrics,
+            all_metrics,
+            preprocessing: preprocessing(args)?,
+        };
+        for sampler in &wanted.samplers {
+            for spacing in &wanted.spacings {
+                wanted.sampling(sampler, spacing, 1, None)?;
+            }
+        }
+        Ok(wanted)
+    }
+
+    /// How samples are made by a model that clamps x̂₀ to ± `own`.
+    pub fn sampling(&self, sampler: &str, spacing: &str, nfe: usize, own: Option<f64>) -> Result<Sampling> {
+        let sampler = sampler::parse(sampler)?;
+        let clip = clip(&self.clip, own, &*sampler)?;
+        Ok(Sampling { sampler, spacing: sampler::spacing::parse(spacing)?, nfe, clip })
+    }
+}
+
+/// `--clip`: of `auto` the model's own, where the sampler clips by default.
+fn clip(text: &str, own: Option<f64>, sampler: &dyn Sampler) -> Result<Option<f64>> {
+    match text {
+        "auto" => Ok(own.filter(|_| sampler.clips_by_default())),
+        "none" => Ok(None),
+        number => {
+            let clip = number.parse().ok().filter(|clip: &f64| clip.is_finite() && *clip > 0.0);
+            let refused =
+                || Error::argument("--clip", number, "it is auto, none or a number above 0", "Such as --clip 1.");
+            clip.ok_or_else(refused).map(Some)
+        }
+    }
+}
+
+fn preprocessing(args: &EvaluateArgs) -> Result<Preprocessing> {
+    let input = match args.features_input.as_str() {
+        "auto" => None,
+        "uint8" => Some(Input::Bytes),
+        "float" => Some(Input::Floats),
+        other => {
+            let allowed = "it is auto, uint8 or float";
+            return Err(Error::argument("--features-input", other, allowed, "Choose one of them."));
+        }
+    };
+    if let Some(size) = args.features_resize.filter(|size| !(1..=4096).contains(size)) {
+        return Err(Error::argument("--features-resize", size, "it is from 1 to 4096", "Such as 299."));
+    }
+    Ok(Preprocessing { input, resize: args.features_resize })
+}
+
+fn at_least_one(name: &str, value: u64) -> Result<()> {
+    match value {
+        0 => Err(Error::argument(name, value, "it is a whole number above 0", "Give a larger one.")),
+        _ => Ok(()),
+    }
+}
+
+/// Names with commas between; a `key=value` without a name before it belongs to the name that it follows.
+fn split(text: &str) -> Vec<String> {
+    let mut names: Vec<String> = Vec::new();
+    for part in text.split(',').map(str::trim).filter(|part| !part.is_empty()) {
+        let belongs = part.contains('=') && !part.contains(':');
+        match names.last_mut().filter(|name| belongs && name.contains(':')) {
+            Some(name) => *name = format!("{name},{part}"),
+            None => names.push(part.into()),
+        }
+    }
+    names
+}
+
+/// Each once, in their order.
+fn distinct<T: PartialEq>(values: Vec<T>) -> Vec<T> {
+    let mut kept = Vec::with_capacity(values.len());
+    for value in values {
+        if !kept.contains(&value) {
+            kept.push(value);
+        }
+    }
+    kept
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parameters_stay_with_their_sampler() {
+        assert_eq!(split("ddim, dpm-solver-3"), ["ddim", "dpm-solver-3"]);
+        assert_eq!(split("ddim:eta=0.5,heun"), ["ddim:eta=0.5", "heun"]);
+        assert_eq!(split("a:x=1,y=2,b:z=3"), ["a:x=1,y=2", "b:z=3"]);
+        assert_eq!(distinct(vec![10, 20, 10]), [10, 20]);
+    }
+}

@@ -1,0 +1,112 @@
+//! What a page and a notebook show of a report, whichever kind it is: words, tables, plots.
+
+mod curves;
+mod tables;
+
+use super::chart::data::Data;
+use super::{Cell, Chart, Figure, Finished, Provenance, Table, Warning};
+use crate::error::Result;
+use polars::prelude::{AnyValue, DataFrame};
+use serde_json::Value;
+
+/// A report for readers.
+pub(super) struct Document {
+    /// The head of the page.
+    pub title: String,
+    /// The command that measured.
+    pub command: String,
+    /// `false` where the run was interrupted.
+    pub complete: bool,
+    /// What the numbers come to.
+    pub reading: Vec<String>,
+    /// What a reader must know before trusting them.
+    pub warnings: Vec<String>,
+    /// The figures.
+    pub plots: Vec<Plot>,
+    /// The tables.
+    pub tables: Vec<Shown>,
+    /// How the numbers came about: what and which.
+    pub provenance: Vec<(String, String)>,
+    /// Every setting that the numbers depend on.
+    pub plan: Value,
+}
+
+/// A table for readers.
+pub(super) struct Shown {
+    /// Words and numbers.
+    pub table: Table,
+    /// What stands in its file; `None` for a table that is only for readers.
+    pub frame: Option<DataFrame>,
+}
+
+/// A figure for readers.
+pub(super) struct Plot {
+    /// Its drawing.
+    pub figure: Figure,
+    /// The line above it.
+    pub title: String,
+    /// Its values.
+    pub data: Data,
+    /// Label of the horizontal axis, and whether it is logarithmic.
+    pub x: (String, bool),
+    /// Label of the vertical axis, and whether it is logarithmic.
+    pub y: (String, bool),
+    /// How it is drawn again from the files.
+    pub source: Source,
+}
+
+/// Where the values of a figure are.
+pub(super) enum Source {
+    /// In `curve.csv`; the window near 0.
+    Curves((f64, f64)),
+    /// In the chart's table.
+    Chart(Box<Chart>),
+}
+
+impl Document {
+    /// Arranges a report.
+    ///
+    /// # Errors
+    ///
+    /// What does not hold together: see [`super::export()`].
+    pub fn new(finished: &Finished) -> Result<Document> {
+        match finished {
+            Finished::Curves(report) => curves::document(report),
+            Finished::Tables(report) => tables::document(report),
+        }
+    }
+}
+
+fn words(warnings: &[Warning]) -> Vec<String> {
+    warnings.iter().map(ToString::to_string).collect()
+}
+
+/// What both kinds say about how the numbers came about.
+fn provenance(provenance: &Provenance) -> Vec<(String, String)> {
+    let mut said = vec![("began".to_string(), provenance.began.clone())];
+    said.push(("wall time".into(), format!("{:.1} s", provenance.wall_seconds)));
+    said.push(("device".into(), format!("{}, {} CPU threads", provenance.device, provenance.threads)));
+    said.extend(provenance.versions.iter().map(|(name, version)| (name.clone(), version.clone())));
+    if let Some(seed) = provenance.plan.get("seed") {
+        said.push(("seed".into(), seed.to_string()));
+    }
+    said
+}
+
+/// A data frame as a table; `about` says what the columns are, in their order.
+fn table(name: &str, title: &str, frame: &DataFrame, about: &[&str]) -> Table {
+    let names: Vec<(&str, &str)> = frame
+        .columns()
+        .iter()
+        .enumerate()
+        .map(|(i, column)| (column.name().as_str(), about.get(i).copied().unwrap_or_default()))
+        .collect();
+    let mut table = Table::new(name, title, &names);
+    let cell = |value: polars::prelude::PolarsResult<AnyValue>| match value {
+        Ok(AnyValue::String(word)) => Cell::text(word),
+        Ok(value) => Cell::optional(value.extract::<f64>()),
+        Err(_) => Cell::Missing(()),
+    };
+    table.rows = (0..frame.height()).map(|i| frame.columns().iter().map(|c| cell(c.get(i))).collect()).collect();
+    table
+}

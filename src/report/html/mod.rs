@@ -1,0 +1,183 @@
+//! `report.html`: one page that needs nothing else, offline, in light and dark.
+//!
+//! Tables and figures are there without scripts; with them tables are sorted by their heads, and figures are drawn again
+//! from the embedded values. Words of a report are escaped wherever they stand, and a content security policy allows no
+//! request and no script but the page's own.
+
+use super::document::{Document, Plot, Shown};
+use super::tidy_files::column_text;
+use super::{Artifact, Cell, FigureFormat, Table};
+use crate::error::{Error, Result};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+
+const PAGE: &str = include_str!("page.html");
+const STYLE: &str = include_str!("style.css");
+/// In the order in which they need each other.
+const SCRIPTS: [&str; 4] =
+    [include_str!("page.js"), include_str!("axis.js"), include_str!("panel.js"), include_str!("plot.js")];
+/// Longer tables are folded.
+const FOLDED: usize = 30;
+
+/// The page of a report.
+pub(super) fn page(document: &Document) -> Result<Artifact> {
+    let script = SCRIPTS.concat();
+    let figures: Vec<String> =
+        document.plots.iter().enumerate().map(|(i, plot)| figure(i, plot)).collect::<Result<_>>()?;
+    let plan = serde_json::to_string_pretty(&document.plan).map_err(|e| unwritable(&e))?;
+    let values = [
+        ("title", escaped(&document.title)),
+        ("command", escaped(&document.command)),
+        ("state", state(document.complete)),
+        ("style", STYLE.to_string()),
+        ("script_hash", STANDARD.encode(Sha256::digest(&script))),
+        ("script", script),
+        ("reading", document.reading.iter().map(|text| format!("<p>{}</p>\n", escaped(text))).collect()),
+        ("warnings", warnings(&document.warnings)),
+        ("figures", figures.concat()),
+        ("tables", document.tables.iter().map(shown).collect()),
+        ("provenance", document.provenance.iter().map(definition).collect()),
+        ("plan", escaped(&plan)),
+        ("data", embedded(&Value::Array(document.plots.iter().map(plot_values).collect()))),
+    ];
+    Ok(Artifact::new("report.html", filled(PAGE, &values)?))
+}
+
+fn unwritable(e: &dyn std::fmt::Display) -> Error {
+    Error::mismatch(format!("report.html cannot be written ({e})"), "Please report this together with report.json.")
+}
+
+/// The template with every `{{name}}` replaced, in one pass: what is put in is not looked at again.
+fn filled(template: &str, values: &[(&str, String)]) -> Result<String> {
+    let mut parts = template.split("{{");
+    let mut page = parts.next().unwrap_or_default().to_string();
+    for part in parts {
+        let (name, rest) = part.split_once("}}").ok_or_else(|| unwritable(&"a name without an end"))?;
+        let value = values.iter().find(|(known, _)| *known == name).ok_or_else(|| unwritable(&name))?;
+        page.push_str(&value.1);
+        page.push_str(rest);
+    }
+    Ok(page)
+}
+
+/// `text` as text or as an attribute's value in quotation marks.
+fn escaped(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '&' => out.push_str("&amp;"),
+            '<' => out.push_str("&lt;"),
+            '>' => out.push_str("&gt;"),
+            '"' => out.push_str("&quot;"),
+            '\'' => out.push_str("&#39;"),
+            // HTML has no such character, not even escaped.
+            '\0' => out.push(char::REPLACEMENT_CHARACTER),
+            c => out.push(c),
+        }
+    }
+    out
+}
+
+/// JSON inside a script element, which no word in it can end.
+fn embedded(value: &Value) -> String {
+    value.to_string().replace('<', "\\u003c").replace('>', "\\u003e").replace('&', "\\u0026")
+}
+
+fn state(complete: bool) -> String {
+    if complete { String::new() } else { "<span class=\"state\">unfinished run</span>".into() }
+}
+
+fn warnings(warnings: &[String]) -> String {
+    if warnings.is_empty() {
+        return String::new();
+    }
+    let items: String = warnings.iter().map(|text| format!("<li>{}</li>\n", escaped(text))).collect();
+    format!("<aside class=\"warnings\">\n<h2>Before trusting the numbers</h2>\n<ul>\n{items}</ul>\n</aside>\n")
+}
+
+fn definition((what, which): &(String, String)) -> String {
+    format!("<dt>{}</dt><dd>{}</dd>\n", escaped(what), escaped(which))
+}
+
+/// A figure: its title and the drawing as an image, which has no names that could meet those of another.
+fn figure(i: usize, plot: &Plot) -> Result<String> {
+    let drawn = plot.figure.artifact(FigureFormat::Svg)?;
+    let (title, about) = (escaped(&plot.title), escaped(plot.figure.title()));
+    let image = STANDARD.encode(&drawn.bytes);
+    Ok(format!(
+        "<figure data-plot=\"{i}\">\n<h2>{title}</h2>\n<img class=\"static\" alt=\"{about}\" \
+         src=\"data:image/svg+xml;base64,{image}\">\n</figure>\n"
+    ))
+}
+
+/// A table with its head; a long one is folded.
+fn shown(shown: &Shown) -> String {
+    let table = &shown.table;
+    let file = shown.frame.as_ref().map(|_| format!("<span class=\"file\">{}.csv</span>", escaped(&table.name)));
+    let head = format!("<h2>{}{}</h2>\n", escaped(&table.title), file.unwrap_or_default());
+    let body = format!(
+        "<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"{}\">\n{}</div>\n",
+        escaped(&table.title),
+        rows(table)
+    );
+    if table.rows.len() <= FOLDED {
+        return format!("<section>\n{head}{body}</section>\n");
+    }
+    let count = table.rows.len();
+    format!("<section>\n{head}<details><summary>{count} rows</summary>\n{body}</details>\n</section>\n")
+}
+
+fn rows(table: &Table) -> String {
+    let columns: Vec<Vec<String>> = (0..table.columns.len()).map(|i| column_text(table, i)).collect();
+    let numeric: Vec<bool> = (0..table.columns.len())
+        .map(|i| table.rows.iter().all(|row| row.get(i).is_none_or(|cell| cell.as_text().is_none())))
+        .collect();
+    let class = |i: usize| if numeric[i] { " class=\"n\"" } else { "" };
+    let mut html = String::from("<table>\n<thead><tr>");
+    for (i, column) in table.columns.iter().enumerate() {
+        let (name, about) = (escaped(&column.name), escaped(&column.about));
+        html.push_str(&format!(
+            "<th scope=\"col\"{} title=\"{about}\"><span class=\"name\">{name}</span></th>",
+            class(i)
+        ));
+    }
+    html.push_str("</tr></thead>\n<tbody>\n");
+    for (k, row) in table.rows.iter().enumerate() {
+        html.push_str("<tr>");
+        for (i, column) in columns.iter().enumerate() {
+            let exact = match row.get(i) {
+                Some(Cell::Number(value)) if numeric[i] && value.to_string() != column[k] => {
+                    format!(" data-v=\"{value}\"")
+                }
+                Some(Cell::Missing(())) | None => " data-missing".into(),
+                _ => String::new(),
+            };
+            html.push_str(&format!("<td{}{exact}>{}</td>", class(i), escaped(&column[k])));
+        }
+        html.push_str("</tr>\n");
+    }
+    html.push_str("</tbody>\n</table>\n");
+    html
+}
+
+/// What the script draws: [x, y, low, high] for every point.
+fn plot_values(plot: &Plot) -> Value {
+    let data = &plot.data;
+    let spot = |spot: &super::chart::data::Spot| {
+        json!([spot.x, spot.y, spot.interval.map(|ends| ends.0), spot.interval.map(|ends| ends.1)])
+    };
+    let trace = |trace: &super::chart::data::Trace| json!({"series": trace.series, "spots": trace.spots.iter().map(spot).collect::<Vec<Value>>()});
+    let panel = |panel: &super::chart::data::PanelData| json!({"caption": panel.caption, "traces": panel.traces.iter().map(trace).collect::<Vec<Value>>()});
+    json!({
+        "x": {"label": plot.x.0, "log": plot.x.1},
+        "y": {"label": plot.y.0, "log": plot.y.1},
+        "series": data.series,
+        "categories": data.categories,
+        "panels": data.panels.iter().map(panel).collect::<Vec<Value>>(),
+    })
+}
+
+#[cfg(test)]
+mod tests;
