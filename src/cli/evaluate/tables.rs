@@ -256,8 +256,11 @@ fn interval(row: &Row, at: usize) -> String {
 /// Three significant digits.
 fn number(value: Option<f64>) -> String {
     let Some(value) = value else { return "–".into() };
-    if value == 0.0 || (1e-3..1e5).contains(&value.abs()) {
-        let digits = 2 - value.abs().max(1e-3).log10().floor() as i32;
+    if value == 0.0 {
+        return "0".into();
+    }
+    if (1e-3..1e5).contains(&value.abs()) {
+        let digits = 2 - value.abs().log10().floor() as i32;
         return format!("{value:.*}", digits.clamp(0, 6) as usize);
     }
     format!("{value:.2e}")
