@@ -1,7 +1,9 @@
-"""What lipscope is timed against: K(t, t+1) and ∂ε/∂t of a diffusers UNet2DModel in plain PyTorch, as one would write it.
+"""What lipscope is timed against: K(t, t+1), ∂ε/∂t and samples of a diffusers UNet2DModel in plain PyTorch, as one would
+write it.
 
     python plain.py curve FOLDER DATA.npy --timesteps 0..1000/10 --samples 64 [--derivative]
     python plain.py derivative FOLDER --shape 3,32,32 --batch 16
+    python plain.py sample FOLDER START.npy --nfe 50
 
 Linear schedule, T = 1000, ε-prediction. The last line is JSON. Needs torch and diffusers.
 """
@@ -12,7 +14,7 @@ import time
 
 import numpy as np
 import torch
-from diffusers import UNet2DModel
+from diffusers import DDIMScheduler, UNet2DModel
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 
@@ -90,9 +92,27 @@ def derivative(a):
     return {"seconds": {name: values for name, values in times.items() if values}, "failures": failures}
 
 
+@torch.no_grad()
+def sample(a):
+    """The loop of diffusers' DDIMPipeline, from given noise."""
+    f = load(a.folder)
+    scheduler = DDIMScheduler(clip_sample=True, timestep_spacing="leading")
+    scheduler.set_timesteps(a.nfe)
+    start = torch.from_numpy(np.load(a.data))
+    seconds = []
+    for round in range(a.rounds + 1):
+        began, x = time.perf_counter(), start
+        for t in scheduler.timesteps:
+            x = scheduler.step(f(x, t), t, x, use_clipped_model_output=True).prev_sample
+        # The first round warms up.
+        seconds += [time.perf_counter() - began] if round else []
+    np.save(a.data, x.numpy())
+    return {"seconds": seconds}
+
+
 def main():
     p = argparse.ArgumentParser()
-    p.add_argument("job", choices=["curve", "derivative"])
+    p.add_argument("job", choices=["curve", "derivative", "sample"])
     p.add_argument("folder")
     p.add_argument("data", nargs="?")
     p.add_argument("--timesteps", default="0..1000/10")
@@ -100,12 +120,13 @@ def main():
     p.add_argument("--batch", type=int, default=64)
     p.add_argument("--derivative", action="store_true")
     p.add_argument("--shape", default="3,32,32")
+    p.add_argument("--nfe", type=int, default=50)
     p.add_argument("--rounds", type=int, default=7)
     p.add_argument("--seed", type=int, default=0)
     p.add_argument("--threads", type=int, default=2)
     a = p.parse_args()
     torch.set_num_threads(a.threads)
-    print(json.dumps({"curve": curve, "derivative": derivative}[a.job](a)))
+    print(json.dumps({"curve": curve, "derivative": derivative, "sample": sample}[a.job](a)))
 
 
 if __name__ == "__main__":

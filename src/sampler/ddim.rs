@@ -1,6 +1,9 @@
 //! DDIM (Song et al., arXiv 2010.02502, eq. 12 and 16): x_next = α_next x̂₀ + √(σ_next² − η² β̃) ε̂ + η √β̃ z, with
 //! β̃ the variance of q(x_next | x, x₀).
 //!
+//! Where x̂₀ is clamped, ε̂ is computed from the clamped one, as improved DDPM's code does it; diffusers does so with
+//! `use_clipped_model_output`.
+//!
 //! With η = 0 it is deterministic given x_T, of first order, and the same as DPM-Solver-1; η = 1 is ancestral.
 
 use super::batch::{Batch, combine};

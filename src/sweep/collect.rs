@@ -26,6 +26,8 @@ pub struct Observation {
     pub nfe: Option<f64>,
     /// Timestep, for a point of a curve.
     pub timestep: Option<f64>,
+    /// Size of the perturbation, where there is one.
+    pub size: Option<f64>,
     /// Its seed.
     pub seed: u64,
     /// The number.
@@ -44,7 +46,11 @@ pub fn observations(steps: &[Step], results: &Results) -> Result<Vec<Observation
         match step.command.as_str() {
             "train" => training(step, &folder, results, &mut all)?,
             "evaluate" => table(step, &read::<TidyReport>(&folder)?, "quality", &mut all)?,
-            "stability" => table(step, &read::<TidyReport>(&folder)?, "summary", &mut all)?,
+            "stability" => {
+                let report = read::<TidyReport>(&folder)?;
+                table(step, &report, "summary", &mut all)?;
+                perturbations(step, &report, &mut all)?;
+            }
             _ => curves(step, &read::<Report>(&folder)?, &mut all),
         }
     }
@@ -69,6 +75,7 @@ fn observation(step: &Step, model: &str, quantity: impl Into<String>, value: f64
         spacing: None,
         nfe: None,
         timestep: None,
+        size: None,
         seed: step.seed,
         value,
     }
@@ -136,6 +143,23 @@ fn table(step: &Step, report: &TidyReport, name: &str, all: &mut Vec<Observation
             nfe: nfe.and_then(|c| row.get(c)?.as_number()),
             ..observation(step, &model, quantity, value)
         });
+    }
+    Ok(())
+}
+
+/// Changes of x̂₀ over timesteps, one curve per size: `perturbed x` by δ of that standard deviation, `perturbed t` by so
+/// many steps.
+fn perturbations(step: &Step, report: &TidyReport, all: &mut Vec<Observation>) -> Result<()> {
+    let Some(table) = report.tables.iter().find(|table| table.name == "stability") else { return Ok(()) };
+    let [model, perturbed, size, timestep, mean] =
+        ["model", "perturbed", "size", "timestep", "mean"].map(|name| table.column(name));
+    let (model, perturbed, size, timestep, mean) = (model?, perturbed?, size?, timestep?, mean?);
+    for row in &table.rows {
+        let (Some(model), Some(perturbed)) = (row[model].as_text(), row[perturbed].as_text()) else { continue };
+        let (Some(size), Some(value)) = (row[size].as_number(), row[mean].as_number()) else { continue };
+        let timestep = row[timestep].as_number();
+        let found = observation(step, model, format!("perturbed {perturbed}"), value);
+        all.push(Observation { timestep, size: Some(size), ..found });
     }
     Ok(())
 }

@@ -61,7 +61,8 @@ pub fn curves_table(observations: &[Observation]) -> Table {
     let columns = [
         ("setting", "name of the setting"),
         ("model", "name of the model"),
-        ("quantity", "secant: K(t, t+1); derivative: D(t)"),
+        ("quantity", "secant: K(t, t+1); derivative: D(t); perturbed x or t: change of the predicted x₀"),
+        ("size", "of the perturbation: standard deviation per element of x, or steps of t"),
         ("timestep", "t in steps"),
         ("noise_steps", "t + 1, the steps of noise from the clean sample on"),
         ("seeds", "number of seeds"),
@@ -74,7 +75,11 @@ pub fn curves_table(observations: &[Observation]) -> Table {
     for group in groups(&points) {
         let first = group[0];
         let mut row: Vec<Cell> = [&first.setting, &first.model, &first.quantity].map(Cell::text).into();
-        row.extend([Cell::optional(first.timestep), Cell::optional(first.timestep.map(|t| t + 1.0))]);
+        row.extend([
+            Cell::optional(first.size),
+            Cell::optional(first.timestep),
+            Cell::optional(first.timestep.map(|t| t + 1.0)),
+        ]);
         row.extend(over_seeds(&group));
         table.rows.push(row);
     }
@@ -129,7 +134,7 @@ fn groups<'a>(all: &[&'a Observation]) -> Vec<Vec<&'a Observation>> {
     let mut places = std::collections::HashMap::new();
     for &one in all {
         let key = (&one.setting, &one.model, &one.source, &one.quantity, &one.sampler, &one.spacing);
-        let key = (key, one.nfe.map(f64::to_bits), one.timestep.map(f64::to_bits));
+        let key = (key, one.nfe.map(f64::to_bits), one.timestep.map(f64::to_bits), one.size.map(f64::to_bits));
         let place = *places.entry(key).or_insert(order.len());
         match order.get_mut(place) {
             Some(group) => group.push(one),
@@ -183,6 +188,7 @@ mod tests {
             spacing: None,
             nfe,
             timestep,
+            size: None,
             seed,
             value,
         }

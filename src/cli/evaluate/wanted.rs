@@ -1,10 +1,12 @@
 //! What was typed, checked as far as that needs no model.
 
 use super::super::args::EvaluateArgs;
+use super::super::model::Model;
+use super::super::sample;
 use crate::error::{Error, Result};
 use crate::quality::features::{Input, Preprocessing};
 use crate::quality::{self, MEMBERS, Member};
-use crate::sampler::{self, Sampler, Sampling};
+use crate::sampler;
 
 /// What is sampled and measured.
 pub(super) struct Wanted {
@@ -53,33 +55,23 @@ impl Wanted {
             all_metrics,
             preprocessing: preprocessing(args)?,
         };
-        for sampler in &wanted.samplers {
-            for spacing in &wanted.spacings {
-                wanted.sampling(sampler, spacing, 1, None)?;
-            }
+        for name in &wanted.samplers {
+            sample::clip(&wanted.clip, None, &*sampler::parse(name)?)?;
         }
+        wanted.spacings.iter().try_for_each(|name| sampler::spacing::parse(name).map(|_| ()))?;
         Ok(wanted)
     }
 
-    /// How samples are made by a model that clamps x̂₀ to ± `own`.
-    pub fn sampling(&self, sampler: &str, spacing: &str, nfe: usize, own: Option<f64>) -> Result<Sampling> {
-        let sampler = sampler::parse(sampler)?;
-        let clip = clip(&self.clip, own, &*sampler)?;
-        Ok(Sampling { sampler, spacing: sampler::spacing::parse(spacing)?, nfe, clip })
-    }
-}
-
-/// `--clip`: of `auto` the model's own, where the sampler clips by default.
-fn clip(text: &str, own: Option<f64>, sampler: &dyn Sampler) -> Result<Option<f64>> {
-    match text {
-        "auto" => Ok(own.filter(|_| sampler.clips_by_default())),
-        "none" => Ok(None),
-        number => {
-            let clip = number.parse().ok().filter(|clip: &f64| clip.is_finite() && *clip > 0.0);
-            let refused =
-                || Error::argument("--clip", number, "it is auto, none or a number above 0", "Such as --clip 1.");
-            clip.ok_or_else(refused).map(Some)
+    /// Refuses a budget that a model's schedule does not allow, before anything is measured.
+    pub fn fits(&self, model: &Model) -> Result<()> {
+        for sampler in &self.samplers {
+            for spacing in &self.spacings {
+                for nfe in &self.nfe {
+                    sample::sampling((sampler, spacing, *nfe, &self.clip), model)?;
+                }
+            }
         }
+        Ok(())
     }
 }
 

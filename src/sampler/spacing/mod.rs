@@ -82,5 +82,5 @@ pub fn parse(text: &str) -> Result<Box<dyn Spacing>> {
         return Err(Error::argument("--spacing", text, allowed, "Choose one of them."));
     };
     let spacing = (member.build)(argument)?;
-    Ok(if real { spacing } else { Box::new(Whole(spacing)) })
+    Ok(Box::new(Whole { spacing, real }))
 }

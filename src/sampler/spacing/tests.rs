@@ -83,6 +83,8 @@ fn each_is_even_in_its_own_measure() {
 fn given_timesteps_are_taken_as_they_are() {
     assert_eq!(place("times:0-250-900", "linear", 999.0, 3).unwrap(), [900.0, 250.0, 0.0]);
     assert_eq!(parse("times:900-0-250").unwrap().name(), "times:0-250-900");
+    assert_eq!(parse("times-real:9.5-0").unwrap().name(), "times-real:0-9.5");
+    assert_eq!(parse("log-snr-real").unwrap().name(), "log-snr-real");
     assert!(place("times:0-250-900", "linear", 999.0, 4).unwrap_err().to_string().contains("--nfe 3"));
     assert!(place("times:0-1000", "linear", 999.0, 2).is_err());
 }

@@ -1,21 +1,35 @@
 //! Whole timesteps, each once.
 
-use super::Spacing;
+use super::{REAL, Spacing};
 use crate::error::{Error, Result};
 use crate::schedule::NoiseSchedule;
 use crate::time::Timestep;
 
-/// Another spacing, rounded.
+/// Another spacing, rounded; where `real`, as it is.
 #[derive(Debug)]
-pub(super) struct Whole(pub Box<dyn Spacing>);
+pub(super) struct Whole {
+    /// The other.
+    pub spacing: Box<dyn Spacing>,
+    /// Whether timesteps stay between whole ones.
+    pub real: bool,
+}
+
+/// `NAME-real[:ARGUMENT]`.
+fn real_name(name: &str) -> String {
+    match name.split_once(':') {
+        Some((name, argument)) => format!("{name}{REAL}:{argument}"),
+        None => format!("{name}{REAL}"),
+    }
+}
 
 impl Spacing for Whole {
     fn name(&self) -> String {
-        self.0.name()
+        let name = self.spacing.name();
+        if self.real { real_name(&name) } else { name }
     }
 
     fn per_evaluation(&self) -> bool {
-        self.0.per_evaluation()
+        self.spacing.per_evaluation()
     }
 
     fn timesteps(
@@ -24,13 +38,16 @@ impl Spacing for Whole {
         span: (Timestep, Timestep),
         shares: &[f64],
     ) -> Result<Vec<Timestep>> {
-        let mut timesteps = self.0.timesteps(schedule, span, shares)?;
+        let mut timesteps = self.spacing.timesteps(schedule, span, shares)?;
+        if self.real {
+            return Ok(timesteps);
+        }
         let (Some(&first), Some(&last)) = (timesteps.first(), timesteps.last()) else { return Ok(timesteps) };
-        let there = (first.round() - last.round()) as usize + 1;
+        let there = (round(first) - round(last)) as usize + 1;
         if timesteps.len() > there {
             return Err(Error::mismatch(
                 format!("{} steps do not fit on {there} whole timesteps", timesteps.len()),
-                format!("Give a smaller --nfe, or --spacing {}{}.", self.name(), super::REAL),
+                format!("Give a smaller --nfe, or --spacing {}.", real_name(&self.name())),
             ));
         }
         spread(&mut timesteps);
@@ -38,12 +55,17 @@ impl Spacing for Whole {
     }
 }
 
+/// The nearest whole timestep; halves go up, also those that float64 misses by its rounding.
+fn round(t: Timestep) -> Timestep {
+    (t + 1e-9).round()
+}
+
 /// Rounds descending timesteps, and moves those that would coincide up, or where there is no room, down.
 fn spread(timesteps: &mut [Timestep]) {
-    let first = timesteps.first().map_or(0.0, |first| first.round());
+    let first = timesteps.first().map_or(0.0, |first| round(*first));
     let mut least = f64::NEG_INFINITY;
     for t in timesteps.iter_mut().rev() {
-        *t = t.round().max(least);
+        *t = round(*t).max(least);
         least = *t + 1.0;
     }
     let mut most = first;
@@ -69,5 +91,6 @@ mod tests {
         assert_eq!(spread_out(&[9.0, 0.4, 0.3, 0.0]), [9.0, 2.0, 1.0, 0.0]);
         assert_eq!(spread_out(&[3.0, 2.9, 2.8, 0.0]), [3.0, 2.0, 1.0, 0.0]);
         assert_eq!(spread_out(&[4.0]), [4.0]);
+        assert_eq!(spread_out(&[999.0, 999.0 * (1.0 - 5.0 / 6.0), 0.0]), [999.0, 167.0, 0.0]);
     }
 }
