@@ -210,6 +210,18 @@ fn the_clip_bounds_what_comes_out() {
 }
 
 #[test]
+fn auto_clips_where_the_sampler_does() {
+    let own = |name: &str| clip("auto", Some(1.0), &*parse(name).unwrap()).unwrap();
+    assert_eq!((own("ddim"), own("ddpm"), own("dpm-solver-3"), own("heun")), (Some(1.0), Some(1.0), None, None));
+    let sampler = parse("heun").unwrap();
+    assert_eq!(clip("2.5", None, &*sampler).unwrap(), Some(2.5));
+    assert_eq!(clip("none", Some(1.0), &*parse("ddim").unwrap()).unwrap(), None);
+    for text in ["0", "-1", "x", "inf", "nan"] {
+        assert!(clip(text, None, &*sampler).is_err(), "{text}");
+    }
+}
+
+#[test]
 fn nonsense_is_refused() {
     for text in ["euler", "ddim:eta=2", "ddim:eta=x", "ddim:size=1", "ddpm:variance=tiny", "heun:eta=1", ""] {
         assert!(parse(text).is_err(), "{text}");

@@ -4,7 +4,7 @@ use super::super::args::EvaluateArgs;
 use crate::error::{Error, Result};
 use crate::quality::features::{Input, Preprocessing};
 use crate::quality::{self, MEMBERS, Member};
-use crate::sampler::{self, Sampler, Sampling};
+use crate::sampler::{self, Sampling};
 
 /// What is sampled and measured.
 pub(super) struct Wanted {
@@ -64,22 +64,8 @@ impl Wanted {
     /// How samples are made by a model that clamps x̂₀ to ± `own`.
     pub fn sampling(&self, sampler: &str, spacing: &str, nfe: usize, own: Option<f64>) -> Result<Sampling> {
         let sampler = sampler::parse(sampler)?;
-        let clip = clip(&self.clip, own, &*sampler)?;
+        let clip = sampler::clip(&self.clip, own, &*sampler)?;
         Ok(Sampling { sampler, spacing: sampler::spacing::parse(spacing)?, nfe, clip })
-    }
-}
-
-/// `--clip`: of `auto` the model's own, where the sampler clips by default.
-fn clip(text: &str, own: Option<f64>, sampler: &dyn Sampler) -> Result<Option<f64>> {
-    match text {
-        "auto" => Ok(own.filter(|_| sampler.clips_by_default())),
-        "none" => Ok(None),
-        number => {
-            let clip = number.parse().ok().filter(|clip: &f64| clip.is_finite() && *clip > 0.0);
-            let refused =
-                || Error::argument("--clip", number, "it is auto, none or a number above 0", "Such as --clip 1.");
-            clip.ok_or_else(refused).map(Some)
-        }
     }
 }
 
