@@ -102,3 +102,22 @@ fn a_dry_run_prints_the_plan_and_bad_arguments_are_refused() {
     refuse(folder.path(), &nothing, &["nothing to perturb"]);
     assert!(!out.exists());
 }
+
+/// In t only the network's output moves, by Δ: x̂₀ by (σ/α) Δ where it is ε, and by σ Δ where it is v, with α and σ of x_t.
+#[test]
+fn a_perturbed_t_leaves_the_level_of_x_alone() {
+    let (folder, _) = fresh("");
+    let pipeline = fixture("torchscript/pipeline");
+    let run = |prediction: &str| {
+        let options = ["--timesteps", "0,500,900", "--sizes", "none", "--time-steps", "0.5,20", "--samples", "3", "-q"];
+        let model = ["stability", &pipeline, "--data", "digits", "--dtype", "f64", "--prediction", prediction];
+        succeed(folder.path(), &[&model[..], &options, &["--out", prediction]].concat());
+        let report = report(&folder.path().join(prediction));
+        let numbers = |row: &Value| (row[2].as_f64().unwrap(), row[5].as_f64().unwrap());
+        rows(&report, "stability").into_iter().map(numbers).collect::<Vec<_>>()
+    };
+    let schedule = lipscope::schedule::parse("linear").unwrap();
+    for ((t, of_epsilon), (_, of_v)) in run("epsilon").into_iter().zip(run("v")) {
+        assert!(of_v > 0.0 && (of_v / of_epsilon / schedule.alpha(t) - 1.0).abs() < 1e-9, "{t}: {of_v} {of_epsilon}");
+    }
+}

@@ -95,12 +95,16 @@ fn prepare(args: &SampleArgs, global: &Global) -> Result<Prepared> {
         "samples": args.samples,
         "seed": global.seed,
     });
-    let shape = model.denoiser.sample_shape();
-    let batch = match args.batch.as_str() {
-        "auto" if shape.len() == 1 => POINTS,
-        text => prepare::batch(text, shape, device)?,
-    };
+    let batch = batch(&args.batch, model.denoiser.sample_shape(), device)?;
     Ok(Prepared { sampling, plan, samples: args.samples, batch, device, format, warnings, out, model })
+}
+
+/// `--batch`, for samples without tangents.
+pub(super) fn batch(text: &str, shape: &[i64], device: Device) -> Result<u64> {
+    match text {
+        "auto" if shape.len() == 1 => Ok(POINTS),
+        text => prepare::batch(text, shape, device),
+    }
 }
 
 /// `--sampler`, `--spacing`, `--nfe` and `--clip` as they are typed, completed by the model; an impossible budget is refused.

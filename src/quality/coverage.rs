@@ -3,7 +3,7 @@
 //! generated sample. Density may exceed 1.
 
 use super::neighbours::{Balls, fraction};
-use super::{Member, Metric, Reference, enough};
+use super::{Member, Metric, Reference, Setting, enough};
 use crate::error::{Doing, Result};
 use tch::{Kind, Tensor};
 
@@ -13,18 +13,18 @@ pub(super) const DENSITY: Member = Member {
     name: "density",
     about: "mean number of the data's 5-nearest-neighbour balls around a generated sample, over 5",
     lower_is_better: false,
-    build: |reference, _| Ok(Box::new(Density { balls: balls(reference, DENSITY.name)? })),
+    build: |reference, setting| Ok(Box::new(Density { balls: balls(reference, DENSITY.name, setting)? })),
 };
 
 pub(super) const COVERAGE: Member = Member {
     name: "coverage",
     about: "fraction of the data's 5-nearest-neighbour balls that hold a generated sample",
     lower_is_better: false,
-    build: |reference, _| Ok(Box::new(Coverage { balls: balls(reference, COVERAGE.name)? })),
+    build: |reference, setting| Ok(Box::new(Coverage { balls: balls(reference, COVERAGE.name, setting)? })),
 };
 
-fn balls(reference: &Reference, name: &str) -> Result<Balls> {
-    Balls::new(reference.features(name, NEIGHBOURS + 1)?, NEIGHBOURS)
+fn balls(reference: &Reference, name: &str, setting: &Setting) -> Result<Balls> {
+    Balls::new(&reference.as_many_features(name, NEIGHBOURS + 1, setting)?, NEIGHBOURS)
 }
 
 struct Density {

@@ -34,7 +34,7 @@ pub(super) fn distance(one: &Moments, other: &Moments) -> Result<f64> {
     let shift = one.mean.f_sub(&other.mean).and_then(|v| v.f_square()?.f_sum(Kind::Double)).doing(doing)?;
     // ‖F₁ F₂ᵀ‖_*
     let product = one.factor.f_matmul(&other.factor.tr()).doing(doing)?;
-    let overlap = product.f_nuclear_norm(false).doing(doing)?;
+    let overlap = product.f_linalg_norm_ord_str("nuc", None::<i64>, false, None).doing(doing)?;
     let squared =
         shift.double_value(&[]) + one.total_variance() + other.total_variance() - 2.0 * overlap.double_value(&[]);
     Ok(squared.max(0.0))

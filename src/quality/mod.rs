@@ -17,7 +17,7 @@ mod tests;
 pub use moments::Moments;
 
 use crate::data::MixtureParameters;
-use crate::error::{Error, Result};
+use crate::error::{Doing, Error, Result};
 use tch::Tensor;
 
 /// What generated samples are compared with, as far as it is known.
@@ -37,6 +37,16 @@ pub trait Metric {
     fn measure(&self, generated: &Tensor) -> Result<f64>;
 }
 
+/// What metrics are built with, besides the reference.
+#[derive(Debug, Clone, Copy)]
+pub struct Setting {
+    /// Seed of random projections.
+    pub seed: u64,
+    /// Generated samples that will be measured at a time. Metrics of neighbours take no more real ones than that, evenly
+    /// spaced: their values are only comparable between sets of one size.
+    pub samples: u64,
+}
+
 /// One metric of the family: its name and how it is built.
 pub struct Member {
     /// Name as it is typed.
@@ -45,9 +55,9 @@ pub struct Member {
     pub about: &'static str,
     /// Whether better samples have the smaller value.
     pub lower_is_better: bool,
-    /// Builds it for a reference; what depends on the reference alone is computed here, once. The seed is that of random
-    /// projections. Refused where the reference does not hold what it takes.
-    pub build: fn(&Reference, u64) -> Result<Box<dyn Metric>>,
+    /// Builds it for a reference; what depends on the reference alone is computed here, once. Refused where the reference
+    /// does not hold what it takes.
+    pub build: fn(&Reference, &Setting) -> Result<Box<dyn Metric>>,
 }
 
 /// The family.
@@ -83,6 +93,19 @@ impl Reference {
         })?;
         enough(features, name, least)?;
         Ok(features)
+    }
+
+    /// As many features as there will be generated ones, evenly spaced over all of them, but at least `least`.
+    fn as_many_features(&self, name: &str, least: i64, setting: &Setting) -> Result<Tensor> {
+        let features = self.features(name, least)?;
+        let (count, wanted) = (features.size()[0], (setting.samples as i64).max(least));
+        if count <= wanted {
+            return Ok(features.shallow_clone());
+        }
+        let rows: Vec<i64> =
+            (0..wanted).map(|i| (i128::from(i) * i128::from(count) / i128::from(wanted)) as i64).collect();
+        let rows = Tensor::f_from_slice(&rows).and_then(|rows| rows.f_to_device(features.device()));
+        rows.and_then(|rows| features.f_index_select(0, &rows)).doing("choosing features")
     }
 
     /// Mean and covariance, given or of the features.

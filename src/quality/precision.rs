@@ -13,9 +13,9 @@ pub(super) const PRECISION: Member = Member {
     name: "precision",
     about: "fraction of generated samples within the data's 3-nearest-neighbour balls",
     lower_is_better: false,
-    build: |reference, _| {
-        let features = reference.features(PRECISION.name, NEIGHBOURS + 1)?;
-        Ok(Box::new(Precision { balls: Balls::new(features, NEIGHBOURS)? }))
+    build: |reference, setting| {
+        let features = reference.as_many_features(PRECISION.name, NEIGHBOURS + 1, setting)?;
+        Ok(Box::new(Precision { balls: Balls::new(&features, NEIGHBOURS)? }))
     },
 };
 
@@ -23,8 +23,8 @@ pub(super) const RECALL: Member = Member {
     name: "recall",
     about: "fraction of the data within the generated samples' 3-nearest-neighbour balls",
     lower_is_better: false,
-    build: |reference, _| {
-        Ok(Box::new(Recall { features: reference.features(RECALL.name, NEIGHBOURS + 1)?.shallow_clone() }))
+    build: |reference, setting| {
+        Ok(Box::new(Recall { features: reference.as_many_features(RECALL.name, NEIGHBOURS + 1, setting)? }))
     },
 };
 

@@ -13,9 +13,9 @@ pub(super) const MEMBER: Member = Member {
     name: "sliced-wasserstein",
     about: "sliced 2-Wasserstein distance over 512 directions",
     lower_is_better: true,
-    build: |reference, seed| {
+    build: |reference, setting| {
         let features = reference.features(MEMBER.name, 1)?;
-        let directions = directions(features.size()[1], seed)?.f_to_device(features.device());
+        let directions = directions(features.size()[1], setting.seed)?.f_to_device(features.device());
         let directions = directions.doing("drawing directions")?;
         Ok(Box::new(Sliced { sorted: project(features, &directions)?, directions }))
     },
@@ -57,7 +57,7 @@ fn project(features: &Tensor, directions: &Tensor) -> Result<Tensor> {
 }
 
 /// W₂² of the columns of two sorted matrices, averaged over the columns.
-fn squared_wasserstein(x: &Tensor, y: &Tensor) -> Result<f64> {
+pub(super) fn squared_wasserstein(x: &Tensor, y: &Tensor) -> Result<f64> {
     let doing = "comparing projections";
     let (n, m) = (x.size()[0], y.size()[0]);
     let (x_index, y_index, width) = steps(n, m);

@@ -13,9 +13,12 @@ pub fn intervals_table(suggestion: &Suggestion) -> Table {
             ("split", "how [0, t̃) was cut"),
             ("from", "first timestep, the condition of all"),
             ("until", "end, excluded"),
-            ("error_bound", "bound of the sharing error of ε at any timestep, per element"),
+            ("error_bound", "sharing error of ε at any timestep, from above, per element"),
             ("mean_error_bound", "bound of its root mean square over the timesteps, per element"),
-            ("x0_error_bound", "bound of what it does to the predicted x₀, per element"),
+            (
+                "x0_error_bound",
+                "what it does to the predicted x₀, for a network that answers all with the last timestep's ε, per element",
+            ),
             ("jump_bound", "estimate from above of the jump of ε at the end, per element"),
             ("typical_jump", "jump of ε at the end between plain means over the timesteps, per element"),
         ],
@@ -41,10 +44,11 @@ pub fn intervals_table(suggestion: &Suggestion) -> Table {
 pub fn suggestion_text(suggestion: &Suggestion, width: u16) -> String {
     let shared = &suggestion.suggested;
     let about = SPLITS.iter().find(|split| split.name == shared.split).map_or("", |split| split.about);
+    let n = shared.intervals.len();
     let mut parts = vec![format!(
-        "{}: {} sub-intervals of {about}; sharing ends at t = {}: {}\n{}",
+        "{}: {n} sub-interval{} of {about}, up to t = {}, {}\n{}",
         one_line(&suggestion.model),
-        shared.intervals.len(),
+        if n == 1 { "" } else { "s" },
         suggestion.until,
         suggestion.why_until,
         detail(shared, width)
@@ -54,8 +58,8 @@ pub fn suggestion_text(suggestion: &Suggestion, width: u16) -> String {
     }
     parts.push(side_by_side(suggestion, width));
     parts.push(
-        "Per element: 1 is the size of the noise. ≤ bounds what the best shared network adds; ≈ is between plain means over \
-         the sub-intervals."
+        "Per element: 1 is the size of the noise. ≤ is what a network may add to the one measured, once trained so, from above; \
+         ≈ is between plain means over the sub-intervals."
             .into(),
     );
     parts.join("\n\n")

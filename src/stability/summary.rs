@@ -36,7 +36,7 @@ pub fn tidy(
         title: "Change of the predicted x₀ under perturbations of x_t and t".into(),
         provenance,
         tables: vec![summary, cells],
-        charts: charts(entries.len() > 1, all),
+        charts: charts(entries, all),
         reading,
         warnings,
     }
@@ -55,7 +55,7 @@ fn cells_table(entries: &[Entry], all: &[Changes], norm: &str, seed: u64) -> Tab
         ("ci_low", "lower end of its 95 % interval (Student)"),
         ("ci_high", "upper end of its 95 % interval (Student)"),
         ("amplification", "mean of the change over ‖δ‖ (x), or over h (t, per step)"),
-        ("ratio", "mean over the first model's on the same samples"),
+        ("ratio", "mean over the first model's on the same samples; 1 for that model itself"),
         ("ratio_ci_low", "lower end of its 95 % interval (paired bootstrap)"),
         ("ratio_ci_high", "upper end of its 95 % interval (paired bootstrap)"),
     ];
@@ -73,8 +73,7 @@ fn cells_table(entries: &[Entry], all: &[Changes], norm: &str, seed: u64) -> Tab
 
 fn row(entry: &Entry, m: usize, changes: &Changes, seed: u64) -> Vec<Cell> {
     let s = statistics(&changes.changes[m]);
-    let ratio =
-        (m > 0).then(|| paired_ratio(&changes.changes[0], &changes.changes[m], seed, changes.timestep)).flatten();
+    let ratio = over_first(&changes.changes, m, seed, changes.timestep);
     let mut cells = vec![
         Cell::text(entry.label.clone()),
         Cell::text(changes.perturbed.name()),
@@ -89,6 +88,12 @@ fn row(entry: &Entry, m: usize, changes: &Changes, seed: u64) -> Vec<Cell> {
     ];
     cells.extend(ratio_cells(ratio));
     cells
+}
+
+/// Model m over the first, on the same samples: 1 for the first one itself, and `None` where it is alone.
+fn over_first(numbers: &[Vec<f64>], m: usize, seed: u64, t: Timestep) -> Option<Ratio> {
+    let ratio = paired_ratio(numbers.first()?, &numbers[m], seed, t).filter(|_| numbers.len() > 1)?;
+    Some(if m == 0 { Ratio { value: 1.0, interval: None } } else { ratio })
 }
 
 fn ratio_cells(ratio: Option<Ratio>) -> [Cell; 3] {
@@ -119,7 +124,7 @@ fn summary_table(entries: &[Entry], all: &[Changes], seed: u64) -> (Table, Vec<S
         let (Some(from), Some(until)) = (times.clone().reduce(f64::min), times.reduce(f64::max)) else { continue };
         let means: Vec<Vec<f64>> = (0..entries.len()).map(|m| over_all(&of, m)).collect();
         for (m, entry) in entries.iter().enumerate() {
-            let ratio = (m > 0).then(|| paired_ratio(&means[0], &means[m], seed, ALL_TIMESTEPS)).flatten();
+            let ratio = over_first(&means, m, seed, ALL_TIMESTEPS);
             let mean = statistics(&means[m]).mean;
             let mut cells = vec![
                 Cell::text(entry.label.clone()),
@@ -158,9 +163,10 @@ fn sentence(
     let Some(mean) = mean else { return format!("{what} nothing finite.") };
     let size = match perturbed {
         Perturbed::X => format!("{mean:.3} of the perturbation's size on average"),
-        Perturbed::T => format!("{mean:.3e} per step on average"),
+        Perturbed::T if mean >= 1e-3 => format!("{mean:.4} per step on average"),
+        Perturbed::T => format!("{mean:.1e} per step on average"),
     };
-    let compared = ratio.map(|ratio| {
+    let compared = ratio.filter(|_| m > 0).map(|ratio| {
         let interval = ratio.interval.map(|(low, high)| format!(" [{low:.3}, {high:.3}]")).unwrap_or_default();
         let (percent, word) = (100.0 * (1.0 - ratio.value).abs(), if ratio.value <= 1.0 { "less" } else { "more" });
         format!(", {:.3}{interval} of {}'s: {percent:.0} % {word}", ratio.value, entries[0].label)
@@ -183,7 +189,7 @@ fn non_finite(entries: &[Entry], all: &[Changes]) -> Vec<Warning> {
     entries.iter().enumerate().filter_map(of_model).collect()
 }
 
-fn charts(several: bool, all: &[Changes]) -> Vec<Chart> {
+fn charts(entries: &[Entry], all: &[Changes]) -> Vec<Chart> {
     let mut charts = Vec::new();
     for perturbed in [Perturbed::X, Perturbed::T] {
         if !all.iter().any(|changes| changes.perturbed == perturbed) {
@@ -205,8 +211,9 @@ fn charts(several: bool, all: &[Changes]) -> Vec<Chart> {
             panels: Some("size".into()),
         };
         charts.push(chart("change", ("mean", "change of x̂₀", true), ["ci_low", "ci_high"]));
-        if several {
-            let ratio = ("ratio", "change over the first model's", false);
+        if let [baseline, _, ..] = entries {
+            let over = format!("change over {}'s", baseline.label);
+            let ratio = ("ratio", over.as_str(), false);
             charts.push(chart("ratio", ratio, ["ratio_ci_low", "ratio_ci_high"]));
         }
     }

@@ -157,7 +157,8 @@ fn tables_hold_means_ratios_and_what_they_come_to() {
     let [summary, cells] = &report.tables[..] else { panic!() };
     assert_eq!((summary.rows.len(), cells.rows.len()), (4, 6));
     // Model A, x, t = 3 comes first: 0.2 times the mean of 1 … 10.
-    assert_eq!((number(cells, 0, "timestep"), number(cells, 0, "ratio")), (Some(3.0), None));
+    assert_eq!((number(cells, 0, "timestep"), number(cells, 0, "ratio")), (Some(3.0), Some(1.0)));
+    assert_eq!(number(cells, 0, "ratio_ci_low"), None);
     assert!((number(cells, 0, "mean").unwrap() - 1.1).abs() < 1e-12);
     assert!((number(cells, 0, "amplification").unwrap() - 11.0).abs() < 1e-12);
     assert!((number(cells, 3, "ratio").unwrap() - 0.5).abs() < 1e-12);

@@ -106,7 +106,7 @@ impl MeasuredCurve {
                 "Raise --level, or say where sharing ends with --until.",
             )
         })?;
-        Ok((until, format!("there K falls to {level} times its median over all steps")))
+        Ok((until, format!("where K has fallen to {level} times its median over all steps")))
     }
 
     /// `steps` timesteps from T−1 down to 0 with equal mass between neighbours, rounded to the grid.

@@ -1,7 +1,8 @@
 //! From a measured curve to shared sub-intervals of E-TSDM (arXiv 2306.11251, section 4), with what each of them costs.
 //!
 //! All of it rests on one number per step, the Lipschitz mass K(s) = E‖ε(x_s, s+1) − ε(x_s, s)‖ of a model that shares
-//! nothing, here per element (divided by √D: the noise itself then has size 1), and its sums M[a, b) = Σ_{a ≤ s < b} K(s).
+//! nothing, here per element (divided by √D: the noise itself then has size 1), and its sums M[a, b) = Σ_{a ≤ s < b} K(s). What follows holds for the
+//! ideal ε; a measured network stands in for it.
 //!
 //! *Sharing error.* A network that shares its condition over the timesteps of [a, b) learns one function g for all of
 //! them, the least-squares one. Compare it with the constant choice of the last condition, c = b−1:
@@ -12,20 +13,20 @@
 //!                               ≤ M[t, b−1)                                   where x_t moves ε no more than x_s does, s > t
 //! ```
 //!
-//! The last step holds for centred Gaussian data of variances up to 1, whose x_t spreads no more than x_s. So M[t, b−1) is
-//! the *bound* at one timestep and its root mean square over the sub-interval bounds the average, up to the ratio of a root
-//! mean square over samples to a mean over samples: √(π/2) at most for Gaussian data, 1 + O(1/D) for images. The largest of
-//! them, M[a, b−1), is what `--max-error` limits. It is 0 for a sub-interval of one step, and far from reached where x
-//! itself tells the noise level.
+//! The last step holds for centred Gaussian data of variances up to 1, whose x_t spreads no more than x_s. So the root
+//! mean square of M[t, b−1) over the sub-interval *bounds* the average sharing error, up to the ratio of a root mean square
+//! over samples to a mean over samples: √(π/2) at most for Gaussian data, 1 + O(1/D) for images. At a single timestep g is
+//! a mean of the ε(x, s) of its sub-interval, by Bayes' rule, with weights that depend on x, and so within M[a, b−1) of
+//! ε(x, t) at one x: this, an *estimate from above* since masses are expectations over other x_s, is what `--max-error`
+//! limits. It is 0 for a sub-interval of one step, and far from reached where x itself tells the noise level.
 //!
-//! *Error of x̂₀.* x̂₀ = (x − σ ε)/α, so an error of ε counts σ_t/α_t times, and since σ/α grows,
-//! (σ_t/α_t) M[t, b−1) ≤ Σ_{t ≤ s < b−1} (σ_s/α_s) K(s).
+//! *Error of x̂₀.* x̂₀ = (x − σ ε)/α, so an error of ε counts σ_t/α_t times, and since σ/α grows, that of the choice c is
+//! (σ_t/α_t) M[t, b−1) ≤ Σ_{t ≤ s < b−1} (σ_s/α_s) K(s). In ε, g is better than c on average; in x̂₀ this is an estimate.
 //!
-//! *Jump.* By Bayes' rule g is a mean of the ε(x, s) of its sub-interval, with weights that depend on x. So where the next
-//! sub-interval is [b, c), the two functions differ by M[a, c−1) at most, and by M[a, b) where sharing ends at b. That is a
-//! bound at one x; the masses are expectations over other x_s, and so it is an *estimate from above* of K(b−1, b) after
-//! training. With all weights alike the two means lie where half of the mass of their sub-intervals is: the *typical* jump
-//! is M[a, b−1)/2 + K(b−1) + M[b, c−1)/2.
+//! *Jump.* For the same reason, where the next sub-interval is [b, c), the two functions differ by M[a, c−1) at most at one
+//! x, and by M[a, b) where sharing ends at b: an *estimate from above* of K(b−1, b) after training. With all weights alike
+//! the two means lie where half of the mass of their sub-intervals is: the *typical* jump is
+//! M[a, b−1)/2 + K(b−1) + M[b, c−1)/2.
 
 mod curve;
 pub mod snippet;
@@ -115,11 +116,11 @@ pub struct Interval {
     pub from: Timestep,
     /// Its end, excluded.
     pub until: Timestep,
-    /// Bound of the sharing error at any of its timesteps.
+    /// Sharing error at any of its timesteps, estimated from above.
     pub error_bound: f64,
     /// Bound of the sharing error in the root mean square over its timesteps.
     pub mean_error_bound: f64,
-    /// Bound of what the sharing error does to x̂₀, at any of its timesteps.
+    /// What that does to x̂₀, for a network that answers all with the last timestep's ε.
     pub x0_error_bound: f64,
     /// Estimate from above of the jump at its end.
     pub jump_bound: f64,
@@ -182,7 +183,7 @@ impl Interval {
 pub fn suggest(report: &Report, wanted: &Wanted) -> Result<Suggestion> {
     let curve = MeasuredCurve::read(report, wanted.model)?;
     let (until, why_until) = match wanted.until {
-        Some(until) => (until as f64, "given".to_string()),
+        Some(until) => (until as f64, "as given".to_string()),
         None => curve.falls_below(wanted.level)?,
     };
     curve.covers(until)?;

@@ -17,9 +17,9 @@ pub struct Split {
 
 /// The family.
 pub const SPLITS: &[Split] = &[
-    Split { name: "mass", about: "equal Lipschitz mass: how far ε moves", boundaries: mass },
-    Split { name: "error", about: "equal mass of x̂₀: how far the predicted x₀ moves", boundaries: error },
-    Split { name: "uniform", about: "equal length, as in the paper", boundaries: uniform },
+    Split { name: "mass", about: "equal Lipschitz mass (how far ε moves)", boundaries: mass },
+    Split { name: "error", about: "equal mass of x̂₀ (how far the predicted x₀ moves)", boundaries: error },
+    Split { name: "uniform", about: "equal length", boundaries: uniform },
 ];
 
 fn mass(curve: &MeasuredCurve, until: usize, n: usize) -> Vec<Timestep> {

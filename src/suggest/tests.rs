@@ -91,6 +91,7 @@ fn the_best_shared_predictor_keeps_every_bound() {
                 // Both sides are equal in one dimension and over one step, up to the quadrature of the mean norm.
                 let most = (1.0 + 1e-9) * most_rms_over_mean();
                 assert!(mean <= most * interval.mean_error_bound + 1e-12, "{mean} {what}");
+                assert!(errors.iter().all(|error| *error <= most * interval.error_bound + 1e-12), "{errors:?} {what}");
                 let ratio = |t: f64| gaussian.schedule.sigma(t) / gaussian.schedule.alpha(t);
                 let x0_errors = times().zip(&errors).map(|(t, error)| ratio(t) * error);
                 let x0_mean = (x0_errors.map(|e| e * e).sum::<f64>() / errors.len() as f64).sqrt();

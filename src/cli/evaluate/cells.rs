@@ -1,5 +1,7 @@
 //! The cells of a sweep: one model, one way of sampling, one seed.
 
+use super::super::model::Model;
+use super::super::sample;
 use super::subjects::{Origin, Subject, Subjects};
 use super::tables::{self, Row};
 use super::wanted::Wanted;
@@ -102,7 +104,7 @@ impl<'a> Sweep<'a> {
                 Drawn { features: Some(self.yardstick.extractor.extract(&samples)?), non_finite: 0 }
             }
             (Origin::Model(model), Some((sampler, spacing, nfe))) => {
-                let sampling = self.wanted.sampling(sampler, spacing, nfe, model.clip)?;
+                let (sampling, _) = sample::sampling((sampler, spacing, nfe, &self.wanted.clip), model)?;
                 match self.draw(model, &sampling, self.seed + cell.repetition, progress)? {
                     Some(drawn) => drawn,
                     None => return Ok(None),
@@ -122,7 +124,7 @@ impl<'a> Sweep<'a> {
 
     fn draw(
         &self,
-        model: &super::super::model::Model,
+        model: &Model,
         sampling: &sampler::Sampling,
         seed: u64,
         progress: &mut dyn FnMut() -> bool,

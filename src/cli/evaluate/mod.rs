@@ -8,7 +8,7 @@ mod yardstick;
 
 use super::args::{EvaluateArgs, Global};
 use super::progress::{Progress, watch_interrupts};
-use super::{Outcome, job, output, prepare};
+use super::{Outcome, job, output, prepare, sample};
 use crate::device;
 use crate::error::{Error, Result};
 use crate::report::{self, FigureFormat, TidyReport, Warning};
@@ -27,6 +27,7 @@ pub(super) fn run(args: &EvaluateArgs, global: &Global) -> Result<Option<Outcome
     let formats = prepare::formats(&args.plot)?;
     let arithmetic = prepare::arithmetic(global, &args.model.dtype)?;
     let mut subjects = Subjects::open(args, arithmetic)?;
+    subjects.models().try_for_each(|model| wanted.fits(model))?;
     let yardstick = Yardstick::new(args, &wanted, &subjects, arithmetic.0, global.seed)?;
     let plan = plan(&wanted, &subjects, &yardstick, global.seed);
     if global.dry_run {
@@ -38,7 +39,7 @@ pub(super) fn run(args: &EvaluateArgs, global: &Global) -> Result<Option<Outcome
     warnings.extend(yardstick.notes.iter().map(|note| Warning::Data { message: note.clone() }));
     let mut study = Study { report: first_report(plan, arithmetic.0, &out, args.resume)?, out, formats };
     study.report.warnings = warnings;
-    let batch = prepare::batch(&args.batch, &subjects.shape, arithmetic.0)?;
+    let batch = sample::batch(&args.batch, &subjects.shape, arithmetic.0)?;
     let sweep = Sweep { wanted: &wanted, subjects: &subjects, yardstick: &yardstick, batch, seed: global.seed };
     study.carry_out(&sweep, global)?;
     study.present(global)
@@ -112,7 +113,7 @@ impl Study {
         if global.quiet {
             return Ok(None);
         }
-        let table = report.tables.first().map(|table| report::tidy_text(table, output::width())).unwrap_or_default();
+        let table = tables::shown(report).map(|table| report::tidy_text(&table, output::width())).unwrap_or_default();
         let files = report.tables.iter().map(|table| format!("{}.csv", table.name));
         let figures = report.charts.iter().filter(|_| !self.formats.is_empty());
         let figures = figures

@@ -79,8 +79,16 @@ impl Subjects {
             }
         }
         distinct_labels(&mut all);
-        warnings.extend(data.as_ref().and_then(few));
+        warnings.extend(data.as_ref().filter(|_| args.reference.is_none()).and_then(few));
         Ok(Subjects { all, data, shape, warnings })
+    }
+
+    /// Those that make samples.
+    pub fn models(&self) -> impl Iterator<Item = &Model> {
+        self.all.iter().filter_map(|subject| match &subject.origin {
+            Origin::Model(model) => Some(&**model),
+            Origin::Samples(..) => None,
+        })
     }
 
     /// Everything that their samples depend on, for the plan.

@@ -2,7 +2,7 @@
 
 use super::cells::Sweep;
 use crate::quality;
-use crate::report::{Cell, Chart, ChartAxis, Table, TidyReport, Warning};
+use crate::report::{Cell, Chart, ChartAxis, Column, Table, TidyReport, Warning};
 use crate::stats::statistics;
 
 /// The row of the data against itself.
@@ -87,8 +87,14 @@ pub(super) fn summarise(report: &mut TidyReport, sweep: &Sweep) {
     let rows: Vec<Row> = groups.iter().map(|group| group.row(&groups, baseline)).collect();
     report.charts = charts(sweep, &rows);
     report.reading = sweep.yardstick.names().iter().filter_map(|metric| reading(metric, &rows, baseline)).collect();
+    if rows.iter().any(|row| row[4].as_text() == Some("frechet")) {
+        report.reading.push(format!(
+            "A Fréchet distance of {} samples is biased upwards: compare equal numbers only.",
+            sweep.wanted.samples
+        ));
+    }
     let diverged = diverged(seed_rows(report));
-    report.warnings.retain(|warning| !is_about_samples(warning));
+    report.warnings.retain(|warning| !matches!(warning, Warning::NonFiniteSamples { .. }));
     report.warnings.extend(diverged);
     if let Some(table) = report.tables.iter_mut().find(|table| table.name == QUALITY) {
         table.rows = rows;
@@ -257,10 +263,34 @@ fn number(value: Option<f64>) -> String {
     format!("{value:.2e}")
 }
 
-const DIVERGED: &str = "samples are NaN or infinite";
-
-fn is_about_samples(warning: &Warning) -> bool {
-    matches!(warning, Warning::Data { message } if message.contains(DIVERGED))
+/// The table for readers: an interval in one cell, and no column that says the same everywhere.
+pub(super) fn shown(report: &TidyReport) -> Option<Table> {
+    let table = report.tables.iter().find(|table| table.name == QUALITY)?;
+    let mut shown = Table { columns: Vec::new(), rows: vec![Vec::new(); table.rows.len()], ..table.clone() };
+    let mut add = |name: &str, cells: Vec<Cell>| {
+        shown.columns.push(Column { name: name.into(), about: String::new() });
+        shown.rows.iter_mut().zip(cells).for_each(|(row, cell)| row.push(cell));
+    };
+    let column = |i: usize| table.rows.iter().map(|row| row[i].clone()).collect::<Vec<Cell>>();
+    let models = || table.rows.iter().filter(|row| row[0].as_text() != Some(DATA));
+    let varies = |i: usize| models().zip(models().skip(1)).any(|(one, next)| one[i] != next[i]);
+    for i in [4, 0, 1, 2, 3] {
+        if i == 0 || varies(i) {
+            add(&table.columns[i].name, column(i));
+        }
+    }
+    let with_interval = |at: usize| {
+        let text = |row: &Row| match row[at] {
+            Cell::Number(mean) => Cell::text(format!("{} {}", number(Some(mean)), interval(row, at + 1)).trim_end()),
+            _ => Cell::Missing(()),
+        };
+        table.rows.iter().map(text).collect::<Vec<Cell>>()
+    };
+    add("mean [95 %]", with_interval(8));
+    if table.rows.iter().any(|row| row[11].as_number().is_some()) {
+        add("ratio [95 %]", with_interval(11));
+    }
+    Some(shown)
 }
 
 /// One warning per model and way of sampling with samples that are not finite.
@@ -273,15 +303,9 @@ fn diverged(rows: &[Row]) -> Vec<Warning> {
             continue;
         }
         last = Some(row);
-        let message = format!(
-            "{} {}: {} of {} {DIVERGED} (seed {}), so that there is no value. Try --clip 1, more evaluations or --dtype f64.",
-            name(row),
-            way(row),
-            number(row[NON_FINITE].as_number()),
-            number(row[SAMPLES].as_number()),
-            number(row[KEY - 1].as_number()),
-        );
-        warnings.push(Warning::Data { message });
+        let count = |at: usize| row[at].as_number().unwrap_or_default() as u64;
+        let model = format!("{} {}, seed {}", name(row), way(row), count(KEY - 1));
+        warnings.push(Warning::NonFiniteSamples { model, count: count(NON_FINITE), of: count(SAMPLES) });
     }
     warnings
 }

@@ -1,10 +1,12 @@
 //! What was typed, checked as far as that needs no model.
 
 use super::super::args::EvaluateArgs;
+use super::super::model::Model;
+use super::super::sample;
 use crate::error::{Error, Result};
 use crate::quality::features::{Input, Preprocessing};
 use crate::quality::{self, MEMBERS, Member};
-use crate::sampler::{self, Sampling};
+use crate::sampler;
 
 /// What is sampled and measured.
 pub(super) struct Wanted {
@@ -53,19 +55,23 @@ impl Wanted {
             all_metrics,
             preprocessing: preprocessing(args)?,
         };
-        for sampler in &wanted.samplers {
-            for spacing in &wanted.spacings {
-                wanted.sampling(sampler, spacing, 1, None)?;
-            }
+        for name in &wanted.samplers {
+            sampler::clip(&wanted.clip, None, &*sampler::parse(name)?)?;
         }
+        wanted.spacings.iter().try_for_each(|name| sampler::spacing::parse(name).map(|_| ()))?;
         Ok(wanted)
     }
 
-    /// How samples are made by a model that clamps x̂₀ to ± `own`.
-    pub fn sampling(&self, sampler: &str, spacing: &str, nfe: usize, own: Option<f64>) -> Result<Sampling> {
-        let sampler = sampler::parse(sampler)?;
-        let clip = sampler::clip(&self.clip, own, &*sampler)?;
-        Ok(Sampling { sampler, spacing: sampler::spacing::parse(spacing)?, nfe, clip })
+    /// Refuses a budget that a model's schedule does not allow, before anything is measured.
+    pub fn fits(&self, model: &Model) -> Result<()> {
+        for sampler in &self.samplers {
+            for spacing in &self.spacings {
+                for nfe in &self.nfe {
+                    sample::sampling((sampler, spacing, *nfe, &self.clip), model)?;
+                }
+            }
+        }
+        Ok(())
     }
 }
 

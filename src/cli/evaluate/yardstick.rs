@@ -8,7 +8,7 @@ use crate::device::upload;
 use crate::draws::CleanSamples;
 use crate::error::{Doing, Error, Result};
 use crate::quality::features::{Cache, Extractor, Identity, TorchScriptFeatures, read_statistics};
-use crate::quality::{Member, Metric, Moments, Reference};
+use crate::quality::{Member, Metric, Moments, Reference, Setting};
 use crate::random::{Purpose, stream};
 use rand::seq::SliceRandom;
 use rayon::prelude::*;
@@ -49,6 +49,20 @@ enum Floor {
     Draws(Arc<dyn CleanSamples>),
 }
 
+impl Floor {
+    /// What is not like the models' own rows.
+    fn note(&self, samples: u64) -> Option<String> {
+        let Floor::Parts(features) = self else { return None };
+        let half = features.size()[0] as u64 / 2;
+        (half < samples).then(|| {
+            format!(
+                "the data is compared with itself by halves of {half} samples, and models by {samples}: its row is not the \
+                 best value to be had but above it. Use --samples {half}, or more data, for that."
+            )
+        })
+    }
+}
+
 impl Yardstick {
     /// Builds every metric that was asked for.
     pub fn new(args: &EvaluateArgs, wanted: &Wanted, subjects: &Subjects, device: Device, seed: u64) -> Result<Self> {
@@ -67,9 +81,10 @@ impl Yardstick {
                 return Err(Error::mismatch(problem, "Give the data with --data, or statistics with --reference."));
             }
         };
+        let setting = Setting { seed, samples: wanted.samples };
         let (mut metrics, mut notes) = (Vec::new(), Vec::new());
         for member in &wanted.metrics {
-            match (member.build)(&reference, seed) {
+            match (member.build)(&reference, &setting) {
                 Ok(metric) => metrics.push((*member, metric)),
                 Err(error) if wanted.all_metrics => {
                     notes.push(format!("{} is left out: {}.", member.name, error.problem()));
@@ -78,6 +93,7 @@ impl Yardstick {
             }
         }
         let samples = wanted.samples;
+        notes.extend(floor.as_ref().and_then(|floor| floor.note(samples)));
         Ok(Yardstick { extractor, notes, metrics, floor, samples, shape, seed, description })
     }
 
@@ -112,8 +128,9 @@ impl Yardstick {
             }
             Some(Floor::Parts(features)) => {
                 let (part, rest) = divide(features, self.samples, self.seed + repetition)?;
+                let setting = Setting { seed: self.seed, samples: part.size()[0] as u64 };
                 let reference = Reference { features: Some(rest), ..Reference::default() };
-                let one = |(member, _): &(&'static Member, _)| (member.build)(&reference, self.seed)?.measure(&part);
+                let one = |(member, _): &(&'static Member, _)| (member.build)(&reference, &setting)?.measure(&part);
                 Ok((part.size()[0] as u64, self.metrics.iter().map(one).collect::<Result<_>>()?))
             }
         }

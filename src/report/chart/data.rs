@@ -22,6 +22,8 @@ pub(in crate::report) struct PanelData {
     pub caption: String,
     /// Its lines.
     pub traces: Vec<Trace>,
+    /// Ends of the intervals of x that are shaded in turns.
+    pub shades: Vec<f64>,
 }
 
 /// The points of one series within one panel.
@@ -42,6 +44,8 @@ pub(in crate::report) struct Spot {
     pub y: Option<f64>,
     /// 95 % interval.
     pub interval: Option<(f64, f64)>,
+    /// Whether it rises alone from zeros: no line joins it to its neighbours.
+    pub jump: bool,
 }
 
 impl Data {
@@ -126,7 +130,7 @@ impl Columns {
         let panel = match data.panels.iter().position(|panel| panel.caption == caption) {
             Some(there) => there,
             None => {
-                data.panels.push(PanelData { caption, traces: Vec::new() });
+                data.panels.push(PanelData { caption, traces: Vec::new(), shades: Vec::new() });
                 data.panels.len() - 1
             }
         };
@@ -145,7 +149,7 @@ impl Columns {
                 traces.len() - 1
             }
         };
-        traces[trace].spots.push(Spot { x, y: cell(self.y).as_number(), interval: ends });
+        traces[trace].spots.push(Spot { x, y: cell(self.y).as_number(), interval: ends, jump: false });
         Ok(())
     }
 }

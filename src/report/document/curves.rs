@@ -4,9 +4,10 @@ use super::{Document, Plot, Shown, Source, provenance, table, words};
 use crate::error::Result;
 use crate::report::chart::data::{Data, PanelData, Spot, Trace};
 use crate::report::csv::{comparison_frame, curve_frame, rounding_frame};
-use crate::report::figure::{near_zero, y_label};
+use crate::report::figure::{is_jump, near_zero, shared_boundaries, y_labels};
 use crate::report::{
-    Cell, Curve, ModelReport, Report, Summary, Table, figure, letter, reading, resolution_reading, rounding_reading,
+    Cell, Curve, ModelReport, Point, Report, Summary, Table, figure, letter, reading, resolution_reading,
+    rounding_reading,
 };
 
 /// What the columns of curve.csv are.
@@ -95,37 +96,44 @@ fn plot(report: &Report) -> Result<Plot> {
     let name = |(model, curve): &(&ModelReport, &Curve)| {
         if several { format!("{}: {}", model.label, letter(&curve.quantity)) } else { model.label.clone() }
     };
-    let panel = |caption: &str, until: f64| {
-        let traces = curves.iter().enumerate().map(|(series, (_, curve))| Trace { series, spots: spots(curve, until) });
-        PanelData { caption: caption.into(), traces: traces.collect() }
+    let traces = |until: f64| -> Vec<Trace> {
+        let all = curves.iter().enumerate();
+        all.map(|(series, (model, curve))| Trace { series, spots: spots(model, curve, until) }).collect()
     };
-    let whole = panel("all measured timesteps", f64::INFINITY);
-    let near = panel("near t = 0", window.1 + 0.15 * (window.1 - window.0));
-    let panels = if near == (PanelData { caption: near.caption.clone(), ..whole.clone() }) {
-        vec![whole]
+    let (whole, near) = (traces(f64::INFINITY), traces(window.1 + 0.15 * (window.1 - window.0)));
+    let shades = shared_boundaries(report);
+    let (mut about, y) = y_labels(report)?;
+    if !shades.is_empty() {
+        about.push_str("; the sub-intervals in which timesteps are shared are shaded");
+    }
+    let panel = |caption: &str, traces, shades| PanelData { caption: caption.into(), traces, shades };
+    let panels = if near == whole {
+        vec![panel("", whole, shades)]
     } else {
-        vec![whole, near]
+        vec![panel("all measured timesteps", whole, Vec::new()), panel("near t = 0", near, shades)]
     };
     Ok(Plot {
         figure: figure(report)?,
         title: "Lipschitz estimate over timesteps".into(),
+        about,
         data: Data { series: curves.iter().map(name).collect(), categories: Vec::new(), panels },
         x: ("timestep t".into(), false),
-        y: (y_label(report)?, true),
+        y: (y, true),
         source: Source::Curves(window),
     })
 }
 
-fn spots(curve: &Curve, until: f64) -> Vec<Spot> {
-    let within = curve.points.iter().filter(|point| point.timestep <= until);
-    let spot = |point: &crate::report::Point| Spot {
+fn spots(model: &ModelReport, curve: &Curve, until: f64) -> Vec<Spot> {
+    let mut points: Vec<&Point> = curve.points.iter().collect();
+    points.sort_by(|a, b| a.timestep.total_cmp(&b.timestep));
+    let values: Vec<Option<f64>> = points.iter().map(|point| point.mean.filter(|mean| mean.is_finite())).collect();
+    let spot = |(i, point): (usize, &&Point)| Spot {
         x: point.timestep,
-        y: point.mean.filter(|mean| mean.is_finite()),
+        y: values[i],
         interval: point.ci_low.zip(point.ci_high),
+        jump: values[i].is_some_and(|value| value > 0.0) && is_jump(model, point, i, &values),
     };
-    let mut spots: Vec<Spot> = within.map(spot).collect();
-    spots.sort_by(|a, b| a.x.total_cmp(&b.x));
-    spots
+    points.iter().enumerate().map(spot).filter(|spot| spot.x <= until).collect()
 }
 
 /// What every curve comes to, a row each.

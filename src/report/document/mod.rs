@@ -45,6 +45,8 @@ pub(super) struct Plot {
     pub figure: Figure,
     /// The line above it.
     pub title: String,
+    /// What its vertical axis shows, in full; empty where the label says it.
+    pub about: String,
     /// Its values.
     pub data: Data,
     /// Label of the horizontal axis, and whether it is logarithmic.

@@ -31,6 +31,7 @@ fn plot(report: &TidyReport, asked: &Chart) -> Result<Plot> {
     Ok(Plot {
         figure: chart(report, asked)?,
         title: asked.title.clone(),
+        about: String::new(),
         data: Data::new(report, asked)?,
         x: (asked.x.label.clone(), asked.x.log),
         y: (asked.y.label.clone(), asked.y.log),

@@ -15,6 +15,7 @@ use super::drawing::legend::{Key, Legend};
 use super::drawing::{COLUMN, Figure, LABEL_TEXT, MARGIN};
 use crate::error::Result;
 use panel::Panel;
+pub(super) use series::is_jump;
 use series::{Run, Series};
 
 /// Height of one of two panels, and of a panel that stands alone.
@@ -65,9 +66,11 @@ fn keys(series: &[Series], shared: bool) -> Vec<(Key, String)> {
     keys
 }
 
-/// The most explicit label of the vertical axis.
-pub(super) fn y_label(report: &Report) -> Result<String> {
-    Ok(wording::y_labels(report)?.into_iter().next().unwrap_or_default())
+/// The most explicit label of the vertical axis, and the shortest.
+pub(super) fn y_labels(report: &Report) -> Result<(String, String)> {
+    let labels = wording::y_labels(report)?;
+    let label = |label: Option<&String>| label.cloned().unwrap_or_default();
+    Ok((label(labels.first()), label(labels.last())))
 }
 
 /// One label for all panels, the most explicit that fits.
@@ -107,7 +110,7 @@ pub(super) fn near_zero(report: &Report) -> (f64, f64) {
 }
 
 /// The boundaries to shade: those of the models that share, if they all share alike.
-fn shared_boundaries(report: &Report) -> Vec<f64> {
+pub(super) fn shared_boundaries(report: &Report) -> Vec<f64> {
     let mut sharing = report.models.iter().map(|m| &m.model.boundaries).filter(|b| b.len() > 1);
     match sharing.next() {
         Some(first) if sharing.all(|other| other == first) => first.clone(),

@@ -196,7 +196,7 @@ fn mean(point: &Point, value: f64) -> Mean {
 }
 
 /// Whether a positive value stands alone among zeros, or next to one with a shared boundary between t and t′.
-fn is_jump(model: &ModelReport, point: &Point, i: usize, values: &[Option<f64>]) -> bool {
+pub(in crate::report) fn is_jump(model: &ModelReport, point: &Point, i: usize, values: &[Option<f64>]) -> bool {
     let before = i.checked_sub(1).and_then(|j| values[j]);
     let after = values.get(i + 1).copied().flatten();
     let zeros = [before, after].iter().filter(|v| **v == Some(0.0)).count();

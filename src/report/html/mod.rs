@@ -4,6 +4,7 @@
 //! from the embedded values. Words of a report are escaped wherever they stand, and a content security policy allows no
 //! request and no script but the page's own.
 
+use super::chart::data::{PanelData, Spot, Trace};
 use super::document::{Document, Plot, Shown};
 use super::tidy_files::column_text;
 use super::{Artifact, Cell, FigureFormat, Table};
@@ -106,9 +107,14 @@ fn figure(i: usize, plot: &Plot) -> Result<String> {
     let drawn = plot.figure.artifact(FigureFormat::Svg)?;
     let (title, about) = (escaped(&plot.title), escaped(plot.figure.title()));
     let image = STANDARD.encode(&drawn.bytes);
+    let width = (1.4 * plot.figure.width()).round();
+    let caption = match plot.about.as_str() {
+        "" => String::new(),
+        text => format!("<figcaption>{}</figcaption>\n", escaped(text)),
+    };
     Ok(format!(
-        "<figure data-plot=\"{i}\">\n<h2>{title}</h2>\n<img class=\"static\" alt=\"{about}\" \
-         src=\"data:image/svg+xml;base64,{image}\">\n</figure>\n"
+        "<figure data-plot=\"{i}\">\n<h2>{title}</h2>\n<img class=\"static\" width=\"{width}\" alt=\"{about}\" \
+         src=\"data:image/svg+xml;base64,{image}\">\n{caption}</figure>\n"
     ))
 }
 
@@ -162,14 +168,21 @@ fn rows(table: &Table) -> String {
     html
 }
 
-/// What the script draws: [x, y, low, high] for every point.
+/// What the script draws: [x, y, low, high] for every point, and 1 behind a jump.
 fn plot_values(plot: &Plot) -> Value {
     let data = &plot.data;
-    let spot = |spot: &super::chart::data::Spot| {
-        json!([spot.x, spot.y, spot.interval.map(|ends| ends.0), spot.interval.map(|ends| ends.1)])
+    let spot = |spot: &Spot| {
+        let (low, high) = spot.interval.unzip();
+        if spot.jump { json!([spot.x, spot.y, low, high, 1]) } else { json!([spot.x, spot.y, low, high]) }
     };
-    let trace = |trace: &super::chart::data::Trace| json!({"series": trace.series, "spots": trace.spots.iter().map(spot).collect::<Vec<Value>>()});
-    let panel = |panel: &super::chart::data::PanelData| json!({"caption": panel.caption, "traces": panel.traces.iter().map(trace).collect::<Vec<Value>>()});
+    let trace = |trace: &Trace| {
+        let spots: Vec<Value> = trace.spots.iter().map(spot).collect();
+        json!({"series": trace.series, "spots": spots})
+    };
+    let panel = |panel: &PanelData| {
+        let traces: Vec<Value> = panel.traces.iter().map(trace).collect();
+        json!({"caption": panel.caption, "traces": traces, "shades": panel.shades})
+    };
     json!({
         "x": {"label": plot.x.0, "log": plot.x.1},
         "y": {"label": plot.y.0, "log": plot.y.1},

@@ -5,14 +5,14 @@ const plots = JSON.parse(document.getElementById("plots").textContent);
 class Panel {
   constructor(plot, panel, holder, range) {
     Object.assign(this, { plot, panel, holder });
-    const across = Math.max(1, Math.round(plot.panels.clientWidth / 440));
-    const count = Math.min(across, plot.data.panels.length);
-    this.width = Math.max(280, (plot.panels.clientWidth - 19 * (count - 1)) / count);
+    this.width = Math.max(270, holder.clientWidth);
     this.height = Math.min(400, Math.max(280, 0.62 * this.width));
     const log = plot.log.y && range !== null;
     this.box = { left: 62, right: this.width - 10, top: panel.caption ? 26 : 10, bottom: this.height - 44 };
-    this.offScale = log && plot.visible(panel).some((t) => t.spots.some((s) => s[1] !== null && s[1] <= 0));
-    const floor = this.box.bottom - (this.offScale || range === null ? 16 : 0);
+    const off = (t) => t.spots.some((s) => s[1] !== null && s[1] <= 0);
+    // Each series with zeros has its row in the strip below a logarithmic axis.
+    this.rows = plot.log.y ? plot.visible(panel).filter(off).map((t) => t.series) : [];
+    const floor = this.box.bottom - (this.rows.length > 0 ? 8 + 8 * this.rows.length : 0);
     const [lo, hi] = range ?? [0, 1];
     this.y = makeScale(lo, hi, floor, this.box.top, log);
     this.x = this.xScale();
@@ -50,6 +50,10 @@ class Panel {
   axes() {
     const { left, right, top, bottom } = this.box;
     const { data } = this.plot;
+    this.panel.shades.slice(1).forEach((until, k) => {
+      const [from, to] = [this.x.at(this.panel.shades[k]), this.x.at(until)];
+      this.svg.append(element("rect", { class: k % 2 === 0 ? "shade" : "shade even", x: from, y: top, width: Math.max(0, to - from), height: bottom - top }));
+    });
     if (this.panel.caption) this.text(this.panel.caption, left, 16, "start", "caption");
     for (const v of this.y.log ? logTicks(this.y.lo, this.y.hi) : linearTicks(this.y.lo, this.y.hi, 6)) {
       const at = this.y.at(v);
@@ -97,6 +101,7 @@ class Panel {
     const sparse = this.plot.words || at.every((x, k) => k === 0 || x === at[k - 1] || x - at[k - 1] > 7);
     const repeated = at.some((x, k) => k > 0 && x === at[k - 1]);
     const shown = (s) => s[1] !== null && (!this.y.log || s[1] > 0);
+    const row = this.y.from + 8 + 8 * this.rows.indexOf(i);
     let [line, run, band] = ["", [], []];
     const close = () => {
       if (!sparse && band.length > 1) this.band(i, band);
@@ -104,10 +109,16 @@ class Panel {
       [run, band] = [[], []];
     };
     trace.spots.forEach((s, k) => {
-      if (s[1] !== null) this.places.push({ x: at[k], y: shown(s) ? this.y.at(s[1]) : (this.y.from + this.box.bottom) / 2, spot: s, series: i });
+      if (s[1] !== null) this.places.push({ x: at[k], y: shown(s) ? this.y.at(s[1]) : row, spot: s, series: i });
       if (!shown(s)) {
         close();
-        if (s[1] !== null) this.svg.append(element("path", { d: markerPath(i, at[k], (this.y.from + this.box.bottom) / 2, 2.4), fill: "none", stroke: colour(i) }));
+        if (s[1] !== null) this.svg.append(element("path", { d: `M${at[k]} ${row - 3}v6`, stroke: colour(i), "stroke-width": 1.6 }));
+        return;
+      }
+      if (s[4] === 1 && this.y.log) {
+        close();
+        this.svg.append(element("path", { d: `M${at[k]} ${this.y.from}V${this.y.at(s[1])}`, stroke: colour(i) }));
+        this.mark(i, at[k], s);
         return;
       }
       line += `${run.length > 0 ? "L" : "M"}${at[k].toFixed(2)} ${this.y.at(s[1]).toFixed(2)}`;
@@ -165,7 +176,7 @@ class Panel {
     this.ring = element("path", { class: "hit", d: markerPath(0, place.x, place.y, 6.5) });
     this.svg.append(this.ring);
     const where = data.categories.length > 0 ? data.categories[x] : `${data.x.label}: ${digits(x, 6)}`;
-    const lines = [where, `mean ${digits(y)}`, ...(low === null ? [] : [`95 % interval ${digits(low)} to ${digits(high)}`])];
+    const lines = [where, `${data.y.label}: ${digits(y)}`, ...(low === null ? [] : [`95 % interval ${digits(low)} to ${digits(high)}`])];
     this.tip = html("div", { className: "tip", role: "status" }, html("b", { textContent: data.series[place.series] }), ...lines.map((t) => html("div", { textContent: t })));
     this.holder.append(this.tip);
     const scale = this.svg.clientWidth / this.width;

@@ -37,8 +37,9 @@ class Plot {
     this.log = { x: data.x.log && xs.every((x) => x > 0), y: data.y.log };
     this.root = html("div", { className: "interactive" });
     this.panels = html("div", { className: "panels" });
-    const hint = "Point at a curve for its values, or focus a panel and use the arrow keys; names hide and show their series.";
-    this.root.append(this.bar(xs), this.panels, html("p", { className: "hint", textContent: hint }));
+    const words = "Point at a curve for its values, or focus a panel and use the arrow keys; names hide and show their series.";
+    this.root.append(this.bar(xs), this.panels);
+    if (document.querySelector(".hint") === null) this.root.append(html("p", { className: "hint", textContent: words }));
     still.hidden = true;
     still.after(this.root);
     new ResizeObserver(() => { if (this.panels.clientWidth !== this.drawn) this.draw(); }).observe(this.panels);
@@ -87,11 +88,9 @@ class Plot {
     const all = rangeOf(this.data.panels.flatMap(spots), this.log.y);
     const long = (r) => (this.log.y ? Math.log(r[1] / r[0]) : r[1] - r[0]);
     const alike = all && ranges.every((r) => r && long(r) >= 0.2 * long(all));
-    this.panels.replaceChildren(...this.data.panels.map((panel, i) => {
-      const holder = html("div", { className: "panel" });
-      new Panel(this, panel, holder, alike ? all : ranges[i]);
-      return holder;
-    }));
+    const holders = this.data.panels.map(() => html("div", { className: "panel" }));
+    this.panels.replaceChildren(...holders);
+    holders.forEach((holder, i) => new Panel(this, this.data.panels[i], holder, alike ? all : ranges[i]));
   }
 }
 

@@ -25,7 +25,7 @@ fn both_kinds_have_figures_tables_and_values() {
     assert_eq!(plot["series"], json!(["DDPM", "E-TSDM"]));
     assert_eq!(plot["panels"][0]["traces"][1]["spots"].as_array().unwrap().len(), 999);
     let point = &shared_pair().models[1].curves[0].points[19];
-    assert_eq!(plot["panels"][0]["traces"][1]["spots"][19], json!([19.0, point.mean, point.ci_low, point.ci_high]));
+    assert_eq!(plot["panels"][0]["traces"][1]["spots"][19], json!([19.0, point.mean, point.ci_low, point.ci_high, 1]));
     let tables = html(&Finished::Tables(Box::new(quality())));
     assert_eq!(tables.matches("<figure data-plot=").count(), 2);
     assert_eq!(embedded_values(&tables)[1]["categories"], json!(["ddim", "dpm-solver-2"]));

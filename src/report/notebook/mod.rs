@@ -8,7 +8,7 @@ use super::{Artifact, Cell, Chart, FigureFormat, Table};
 use crate::error::{Error, Result};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 const SETUP: &str = include_str!("setup.py");
 const CHART: &str = include_str!("chart.py");
@@ -38,10 +38,12 @@ pub(super) fn notebook(document: &Document) -> Result<Artifact> {
         table_cells(&mut cells, shown)?;
     }
     for plot in &document.plots {
-        cells.markdown(&format!("## {}", markdown(&plot.title)));
+        cells.markdown(format!("## {}\n\n{}", markdown(&plot.title), markdown(&plot.about)).trim_end());
         let image = STANDARD.encode(plot.figure.artifact(FigureFormat::Png)?.bytes);
         let output = json!({"image/png": image, "text/plain": [plot.figure.title()]});
-        cells.code(&drawing(plot)?, Some(("display_data", output)));
+        // A PNG of 300 dpi would be three times as large as its letters are meant to be.
+        let width = (1.5 * plot.figure.width()).round();
+        cells.code(&drawing(plot)?, Some(Output::Image(output, json!({"image/png": {"width": width}}))));
     }
     cells.markdown(&provenance(document)?);
     let notebook = json!({
@@ -62,6 +64,14 @@ fn unwritable(e: &dyn std::fmt::Display) -> Error {
     Error::mismatch(format!("report.ipynb cannot be written ({e})"), "Please report this together with report.json.")
 }
 
+/// What a cell shows: its data by media type.
+enum Output {
+    /// The value of its last line.
+    Value(Value),
+    /// A figure, and how large it is shown.
+    Image(Value, Value),
+}
+
 /// Cells in their order; an id is the cell's number.
 #[derive(Default)]
 struct Cells {
@@ -79,23 +89,22 @@ impl Cells {
         self.cells.push(cell);
     }
 
-    /// A code cell with what it shows: `execute_result` or `display_data`, and the data.
-    fn code(&mut self, source: &str, shows: Option<(&str, Value)>) {
+    /// A code cell with what it shows.
+    fn code(&mut self, source: &str, shows: Option<Output>) {
         self.executed += 1;
-        let mut outputs = Vec::new();
-        if let Some((kind, data)) = shows {
-            let mut output = Map::new();
-            output.insert("data".into(), data);
-            if kind == "execute_result" {
-                output.insert("execution_count".into(), json!(self.executed));
+        let count = self.executed;
+        let output = shows.map(|shows| match shows {
+            Output::Value(data) => {
+                json!({"data": data, "execution_count": count, "metadata": {}, "output_type": "execute_result"})
             }
-            output.insert("metadata".into(), json!({}));
-            output.insert("output_type".into(), json!(kind));
-            outputs.push(Value::Object(output));
-        }
+            Output::Image(data, metadata) => {
+                json!({"data": data, "metadata": metadata, "output_type": "display_data"})
+            }
+        });
+        let outputs: Vec<Value> = output.into_iter().collect();
         let cell = json!({
             "cell_type": "code",
-            "execution_count": self.executed,
+            "execution_count": count,
             "id": self.id(),
             "metadata": {},
             "outputs": outputs,
@@ -158,7 +167,7 @@ fn table_cells(cells: &mut Cells, shown: &Shown) -> Result<()> {
     let file = literal(&format!("{}.csv", table.name))?;
     let source = format!("{name} = table({file})\n{name}.head({HEAD})");
     let data = json!({"text/html": lines(&head_html(table)), "text/plain": lines(&head_text(table))});
-    cells.code(&source, Some(("execute_result", data)));
+    cells.code(&source, Some(Output::Value(data)));
     Ok(())
 }
 
