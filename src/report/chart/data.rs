@@ -125,6 +125,8 @@ impl Columns {
             (true, cell) => Some(place(&mut data.categories, cell.shown()) as f64),
             (false, cell) => cell.as_number(),
         };
+        // A row without a place makes no series and no panel.
+        let Some(x) = x else { return Ok(()) };
         let series = place(&mut data.series, name(self.series, &chart.series));
         let caption = name(self.panels, &chart.panels);
         let panel = match data.panels.iter().position(|panel| panel.caption == caption) {
@@ -140,7 +142,6 @@ impl Columns {
             return Err(Error::mismatch(problem, "A vertical axis takes numbers; draw another column."));
         }
         let ends = self.interval.and_then(|(low, high)| cell(low).as_number().zip(cell(high).as_number()));
-        let Some(x) = x else { return Ok(()) };
         let traces = &mut data.panels[panel].traces;
         let trace = match traces.iter().position(|trace| trace.series == series) {
             Some(there) => there,
