@@ -18,7 +18,7 @@
 //! | [`stability`] | how much the predicted x₀ changes under perturbations |
 //! | [`suggest`] | from a measured curve to shared sub-intervals and a step grid |
 //! | [`rounding`] | how much of those numbers is rounding, by dtype |
-//! | [`sampler`] | samples of a model itself |
+//! | [`sampler`] | samples of a model, by a number of solvers and grids |
 //! | [`quality`] | how far samples are from the data |
 //! | [`train`] | training, alike for every variant of one seed |
 //! | [`report`] | the result, and its renderers, which never compute |

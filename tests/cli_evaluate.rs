@@ -162,15 +162,15 @@ fn statistics_and_feature_networks_are_taken() {
 #[test]
 fn samples_that_are_not_finite_have_no_value() {
     let (folder, out) = fresh("out");
-    let module = fixture("torchscript/nan.pt");
+    let module = fixture("quality/diverges.pt");
     let options =
         ["--data", "digits", "--nfe", "3", "--samples", "8", "--seeds", "1", "--out", "out", "--clip", "none"];
     let output = lipscope(folder.path(), &[&["evaluate", &module], &options[..]].concat());
     let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(output.status.success(), "{stderr}");
-    assert!(stderr.contains("nan (ddim at 3), seed 0: 8 of 8 samples hold a NaN or an infinity"), "{stderr}");
+    assert!(stderr.contains("diverges (ddim at 3), seed 0: 8 of 8 samples hold a NaN or an infinity"), "{stderr}");
     let report = report(&out);
-    let row = rows(&report, "seeds").into_iter().find(|row| row["model"] == "nan").unwrap();
+    let row = rows(&report, "seeds").into_iter().find(|row| row["model"] == "diverges").unwrap();
     assert!(row["value"].is_null() && row["non_finite"].as_f64().unwrap() > 0.0, "{row:?}");
 }
 
@@ -186,7 +186,7 @@ fn a_dry_run_writes_nothing_and_bad_input_is_refused() {
     refuse(folder.path(), &evaluate(&["--metrics", "mixture-mmd"]), &["density in closed form"]);
     refuse(folder.path(), &evaluate(&["--samples", "0"]), &["--samples is `0`"]);
     refuse(folder.path(), &evaluate(&["--nfe", "10,0"]), &["--nfe is `0`"]);
-    refuse(folder.path(), &evaluate(&["--nfe", "10,2000"]), &["--nfe is `2000`"]);
+    refuse(folder.path(), &evaluate(&["--nfe", "10,2000"]), &["2000 steps do not fit on 1000 whole timesteps"]);
     refuse(folder.path(), &evaluate(&["--sampler", "euler"]), &["--sampler is `euler`"]);
     refuse(folder.path(), &evaluate(&["--spacing", "log"]), &["--spacing is `log`"]);
     refuse(folder.path(), &evaluate(&["--clip", "-1"]), &["--clip is `-1`"]);

@@ -72,6 +72,26 @@ fn samples_depend_on_seed_and_number_alone() {
     assert!(worst(&all, &other) > 0.1);
 }
 
+/// Shared timesteps change what the network is asked, also between whole timesteps; half precision stays within a network
+/// call, and x keeps float32.
+#[test]
+fn maps_and_half_precision_are_followed() {
+    let (folder, _) = fresh("");
+    let pipeline = fixture("torchscript/pipeline");
+    let draw = |out: &str, more: &[&str]| {
+        let solver = ["--sampler", "dpm-solver-3", "--spacing", "log-snr", "--nfe", "20", "--clip", "1"];
+        let common = ["sample", &pipeline, "--samples", "4", "--format", "npy", "-q", "--out", out];
+        succeed(folder.path(), &[&common[..], &solver, more].concat());
+        numbers(&folder.path().join(out).join("samples.npy")).1
+    };
+    let (plain, shared) = (draw("a", &[]), draw("b", &["--share", "n=5,until=100"]));
+    assert!(plain.iter().chain(&shared).all(|x| x.abs() <= 1.0) && worst(&plain, &shared) > 1e-4);
+    let half = draw("c", &["--dtype", "bf16"]);
+    let apart = plain.iter().zip(&half).map(|(a, b)| (a - b).abs()).sum::<f64>() / half.len() as f64;
+    // bfloat16 has eight bits; on average the samples stay themselves.
+    assert!(apart > 1e-5 && apart < 0.2, "{apart}");
+}
+
 #[test]
 fn points_become_a_scatter_plot_and_a_measured_curve_a_grid() {
     let (folder, out) = fresh("out");

@@ -4,14 +4,14 @@ use super::data::Rows;
 use super::model::Model;
 use super::output;
 use super::progress::Progress;
+use super::sample::fetch;
 use crate::draws::{CleanSamples, Draws};
-use crate::error::{Doing, Error, Result};
+use crate::error::{Error, Result};
 use crate::sampler::{self, Sampling};
 use ndarray::Array2;
 use serde_json::{Value, json};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
-use tch::{Device, Kind};
 
 /// Samples that a checkpoint makes of itself where no data is given, and network evaluations for each.
 const MODEL_SAMPLES: u64 = 64;
@@ -66,10 +66,7 @@ fn own(model: &Model, (batch, seed): (u64, u64), quiet: bool, stopped: &Arc<Atom
         let here = first..(first + batch).min(MODEL_SAMPLES);
         let x0 = sampler::draw(&*model.denoiser, &sampling, seed, here, &mut || progress.advance())?;
         let Some(x0) = x0 else { return Ok(None) };
-        let flat = x0.f_to_kind(Kind::Float).and_then(|v| v.f_to_device(Device::Cpu)).doing("fetching samples")?;
-        let mut rows = vec![0.0f32; flat.numel()];
-        flat.f_contiguous().and_then(|v| v.f_copy_data(&mut rows, v.numel())).doing("fetching samples")?;
-        values.extend(rows);
+        values.extend(fetch(&x0)?);
     }
     if let Some(bad) = values.iter().find(|value| !value.is_finite()) {
         return Err(Error::mismatch(

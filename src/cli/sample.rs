@@ -8,7 +8,7 @@ use super::{Outcome, job, output, plan};
 use crate::device;
 use crate::error::{Doing, Error, Result};
 use crate::report::{self, Artifact, SCHEMA_VERSION, SampleFormat, SampleReport, SampleSet, Warning};
-use crate::sampler::{self, Path, Sampler, Sampling, spacing};
+use crate::sampler::{self, Path, Sampling, spacing};
 use serde_json::{Value, json};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -113,24 +113,10 @@ pub(super) fn sampling(
     model: &Model,
 ) -> Result<(Sampling, Path)> {
     let sampler = sampler::parse(sampler)?;
-    let clip = self::clip(clip, model.clip, &*sampler)?;
+    let clip = sampler::clip(clip, model.clip, &*sampler)?;
     let sampling = Sampling { sampler, spacing: spacing::parse(spacing)?, nfe, clip };
     let path = Path::new(&*model.denoiser, &sampling)?;
     Ok((sampling, path))
-}
-
-/// `--clip`: of `auto` the model's own, where the sampler clips by default.
-pub(super) fn clip(text: &str, own: Option<f64>, sampler: &dyn Sampler) -> Result<Option<f64>> {
-    match text {
-        "auto" => Ok(own.filter(|_| sampler.clips_by_default())),
-        "none" => Ok(None),
-        number => {
-            let clip = number.parse().ok().filter(|clip: &f64| clip.is_finite() && *clip > 0.0);
-            let refused =
-                || Error::argument("--clip", number, "it is auto, none or a number above 0", "Such as --clip 1.");
-            clip.ok_or_else(refused).map(Some)
-        }
-    }
 }
 
 /// A sampling in a plan.
@@ -218,18 +204,6 @@ mod tests {
         let samplers = sampler::MEMBERS.iter().map(|member| member.name);
         for name in samplers.chain(spacing::MEMBERS.iter().map(|member| member.name)) {
             assert!(words.contains(&name), "{name}: {help}");
-        }
-    }
-
-    #[test]
-    fn auto_clips_where_the_sampler_does() {
-        let own = |name: &str| clip("auto", Some(1.0), &*sampler::parse(name).unwrap()).unwrap();
-        assert_eq!((own("ddim"), own("ddpm"), own("dpm-solver-3"), own("heun")), (Some(1.0), Some(1.0), None, None));
-        let sampler = sampler::parse("heun").unwrap();
-        assert_eq!(clip("2.5", None, &*sampler).unwrap(), Some(2.5));
-        assert_eq!(clip("none", Some(1.0), &*sampler::parse("ddim").unwrap()).unwrap(), None);
-        for text in ["0", "-1", "x", "inf", "nan"] {
-            assert!(clip(text, None, &*sampler).is_err(), "{text}");
         }
     }
 }

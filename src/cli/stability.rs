@@ -11,7 +11,6 @@ use crate::device;
 use crate::error::{Error, Result};
 use crate::report::{self, FigureFormat, Provenance, TidyReport, Warning, write_tidy};
 use crate::stability::{self, Changes, Entry, Settings};
-use crate::time::Timestep;
 use crate::timesteps::{Grid, TimestepSpec};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
@@ -155,23 +154,20 @@ impl Job {
                 write_tidy(&tidy(&all, Vec::new()), &self.out, &[])?;
                 written = Instant::now();
             }
-            Ok(progress.advance())
+            progress.advance();
+            Ok(())
         };
-        let (complete, batch) = stability::measure(&denoisers, &draws, &self.settings, &mut finished)?;
+        let (complete, batch) =
+            stability::measure(&denoisers, &draws, &self.settings, &|| progress.goes_on(), &mut finished)?;
         drop(progress);
         let smaller = (batch < self.settings.batch).then_some(Warning::SmallerBatch { batch });
         let mut found = tidy(&all, smaller.into_iter().collect());
-        // Ctrl-C after the last timestep changes nothing.
-        found.complete = complete || all.iter().map(|changes| changes.timestep).reduce(f64::max) == self.last();
+        found.complete = complete;
         write_tidy(&found, &self.out, if found.complete { &self.formats } else { &[] })?;
         if !found.complete {
             return Err(interrupted(&self.out));
         }
         self.present(&found, global)
-    }
-
-    fn last(&self) -> Option<Timestep> {
-        self.settings.timesteps.last().copied()
     }
 
     fn tidy(&self, all: &[Changes], provenance: Provenance, warnings: Vec<Warning>) -> TidyReport {

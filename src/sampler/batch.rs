@@ -6,7 +6,7 @@ use crate::random::{Purpose, fill_normal, stream};
 use crate::schedule::NoiseSchedule;
 use crate::time::Timestep;
 use std::ops::Range;
-use tch::Tensor;
+use tch::{Kind, Tensor};
 
 /// What a model predicts of x at one timestep.
 #[derive(Debug)]
@@ -49,6 +49,14 @@ impl<'a> Batch<'a> {
         self.denoiser.schedule()
     }
 
+    /// dtype of x between the evaluations: a network in half precision is asked in its own, and x keeps float32.
+    fn kind(&self) -> Kind {
+        match self.denoiser.kind() {
+            Kind::Half | Kind::BFloat16 => Kind::Float,
+            kind => kind,
+        }
+    }
+
     /// Whether sampling was interrupted.
     pub(super) fn stopped(&self) -> bool {
         self.stopped
@@ -57,7 +65,9 @@ impl<'a> Batch<'a> {
     /// One network evaluation at x [B, …].
     pub fn predict(&mut self, x: &Tensor, t: Timestep) -> Result<Predicted> {
         let doing = "predicting a clean sample";
-        let mut x0 = self.denoiser.x0(x, &vec![t; x.size()[0] as usize])?;
+        let asked = x.f_to_kind(self.denoiser.kind()).doing(doing)?;
+        let x0 = self.denoiser.x0(&asked, &vec![t; x.size()[0] as usize])?;
+        let mut x0 = x0.f_to_kind(self.kind()).doing(doing)?;
         if let Some(clip) = self.clip {
             x0 = x0.f_clamp(-clip, clip).doing(doing)?;
         }
@@ -89,7 +99,7 @@ impl<'a> Batch<'a> {
         }
         let full: Vec<i64> = std::iter::once(rows as i64).chain(shape.iter().copied()).collect();
         let x = Tensor::f_from_slice(&values).and_then(|v| v.f_view(&full[..]));
-        let x = x.and_then(|v| v.f_to_device(self.denoiser.device())).and_then(|v| v.f_to_kind(self.denoiser.kind()));
+        let x = x.and_then(|v| v.f_to_device(self.denoiser.device())).and_then(|v| v.f_to_kind(self.kind()));
         x.doing("drawing noise")
     }
 }

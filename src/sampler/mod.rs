@@ -24,7 +24,7 @@ pub mod spacing;
 mod tests;
 
 pub use batch::{Batch, Predicted};
-pub use parameters::{Parameters, parse};
+pub use parameters::{Parameters, clip, parse};
 pub use path::{Path, first_timestep};
 pub use spacing::Spacing;
 
@@ -108,7 +108,7 @@ pub const MEMBERS: &[Member] = &[
     heun::MEMBER,
 ];
 
-/// Samples number `samples` of the stream `seed`, [B, …] in the denoiser's dtype. They depend neither on the other rows
+/// Samples number `samples` of the stream `seed`, [B, …] in float32, or float64 where the denoiser has it. They depend neither on the other rows
 /// of the batch nor on how many there are. `progress` is called after every network evaluation; `false` from it stops
 /// with `None`.
 ///

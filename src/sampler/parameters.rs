@@ -60,3 +60,20 @@ pub fn parse(text: &str) -> Result<Box<dyn Sampler>> {
     };
     (member.build)(&Parameters::new(member, parameters, text)?)
 }
+
+/// x̂₀'s bound as `--clip` takes it: `none`, a number, or `auto`, which is the model's own where the sampler clips by default.
+///
+/// # Errors
+///
+/// It is none of them, or not above 0.
+pub fn clip(text: &str, own: Option<f64>, sampler: &dyn Sampler) -> Result<Option<f64>> {
+    match text {
+        "auto" => Ok(own.filter(|_| sampler.clips_by_default())),
+        "none" => Ok(None),
+        number => {
+            let clip = number.parse().ok().filter(|clip: &f64| clip.is_finite() && *clip > 0.0);
+            let allowed = "it is auto, none or a number above 0";
+            clip.ok_or_else(|| Error::argument("--clip", number, allowed, "Such as --clip 1.")).map(Some)
+        }
+    }
+}

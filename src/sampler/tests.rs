@@ -203,10 +203,22 @@ fn the_clip_bounds_what_comes_out() {
     for member in MEMBERS {
         let clipped = Sampling { clip: Some(0.6), ..sampling(member.name, "uniform", 12) };
         let x = samples(&denoiser, &clipped, 0..16);
-        assert!(x.iter().all(|x| x.abs() <= 0.6) && x.iter().any(|x| *x == 0.6), "{}: {x:?}", member.name);
+        assert!(x.iter().all(|x| x.abs() <= 0.6) && x.contains(&0.6), "{}: {x:?}", member.name);
     }
     let refused = Sampling { clip: Some(0.0), ..sampling("ddim", "uniform", 2) };
     assert!(draw(&denoiser, &refused, SEED, 0..1, &mut || true).is_err());
+}
+
+#[test]
+fn auto_clips_where_the_sampler_does() {
+    let own = |name: &str| clip("auto", Some(1.0), &*parse(name).unwrap()).unwrap();
+    assert_eq!((own("ddim"), own("ddpm"), own("dpm-solver-3"), own("heun")), (Some(1.0), Some(1.0), None, None));
+    let sampler = parse("heun").unwrap();
+    assert_eq!(clip("2.5", None, &*sampler).unwrap(), Some(2.5));
+    assert_eq!(clip("none", Some(1.0), &*parse("ddim").unwrap()).unwrap(), None);
+    for text in ["0", "-1", "x", "inf", "nan"] {
+        assert!(clip(text, None, &*sampler).is_err(), "{text}");
+    }
 }
 
 #[test]

@@ -77,8 +77,8 @@ pub struct Changes {
     pub amplifications: Vec<Vec<f64>>,
 }
 
-/// Measures all timesteps and hands those that are finished to `finished`, which returns `false` to stop cleanly. Says
-/// whether all were measured, and the largest batch that memory held.
+/// Measures all timesteps and hands those that are finished to `finished`. `goes_on` is asked before every batch; `false`
+/// from it stops cleanly. Says whether all were measured, and the largest batch that memory held.
 ///
 /// # Errors
 ///
@@ -87,7 +87,8 @@ pub fn measure(
     denoisers: &[&dyn Denoiser],
     draws: &Draws,
     settings: &Settings,
-    finished: &mut dyn FnMut(Vec<Changes>) -> Result<bool>,
+    goes_on: &dyn Fn() -> bool,
+    finished: &mut dyn FnMut(Vec<Changes>) -> Result<()>,
 ) -> Result<(bool, u64)> {
     let _no_grad = tch::no_grad_guard();
     let mut most = settings.batch.max(1);
@@ -95,6 +96,9 @@ pub fn measure(
         let mut all = empty(t, denoisers.len(), settings);
         let mut done = 0;
         while done < settings.samples {
+            if !goes_on() {
+                return Ok((false, most));
+            }
             let until = settings.samples.min(done + most);
             match batch(denoisers, draws, settings, t, done..until) {
                 Ok(numbers) => {
@@ -105,9 +109,7 @@ pub fn measure(
                 Err(error) => return Err(error),
             }
         }
-        if !finished(all)? {
-            return Ok((false, most));
-        }
+        finished(all)?;
     }
     Ok((true, most))
 }

@@ -39,9 +39,9 @@ fn measured(denoisers: &[&dyn Denoiser], settings: &Settings) -> Vec<Changes> {
     let mut all = Vec::new();
     let mut take = |changes: Vec<Changes>| {
         all.extend(changes);
-        Ok(true)
+        Ok(())
     };
-    assert_eq!(measure(denoisers, &draws(), settings, &mut take).unwrap(), (true, settings.batch));
+    assert_eq!(measure(denoisers, &draws(), settings, &|| true, &mut take).unwrap(), (true, settings.batch));
     all
 }
 
@@ -112,13 +112,15 @@ fn batches_change_nothing_and_stopping_is_clean() {
         let close = |a: &[f64], b: &[f64]| a.iter().zip(b).all(|(a, b)| (a - b).abs() <= 1e-14 + 1e-10 * b);
         assert!(a.changes[0].len() == 20 && close(&a.changes[0], &b.changes[0]), "{a:?} {b:?}");
     }
-    let mut calls = 0;
-    let mut stop = |_| {
-        calls += 1;
-        Ok(false)
+    // Stopped in the second of three timesteps, of which each has seven batches.
+    let (asked, mut finished) = (std::cell::Cell::new(0), 0);
+    let goes_on = || asked.replace(asked.get() + 1) < 10;
+    let mut count = |_| {
+        finished += 1;
+        Ok(())
     };
-    assert!(!measure(&[&plain], &draws(), &settings(20), &mut stop).unwrap().0);
-    assert_eq!(calls, 1);
+    assert!(!measure(&[&plain], &draws(), &settings(3), &goes_on, &mut count).unwrap().0);
+    assert_eq!(finished, 1);
 }
 
 fn provenance() -> Provenance {

@@ -23,7 +23,7 @@ pub struct EvaluateArgs {
     #[arg(long, value_name = "SPACING,…", default_value = "uniform", value_delimiter = ',', help_heading = "Sampling")]
     pub spacing: Vec<String>,
     /// Clamp x̂₀ to ± this: auto (what the checkpoint says, where the sampler is made for it), none or a number
-    #[arg(long, value_name = "CLIP", default_value = "auto", help_heading = "Sampling")]
+    #[arg(long, value_name = "CLIP", default_value = "auto", allow_hyphen_values = true, help_heading = "Sampling")]
     pub clip: String,
     /// Samples per model, sampler, spacing, number of evaluations and seed
     #[arg(long, value_name = "N", default_value_t = 2000, help_heading = "Sampling")]

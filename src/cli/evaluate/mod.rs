@@ -1,6 +1,7 @@
 //! `lipscope evaluate CKPT…`: sample quality of models over samplers, spacings, numbers of network evaluations and seeds.
 
 mod cells;
+mod reading;
 mod subjects;
 mod tables;
 mod wanted;

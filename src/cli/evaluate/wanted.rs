@@ -56,7 +56,7 @@ impl Wanted {
             preprocessing: preprocessing(args)?,
         };
         for name in &wanted.samplers {
-            sample::clip(&wanted.clip, None, &*sampler::parse(name)?)?;
+            sampler::clip(&wanted.clip, None, &*sampler::parse(name)?)?;
         }
         wanted.spacings.iter().try_for_each(|name| sampler::spacing::parse(name).map(|_| ()))?;
         Ok(wanted)
