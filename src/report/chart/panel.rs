@@ -187,9 +187,15 @@ impl<'a> Drawn<'a> {
 
     /// What a logarithmic axis cannot show: open markers, or a flat line where they would meet.
     fn draw_off_scale(&self, ink: &Ink, row: f64) -> Result<()> {
-        let off = self.spots.iter().filter(|(_, spot)| spot.y.is_some_and(|y| y <= 0.0));
-        off.into_iter()
-            .try_for_each(|(at, _)| ink.marker((*at, row), self.look.marker, MARKER, self.look.stroke.color, true))
+        let color = self.look.stroke.color;
+        for (at, _) in self.spots.iter().filter(|(_, spot)| spot.y.is_some_and(|y| y <= 0.0)) {
+            if self.sparse {
+                ink.marker((*at, row), self.look.marker, MARKER, color, true)?;
+            } else {
+                ink.line(&[(at - 0.5, row), (at + 0.5, row)], &Stroke::solid(color, 1.8))?;
+            }
+        }
+        Ok(())
     }
 }
 
