@@ -1,8 +1,8 @@
 //! From a measured curve to shared sub-intervals of E-TSDM (arXiv 2306.11251, section 4), with what each of them costs.
 //!
 //! All of it rests on one number per step, the Lipschitz mass K(s) = E‖ε(x_s, s+1) − ε(x_s, s)‖ of a model that shares
-//! nothing, here per element (divided by √D: the noise itself then has size 1), and its sums M[a, b) = Σ_{a ≤ s < b} K(s). What follows holds for the
-//! ideal ε; a measured network stands in for it.
+//! nothing, here per element (divided by √D: the noise itself then has size 1), and its sums M[a, b) = Σ_{a ≤ s < b} K(s).
+//! What follows holds for the ideal ε; a measured network stands in for it.
 //!
 //! *Sharing error.* A network that shares its condition over the timesteps of [a, b) learns one function g for all of
 //! them, the least-squares one. Compare it with the constant choice of the last condition, c = b−1:
