@@ -19,9 +19,7 @@ pub(super) fn run(args: &ExportArgs, global: &Global) -> Result<Option<Outcome>>
     let names: Vec<&str> = artifacts.iter().map(|artifact| artifact.file_name.as_str()).collect();
     let resolved = json!({"command": "export", "report": file, "out": out, "title": args.title, "files": names});
     if global.dry_run || global.json {
-        let text = serde_json::to_string_pretty(&resolved)
-            .map_err(|e| Error::mismatch(format!("JSON cannot be written ({e})"), "Report this."))?;
-        output::print(&text)?;
+        output::print_json(&resolved)?;
     }
     if global.dry_run {
         return Ok(None);

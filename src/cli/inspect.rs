@@ -26,9 +26,7 @@ pub(super) fn run(args: &InspectArgs, global: &Global) -> Result<Option<Outcome>
         describe_checkpoint(&checkpoint::open(path, &Request { device: Device::Cpu, weights: None })?)
     };
     if global.json {
-        let text = serde_json::to_string_pretty(&description)
-            .map_err(|e| Error::mismatch(format!("JSON cannot be written ({e})"), "Report this."))?;
-        return output::print(&text);
+        return output::print_json(&description);
     }
     output::print(&render(&description))
 }

@@ -1,6 +1,6 @@
 //! From arguments to everything that a job needs; nothing is measured or written yet.
 
-use super::args::{DataOptions, Global, ModelOptions, Options};
+use super::args::{DataOptions, FigureOptions, Global, ModelOptions, Options};
 use super::clean_samples;
 use super::data::{self, Data};
 use super::model::{self, Model, Opened, Setting};
@@ -133,7 +133,7 @@ pub(super) fn prepare(
     seed: u64,
 ) -> Result<Prepared> {
     let wanted = Wanted::parse(options)?;
-    let formats = formats(&options.plot)?;
+    let formats = formats(&options.figures)?;
     let completed = complete(opened, shares, (&options.data, model_options), (device, kind), wanted.derivative())?;
     let Completed { models, data, mut warnings } = completed;
     let description = match &data {
@@ -229,8 +229,8 @@ fn plan_warnings(plan: &Plan, models: &[Model]) -> Vec<Warning> {
 }
 
 /// The figures that `--plot` asks for.
-pub(super) fn formats(plot: &Option<Vec<String>>) -> Result<Vec<FigureFormat>> {
-    plot.iter().flatten().map(|text| text.parse()).collect()
+pub(super) fn formats(figures: &FigureOptions) -> Result<Vec<FigureFormat>> {
+    figures.plot.iter().flatten().map(|text| text.parse()).collect()
 }
 
 /// The batch that `--batch` asks for.

@@ -15,7 +15,7 @@ use tch::Device;
 
 /// Carries out a plan.
 pub(super) fn run(args: &ReproduceArgs, global: &Global) -> Result<Option<Outcome>> {
-    let formats = prepare::formats(&args.plot)?;
+    let formats = prepare::formats(&args.figures)?;
     let plan = SweepPlan::read(&args.plan)?;
     let steps = sweep::steps(&plan)?;
     let results = Results::new(args.results.clone().map_or_else(default_results, Ok)?);

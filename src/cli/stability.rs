@@ -26,7 +26,7 @@ const WRITE_EVERY: Duration = Duration::from_secs(2);
 
 /// Perturbs, writes and presents.
 pub(super) fn run(args: &StabilityArgs, global: &Global) -> Result<Option<Outcome>> {
-    let formats = prepare::formats(&args.plot)?;
+    let formats = prepare::formats(&args.figures)?;
     let arithmetic = prepare::arithmetic(global, &args.model.dtype)?;
     let opened = prepare::open_all(&args.checkpoints, &args.label, &args.data, &args.model, arithmetic.0)?;
     let share = args.model.share.as_deref();

@@ -52,7 +52,7 @@ fn typed(table: &Table, i: usize) -> Column {
 ///
 /// As [`tidy_csv`] and [`chart()`], two files of one name, and what the file system refuses.
 pub fn write_tidy(report: &TidyReport, dir: &Path, formats: &[FigureFormat]) -> Result<Vec<PathBuf>> {
-    let json = serde_json::to_string_pretty(report)
+    let json = serde_json::to_string(report)
         .map_err(|e| Error::mismatch(format!("JSON cannot be written ({e})"), "Report this."))?;
     let mut artifacts = vec![Artifact::new("report.json", json)];
     for table in &report.tables {

@@ -1,6 +1,6 @@
 //! Arguments of `lipscope evaluate`.
 
-use super::{DataOptions, ModelOptions};
+use super::{DataOptions, FigureOptions, ModelOptions};
 use clap::Args;
 use std::path::PathBuf;
 
@@ -61,17 +61,8 @@ pub struct EvaluateArgs {
     /// Folder for report and figures [default: lipscope-out/evaluate-<name>]
     #[arg(long, value_name = "DIR", help_heading = "Output")]
     pub out: Option<PathBuf>,
-    /// Draw the figures
-    #[arg(
-        long,
-        value_name = "FORMATS",
-        num_args = 0..=1,
-        require_equals = true,
-        default_missing_value = "svg,png,pdf",
-        value_delimiter = ',',
-        help_heading = "Output"
-    )]
-    pub plot: Option<Vec<String>>,
+    #[command(flatten)]
+    pub figures: FigureOptions,
     /// Go on from an interrupted run in the same --out
     #[arg(long, help_heading = "Output")]
     pub resume: bool,

@@ -179,6 +179,22 @@ pub(super) struct DataOptions {
     pub shape: Option<Vec<i64>>,
 }
 
+/// Figures beside the tables.
+#[derive(Debug, Clone, Args)]
+pub(super) struct FigureOptions {
+    /// Draw the figures
+    #[arg(
+        long,
+        value_name = "FORMATS",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "svg,png,pdf",
+        value_delimiter = ',',
+        help_heading = "Output"
+    )]
+    pub plot: Option<Vec<String>>,
+}
+
 /// What is measured, on what, and where it goes.
 #[derive(Debug, Args)]
 pub(super) struct Options {
@@ -217,17 +233,8 @@ pub(super) struct Options {
     /// Folder for report and figures [default: lipscope-out/<command>-<name>]
     #[arg(long, value_name = "DIR", help_heading = "Output")]
     pub out: Option<PathBuf>,
-    /// Draw the figure
-    #[arg(
-        long,
-        value_name = "FORMATS",
-        num_args = 0..=1,
-        require_equals = true,
-        default_missing_value = "svg,png,pdf",
-        value_delimiter = ',',
-        help_heading = "Output"
-    )]
-    pub plot: Option<Vec<String>>,
+    #[command(flatten)]
+    pub figures: FigureOptions,
     /// Go on from an interrupted run in the same --out
     #[arg(long, help_heading = "Output")]
     pub resume: bool,

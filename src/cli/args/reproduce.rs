@@ -1,5 +1,6 @@
 //! Arguments of `lipscope reproduce`.
 
+use super::FigureOptions;
 use clap::Args;
 use std::path::PathBuf;
 
@@ -19,15 +20,6 @@ pub struct ReproduceArgs {
     /// Folder for report, tables and figures [default: lipscope-out/reproduce-<plan>]
     #[arg(long, value_name = "DIR", help_heading = "Output")]
     pub out: Option<PathBuf>,
-    /// Draw the plan's figures
-    #[arg(
-        long,
-        value_name = "FORMATS",
-        num_args = 0..=1,
-        require_equals = true,
-        default_missing_value = "svg,png,pdf",
-        value_delimiter = ',',
-        help_heading = "Output"
-    )]
-    pub plot: Option<Vec<String>>,
+    #[command(flatten)]
+    pub figures: FigureOptions,
 }

@@ -1,6 +1,6 @@
 //! Arguments of `lipscope stability`.
 
-use super::{DataOptions, ModelOptions};
+use super::{DataOptions, FigureOptions, ModelOptions};
 use clap::Args;
 use std::path::PathBuf;
 
@@ -50,15 +50,6 @@ pub struct StabilityArgs {
     /// Folder for report, tables and figures [default: lipscope-out/stability-<names>]
     #[arg(long, value_name = "DIR", help_heading = "Output")]
     pub out: Option<PathBuf>,
-    /// Draw the figures
-    #[arg(
-        long,
-        value_name = "FORMATS",
-        num_args = 0..=1,
-        require_equals = true,
-        default_missing_value = "svg,png,pdf",
-        value_delimiter = ',',
-        help_heading = "Output"
-    )]
-    pub plot: Option<Vec<String>>,
+    #[command(flatten)]
+    pub figures: FigureOptions,
 }

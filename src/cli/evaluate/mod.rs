@@ -25,14 +25,14 @@ use yardstick::Yardstick;
 /// Evaluates every model in every way that was asked for.
 pub(super) fn run(args: &EvaluateArgs, global: &Global) -> Result<Option<Outcome>> {
     let wanted = Wanted::parse(args)?;
-    let formats = prepare::formats(&args.plot)?;
+    let formats = prepare::formats(&args.figures)?;
     let arithmetic = prepare::arithmetic(global, &args.model.dtype)?;
     let mut subjects = Subjects::open(args, arithmetic)?;
     subjects.models().try_for_each(|model| wanted.fits(model))?;
     let yardstick = Yardstick::new(args, &wanted, &subjects, arithmetic.0, global.seed)?;
     let plan = plan(&wanted, &subjects, &yardstick, global.seed);
     if global.dry_run {
-        return output::print(&to_json(&plan)?);
+        return output::print_json(&plan);
     }
     let out = args.out.clone().unwrap_or_else(|| default_out(&subjects));
     report::prepare_dir(&out)?;
@@ -109,7 +109,7 @@ impl Study {
         let report = &self.report;
         report.warnings.iter().for_each(|warning| output::warn(&warning.to_string()));
         if global.json {
-            return output::print(&to_json(report)?);
+            return output::print_json(report);
         }
         if global.quiet {
             return Ok(None);
@@ -159,11 +159,6 @@ fn first_report(plan: Value, device: Device, out: &Path, resume: bool) -> Result
 fn default_out(subjects: &Subjects) -> PathBuf {
     let names: Vec<String> = subjects.all.iter().map(|subject| prepare::slug(&subject.label)).collect();
     PathBuf::from("lipscope-out").join(format!("evaluate-{}", names.join("-vs-")))
-}
-
-fn to_json(value: &impl serde::Serialize) -> Result<String> {
-    serde_json::to_string_pretty(value)
-        .map_err(|e| Error::mismatch(format!("JSON cannot be written ({e})"), "Report this."))
 }
 
 fn interrupted(out: &Path) -> Error {
