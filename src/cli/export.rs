@@ -2,7 +2,7 @@
 
 use super::args::{ExportArgs, Global};
 use super::{Outcome, output};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::report::{self, ExportFormat, Finished};
 use serde_json::json;
 use std::path::Path;

@@ -3,7 +3,7 @@
 use super::args::{Global, InspectArgs};
 use super::{Outcome, output};
 use crate::checkpoint::{self, Checkpoint, Request};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::tensor_file::{self, Format, Listing};
 use serde_json::{Value, json};
 use std::fmt::Write;
