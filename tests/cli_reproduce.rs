@@ -24,10 +24,17 @@ const PLAN: &str = r#"
     [[job]]
     command = "compare"
     flags = { data = "eight-gaussians", samples = 4, timesteps = "0,1,200,300" }
+    [[job]]
+    command = "evaluate"
+    flags = { data = "eight-gaussians", nfe = [2, 3], samples = 8, seeds = 1, metrics = ["frechet"] }
+    [[job]]
+    command = "stability"
+    flags = { data = "eight-gaussians", samples = 4, timesteps = "0,1", sizes = 0.1, time-steps = 1 }
     [[figure]]
     name = "curve"
     title = "K"
     table = "curves"
+    only = [["quantity", "secant"]]
     x = { column = "noise_steps", label = "steps of noise", log = true }
     y = { column = "mean", label = "K [1/step]", log = true }
     series = "model"
@@ -59,7 +66,7 @@ fn a_plan_is_carried_out_once() {
     let folder = folder_with(PLAN);
     let dry: Value = serde_json::from_str(&succeed(folder.path(), &[&RUN[..], &["--dry-run"]].concat())).unwrap();
     let steps = dry.as_array().unwrap();
-    assert_eq!(steps.len(), 6);
+    assert_eq!(steps.len(), 10);
     assert!(steps.iter().all(|step| step["done"] == false) && !folder.path().join("results").exists());
 
     let said = succeed(folder.path(), &[&RUN[..], &["--plot=svg"]].concat());
@@ -69,9 +76,15 @@ fn a_plan_is_carried_out_once() {
         ["curve.svg", "curves.csv", "report.json", "results.csv", "summary.csv"]
     );
     let (first, kept) = (rows(folder.path(), "results"), finished(folder.path()));
-    assert_eq!(kept.len(), 6);
+    assert_eq!(kept.len(), 10);
     let found = report(&folder.path().join("out"));
     assert_eq!((found["complete"].as_bool(), found["command"].as_str()), (Some(true), Some("reproduce")));
+    for found in ["frechet,ddim,uniform,2,2,", "frechet,ddim,uniform,3,2,", "perturbed x,,,,2,", "secant rest mean,,,,2,"] {
+        for model in ["DDPM", "E-TSDM"] {
+            let has = |line: &String| line.starts_with(&format!(",{model},")) && line.contains(found);
+            assert!(rows(folder.path(), "summary").iter().any(has), "{model}: no {found}");
+        }
+    }
     let text = found.to_string();
     assert!(!text.contains(&folder.path().display().to_string()), "the report names the machine's folders");
 
@@ -83,7 +96,7 @@ fn a_plan_is_carried_out_once() {
     fs::write(folder.path().join("plan.toml"), PLAN.replace("[0, 1]", "[0, 1, 2]")).unwrap();
     succeed(folder.path(), &RUN);
     let more = finished(folder.path());
-    assert_eq!(more.len(), 9);
+    assert_eq!(more.len(), 15);
     assert!(kept.iter().all(|step| more.contains(step)));
 }
 
@@ -106,7 +119,7 @@ fn an_interrupt_loses_and_repeats_nothing() {
     assert_eq!(status.code(), Some(130));
     assert_eq!(report(&cut.path().join("out"))["complete"], false);
     let kept = finished(cut.path());
-    assert!(kept.len() < 6);
+    assert!(kept.len() < 10);
 
     succeed(cut.path(), &RUN);
     assert_eq!(rows(cut.path(), "summary"), rows(whole.path(), "summary"));

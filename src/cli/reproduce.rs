@@ -3,14 +3,14 @@
 use super::args::{Cli, Global, ReproduceArgs};
 use super::progress::{Progress, watch_interrupts};
 use super::{Outcome, job, output, prepare};
-use crate::device::DeviceChoice;
+use crate::device::{self, DeviceChoice};
 use crate::error::{Error, Result};
 use crate::report::{self, Provenance, SCHEMA_VERSION, TidyReport};
 use crate::sweep::{self, Observer, Resources, Results, Step, SweepPlan, command_line};
 use clap::Parser;
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::time::Instant;
 use tch::Device;
 
 /// Carries out a plan.
@@ -26,10 +26,9 @@ pub(super) fn run(args: &ReproduceArgs, global: &Global) -> Result<Option<Outcom
     let out = args.out.clone().unwrap_or_else(|| default_out(&plan));
     report::prepare_dir(&out)?;
     let resources = resources(args, global)?;
-    let (began, clock) = (job::now(), Instant::now());
+    let began = job::now();
     let outcome = carry_out(&steps, &results, &resources, global.quiet);
-    let provenance = provenance(&plan, &steps, &results, &resources)?;
-    let provenance = Provenance { began, wall_seconds: clock.elapsed().as_secs_f64(), ..provenance };
+    let provenance = Provenance { began, ..provenance(&plan, &steps, &results, &resources)? };
     // What is finished is told even where something failed or was interrupted.
     let found = tidy(&plan, &steps, &results, provenance, outcome.is_ok())?;
     let files = report::write_tidy(&found, &out, if outcome.is_ok() { &formats } else { &[] })?;
@@ -80,7 +79,7 @@ fn resources(args: &ReproduceArgs, global: &Global) -> Result<Resources> {
     }
     let program = std::env::current_exe().map_err(|e| Error::io("lipscope-engine", "finding this program", &e))?;
     let threads = global.threads.unwrap_or((cores / jobs).max(1));
-    Ok(Resources { program, jobs, threads, device: global.device.clone() })
+    Ok(Resources { program, jobs, threads, device: device::name(device) })
 }
 
 fn carry_out(steps: &[Step], results: &Results, resources: &Resources, quiet: bool) -> Result<()> {
@@ -139,7 +138,11 @@ fn provenance(plan: &SweepPlan, steps: &[Step], results: &Results, resources: &R
     let as_written = serde_json::to_value(plan)
         .map_err(|e| Error::mismatch(format!("the plan cannot be written as JSON ({e})"), "Change the plan."))?;
     let plan = json!({ "plan": as_written, "steps": overview(steps, results) });
-    Ok(Provenance { threads: resources.threads * resources.jobs, ..job::provenance(plan, resources.device.clone()) })
+    // What the steps took, whenever they were carried out.
+    let seconds: BTreeMap<&str, f64> =
+        steps.iter().filter_map(|step| Some((step.key.as_str(), results.done(&step.key)?.wall_seconds))).collect();
+    let fresh = job::provenance(plan, resources.device.clone());
+    Ok(Provenance { threads: resources.threads * resources.jobs, wall_seconds: seconds.values().sum(), ..fresh })
 }
 
 fn tidy(

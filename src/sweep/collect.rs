@@ -130,7 +130,10 @@ fn numbers(summary: &Summary) -> [(&'static str, Option<f64>); 8] {
 fn table(step: &Step, report: &TidyReport, name: &str, all: &mut Vec<Observation>) -> Result<()> {
     let Some(table) = report.tables.iter().find(|table| table.name == name) else { return Ok(()) };
     let (model, mean) = (table.column("model")?, table.column("mean")?);
-    let quantity = table.column("metric").or_else(|_| table.column("perturbed"))?;
+    let (quantity, prefix) = match table.column("metric") {
+        Ok(metric) => (metric, ""),
+        Err(_) => (table.column("perturbed")?, "perturbed "),
+    };
     let optional = |table: &Table, name: &str| table.columns.iter().position(|column| column.name == name);
     let (sampler, spacing, nfe) = (optional(table, "sampler"), optional(table, "spacing"), optional(table, "nfe"));
     for row in &table.rows {
@@ -141,7 +144,7 @@ fn table(step: &Step, report: &TidyReport, name: &str, all: &mut Vec<Observation
             sampler: text(sampler),
             spacing: text(spacing),
             nfe: nfe.and_then(|c| row.get(c)?.as_number()),
-            ..observation(step, &model, quantity, value)
+            ..observation(step, &model, format!("{prefix}{quantity}"), value)
         });
     }
     Ok(())

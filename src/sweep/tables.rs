@@ -74,7 +74,7 @@ pub fn curves_table(observations: &[Observation]) -> Table {
     let points: Vec<&Observation> = observations.iter().filter(|one| one.timestep.is_some()).collect();
     for group in groups(&points) {
         let first = group[0];
-        let mut row: Vec<Cell> = [&first.setting, &first.model, &first.quantity].map(Cell::text).into();
+        let mut row = vec![setting(first), Cell::text(&first.model), Cell::text(&first.quantity)];
         row.extend([
             Cell::optional(first.size),
             Cell::optional(first.timestep),
@@ -115,10 +115,15 @@ pub fn reading(summary: &Table, baseline: &str, headlines: &[String]) -> Result<
     Ok(lines)
 }
 
+/// A plan without settings has one without a name.
+fn setting(one: &Observation) -> Cell {
+    if one.setting.is_empty() { Cell::Missing(()) } else { Cell::text(&one.setting) }
+}
+
 fn keys(one: &Observation) -> Vec<Cell> {
     let word = |word: &Option<String>| word.as_ref().map_or(Cell::Missing(()), Cell::text);
     vec![
-        Cell::text(&one.setting),
+        setting(one),
         Cell::text(&one.model),
         Cell::text(&one.source),
         Cell::text(&one.quantity),
