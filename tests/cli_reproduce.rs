@@ -79,7 +79,9 @@ fn a_plan_is_carried_out_once() {
     assert_eq!(kept.len(), 10);
     let found = report(&folder.path().join("out"));
     assert_eq!((found["complete"].as_bool(), found["command"].as_str()), (Some(true), Some("reproduce")));
-    for found in ["frechet,ddim,uniform,2,2,", "frechet,ddim,uniform,3,2,", "perturbed x,,,,2,", "secant rest mean,,,,2,"] {
+    for found in
+        ["frechet,ddim,uniform,2,2,", "frechet,ddim,uniform,3,2,", "perturbed x,,,,2,", "secant rest mean,,,,2,"]
+    {
         for model in ["DDPM", "E-TSDM"] {
             let has = |line: &String| line.starts_with(&format!(",{model},")) && line.contains(found);
             assert!(rows(folder.path(), "summary").iter().any(has), "{model}: no {found}");

@@ -11,6 +11,7 @@ const NEIGHBOURS: i64 = 5;
 
 pub(super) const DENSITY: Member = Member {
     name: "density",
+    label: "density",
     about: "mean number of the data's 5-nearest-neighbour balls around a generated sample, over 5",
     lower_is_better: false,
     build: |reference, setting| Ok(Box::new(Density { balls: balls(reference, DENSITY.name, setting)? })),
@@ -18,6 +19,7 @@ pub(super) const DENSITY: Member = Member {
 
 pub(super) const COVERAGE: Member = Member {
     name: "coverage",
+    label: "coverage",
     about: "fraction of the data's 5-nearest-neighbour balls that hold a generated sample",
     lower_is_better: false,
     build: |reference, setting| Ok(Box::new(Coverage { balls: balls(reference, COVERAGE.name, setting)? })),

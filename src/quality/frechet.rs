@@ -12,6 +12,7 @@ use tch::{Kind, Tensor};
 
 pub(super) const MEMBER: Member = Member {
     name: "frechet",
+    label: "Fréchet distance d²",
     about: "Fréchet distance of fitted Gaussians (FID with Inception features)",
     lower_is_better: true,
     build: |reference, _| Ok(Box::new(Frechet { reference: reference.moments()? })),

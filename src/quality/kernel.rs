@@ -12,6 +12,7 @@ use tch::{Kind, Tensor};
 
 pub(super) const MEMBER: Member = Member {
     name: "kernel",
+    label: "MMD², cubic kernel",
     about: "unbiased squared MMD over all pairs, kernel (x·y/d + 1)³ (KID with Inception features)",
     lower_is_better: true,
     build: |reference, _| {

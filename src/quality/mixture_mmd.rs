@@ -18,6 +18,7 @@ use tch::{Kind, Tensor};
 
 pub(super) const MEMBER: Member = Member {
     name: "mixture-mmd",
+    label: "MMD² to the density",
     about: "unbiased squared MMD to the density itself, Gaussian kernels of five widths",
     lower_is_better: true,
     build: |reference, _| match &reference.density {

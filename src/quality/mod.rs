@@ -51,6 +51,8 @@ pub struct Setting {
 pub struct Member {
     /// Name as it is typed.
     pub name: &'static str,
+    /// On an axis.
+    pub label: &'static str,
     /// One line: what it is, with its source.
     pub about: &'static str,
     /// Whether better samples have the smaller value.

@@ -11,6 +11,7 @@ const NEIGHBOURS: i64 = 3;
 
 pub(super) const PRECISION: Member = Member {
     name: "precision",
+    label: "precision",
     about: "fraction of generated samples within the data's 3-nearest-neighbour balls",
     lower_is_better: false,
     build: |reference, setting| {
@@ -21,6 +22,7 @@ pub(super) const PRECISION: Member = Member {
 
 pub(super) const RECALL: Member = Member {
     name: "recall",
+    label: "recall",
     about: "fraction of the data within the generated samples' 3-nearest-neighbour balls",
     lower_is_better: false,
     build: |reference, setting| {

@@ -11,6 +11,7 @@ use tch::{Kind, Tensor};
 
 pub(super) const MEMBER: Member = Member {
     name: "sliced-wasserstein",
+    label: "sliced Wasserstein distance",
     about: "sliced 2-Wasserstein distance over 512 directions",
     lower_is_better: true,
     build: |reference, setting| {

@@ -180,13 +180,14 @@ fn charts(sweep: &Sweep, rows: &[Row]) -> Vec<Chart> {
                 continue;
             }
             let suffix = if several { format!("-{}", super::super::prepare::slug(spacing)) } else { String::new() };
+            let place = if several { format!(", steps by {spacing}") } else { String::new() };
             charts.push(Chart {
                 name: format!("{metric}{suffix}"),
-                title: if several { format!("{metric}, spacing {spacing}") } else { metric.to_string() },
+                title: format!("{} over network evaluations{place}", capital(label(metric))),
                 table: QUALITY.into(),
                 only,
                 x: ChartAxis { column: "nfe".into(), label: "network evaluations".into(), log: true },
-                y: ChartAxis { column: "mean".into(), label: axis_label(metric), log: is_distance(metric) },
+                y: ChartAxis { column: "mean".into(), label: label(metric).into(), log: is_distance(metric) },
                 interval: Some(("ci_low".into(), "ci_high".into())),
                 series: Some("model".into()),
                 panels: Some("sampler".into()),
@@ -200,14 +201,13 @@ pub(super) fn is_distance(metric: &str) -> bool {
     quality::find(metric).is_ok_and(|member| member.lower_is_better)
 }
 
-fn axis_label(metric: &str) -> String {
-    match metric {
-        "frechet" => "Fréchet distance d²".into(),
-        "kernel" => "MMD², cubic kernel".into(),
-        "sliced-wasserstein" => "sliced Wasserstein distance".into(),
-        "mixture-mmd" => "MMD² to the density".into(),
-        other => other.into(),
-    }
+fn capital(text: &str) -> String {
+    let mut letters = text.chars();
+    letters.next().map(|first| first.to_uppercase().chain(letters).collect()).unwrap_or_default()
+}
+
+fn label(metric: &str) -> &str {
+    quality::find(metric).map_or(metric, |member| member.label)
 }
 
 /// The table for readers: an interval in one cell, and no column that says the same everywhere.
