@@ -121,7 +121,12 @@ impl Columns {
             (Some(other), _) => other.shown(),
             (None, _) => String::new(),
         };
+        // A word without a value anywhere has no place, and a panel of such words is none.
+        if words && *cell(self.y) == Cell::Missing(()) {
+            return Ok(());
+        }
         let x = match (words, cell(self.x)) {
+            (_, Cell::Missing(())) => None,
             (true, cell) => Some(place(&mut data.categories, cell.shown()) as f64),
             (false, cell) => cell.as_number(),
         };

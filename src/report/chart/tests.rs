@@ -146,6 +146,23 @@ fn a_missing_value_breaks_the_line() {
 }
 
 #[test]
+fn rows_without_a_place_make_no_panel_and_words_without_a_value_no_place() {
+    let mut table = Table::new("t", "T", &[("x", "x"), ("y", "y"), ("panel", "panel")]);
+    let row = |x: Cell, y: Cell, panel: Cell| vec![x, y, panel];
+    let one = Cell::number(1.0);
+    table.rows = vec![
+        row(Cell::Missing(()), one.clone(), Cell::Missing(())),
+        row(Cell::text("base"), Cell::Missing(()), Cell::text("none")),
+        row(Cell::text("other"), one.clone(), Cell::text("ddim")),
+    ];
+    let chart = Chart { panels: Some("panel".into()), ..single_column("c", &[]).charts.remove(0) };
+    let report = tidy(vec![table], vec![chart.clone()]);
+    let data = Data::new(&report, &chart).unwrap();
+    assert_eq!((data.categories.as_slice(), data.panels.len()), (["other".to_string()].as_slice(), 1));
+    assert_eq!(data.panels[0].caption, "ddim");
+}
+
+#[test]
 fn what_cannot_be_drawn_is_said() {
     let report = quality();
     let refused = |change: &dyn Fn(&mut Chart)| {
