@@ -70,7 +70,7 @@ fn a_plan_is_carried_out_once() {
     assert!(steps.iter().all(|step| step["done"] == false) && !folder.path().join("results").exists());
 
     let said = succeed(folder.path(), &[&RUN[..], &["--plot=svg"]].concat());
-    assert!(said.contains("secant rest mean, ") || said.contains("secant rest mean: E-TSDM has"), "{said}");
+    assert!(said.contains("secant rest mean: E-TSDM over DDPM, 2 seeds: "), "{said}");
     assert_eq!(
         names(&folder.path().join("out")),
         ["curve.svg", "curves.csv", "report.json", "results.csv", "summary.csv"]

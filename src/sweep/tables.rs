@@ -86,33 +86,38 @@ pub fn curves_table(observations: &[Observation]) -> Table {
     table
 }
 
-/// Ratios to the baseline in words, for the quantities in `headlines`.
+/// Ratios to the baseline in words, for the quantities in `headlines`: a line per model, setting and sampler.
 ///
 /// # Errors
 ///
 /// The table is no [`summary_table`].
 pub fn reading(summary: &Table, baseline: &str, headlines: &[String]) -> Result<Vec<String>> {
     let columns = ["setting", "model", "quantity", "sampler", "nfe", "seeds", "ratio", "ratio_ci_low", "ratio_ci_high"];
-    let [setting, model, quantity, sampler, nfe, seeds, ratio, low, high] = columns.map(|name| summary.column(name));
-    let (setting, model, quantity, sampler) = (setting?, model?, quantity?, sampler?);
-    let (nfe, seeds, ratio, low, high) = (nfe?, seeds?, ratio?, low?, high?);
-    let mut lines = Vec::new();
+    let columns: Vec<usize> = columns.iter().map(|name| summary.column(name)).collect::<Result<_>>()?;
+    let [setting, model, quantity, sampler, nfe, seeds, ratio, low, high] = columns[..] else { return Ok(Vec::new()) };
+    let several = summary.rows.iter().any(|row| row[setting] != summary.rows[0][setting]);
+    let mut lines: Vec<(String, Vec<String>)> = Vec::new();
     for headline in headlines {
         for row in summary.rows.iter().filter(|row| row[quantity].as_text() == Some(headline)) {
             let Some(value) = row[ratio].as_number() else { continue };
-            let words = [setting, sampler].map(|column| row[column].as_text().filter(|word| !word.is_empty()));
-            let nfe = row[nfe].as_number().map(|nfe| format!("{nfe} evaluations"));
-            let place =
-                words.into_iter().flatten().map(str::to_string).chain(nfe).fold(headline.clone(), |a, b| a + ", " + &b);
+            let word = |column: usize| row[column].as_text().map(str::to_string);
+            let place = [word(setting).filter(|_| several), word(sampler)].into_iter().flatten();
+            let place = place.fold(headline.clone(), |so_far, word| so_far + ", " + &word);
+            let seeds = row[seeds].as_number().unwrap_or(0.0);
+            let head = format!("{place}: {} over {baseline}, {seeds} seeds:", word(model).unwrap_or_default());
             let interval = match (row[low].as_number(), row[high].as_number()) {
                 (Some(low), Some(high)) => format!(" [{low:.3}, {high:.3}]"),
                 _ => String::new(),
             };
-            let (model, seeds) = (row[model].as_text().unwrap_or_default(), row[seeds].as_number().unwrap_or(0.0));
-            lines.push(format!("{place}: {model} has {value:.3}{interval} times what {baseline} has ({seeds} seeds)."));
+            let at = row[nfe].as_number().map(|nfe| format!(" at {nfe} evaluations")).unwrap_or_default();
+            let found = format!("{value:.3}{interval}{at}");
+            match lines.iter_mut().find(|line| line.0 == head) {
+                Some(line) => line.1.push(found),
+                None => lines.push((head, vec![found])),
+            }
         }
     }
-    Ok(lines)
+    Ok(lines.into_iter().map(|(head, found)| format!("{head} {}.", found.join(", "))).collect())
 }
 
 /// A plan without settings has one without a name.
@@ -215,6 +220,8 @@ mod tests {
         for name in ["ratio", "ratio_ci_low", "ratio_ci_high"] {
             assert!((number(1, name).unwrap() - 0.5).abs() < 1e-12);
         }
+        let said = reading(&table, "DDPM", &["frechet".to_string()]).unwrap();
+        assert_eq!(said, ["frechet, ddim: E-TSDM over DDPM, 3 seeds: 0.500 [0.500, 0.500] at 10 evaluations."]);
         // No baseline at 20 evaluations.
         assert_eq!((number(2, "mean"), number(2, "ci_low"), number(2, "ratio")), (Some(1.0), None, None));
         assert_eq!(results_table(&all).rows.len(), 7);
