@@ -12,7 +12,7 @@ const WIDEST: usize = 16_384;
 /// loses digits.
 #[derive(Debug)]
 pub struct Moments {
-    /// Mean, [d].
+    /// Mean, \[d\].
     pub mean: Tensor,
     /// F, [r, d].
     pub factor: Tensor,

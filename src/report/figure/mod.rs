@@ -24,7 +24,7 @@ const PANEL_HEIGHT: (f64, f64) = (130.0, 165.0);
 /// Draws the curves of a report.
 ///
 /// # Errors
-/// [`Error::Mismatch`] when no timestep has a value, or when curves differ in unit, norm or axis.
+/// [`crate::error::Error::Mismatch`] when no timestep has a value, or when curves differ in unit, norm or axis.
 pub fn figure(report: &Report) -> Result<Figure> {
     font::register()?;
     let series = series::series(report)?;
