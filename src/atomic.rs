@@ -53,6 +53,13 @@ pub(crate) fn sync_folder(dir: &Path) {
     }
 }
 
+/// Where lipscope keeps what can be computed again: in `XDG_CACHE_HOME`, or `~/.cache`; `None` where there is neither.
+pub fn cache_folder() -> Option<PathBuf> {
+    let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let caches = set("XDG_CACHE_HOME").or_else(|| set("HOME").map(|home| home.join(".cache")))?;
+    Some(caches.join("lipscope"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

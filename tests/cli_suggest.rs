@@ -132,10 +132,13 @@ fn what_cannot_be_used_is_refused_and_nothing_is_written() {
     refuse(here, &["suggest", "rate.json"], &["no secants, but derivative"]);
     edit("shared.json", &|value| value["models"][0]["model"]["boundaries"] = serde_json::json!([0, 20]));
     refuse(here, &["suggest", "shared.json"], &["shares timesteps already"]);
-    fs::write(here.join("tidy.json"), r#"{"command": "evaluate", "tables": []}"#).unwrap();
+    let tidy = r#"{"schema_version": 1, "complete": true, "command": "evaluate", "title": "", "provenance": {"plan": {},
+        "versions": {}, "device": "cpu", "threads": 1, "began": "", "wall_seconds": 0}, "tables": [], "charts": [],
+        "reading": [], "warnings": []}"#;
+    fs::write(here.join("tidy.json"), tidy).unwrap();
     refuse(here, &["suggest", "tidy.json"], &["of evaluate, holds no curves"]);
     fs::write(here.join("half.json"), "{\"models\": [").unwrap();
-    refuse(here, &["suggest", "half.json"], &["this is no report"]);
+    refuse(here, &["suggest", "half.json"], &["this JSON ends too early"]);
     assert!(!here.join("lipscope-out").exists());
 }
 

@@ -27,6 +27,7 @@ pub fn sha256_of(numbers: &[f64]) -> String {
     hexadecimal(hasher)
 }
 
-fn hexadecimal(hasher: Sha256) -> String {
+/// A fingerprint in hexadecimal.
+pub(crate) fn hexadecimal(hasher: Sha256) -> String {
     hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
 }

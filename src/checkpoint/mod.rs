@@ -12,6 +12,7 @@ mod weights;
 mod write;
 
 pub use declared::{Declared, NamedSchedule, Sidecar, Training};
+pub(crate) use digest::hexadecimal;
 pub use digest::{sha256, sha256_of};
 pub use weights::Reference;
 pub(crate) use write::safetensors_bytes;

@@ -13,6 +13,7 @@ use crate::error::{Error, Result};
 use crate::measure::{SampleRule, Settings, Subject, Sweep};
 use crate::report::{self, Artifact, ComparisonRow, FigureFormat, ModelReport, Provenance, Report, Warning};
 use crate::schedule::NoiseSchedule;
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 use std::path::Path;
 use std::time::Instant;
@@ -86,22 +87,30 @@ fn first_report(prepared: &Prepared) -> Result<Report> {
     if !prepared.resume || !path.exists() {
         return Ok(fresh);
     }
-    let text = std::fs::read_to_string(&path).map_err(|e| Error::io(&path, "reading the earlier report", &e))?;
-    let earlier: Report = serde_json::from_str(&text)
-        .map_err(|e| Error::file(&path, format!("this is no report to go on from ({e})"), "Leave out --resume."))?;
-    if earlier.provenance.plan != fresh.provenance.plan {
-        let key = differing_key(&earlier.provenance.plan, &fresh.provenance.plan);
-        return Err(Error::file(
-            &path,
-            format!("the earlier run had another plan: `{key}` differs"),
-            "Repeat its command exactly, or choose another --out.",
-        ));
-    }
+    let earlier: Report = earlier_report(&path)?;
+    same_plan(&path, &earlier.provenance, &fresh.provenance)?;
     Ok(Report { complete: false, ..earlier })
 }
 
+/// The report that an interrupted run left.
+pub(super) fn earlier_report<R: DeserializeOwned>(path: &Path) -> Result<R> {
+    let text = std::fs::read_to_string(path).map_err(|e| Error::io(path, "reading the earlier report", &e))?;
+    serde_json::from_str(&text)
+        .map_err(|e| Error::file(path, format!("this is no report to go on from ({e})"), "Leave out --resume."))
+}
+
+/// Whether a run may go on from an earlier one.
+pub(super) fn same_plan(path: &Path, earlier: &Provenance, fresh: &Provenance) -> Result<()> {
+    if earlier.plan == fresh.plan {
+        return Ok(());
+    }
+    let key = differing_key(&earlier.plan, &fresh.plan);
+    let problem = format!("the earlier run had another plan: `{key}` differs");
+    Err(Error::file(path, problem, "Repeat its command exactly, or choose another --out."))
+}
+
 /// A setting that two plans do not share.
-pub(super) fn differing_key(a: &Value, b: &Value) -> String {
+fn differing_key(a: &Value, b: &Value) -> String {
     let keys = a.as_object().into_iter().chain(b.as_object()).flat_map(|object| object.keys());
     keys.into_iter().find(|key| a.get(key) != b.get(key)).cloned().unwrap_or_default()
 }
@@ -248,7 +257,8 @@ pub(super) fn present(report: &Report, out: &Path, formats: &[FigureFormat], glo
     output::print(&text).map(|_| ())
 }
 
-fn interrupted(out: &Path) -> Error {
+/// What was finished is on disk, and can be gone on from.
+pub(super) fn interrupted(out: &Path) -> Error {
     Error::Interrupted {
         next: format!("What was finished is in {}; the same command with --resume goes on from there.", out.display()),
     }

@@ -3,6 +3,7 @@
 use super::args::{Cli, Global, ReproduceArgs};
 use super::progress::{Progress, watch_interrupts};
 use super::{Outcome, job, output, prepare};
+use crate::atomic::cache_folder;
 use crate::device::{self, DeviceChoice};
 use crate::error::{Error, Result};
 use crate::report::{self, Provenance, SCHEMA_VERSION, TidyReport};
@@ -44,9 +45,7 @@ pub(super) fn run(args: &ReproduceArgs, global: &Global) -> Result<Option<Outcom
 
 /// `lipscope/results` in the user's cache folder.
 fn default_results() -> Result<PathBuf> {
-    let folder = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-    let cache = folder("XDG_CACHE_HOME").or_else(|| folder("HOME").map(|home| home.join(".cache")));
-    cache.map(|cache| cache.join("lipscope").join("results")).ok_or_else(|| {
+    cache_folder().map(|caches| caches.join("results")).ok_or_else(|| {
         Error::mismatch("neither XDG_CACHE_HOME nor HOME says where caches are", "Name a folder with --results.")
     })
 }

@@ -4,12 +4,11 @@ use super::args::{Global, SuggestArgs};
 use super::prepare::slug;
 use super::{Outcome, output};
 use crate::error::{Error, Result};
-use crate::report::{self, Artifact, Report};
+use crate::report::{self, Artifact, Finished, Report};
 use crate::suggest::{self, Number, SPLITS, Split, Suggestion, Wanted, snippet};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 
-const REPORT: &str = "report.json";
 const SUGGESTION: &str = "suggest.json";
 const SNIPPET: &str = "shared_timesteps.py";
 
@@ -19,8 +18,8 @@ const INTERVALS: usize = 5;
 /// Reads, suggests, writes and presents.
 pub(super) fn run(args: &SuggestArgs, global: &Global) -> Result<Option<Outcome>> {
     let wanted = wanted(args)?;
-    let path = if args.report.is_dir() { args.report.join(REPORT) } else { args.report.clone() };
-    let report = read(&path)?;
+    let path = Finished::file(&args.report);
+    let report = Finished::curves(&path)?;
     if global.dry_run {
         return output::print_json(&plan(args, &path));
     }
@@ -83,18 +82,6 @@ fn split(name: &str) -> Result<&'static Split> {
         let names: Vec<&str> = SPLITS.iter().map(|split| split.name).collect();
         Error::argument("--split", name, format!("it is one of {}", names.join(", ")), "Choose one of them.")
     })
-}
-
-fn read(path: &Path) -> Result<Report> {
-    let text = std::fs::read_to_string(path).map_err(|e| Error::io(path, "reading the report", &e))?;
-    let next = "Give the report.json, or the folder, of lipscope measure, compare or theory.";
-    let value: Value =
-        serde_json::from_str(&text).map_err(|e| Error::file(path, format!("this is no report ({e})"), next))?;
-    if value.get("models").is_none() {
-        let kind = value.get("command").and_then(Value::as_str).unwrap_or("another program");
-        return Err(Error::file(path, format!("this report, of {kind}, holds no curves"), next));
-    }
-    serde_json::from_value(value).map_err(|e| Error::file(path, format!("this is no report of curves ({e})"), next))
 }
 
 fn plan(args: &SuggestArgs, path: &Path) -> Value {

@@ -33,6 +33,22 @@ impl Finished {
         }
     }
 
+    /// Reads a report of curves.
+    ///
+    /// # Errors
+    ///
+    /// As [`Finished::read`], and a report of tables.
+    pub fn curves(file: &Path) -> Result<Report> {
+        match Finished::read(file)? {
+            Finished::Curves(report) => Ok(*report),
+            Finished::Tables(report) => {
+                let problem = format!("this report, of {}, holds no curves", report.command);
+                let next = "Give the report.json, or the folder, of lipscope measure, compare or theory.";
+                Err(Error::file(file, problem, next))
+            }
+        }
+    }
+
     /// Reads a report.
     ///
     /// # Errors

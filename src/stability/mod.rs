@@ -157,10 +157,23 @@ fn batch(
         let x = draws.to_device(&rows, device, kind)?.x_t(denoiser.schedule(), &times)?;
         let z = upload(&directions, &x.size(), device, kind)?;
         let reference = denoiser.x0(&x, &times)?;
-        let in_x =
-            settings.sizes.iter().map(|&size| in_x(*denoiser, (&x, &z, size), &times, &reference, settings.norm));
-        let in_t = settings.time_steps.iter().map(|&h| in_t(*denoiser, &x, (&times, h), &reference, settings.norm));
-        in_x.chain(in_t).collect::<Result<Vec<_>>>()
+        let in_x = settings.sizes.iter().map(|&size| in_x(*denoiser, (&x, &z, size), &times));
+        let in_t = settings.time_steps.iter().map(|&h| in_t(*denoiser, &x, (&times, h)));
+        // Norms of all changes, and ‖z‖ as the last: one row each, read once.
+        let mut all = Vec::with_capacity(settings.sizes.len() + settings.time_steps.len() + 1);
+        for moved in in_x.chain(in_t) {
+            let change = match moved? {
+                Some(moved) => moved.f_sub(&reference).doing("perturbing")?,
+                None => reference.f_zeros_like().doing("perturbing")?,
+            };
+            all.push(settings.norm.of(&change)?);
+        }
+        all.push(settings.norm.of(&z)?);
+        let mut numbers = read(&all)?;
+        let z = numbers.pop().unwrap_or_default();
+        let of_x = settings.sizes.iter().map(|size| z.iter().map(|z| size * z).collect::<Vec<f64>>());
+        let of_t = settings.time_steps.iter().map(|h| vec![*h; wanted.len()]);
+        Ok(numbers.into_iter().zip(of_x.chain(of_t)).collect())
     };
     denoisers.iter().map(of_model).collect()
 }
@@ -175,41 +188,30 @@ fn directions(draws: &Draws, wanted: &[Draw]) -> Vec<f32> {
     directions
 }
 
-fn in_x(
-    denoiser: &dyn Denoiser,
-    (x, z, size): (&Tensor, &Tensor, f64),
-    t: &[Timestep],
-    reference: &Tensor,
-    norm: Norm,
-) -> Result<(Vec<f64>, Vec<f64>)> {
+/// x̂₀ at x + size·z.
+fn in_x(denoiser: &dyn Denoiser, (x, z, size): (&Tensor, &Tensor, f64), t: &[Timestep]) -> Result<Option<Tensor>> {
     let doing = "perturbing x";
-    let delta = z.f_mul_scalar(size).doing(doing)?;
-    let moved = denoiser.x0(&x.f_add(&delta).doing(doing)?, t)?;
-    Ok((norms(&moved.f_sub(reference).doing(doing)?, norm)?, norms(&delta, norm)?))
+    let moved = z.f_mul_scalar(size).and_then(|delta| x.f_add(&delta)).doing(doing)?;
+    denoiser.x0(&moved, t).map(Some)
 }
 
-fn in_t(
-    denoiser: &dyn Denoiser,
-    x: &Tensor,
-    (t, h): (&[Timestep], f64),
-    reference: &Tensor,
-    norm: Norm,
-) -> Result<(Vec<f64>, Vec<f64>)> {
+/// x̂₀ where the network is asked about t + h; `None` where that is the same question.
+fn in_t(denoiser: &dyn Denoiser, x: &Tensor, (t, h): (&[Timestep], f64)) -> Result<Option<Tensor>> {
     let map = denoiser.timestep_map();
-    let sizes = vec![h; t.len()];
     if t.iter().all(|&t| map.condition(t) == map.condition(t + h)) {
-        return Ok((vec![0.0; t.len()], sizes));
+        return Ok(None);
     }
     let asked: Vec<Timestep> = t.iter().map(|t| t + h).collect();
-    let moved = denoiser.x0_asked(x, t, &asked)?;
-    Ok((norms(&moved.f_sub(reference).doing("perturbing t")?, norm)?, sizes))
+    denoiser.x0_asked(x, t, &asked).map(Some)
 }
 
-/// Norms of rows, on the host.
-fn norms(rows: &Tensor, norm: Norm) -> Result<Vec<f64>> {
+/// Vectors of one length, on the host.
+fn read(vectors: &[Tensor]) -> Result<Vec<Vec<f64>>> {
     let doing = "reading norms";
-    let host = norm.of(rows)?.f_to_device(Device::Cpu).and_then(|v| v.f_to_kind(Kind::Double)).doing(doing)?;
-    let mut numbers = vec![0.0; host.numel()];
-    host.f_contiguous().and_then(|v| v.f_copy_data(&mut numbers, v.numel())).doing(doing)?;
-    Ok(numbers)
+    let stacked = Tensor::f_stack(vectors, 0).and_then(|v| v.f_to_kind(Kind::Double)?.f_to_device(Device::Cpu));
+    let stacked = stacked.and_then(|v| v.f_contiguous()).doing(doing)?;
+    let mut numbers = vec![0.0; stacked.numel()];
+    stacked.f_copy_data(&mut numbers, stacked.numel()).doing(doing)?;
+    let length = (numbers.len() / vectors.len().max(1)).max(1);
+    Ok(numbers.chunks(length).map(<[f64]>::to_vec).collect())
 }

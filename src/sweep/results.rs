@@ -1,7 +1,7 @@
 //! Where results are kept: one folder per step, named by its key, with `done.json` in it once it is finished.
 
 use crate::atomic;
-use crate::checkpoint::sha256;
+use crate::checkpoint::{hexadecimal, sha256};
 use crate::error::{Error, Result};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -47,7 +47,8 @@ impl Results {
 
     /// Says that a step is finished.
     pub fn finish(&self, key: &str, done: &Done) -> Result<()> {
-        let text = serde_json::to_string_pretty(done).unwrap_or_default();
+        let text = serde_json::to_string_pretty(done)
+            .map_err(|e| Error::mismatch(format!("JSON cannot be written ({e})"), "Report this."))?;
         atomic::write(&self.folder(key).join(DONE), text.as_bytes())
     }
 
@@ -95,7 +96,7 @@ pub(super) fn fingerprint(path: &Path) -> Result<String> {
             None => hasher.update(fingerprint(&path)?.as_bytes()),
         }
     }
-    Ok(hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+    Ok(hexadecimal(hasher))
 }
 
 #[cfg(test)]

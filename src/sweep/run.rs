@@ -21,6 +21,8 @@ const RESUMES: [&str; 5] = ["train", "measure", "compare", "theory", "evaluate"]
 /// Memory that a command is taken to need before one of its kind has run.
 const UNKNOWN_NEED: u64 = 1 << 30;
 const PAUSE: Duration = Duration::from_millis(50);
+/// How often it is looked whether another process has finished a step or memory has become free.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
 /// What steps are run by.
 #[derive(Debug, Clone)]
@@ -68,9 +70,14 @@ pub fn run(steps: &[Step], results: &Results, resources: &Resources, observer: &
         }
     }
     let mut runner = Runner { results, resources, running: Vec::new(), needs: BTreeMap::new() };
-    let mut failure = None;
+    let (mut failure, mut looked) = (None, None::<Instant>);
     loop {
+        let before = runner.running.len();
         failure = failure.or(runner.collect(observer));
+        // What can be started is read from the disk: only where that may have changed.
+        if runner.running.len() < before {
+            looked = None;
+        }
         if !observer.goes_on() {
             runner.stop();
             let next = "What is finished stays; the same command goes on from there.".to_string();
@@ -79,7 +86,10 @@ pub fn run(steps: &[Step], results: &Results, resources: &Resources, observer: &
         match failure {
             Some(error) if runner.running.is_empty() => return Err(error),
             None if runner.running.is_empty() && waiting.is_empty() => return Ok(()),
-            None => failure = runner.start(&mut waiting, observer).err(),
+            None if looked.is_none_or(|looked| looked.elapsed() > LOOK_AGAIN) => {
+                failure = runner.start(&mut waiting, observer).err();
+                looked = Some(Instant::now());
+            }
             _ => {}
         }
         sleep(PAUSE);

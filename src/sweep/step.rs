@@ -1,6 +1,7 @@
 //! One step of a sweep: a command of lipscope, and the hash of all that its result depends on.
 
 use super::results::{Results, fingerprint};
+use crate::checkpoint::hexadecimal;
 use crate::error::Result;
 use sha2::{Digest, Sha256};
 use std::path::PathBuf;
@@ -68,7 +69,8 @@ impl Step {
             hasher.update((part.len() as u64).to_le_bytes());
             hasher.update(part.as_bytes());
         }
-        let key: String = hasher.finalize().iter().take(16).map(|byte| format!("{byte:02x}")).collect();
+        // Half of it tells steps apart, and leaves paths short.
+        let key = &hexadecimal(hasher)[..32];
         Step {
             command: command.into(),
             setting: setting.into(),

@@ -11,7 +11,7 @@ use super::args::{EvaluateArgs, Global};
 use super::progress::{Progress, watch_interrupts};
 use super::{Outcome, job, output, prepare, sample};
 use crate::device;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::report::{self, FigureFormat, TidyReport, Warning};
 use cells::Sweep;
 use serde_json::{Value, json};
@@ -87,7 +87,7 @@ impl Study {
             let measured = sweep.measure(cell, &mut || progress.advance())?;
             let Some(measured) = measured.filter(|_| progress.goes_on()) else {
                 self.update(sweep, false)?;
-                return Err(interrupted(&self.out));
+                return Err(job::interrupted(&self.out));
             };
             tables::add(&mut self.report, measured);
             self.report.provenance.wall_seconds = earlier + began.elapsed().as_secs_f64();
@@ -142,27 +142,12 @@ fn first_report(plan: Value, device: Device, out: &Path, resume: bool) -> Result
     if !resume || !path.exists() {
         return Ok(fresh);
     }
-    let text = std::fs::read_to_string(&path).map_err(|e| Error::io(&path, "reading the earlier report", &e))?;
-    let earlier: TidyReport = serde_json::from_str(&text)
-        .map_err(|e| Error::file(&path, format!("this is no report to go on from ({e})"), "Leave out --resume."))?;
-    if earlier.provenance.plan != fresh.provenance.plan {
-        let key = job::differing_key(&earlier.provenance.plan, &fresh.provenance.plan);
-        return Err(Error::file(
-            &path,
-            format!("the earlier run had another plan: `{key}` differs"),
-            "Repeat its command exactly, or choose another --out.",
-        ));
-    }
+    let earlier: TidyReport = job::earlier_report(&path)?;
+    job::same_plan(&path, &earlier.provenance, &fresh.provenance)?;
     Ok(TidyReport { complete: false, ..earlier })
 }
 
 fn default_out(subjects: &Subjects) -> PathBuf {
     let names: Vec<String> = subjects.all.iter().map(|subject| prepare::slug(&subject.label)).collect();
     PathBuf::from("lipscope-out").join(format!("evaluate-{}", names.join("-vs-")))
-}
-
-fn interrupted(out: &Path) -> Error {
-    Error::Interrupted {
-        next: format!("What was finished is in {}; the same command with --resume goes on from there.", out.display()),
-    }
 }

@@ -3,8 +3,8 @@
 //! A file's name is the SHA-256 of everything that the features depend on; it is written whole or not at all, and what is
 //! read is checked against its own fingerprint. A file that is damaged is computed again.
 
-use crate::atomic;
-use crate::checkpoint::sha256_of;
+use crate::atomic::{self, cache_folder};
+use crate::checkpoint::{hexadecimal, sha256_of};
 use crate::error::{Doing, Error, Result};
 use crate::tensor_file;
 use safetensors::tensor::{Dtype, TensorView, serialize};
@@ -26,9 +26,7 @@ pub struct Cache {
 impl Cache {
     /// In `XDG_CACHE_HOME`, or `~/.cache`; `None` where there is neither.
     pub fn find() -> Option<Self> {
-        let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-        let caches = set("XDG_CACHE_HOME").or_else(|| set("HOME").map(|home| home.join(".cache")))?;
-        Some(Self::new(caches.join("lipscope").join("features")))
+        cache_folder().map(|caches| Self::new(caches.join("features")))
     }
 
     /// In a folder of its own, which need not exist yet.
@@ -38,7 +36,7 @@ impl Cache {
 
     /// The features that belong to `key`, from the folder, or computed and then kept there.
     pub fn get(&self, key: &Value, compute: impl FnOnce() -> Result<Tensor>) -> Result<Tensor> {
-        let name: String = Sha256::digest(key.to_string()).iter().map(|byte| format!("{byte:02x}")).collect();
+        let name = hexadecimal(Sha256::new_with_prefix(key.to_string()));
         let path = self.folder.join(format!("{name}.safetensors"));
         if let Some(features) = read(&path) {
             return Ok(features);

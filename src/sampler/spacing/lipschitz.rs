@@ -7,7 +7,7 @@
 use super::{Member, Spacing};
 use crate::error::{Error, Result};
 use crate::lipschitz_mass::LipschitzMass;
-use crate::report::{Curve, ModelReport, Report};
+use crate::report::{Curve, Finished, ModelReport, Report};
 use crate::schedule::NoiseSchedule;
 use crate::time::Timestep;
 use std::path::Path;
@@ -31,11 +31,8 @@ fn build(argument: &str) -> Result<Box<dyn Spacing>> {
         Some((file, label)) if !Path::new(argument).exists() => (file, Some(label)),
         _ => (argument, None),
     };
-    let path = Path::new(file);
-    let text = std::fs::read_to_string(path).map_err(|e| Error::io(path, "reading the report", &e))?;
-    let report: Report = serde_json::from_str(&text).map_err(|e| {
-        Error::file(path, format!("this is no report of a curve ({e})"), "Give the report.json of lipscope measure.")
-    })?;
+    let path = &Finished::file(Path::new(file));
+    let report = Finished::curves(path)?;
     let model = choose(&report, label, path)?;
     let mass = LipschitzMass::new(&points(secant(model, path)?))?;
     Ok(Box::new(Lipschitz { argument: argument.into(), mass, timesteps: model.model.timesteps }))
