@@ -124,7 +124,7 @@ impl NetworkDenoiser {
         let schedule = &*self.schedule;
         let coordinate = |&t: &Timestep| self.conditioning.coordinate(schedule, self.map.condition(t));
         let value = self.per_row(t, coordinate)?;
-        let condition = Condition { labels: self.labels(t.len() as i64)? };
+        let condition = Condition { labels: self.labels(t.len() as i64)?, context: None };
         let time = if with_tangent {
             let rate = |&t: &Timestep| self.conditioning.rate(schedule, self.map.condition(t)) * self.map.rate(t);
             Dual::new(value, self.per_row(t, rate)?)

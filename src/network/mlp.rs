@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use tch::{Device, Kind, Tensor};
 
-pub(super) const ARCHITECTURE: Architecture = Architecture { class_name: "ResidualMlp", build };
+pub(super) const ARCHITECTURE: Architecture = Architecture { class_name: "ResidualMlp", build, state_dict: None };
 
 /// More than any perceptron has.
 const LARGEST: i64 = 1 << 20;

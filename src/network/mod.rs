@@ -5,12 +5,14 @@
 
 pub mod arch;
 pub mod mlp;
+pub mod recognise;
 pub mod torchscript;
 pub mod unet2d;
 
 use crate::dual::Dual;
 use crate::error::{Error, Result};
 use crate::nn::Weights;
+use recognise::StateDict;
 use serde_json::Value;
 use std::path::Path;
 use tch::{Device, Kind, Tensor};
@@ -21,6 +23,8 @@ pub struct Architecture {
     pub class_name: &'static str,
     /// Builds it; the path is for messages.
     pub build: fn(&Value, &Weights, &Path) -> Result<Box<dyn Network>>,
+    /// How a state dict without a configuration is known; `None` where configurations always come along.
+    pub state_dict: Option<StateDict>,
 }
 
 /// The family.
@@ -59,6 +63,8 @@ pub(crate) fn integer_time(architecture: &str) -> Error {
 pub struct Condition {
     /// Class labels, int64, shape `[B]`; `None` for an unconditional network.
     pub labels: Option<Tensor>,
+    /// Embeddings that the network attends to, [B, L, D], in the network's dtype; `None` for a network without.
+    pub context: Option<Tensor>,
 }
 
 /// What is known about the x of a network.
@@ -97,6 +103,16 @@ pub trait Network {
 
     /// Number of classes that a label may name; `None` for an unconditional network.
     fn classes(&self) -> Option<i64> {
+        None
+    }
+
+    /// The label that stands for no class, where the network was trained with one (classifier-free guidance).
+    fn null_label(&self) -> Option<i64> {
+        None
+    }
+
+    /// Width D of the embeddings that it attends to; `None` for a network without.
+    fn context_width(&self) -> Option<i64> {
         None
     }
 

@@ -18,7 +18,7 @@ use std::path::Path;
 pub use config::{BlockType, ClassEmbedding, TimeEmbeddingType, TimeScaleShift, UNet2dConfig};
 pub use model::UNet2d;
 
-pub(super) const ARCHITECTURE: Architecture = Architecture { class_name: "UNet2DModel", build };
+pub(super) const ARCHITECTURE: Architecture = Architecture { class_name: "UNet2DModel", build, state_dict: None };
 
 fn build(config: &Value, weights: &Weights, path: &Path) -> Result<Box<dyn Network>> {
     Ok(Box::new(UNet2d::new(&UNet2dConfig::from_json(config, path)?, weights)?))

@@ -1,0 +1,157 @@
+//! What the names and shapes of a state dict tell about the network that they belong to, and what they do not.
+//!
+//! Attention heads, for one, leave no trace in any shape: they are asked for by name, with the likely values.
+
+use crate::error::{Error, Result};
+use serde_json::{Map, Value};
+use std::collections::BTreeMap;
+
+/// How an architecture is known by its parameters.
+#[derive(Debug, Clone, Copy)]
+pub struct StateDict {
+    /// What people call it, such as `DiT`; for messages.
+    pub known_as: &'static str,
+    /// Names that every such state dict has, all of them, and no other architecture's has.
+    pub anchors: &'static [&'static str],
+    /// The configuration that [`super::build`] takes, with its `_class_name`.
+    pub config: fn(&Shapes, &Told) -> Result<Value>,
+}
+
+/// Shapes of parameters by name, below the prefix that a file puts before them.
+#[derive(Debug, Clone, Default)]
+pub struct Shapes {
+    shapes: BTreeMap<String, Vec<i64>>,
+}
+
+impl FromIterator<(String, Vec<i64>)> for Shapes {
+    fn from_iter<I: IntoIterator<Item = (String, Vec<i64>)>>(entries: I) -> Self {
+        Shapes { shapes: entries.into_iter().collect() }
+    }
+}
+
+impl Shapes {
+    /// Whether there is a parameter of this name.
+    pub fn has(&self, name: &str) -> bool {
+        self.shapes.contains_key(name)
+    }
+
+    /// Whether the name of some parameter begins so.
+    pub fn has_below(&self, prefix: &str) -> bool {
+        let first = self.shapes.range(prefix.to_string()..).next();
+        first.is_some_and(|(name, _)| name.starts_with(prefix))
+    }
+
+    /// The shape of a parameter that must be there.
+    pub fn get(&self, name: &str) -> Result<&[i64]> {
+        self.shapes.get(name).map(Vec::as_slice).ok_or_else(|| {
+            Error::mismatch(
+                format!("the parameter `{name}` is missing"),
+                "The weights look like a part of a model, or like a variant that is not known; export it to TorchScript.",
+            )
+        })
+    }
+
+    /// One size of a parameter that must be there.
+    pub fn size(&self, name: &str, axis: usize) -> Result<i64> {
+        let shape = self.get(name)?;
+        shape.get(axis).copied().ok_or_else(|| {
+            let next = "The weights look like those of a variant that is not known; export it to TorchScript.";
+            Error::mismatch(format!("the parameter `{name}` has shape {shape:?}, with no axis {axis}"), next)
+        })
+    }
+
+    /// How many of `{before}0.`, `{before}1.`, … begin the names of parameters: the length of a list of layers.
+    pub fn count(&self, before: &str) -> usize {
+        (0..).take_while(|i| self.has_below(&format!("{before}{i}."))).count()
+    }
+
+    /// All names, sorted.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.shapes.keys().map(String::as_str)
+    }
+}
+
+/// What the user says of a network, by `--config`.
+#[derive(Debug, Clone, Default)]
+pub struct Told {
+    values: Map<String, Value>,
+}
+
+impl Told {
+    /// From a JSON object.
+    pub fn new(values: Map<String, Value>) -> Self {
+        Told { values }
+    }
+
+    /// What was said under this name.
+    pub fn get(&self, key: &str) -> Option<&Value> {
+        self.values.get(key).filter(|value| !value.is_null())
+    }
+
+    /// A whole number above 0 that was said, or `None`.
+    pub fn integer(&self, key: &str) -> Result<Option<i64>> {
+        let Some(value) = self.get(key) else { return Ok(None) };
+        let number = value.as_i64().filter(|n| *n > 0);
+        number.map(Some).ok_or_else(|| wrong(key, value, "it is a whole number above 0"))
+    }
+
+    /// Yes or no, as it was said; `None` if it was not.
+    pub fn flag(&self, key: &str) -> Result<Option<bool>> {
+        let Some(value) = self.get(key) else { return Ok(None) };
+        value.as_bool().map(Some).ok_or_else(|| wrong(key, value, "it is true or false"))
+    }
+
+    /// A whole number that no shape tells. Asks for it, with the likely values, where it was not said.
+    pub fn required(&self, key: &str, what: &str, likely: &[i64]) -> Result<i64> {
+        let Some(number) = self.integer(key)? else { return Err(unsaid(key, what, likely)) };
+        Ok(number)
+    }
+}
+
+fn wrong(key: &str, value: &Value, allowed: &str) -> Error {
+    Error::argument("--config", format!("{key}={value}"), allowed, "Correct it.")
+}
+
+fn unsaid(key: &str, what: &str, likely: &[i64]) -> Error {
+    let values: Vec<String> = likely.iter().map(i64::to_string).collect();
+    let example = values.first().map_or("1", String::as_str);
+    Error::mismatch(
+        format!("{what} cannot be told from the shapes of the weights"),
+        format!(
+            "Say it with --config {key}={example} (likely: {}), or --config FILE with a JSON object.",
+            values.join(", ")
+        ),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn told(values: Value) -> Told {
+        Told::new(values.as_object().unwrap().clone())
+    }
+
+    #[test]
+    fn lists_of_layers_are_counted() {
+        let names = ["blocks.0.a", "blocks.1.a", "blocks.10.a", "blocks.3.a", "blocksx.2.a"];
+        let shapes: Shapes = names.iter().map(|name| (name.to_string(), vec![2, 3])).collect();
+        assert_eq!((shapes.count("blocks."), shapes.count("ups.")), (2, 0));
+        assert!(shapes.has_below("blocks.3.") && !shapes.has_below("blocks.2."));
+        assert_eq!(shapes.size("blocks.0.a", 1).unwrap(), 3);
+        assert!(shapes.size("blocks.0.a", 2).is_err() && shapes.get("blocks.0.b").is_err());
+    }
+
+    #[test]
+    fn what_is_not_said_is_asked_for_by_name() {
+        let message = told(json!({})).required("num_heads", "the number of heads", &[4, 1]).unwrap_err().to_string();
+        assert!(message.contains("--config num_heads=4 (likely: 4, 1)"), "{message}");
+        assert_eq!(told(json!({"num_heads": 2})).required("num_heads", "", &[]).unwrap(), 2);
+        for value in [json!(0), json!("four"), json!(1.5)] {
+            assert!(told(json!({ "num_heads": value })).integer("num_heads").is_err());
+        }
+        assert_eq!(told(json!({"learn_sigma": true})).flag("learn_sigma").unwrap(), Some(true));
+        assert!(told(json!({"learn_sigma": 1})).flag("learn_sigma").is_err());
+    }
+}
