@@ -56,7 +56,7 @@ impl Fixture {
     }
 
     fn condition(&self) -> Condition {
-        Condition { labels: self.expected.get("labels").map(Tensor::shallow_clone) }
+        Condition { labels: self.expected.get("labels").map(Tensor::shallow_clone), context: None }
     }
 
     fn epsilon(&self, network: &UNet2d, x: &Tensor, t: &Tensor) -> Tensor {

@@ -12,7 +12,7 @@ pub mod unet2d;
 use crate::dual::Dual;
 use crate::error::{Error, Result};
 use crate::nn::Weights;
-use recognise::StateDict;
+use recognise::{Shapes, StateDict};
 use serde_json::Value;
 use std::path::Path;
 use tch::{Device, Kind, Tensor};
@@ -44,6 +44,12 @@ pub fn build(config: &Value, weights: &Weights, path: &Path) -> Result<Box<dyn N
             ))
         }
     }
+}
+
+/// The architecture that a state dict belongs to, by the names of its parameters.
+pub fn recognise(shapes: &Shapes) -> Option<(&'static Architecture, StateDict)> {
+    let known = ARCHITECTURES.iter().filter_map(|architecture| Some((architecture, architecture.state_dict?)));
+    known.into_iter().find(|(_, state_dict)| state_dict.anchors.iter().all(|name| shapes.has(name)))
 }
 
 /// What t and its features are, where [`Network::set_time_kind`] sets the dtype of both.
