@@ -5,24 +5,29 @@ use crate::dual::Dual;
 use crate::error::{Doing, Result};
 use tch::Tensor;
 
-/// A linear layer with bias.
+/// A linear layer.
 #[derive(Debug)]
 pub struct Linear {
     weight: Tensor,
-    bias: Tensor,
+    bias: Option<Tensor>,
 }
 
 impl Linear {
     /// Takes `weight` [outputs, inputs] and `bias` `[outputs]`.
     pub fn new(weights: &Weights, inputs: i64, outputs: i64) -> Result<Self> {
-        let weight = weights.tensor("weight", &[outputs, inputs], Init::FanIn(inputs))?;
-        Ok(Linear { weight, bias: weights.tensor("bias", &[outputs], Init::FanIn(inputs))? })
+        let bias = weights.tensor("bias", &[outputs], Init::FanIn(inputs))?;
+        Ok(Linear { bias: Some(bias), ..Linear::without_bias(weights, inputs, outputs)? })
+    }
+
+    /// Takes `weight` [outputs, inputs] only.
+    pub fn without_bias(weights: &Weights, inputs: i64, outputs: i64) -> Result<Self> {
+        Ok(Linear { weight: weights.tensor("weight", &[outputs, inputs], Init::FanIn(inputs))?, bias: None })
     }
 
     /// x [.., in] → [.., out].
     pub fn forward(&self, x: &Dual) -> Result<Dual> {
         let doing = "applying a linear layer";
-        let value = x.value.f_linear(&self.weight, Some(&self.bias)).doing(doing)?;
+        let value = x.value.f_linear(&self.weight, self.bias.as_ref()).doing(doing)?;
         let tangent = match &x.tangent {
             Some(tangent) => Some(tangent.f_linear(&self.weight, None::<&Tensor>).doing(doing)?),
             None => None,

@@ -14,8 +14,13 @@ pub struct TimestepEmbedding {
 impl TimestepEmbedding {
     /// Takes `linear_1` [outputs, inputs] and `linear_2` [outputs, outputs].
     pub fn new(weights: &Weights, inputs: i64, outputs: i64) -> Result<Self> {
-        let linear_1 = Linear::new(&weights.at("linear_1"), inputs, outputs)?;
-        let linear_2 = Linear::new(&weights.at("linear_2"), outputs, outputs)?;
+        TimestepEmbedding::named(weights, ["linear_1", "linear_2"], inputs, outputs)
+    }
+
+    /// The same layers under other names.
+    pub fn named(weights: &Weights, [first, second]: [&str; 2], inputs: i64, outputs: i64) -> Result<Self> {
+        let linear_1 = Linear::new(&weights.at(first), inputs, outputs)?;
+        let linear_2 = Linear::new(&weights.at(second), outputs, outputs)?;
         Ok(TimestepEmbedding { linear_1, linear_2 })
     }
 

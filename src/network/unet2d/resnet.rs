@@ -7,8 +7,8 @@
 
 use super::config::{TimeScaleShift, UNet2dConfig};
 use crate::dual::Dual;
-use crate::error::{Doing, Result};
-use crate::nn::{Activation, Conv2d, Downsample, GroupNorm, Linear, Weights, upsample_nearest};
+use crate::error::Result;
+use crate::nn::{Activation, Conv2d, Downsample, GroupNorm, Linear, Weights, modulate, upsample_nearest};
 
 /// Change of size inside a residual block.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -99,9 +99,7 @@ impl ResnetBlock {
     /// h (1 + scale) + shift, with emb [B, 2·out, 1, 1] holding scale and shift.
     fn scale_and_shift(&self, h: &Dual, emb: &Dual) -> Result<Dual> {
         let channels = emb.value.size().get(1).copied().unwrap_or(0) / 2;
-        let mut factor = emb.linear(|emb| emb.f_narrow(1, 0, channels))?;
-        factor.value = factor.value.f_add_scalar(1.0).doing("scaling by the time embedding")?;
-        let shift = emb.linear(|emb| emb.f_narrow(1, channels, channels))?;
-        h.mul(&factor)?.add(&shift)
+        let part = |start| emb.linear(|emb| emb.f_narrow(1, start, channels));
+        modulate(h, &part(0)?, &part(channels)?)
     }
 }
