@@ -12,6 +12,8 @@ pub mod mlp;
 pub mod recognise;
 pub mod torchscript;
 pub mod unet2d;
+pub mod unet2d_condition;
+mod unet_blocks;
 
 use crate::dual::Dual;
 use crate::error::{Error, Result};
@@ -32,8 +34,14 @@ pub struct Architecture {
 }
 
 /// The family.
-pub const ARCHITECTURES: &[Architecture] =
-    &[unet2d::ARCHITECTURE, dit::PAPER, dit::DIFFUSERS, dit::OLD_DIFFUSERS, mlp::ARCHITECTURE];
+pub const ARCHITECTURES: &[Architecture] = &[
+    unet2d::ARCHITECTURE,
+    unet2d_condition::ARCHITECTURE,
+    dit::PAPER,
+    dit::DIFFUSERS,
+    dit::OLD_DIFFUSERS,
+    mlp::ARCHITECTURE,
+];
 
 /// The network of a configuration with the given weights. `path` is where the configuration stands, for messages.
 pub fn build(config: &Value, weights: &Weights, path: &Path) -> Result<Box<dyn Network>> {

@@ -2,11 +2,9 @@
 //!
 //! `google/ddpm-cifar10-32` and its kin, with every tangent carried through the one forward pass.
 
-mod blocks;
 mod config;
 mod model;
 mod read;
-mod resnet;
 
 use super::{Architecture, Network};
 use crate::error::Result;
@@ -14,7 +12,8 @@ use crate::nn::Weights;
 use serde_json::Value;
 use std::path::Path;
 
-pub use config::{BlockType, ClassEmbedding, TimeEmbeddingType, TimeScaleShift, UNet2dConfig};
+pub use super::unet_blocks::TimeScaleShift;
+pub use config::{BlockType, ClassEmbedding, TimeEmbeddingType, UNet2dConfig};
 pub use model::UNet2d;
 
 pub(super) const ARCHITECTURE: Architecture = Architecture { class_name: "UNet2DModel", build, state_dict: None };

@@ -5,7 +5,7 @@
 //! scale_shift:  h = norm2(h) (1 + scale) + shift,  (scale, shift) = W a(emb)
 //! y = (shortcut(resample(x)) + conv2(a(h))) / output_scale
 
-use super::config::{TimeScaleShift, UNet2dConfig};
+use super::config::{ResnetConfig, TimeScaleShift};
 use crate::dual::Dual;
 use crate::error::Result;
 use crate::nn::{Activation, Conv2d, Downsample, GroupNorm, Linear, Weights, modulate, upsample_nearest};
@@ -35,10 +35,9 @@ pub(super) struct ResnetBlock {
 
 impl ResnetBlock {
     /// Takes `norm1`, `conv1`, `time_emb_proj`, `norm2`, `conv2` and, where the channels change, `conv_shortcut`.
-    pub fn new(weights: &Weights, config: &UNet2dConfig, inputs: i64, outputs: i64) -> Result<Self> {
-        let norm =
-            |name, channels| GroupNorm::new(&weights.at(name), channels, config.norm_num_groups, config.norm_eps);
-        let projected = match config.resnet_time_scale_shift {
+    pub fn new(weights: &Weights, config: &ResnetConfig, inputs: i64, outputs: i64) -> Result<Self> {
+        let norm = |name, channels| GroupNorm::new(&weights.at(name), channels, config.norm_groups, config.norm_eps);
+        let projected = match config.time_scale_shift {
             TimeScaleShift::Default => outputs,
             TimeScaleShift::ScaleShift => 2 * outputs,
         };
@@ -52,7 +51,7 @@ impl ResnetBlock {
             conv2: Conv2d::new(&weights.at("conv2"), outputs, outputs, 3)?,
             conv_shortcut,
             activation: config.act_fn,
-            time_scale_shift: config.resnet_time_scale_shift,
+            time_scale_shift: config.time_scale_shift,
             resample: Resample::Keep,
             output_scale: 1.0,
         })
