@@ -49,7 +49,7 @@ impl Job {
     }
 
     fn denoiser(&self) -> Result<NetworkDenoiser> {
-        let request = Request { device: Device::Cpu, weights: None };
+        let request = Request::on(Device::Cpu);
         Ok(NetworkDenoiser {
             network: checkpoint::open(Path::new(&self.folder), &request)?.network,
             schedule: schedule::parse("linear")?,

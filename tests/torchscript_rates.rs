@@ -16,7 +16,7 @@ const TIMES: [f64; 4] = [0.7, 19.0, 137.3, 901.0];
 
 fn network(name: &str, kind: Kind) -> Box<dyn Network> {
     let path = fixture(name);
-    let request = Request { device: Device::Cpu, weights: None };
+    let request = Request::on(Device::Cpu);
     let mut network = checkpoint::open(Path::new(&path), &request).unwrap().network;
     network.to(Device::Cpu, kind).unwrap();
     network.prepare(&[1, 8, 8], [0.0, 500.0], Device::Cpu, kind).unwrap();

@@ -33,7 +33,14 @@ fn open(source: &Source, request: &Request) -> Result<Checkpoint> {
     let architecture = sidecar.architecture.take();
     let declared = sidecar.declared(path)?;
     let checkpoint = |network, declared, reference| -> Result<Checkpoint> {
-        Ok(Checkpoint { path: path.into(), format: FORMAT.name, sha256: sha256(path)?, network, declared, reference })
+        Ok(Checkpoint {
+            path: path.into(),
+            format: FORMAT.name.into(),
+            sha256: sha256(path)?,
+            network,
+            declared,
+            reference,
+        })
     };
     match architecture {
         Some(architecture) => {

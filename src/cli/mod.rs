@@ -21,6 +21,7 @@ mod progress;
 mod record;
 mod reproduce;
 mod rounding;
+mod said;
 mod sample;
 mod stability;
 mod suggest;

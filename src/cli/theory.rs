@@ -33,6 +33,7 @@ pub(super) fn run(args: &TheoryArgs, global: &Global) -> Result<Option<Outcome>>
         condition: None,
         class: None,
         weights: None,
+        config: Vec::new(),
         dtype: "f64".into(),
     };
     let share = [args.share.as_deref()];
