@@ -51,12 +51,16 @@ pub struct Request<'a> {
     pub weights: Option<&'a str>,
     /// What the user says of the network, as `--config` takes it.
     pub told: Option<&'a Told>,
+    /// Inputs of a TorchScript module, as `--inputs` takes them.
+    pub inputs: Option<&'a str>,
+    /// Which output of a TorchScript module counts, as `--output` takes it.
+    pub output: Option<&'a str>,
 }
 
 impl Request<'_> {
     /// The default weights, on `device`.
     pub fn on(device: Device) -> Self {
-        Request { device, weights: None, told: None }
+        Request { device, weights: None, told: None, inputs: None, output: None }
     }
 }
 
@@ -92,6 +96,10 @@ pub fn open(path: &Path, request: &Request) -> Result<Checkpoint> {
     let told = request.told.cloned().unwrap_or_default();
     let checkpoint = (format.open)(&source, &Request { told: Some(&told), ..*request })?;
     told.refuse_unused()?;
+    if checkpoint.network.config().is_some() && (request.inputs.is_some() || request.output.is_some()) {
+        let problem = format!("{} is loaded natively, and its inputs are known", path.display());
+        return Err(Error::mismatch(problem, "Leave out --inputs and --output; they are for TorchScript modules."));
+    }
     refuse_non_finite(&checkpoint)?;
     Ok(checkpoint)
 }

@@ -4,7 +4,8 @@
 use super::weights::{choose, reference, tensors};
 use super::{Checkpoint, Declared, Format, Request, Sidecar, Source, sha256};
 use crate::error::{Error, Result};
-use crate::network::{self, Network, torchscript::TorchScript};
+use crate::network::torchscript::{Signature, TorchScript};
+use crate::network::{self, Network};
 use crate::nn::Weights;
 use crate::tensor_file;
 use serde_json::Value;
@@ -50,7 +51,8 @@ fn open(source: &Source, request: &Request) -> Result<Checkpoint> {
         }
         None => {
             choose(None, request.weights, path)?;
-            checkpoint(Box::new(TorchScript::load(path, request.device)?), declared, None)
+            let signature = Signature::parse(request.inputs, request.output)?;
+            checkpoint(Box::new(TorchScript::load(path, request.device, signature)?), declared, None)
         }
     }
 }

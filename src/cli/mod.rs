@@ -4,6 +4,7 @@
 mod args;
 mod clean_samples;
 mod compare;
+mod condition;
 mod data;
 mod demo;
 mod doctor;

@@ -1,4 +1,4 @@
-//! What the user says of a checkpoint before it is opened: `--weights`, `--config`.
+//! What the user says of a checkpoint before it is opened: `--weights`, `--config`, `--inputs`, `--output`.
 
 use super::args::ModelOptions;
 use crate::checkpoint::Request;
@@ -11,21 +11,30 @@ use tch::Device;
 /// A configuration is a few kilobytes.
 const MOST_BYTES: u64 = 4 << 20;
 
-/// `--weights` and `--config`, read once for all checkpoints of a command.
+/// These arguments, read once for all checkpoints of a command.
 pub(super) struct Said {
     weights: Option<String>,
     told: Told,
+    inputs: Option<String>,
+    output: Option<String>,
 }
 
 impl Said {
     /// Reads them.
     pub fn new(options: &ModelOptions) -> Result<Self> {
-        Ok(Said { weights: options.weights.clone(), told: told(&options.config)? })
+        let ModelOptions { weights, config, inputs, output, .. } = options;
+        Ok(Said { weights: weights.clone(), told: told(config)?, inputs: inputs.clone(), output: output.clone() })
     }
 
     /// The request for a checkpoint on `device`.
     pub fn request(&self, device: Device) -> Request<'_> {
-        Request { device, weights: self.weights.as_deref(), told: Some(&self.told) }
+        Request {
+            device,
+            weights: self.weights.as_deref(),
+            told: Some(&self.told),
+            inputs: self.inputs.as_deref(),
+            output: self.output.as_deref(),
+        }
     }
 }
 
