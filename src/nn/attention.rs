@@ -33,13 +33,29 @@ pub struct AttentionConfig {
 #[derive(Debug)]
 pub struct Attention {
     group_norm: Option<GroupNorm>,
-    query: Linear,
-    key: Linear,
-    value: Linear,
+    projections: Projections,
     out: Linear,
     heads: i64,
     head_dim: i64,
     rescale: f64,
+}
+
+/// Where q, k and v come from.
+#[derive(Debug)]
+enum Projections {
+    /// A layer for each.
+    Separate([Linear; 3]),
+    /// One layer for all, in OpenAI's releases.
+    Joint(Linear, QkvOrder),
+}
+
+/// How the 3·h·d outputs of one layer for queries, keys and values are ordered; no shape tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum QkvOrder {
+    /// [h, 3, d]: for each head its queries, keys and values.
+    HeadsFirst,
+    /// [3, h, d]: the queries of all heads, then keys, then values.
+    ProjectionsFirst,
 }
 
 impl Attention {
@@ -65,11 +81,38 @@ impl Attention {
         let inner = heads * head_dim;
         Ok(Attention {
             group_norm,
-            query: linear("to_q", "query", channels, inner)?,
-            key: linear("to_k", "key", channels, inner)?,
-            value: linear("to_v", "value", channels, inner)?,
+            projections: Projections::Separate([
+                linear("to_q", "query", channels, inner)?,
+                linear("to_k", "key", channels, inner)?,
+                linear("to_v", "value", channels, inner)?,
+            ]),
             out: linear("to_out.0", "proj_attn", inner, channels)?,
             heads,
+            head_dim,
+            rescale,
+        })
+    }
+
+    /// Takes `norm`, `qkv` and `proj_out`, the last two of them 1-D convolutions, as OpenAI's `AttentionBlock` has them.
+    /// The head's channels must divide those of x.
+    pub fn joint(weights: &Weights, config: &AttentionConfig, order: QkvOrder) -> Result<Self> {
+        let &AttentionConfig { channels, head_dim, norm_groups, norm_epsilon, rescale } = config;
+        if head_dim < 1 || channels % head_dim != 0 {
+            return Err(Error::mismatch(
+                format!("heads of {head_dim} channels do not divide the {channels} channels of `{}`", weights.name()),
+                "Correct num_heads or num_head_channels.",
+            ));
+        }
+        let group_norm = match norm_groups {
+            Some(groups) => Some(GroupNorm::new(&weights.at("norm"), channels, groups, norm_epsilon)?),
+            None => None,
+        };
+        let qkv = Linear::pointwise(&weights.at("qkv"), channels, 3 * channels)?;
+        Ok(Attention {
+            group_norm,
+            projections: Projections::Joint(qkv, order),
+            out: Linear::pointwise(&weights.at("proj_out"), channels, channels)?,
+            heads: channels / head_dim,
             head_dim,
             rescale,
         })
@@ -83,15 +126,34 @@ impl Attention {
         };
         // [B, C, H, W] → [B, N, C]
         let tokens = tokens.linear(|x| x.f_flatten(2, 3)?.f_transpose(1, 2))?;
-        let heads = |x: Dual| x.linear(|x| x.f_unflatten(2, [self.heads, self.head_dim])?.f_transpose(1, 2));
-        let q = heads(self.query.forward(&tokens)?)?;
-        let k = heads(self.key.forward(&tokens)?)?;
-        let v = heads(self.value.forward(&tokens)?)?;
+        let [q, k, v] = self.project(&tokens)?;
         let out = attend(&q, &k, &v).doing("applying attention")?;
         // [B, h, N, d] → [B, N, h·d] → [B, C, H, W]
         let out = self.out.forward(&out.linear(|x| x.f_transpose(1, 2)?.f_flatten(2, 3))?)?;
         let out = out.linear(|out| out.f_transpose(1, 2)?.f_reshape_as(&x.value))?.add(x)?;
         if self.rescale == 1.0 { Ok(out) } else { out.linear(|x| x.f_div_scalar(self.rescale)) }
+    }
+
+    /// q, k, v [B, h, N, d] of tokens [B, N, C].
+    fn project(&self, tokens: &Dual) -> Result<[Dual; 3]> {
+        let &Attention { heads, head_dim, .. } = self;
+        match &self.projections {
+            Projections::Separate([query, key, value]) => {
+                let split = |layer: &Linear| {
+                    layer.forward(tokens)?.linear(|x| x.f_unflatten(2, [heads, head_dim])?.f_transpose(1, 2))
+                };
+                Ok([split(query)?, split(key)?, split(value)?])
+            }
+            Projections::Joint(layer, order) => {
+                let (axis, sizes) = match order {
+                    QkvOrder::HeadsFirst => (3, [heads, 3, head_dim]),
+                    QkvOrder::ProjectionsFirst => (2, [3, heads, head_dim]),
+                };
+                let all = layer.forward(tokens)?;
+                let part = |i| all.linear(|x| x.f_unflatten(2, sizes)?.f_select(axis, i)?.f_transpose(1, 2));
+                Ok([part(0)?, part(1)?, part(2)?])
+            }
+        }
     }
 }
 
@@ -100,7 +162,7 @@ impl Attention {
 const CACHED: i64 = 1 << 19;
 
 /// softmax(q kᵀ/√d) v for q, k, v [B, h, N, d], of which all or none have a tangent.
-fn attend(q: &Dual, k: &Dual, v: &Dual) -> std::result::Result<Dual, TchError> {
+pub(crate) fn attend(q: &Dual, k: &Dual, v: &Dual) -> std::result::Result<Dual, TchError> {
     let (Some(dq), Some(dk), Some(dv)) = (&q.tangent, &k.tangent, &v.tangent) else {
         let mask = None::<&Tensor>;
         let out = Tensor::f_scaled_dot_product_attention(&q.value, &k.value, &v.value, mask, 0.0, false, None, false)?;

@@ -7,7 +7,6 @@ mod config;
 mod keys;
 mod model;
 mod read;
-mod resnet;
 
 use super::{Architecture, Network};
 use crate::error::Result;
