@@ -7,9 +7,9 @@
 //!
 //! diffusers calls it `ResnetBlock2D`, OpenAI's releases `ResBlock`.
 
-use super::{Activation, Conv2d, Downsample, GroupNorm, Linear, Weights, upsample_nearest};
+use super::{Activation, Conv2d, Downsample, GroupNorm, Linear, Weights, modulate, upsample_nearest};
 use crate::dual::Dual;
-use crate::error::{Doing, Result};
+use crate::error::Result;
 
 /// What a residual block is built to.
 #[derive(Debug, Clone, Copy)]
@@ -84,6 +84,7 @@ pub struct ResnetBlock {
     shortcut: Option<Conv2d>,
     activation: Activation,
     scale_shift: bool,
+    outputs: i64,
     resample: Resample,
     output_scale: f64,
 }
@@ -106,6 +107,7 @@ impl ResnetBlock {
             shortcut,
             activation,
             scale_shift,
+            outputs,
             resample: Resample::Keep,
             output_scale: 1.0,
         })
@@ -129,7 +131,8 @@ impl ResnetBlock {
         let emb = self.time.forward(&self.activation.forward(emb)?)?;
         let emb = emb.linear(|emb| emb.f_unsqueeze(-1)?.f_unsqueeze(-1))?;
         let h = if self.scale_shift {
-            scale_and_shift(&self.norm2.forward(&h)?, &emb)?
+            let half = |start| emb.linear(|emb| emb.f_narrow(1, start, self.outputs));
+            modulate(&self.norm2.forward(&h)?, &half(0)?, &half(self.outputs)?)?
         } else {
             self.norm2.forward(&h.add(&emb)?)?
         };
@@ -149,13 +152,4 @@ impl ResnetBlock {
             Resample::Double => upsample_nearest(x),
         }
     }
-}
-
-/// h (1 + scale) + shift, with emb [B, 2C, 1, 1] holding scale and shift of h [B, C, H, W].
-pub fn scale_and_shift(h: &Dual, emb: &Dual) -> Result<Dual> {
-    let channels = emb.value.size().get(1).copied().unwrap_or(0) / 2;
-    let mut factor = emb.linear(|emb| emb.f_narrow(1, 0, channels))?;
-    factor.value = factor.value.f_add_scalar(1.0).doing("scaling by the time embedding")?;
-    let shift = emb.linear(|emb| emb.f_narrow(1, channels, channels))?;
-    h.mul(&factor)?.add(&shift)
 }

@@ -4,7 +4,7 @@ use super::{Activation, Linear, Weights};
 use crate::dual::Dual;
 use crate::error::Result;
 
-/// Two linear layers with an activation between.
+/// Two linear layers with an activation between, SiLU where nothing else is said.
 #[derive(Debug)]
 pub struct TimestepEmbedding {
     linear_1: Linear,
@@ -13,21 +13,21 @@ pub struct TimestepEmbedding {
 }
 
 impl TimestepEmbedding {
-    /// Takes `linear_1` [outputs, inputs] and `linear_2` [outputs, outputs], with a SiLU between.
+    /// Takes `linear_1` [outputs, inputs] and `linear_2` [outputs, outputs].
     pub fn new(weights: &Weights, inputs: i64, outputs: i64) -> Result<Self> {
-        TimestepEmbedding::named(weights, ["linear_1", "linear_2"], Activation::Silu, [inputs, outputs])
+        TimestepEmbedding::named(weights, ["linear_1", "linear_2"], inputs, outputs)
     }
 
-    /// The same under other names and with another activation; `widths` are inputs and outputs.
-    pub fn named(
-        weights: &Weights,
-        [first, second]: [&str; 2],
-        activation: Activation,
-        [inputs, outputs]: [i64; 2],
-    ) -> Result<Self> {
+    /// The same layers under other names.
+    pub fn named(weights: &Weights, [first, second]: [&str; 2], inputs: i64, outputs: i64) -> Result<Self> {
         let linear_1 = Linear::new(&weights.at(first), inputs, outputs)?;
         let linear_2 = Linear::new(&weights.at(second), outputs, outputs)?;
-        Ok(TimestepEmbedding { linear_1, linear_2, activation })
+        Ok(TimestepEmbedding { linear_1, linear_2, activation: Activation::Silu })
+    }
+
+    /// The same layers with another activation.
+    pub fn activated(self, activation: Activation) -> Self {
+        TimestepEmbedding { activation, ..self }
     }
 
     /// x [B, in] → [B, out].
