@@ -4,6 +4,10 @@
 //! from a configuration.
 
 pub mod arch;
+pub mod dit;
+mod images;
+mod keys;
+mod labels;
 pub mod mlp;
 pub mod recognise;
 pub mod torchscript;
@@ -28,7 +32,8 @@ pub struct Architecture {
 }
 
 /// The family.
-pub const ARCHITECTURES: &[Architecture] = &[unet2d::ARCHITECTURE, mlp::ARCHITECTURE];
+pub const ARCHITECTURES: &[Architecture] =
+    &[unet2d::ARCHITECTURE, dit::PAPER, dit::DIFFUSERS, dit::OLD_DIFFUSERS, mlp::ARCHITECTURE];
 
 /// The network of a configuration with the given weights. `path` is where the configuration stands, for messages.
 pub fn build(config: &Value, weights: &Weights, path: &Path) -> Result<Box<dyn Network>> {

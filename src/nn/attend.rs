@@ -71,8 +71,9 @@ fn weighted(p: &Tensor, v: &Dual) -> Result<(Tensor, Option<Tensor>)> {
 /// Ṡ = q̇ kᵀ + q k̇ᵀ for a q that is scaled already, as one product of [q̇, q] with [k, k̇] where both terms are there.
 fn d_scores(q: &Dual, k: &Dual) -> Result<Option<Tensor>> {
     let ds = match (&q.tangent, &k.tangent) {
-        (Some(dq), Some(dk)) => Tensor::f_cat(&[dq, &q.value], 3)?
-            .f_matmul(&Tensor::f_cat(&[&k.value, dk], 3)?.f_transpose(2, 3)?)?,
+        (Some(dq), Some(dk)) => {
+            Tensor::f_cat(&[dq, &q.value], 3)?.f_matmul(&Tensor::f_cat(&[&k.value, dk], 3)?.f_transpose(2, 3)?)?
+        }
         (Some(dq), None) => dq.f_matmul(&k.value.f_transpose(2, 3)?)?,
         (None, Some(dk)) => q.value.f_matmul(&dk.f_transpose(2, 3)?)?,
         (None, None) => return Ok(None),

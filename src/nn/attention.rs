@@ -45,8 +45,7 @@ impl Attention {
             None => None,
         };
         let legacy = weights.has("query.weight");
-        let names =
-            if legacy { ["query", "key", "value", "proj_attn"] } else { ["to_q", "to_k", "to_v", "to_out.0"] };
+        let names = if legacy { ["query", "key", "value", "proj_attn"] } else { ["to_q", "to_k", "to_v", "to_out.0"] };
         let heads = channels / head_dim;
         let tokens = TokenAttentionConfig { width: channels, context_width: channels, heads, head_dim, bias: true };
         Ok(Attention { group_norm, tokens: TokenAttention::new(weights, names, &tokens)?, rescale })

@@ -37,10 +37,13 @@ impl LayerNorm {
         let doing = "normalising tokens";
         let (gamma, beta) = self.scale_and_shift.as_ref().map(|(gamma, beta)| (gamma, beta)).unzip();
         let Some(tangent) = &x.tangent else {
-            return x.value.f_layer_norm([self.width], gamma, beta, self.epsilon, true).doing(doing).map(Dual::constant);
+            return x
+                .value
+                .f_layer_norm([self.width], gamma, beta, self.epsilon, true)
+                .doing(doing)
+                .map(Dual::constant);
         };
-        let (value, mean, rstd) =
-            x.value.f_native_layer_norm([self.width], gamma, beta, self.epsilon).doing(doing)?;
+        let (value, mean, rstd) = x.value.f_native_layer_norm([self.width], gamma, beta, self.epsilon).doing(doing)?;
         Ok(Dual::new(value, self.tangent(&x.value, tangent, &mean, &rstd).doing(doing)?))
     }
 

@@ -4,7 +4,6 @@
 
 mod blocks;
 mod config;
-mod keys;
 mod model;
 mod read;
 
