@@ -2,7 +2,7 @@
 //!
 //! With the N = H·W pixels of GroupNorm(x) as tokens: y = (attention(tokens) + x) / rescale.
 
-use super::{GroupNorm, TokenAttention, TokenAttentionConfig, Weights};
+use super::{GroupNorm, QkvOrder, TokenAttention, TokenAttentionConfig, Weights};
 use crate::dual::Dual;
 use crate::error::{Error, Result};
 
@@ -49,6 +49,13 @@ impl Attention {
         let heads = channels / head_dim;
         let tokens = TokenAttentionConfig { width: channels, context_width: channels, heads, head_dim, bias: true };
         Ok(Attention { group_norm, tokens: TokenAttention::new(weights, names, &tokens)?, rescale })
+    }
+
+    /// Takes `norm`, `qkv` and `proj_out`, as OpenAI's `AttentionBlock` has them; `heads` must divide the channels.
+    pub fn joint(weights: &Weights, channels: i64, heads: i64, order: QkvOrder, norm_groups: i64) -> Result<Self> {
+        let group_norm = Some(GroupNorm::new(&weights.at("norm"), channels, norm_groups, 1e-5)?);
+        let tokens = TokenAttention::convolutional(weights, channels, heads, order)?;
+        Ok(Attention { group_norm, tokens, rescale: 1.0 })
     }
 
     /// x [B, C, H, W] → the same shape.

@@ -4,7 +4,7 @@ use super::{Activation, Linear, Weights};
 use crate::dual::Dual;
 use crate::error::Result;
 
-/// Two linear layers with an activation between, a SiLU unless another is chosen.
+/// Two linear layers with an activation between, SiLU where nothing else is said.
 #[derive(Debug)]
 pub struct TimestepEmbedding {
     linear_1: Linear,
@@ -25,7 +25,7 @@ impl TimestepEmbedding {
         Ok(TimestepEmbedding { linear_1, linear_2, activation: Activation::Silu })
     }
 
-    /// The same layers with another activation between.
+    /// The same layers with another activation.
     pub fn activated(self, activation: Activation) -> Self {
         TimestepEmbedding { activation, ..self }
     }

@@ -35,13 +35,22 @@ pub struct TokenAttention {
 /// The layers to q, k and v.
 #[derive(Debug)]
 enum Projections {
-    /// q, k and v as the outputs of one layer, in this order.
-    Fused(Linear),
+    /// q, k and v as the outputs of one layer.
+    Fused(Linear, QkvOrder),
     Separate {
         query: Linear,
         key: Linear,
         value: Linear,
     },
+}
+
+/// How the 3·h·d outputs of one layer for q, k and v are ordered; no shape tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum QkvOrder {
+    /// [3, h, d]: q of all heads, then k, then v.
+    ProjectionsFirst,
+    /// [h, 3, d]: for each head its q, k and v.
+    HeadsFirst,
 }
 
 impl TokenAttention {
@@ -63,35 +72,53 @@ impl TokenAttention {
 
     /// Takes `qkv` [3 C, C] and `proj` [C, C], as timm's vision transformers name them; `heads` must divide C.
     pub fn fused(weights: &Weights, width: i64, heads: i64) -> Result<Self> {
-        if heads < 1 || width % heads != 0 {
-            return Err(Error::mismatch(
-                format!("{heads} heads do not divide the {width} channels of `{}`", weights.name()),
-                "Correct the number of heads.",
-            ));
-        }
-        let projections = Projections::Fused(Linear::new(&weights.at("qkv"), width, 3 * width)?);
-        let out = Linear::new(&weights.at("proj"), width, width)?;
-        Ok(TokenAttention { projections, out, heads, head_dim: width / heads })
+        let head_dim = divided(weights, width, heads)?;
+        let qkv = Linear::new(&weights.at("qkv"), width, 3 * width)?;
+        let projections = Projections::Fused(qkv, QkvOrder::ProjectionsFirst);
+        Ok(TokenAttention { projections, out: Linear::new(&weights.at("proj"), width, width)?, heads, head_dim })
+    }
+
+    /// Takes `qkv` [3 C, C, 1] and `proj_out` [C, C, 1], the convolutions of OpenAI's releases; `heads` must divide C.
+    pub fn convolutional(weights: &Weights, width: i64, heads: i64, order: QkvOrder) -> Result<Self> {
+        let head_dim = divided(weights, width, heads)?;
+        let projections = Projections::Fused(Linear::pointwise(&weights.at("qkv"), width, 3 * width)?, order);
+        let out = Linear::pointwise(&weights.at("proj_out"), width, width)?;
+        Ok(TokenAttention { projections, out, heads, head_dim })
     }
 
     /// x [B, N, C] and, where it attends to one, the context [B, L, D] → [B, N, C].
     pub fn forward(&self, x: &Dual, context: Option<&Dual>) -> Result<Dual> {
+        let &TokenAttention { heads, head_dim, .. } = self;
         let [q, k, v] = match &self.projections {
-            Projections::Fused(layer) => {
+            Projections::Fused(layer, order) => {
+                let (axis, sizes) = match order {
+                    QkvOrder::ProjectionsFirst => (2, [3, heads, head_dim]),
+                    QkvOrder::HeadsFirst => (3, [heads, 3, head_dim]),
+                };
                 let all = layer.forward(x)?;
-                let inner = self.heads * self.head_dim;
-                let part = |i: i64| all.linear(|x| x.f_narrow(2, i * inner, inner));
+                let part = |i| all.linear(|x| x.f_unflatten(2, sizes)?.f_select(axis, i)?.f_transpose(1, 2));
                 [part(0)?, part(1)?, part(2)?]
             }
             Projections::Separate { query, key, value } => {
                 let source = context.unwrap_or(x);
-                [query.forward(x)?, key.forward(source)?, value.forward(source)?]
+                // [B, N, h·d] → [B, h, N, d]
+                let split = |x: Dual| x.linear(|x| x.f_unflatten(2, [heads, head_dim])?.f_transpose(1, 2));
+                [split(query.forward(x)?)?, split(key.forward(source)?)?, split(value.forward(source)?)?]
             }
         };
-        // [B, N, h·d] → [B, h, N, d]
-        let heads = |x: Dual| x.linear(|x| x.f_unflatten(2, [self.heads, self.head_dim])?.f_transpose(1, 2));
-        let out = attend(&heads(q)?, &heads(k)?, &heads(v)?).doing("applying attention")?;
+        let out = attend(&q, &k, &v).doing("applying attention")?;
         // [B, h, N, d] → [B, N, h·d]
         self.out.forward(&out.linear(|x| x.f_transpose(1, 2)?.f_flatten(2, 3))?)
     }
+}
+
+/// Channels of one head.
+fn divided(weights: &Weights, width: i64, heads: i64) -> Result<i64> {
+    if heads < 1 || width % heads != 0 {
+        return Err(Error::mismatch(
+            format!("{heads} heads do not divide the {width} channels of `{}`", weights.name()),
+            "Correct the number of heads.",
+        ));
+    }
+    Ok(width / heads)
 }

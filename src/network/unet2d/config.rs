@@ -1,6 +1,6 @@
 //! What a `UNet2DModel` is built to, as checked values; `read.rs` makes them from a config.json.
 
-use crate::network::unet_blocks::{AttentionPlan, BlockPlan, BodyPlan, MidPlan, ResnetConfig, TimeScaleShift};
+use crate::network::unet_blocks::{AttentionPlan, BlockPlan, BodyPlan, MidPlan, ResnetPlan, TimeScaleShift};
 use crate::nn::{Activation, AttentionConfig};
 
 /// Features of the timestep.
@@ -118,7 +118,7 @@ impl UNet2dConfig {
             in_channels: self.in_channels,
             out_channels: self.out_channels,
             channels: channels.clone(),
-            resnet: ResnetConfig {
+            resnet: ResnetPlan {
                 time_embed_dim: self.time_embed_dim,
                 norm_groups: self.norm_num_groups,
                 norm_eps: self.norm_eps,

@@ -10,7 +10,7 @@ use crate::network::keys::{Keys, LARGEST, sample_size, unsupported};
 use crate::network::unet_blocks::read::{
     act_fn, channels, check_shift, downsample_padding, groups, norm_eps, scale_factor, time_embed_dim, time_scale_shift,
 };
-use crate::network::unet_blocks::{AttentionPlan, BlockPlan, BodyPlan, MidPlan, ResnetConfig, TransformerConfig};
+use crate::network::unet_blocks::{AttentionPlan, BlockPlan, BodyPlan, MidPlan, ResnetPlan, TransformerConfig};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use std::path::Path;
@@ -71,8 +71,8 @@ fn body(keys: &mut Keys) -> Result<BodyPlan> {
     })
 }
 
-fn resnet(keys: &mut Keys, first: i64) -> Result<ResnetConfig> {
-    Ok(ResnetConfig {
+fn resnet(keys: &mut Keys, first: i64) -> Result<ResnetPlan> {
+    Ok(ResnetPlan {
         time_embed_dim: time_embed_dim(keys, first)?,
         norm_groups: groups(keys)?,
         norm_eps: norm_eps(keys)?,

@@ -1,6 +1,7 @@
 //! What the blocks of a U-Net are built to: checked values, whichever configuration they come from.
 
-use crate::nn::{Activation, AttentionConfig};
+use crate::error::Result;
+use crate::nn::{Activation, AttentionConfig, ResnetBlock, ResnetConfig, ResnetNames, Weights};
 
 /// How time enters a residual block.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -13,7 +14,7 @@ pub enum TimeScaleShift {
 
 /// What every residual block is built to.
 #[derive(Debug, Clone, Copy)]
-pub struct ResnetConfig {
+pub struct ResnetPlan {
     /// Width of the time embedding.
     pub time_embed_dim: i64,
     /// Groups of every normalisation.
@@ -24,6 +25,22 @@ pub struct ResnetConfig {
     pub act_fn: Activation,
     /// How time enters.
     pub time_scale_shift: TimeScaleShift,
+}
+
+impl ResnetPlan {
+    /// A block with so many channels of its input and output, from the parameters in `weights`.
+    pub fn block(&self, weights: &Weights, [inputs, outputs]: [i64; 2]) -> Result<ResnetBlock> {
+        let config = ResnetConfig {
+            inputs,
+            outputs,
+            embedding: self.time_embed_dim,
+            norm_groups: self.norm_groups,
+            norm_epsilon: self.norm_eps,
+            activation: self.act_fn,
+            scale_shift: self.time_scale_shift == TimeScaleShift::ScaleShift,
+        };
+        ResnetBlock::new(weights, &ResnetNames::DIFFUSERS, &config)
+    }
 }
 
 /// What a stack of transformer blocks over pixels is built to.
@@ -84,7 +101,7 @@ pub struct BodyPlan {
     /// Channels of each block on the way down.
     pub channels: Vec<i64>,
     /// Every residual block.
-    pub resnet: ResnetConfig,
+    pub resnet: ResnetPlan,
     /// Blocks on the way down.
     pub down: Vec<BlockPlan>,
     /// The block in the middle.

@@ -4,9 +4,8 @@ mod blocks;
 mod body;
 mod config;
 pub(super) mod read;
-mod resnet;
 mod transformer;
 
 pub use blocks::Side;
 pub use body::Body;
-pub use config::{AttentionPlan, BlockPlan, BodyPlan, MidPlan, ResnetConfig, TimeScaleShift, TransformerConfig};
+pub use config::{AttentionPlan, BlockPlan, BodyPlan, MidPlan, ResnetPlan, TimeScaleShift, TransformerConfig};
