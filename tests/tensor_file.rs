@@ -1,8 +1,7 @@
-//! Files as Python writes them, and files as nobody should: `fixtures/tensor_file/make.py` makes both.
+//! Files as Python writes them; `fixtures/tensor_file/make.py` makes them.
 
-use lipscope::tensor_file::{Format, Value, entries, read, sniff};
+use lipscope::tensor_file::{Format, Value, entries, read, read_selected, sniff};
 use serde_json::Value as Json;
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
 fn fixture(name: &str) -> PathBuf {
@@ -27,7 +26,7 @@ fn shape_and_dtype(array: &Json) -> (Vec<usize>, String) {
 #[test]
 fn every_number_is_as_python_wrote_it() {
     let files = expected();
-    assert!(files.len() >= 15, "{}", files.len());
+    assert!(files.len() >= 30, "{}", files.len());
     for (file, arrays) in files {
         let contents = read(fixture(&file)).unwrap_or_else(|e| panic!("{file}: {e}"));
         let arrays = arrays.as_object().unwrap();
@@ -63,6 +62,8 @@ fn formats_are_told_by_content() {
         ("dtypes.pt", Format::TorchSave),
         ("script.pt", Format::TorchScript),
         ("legacy.pt", Format::TorchSaveLegacy),
+        ("legacy_protocol4.pt", Format::TorchSaveLegacy),
+        ("tar.pt", Format::Tar),
         ("matrix.npy", Format::Npy),
         ("deflated.npz", Format::Npz),
         ("dtypes.safetensors", Format::Safetensors),
@@ -91,8 +92,8 @@ fn a_nested_checkpoint_is_a_tree() {
     assert_eq!(config.get("big").and_then(Value::as_i64), Some(1 << 40));
     let Some(Value::List(groups)) = tree.get("optimizer").and_then(|o| o.get("param_groups")) else { panic!() };
     assert_eq!(groups[0].get("lr").and_then(Value::as_f64), Some(1e-3));
-    let Some(&Value::Array(i)) = tree.get("model").and_then(|m| m.get("layer")?.get("weight")) else { panic!() };
-    assert_eq!(contents.arrays[i].0, "model.layer.weight");
+    let weight = tree.get("model").and_then(|m| m.get("layer")?.get("weight"));
+    assert_eq!(weight, Some(&Value::Array("model.layer.weight".into())));
     assert!(contents.opaque.is_empty(), "{:?}", contents.opaque);
 }
 
@@ -112,88 +113,55 @@ fn safetensors_metadata_is_kept() {
 }
 
 #[test]
-fn a_command_in_a_pickle_is_named_and_never_run() {
-    let contents = read(fixture("command.pt")).unwrap();
-    assert_eq!(contents.opaque, ["posix.system"]);
-    assert!(matches!(contents.tree.unwrap().get("evil"), Some(Value::Opaque { .. })));
-    assert!(!Path::new("lipscope-was-here").exists());
-    assert_eq!(entries(fixture("module.pt")).unwrap().opaque, ["torch.nn.modules.linear.Linear"]);
+fn names_are_those_of_the_state_dict() {
+    let names =
+        ["0.weight", "0.bias", "1.weight", "1.bias", "1.running_mean", "1.running_var", "1.num_batches_tracked"];
+    assert_eq!(read(fixture("legacy_module.pt")).unwrap().names(), names);
 }
 
 #[test]
-fn what_is_wrong_with_a_file_is_said() {
-    for (file, says) in [
-        ("legacy.pt", "torch.save(torch.load("),
-        ("command.pkl", "can run code"),
-        ("object.npy", "Python objects"),
-        ("short_storage.pt", "beyond its storage of 3 elements"),
-        ("offset.pt", "offset 1 reach beyond its storage of 4 elements"),
-        ("stray_key.pt", "data/9"),
-        ("deep.pt", "nested over 100 levels"),
-        ("cut_pickle.pt", "cut short"),
-        ("lying_size.pt", "claims 2147483648 bytes"),
-        ("cut.pt", "directory cannot be read"),
-        ("cut.npz", "directory cannot be read"),
-        ("cut.npy", "cut short"),
-        ("cut.safetensors", "promises"),
-        ("beyond.safetensors", "promises 16 bytes of numbers, and there are 8"),
-        ("overlap.safetensors", "header cannot be read"),
-        ("shape.safetensors", "header cannot be read"),
-        ("overflow.safetensors", "header cannot be read"),
-        ("negative.safetensors", "header cannot be read"),
-        ("gap.safetensors", "promises 8 bytes of numbers, and there are 16"),
-        ("long_header.safetensors", "header claims 1099511627776 bytes"),
-        ("longest_header.safetensors", "header claims 18446744073709551615 bytes"),
-        ("empty.pt", "it is empty"),
-        ("text.pt", "it is text"),
-        ("lfs.pt", "git lfs pull"),
-        ("other.zip", "without arrays"),
-        ("expected.json", "it is JSON"),
-        ("missing.pt", "Check the path"),
-        (".", "not a regular file"),
-    ] {
-        let message = read(fixture(file)).map(|_| ()).unwrap_err().to_string();
-        assert!(message.contains(says), "{file}: {message}");
-        assert!(!message.contains(".."), "{file}: {message}");
-    }
-}
-
-/// Every file with one byte changed or its end cut off gives arrays or an error: never a panic, never endless work.
-#[test]
-fn damage_anywhere_never_panics() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("damaged");
-    for file in ["views.pt", "matrix.npy", "deflated.npz", "dtypes.safetensors", "command.pt"] {
-        let honest = std::fs::read(fixture(file)).unwrap();
-        for at in (0..honest.len()).step_by(honest.len() / 150 + 1) {
-            let mut changed = honest.clone();
-            changed[at] ^= 0x81;
-            for bytes in [&changed, &honest[..at]] {
-                std::fs::write(&path, bytes).unwrap();
-                let _ = (read(&path), entries(&path), sniff(&path));
-            }
+fn what_is_not_wanted_is_not_read() {
+    for file in ["views.pt", "legacy_views.pt"] {
+        let all = read(fixture(file)).unwrap();
+        for (name, array) in &all.arrays {
+            let chosen = read_selected(fixture(file), &|other| other == name).unwrap();
+            assert_eq!(chosen.arrays, [(name.clone(), array.clone())], "{file}");
+            assert_eq!(chosen.tree, all.tree);
         }
     }
+    // The array `a` of this file is damaged.
+    assert_eq!(read_selected(fixture("checksum.npz"), &|name| name == "b").unwrap().names(), ["b"]);
+    assert!(read_selected(fixture("checksum.npz"), &|name| name == "a").is_err());
+    assert_eq!(read_selected(fixture("short_storage.pt"), &|_| false).unwrap().arrays, []);
+    let ints = read_selected(fixture("dtypes.safetensors"), &|name| name.starts_with("int")).unwrap();
+    assert_eq!(ints.names(), ["int64", "int32", "int16", "int8"]);
+    assert!(read_selected(fixture("matrix.npy"), &|_| false).unwrap().arrays.is_empty());
 }
 
+/// Classes that are not there, as trainers leave them in their files, keep no tensor from being read.
 #[test]
-fn an_archive_that_would_fill_the_memory_is_refused() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("zeros.npz");
-    let mut archive = zip::ZipWriter::new(std::fs::File::create(&path).unwrap());
-    let deflated = zip::write::SimpleFileOptions::default().compression_method(zip::CompressionMethod::Deflated);
-    let zeros = vec![0; 8 << 20];
-    let header = b"{'descr': '|u1', 'fortran_order': False, 'shape': (8388608,), }";
-    for name in 0..20 {
-        archive.start_file(format!("{name}.npy"), deflated).unwrap();
-        archive.write_all(b"\x93NUMPY\x01\x00").unwrap();
-        archive.write_all(&(header.len() as u16).to_le_bytes()).unwrap();
-        archive.write_all(header).unwrap();
-        archive.write_all(&zeros).unwrap();
+fn objects_that_are_not_understood_are_named_and_what_is_beside_them_is_read() {
+    for file in ["lightning.pt", "legacy_lightning.pt"] {
+        let listing = entries(fixture(file)).unwrap();
+        for name in ["argparse.Namespace", "omegaconf.dictconfig.DictConfig", "torch.device"] {
+            assert!(listing.opaque.iter().any(|opaque| opaque == name), "{file}: {name}");
+        }
+        let values: Vec<_> = listing.values().into_iter().map(|(name, value)| (name, value.clone())).collect();
+        for (name, value) in [
+            ("epoch", Value::Int(4)),
+            ("global_step", Value::Int(1000)),
+            ("name", Value::Str("ldm".into())),
+            ("hyper_parameters.lr", Value::Float(0.1)),
+            ("hyper_parameters.config._content.lr", Value::Float(1e-4)),
+        ] {
+            let found = values.iter().find(|(other, _)| other == name).map(|(_, value)| value);
+            let deep = name.matches('.').count() > 2;
+            assert_eq!(found, Some(&value).filter(|_| !deep), "{file}: {name} of {values:?}");
+        }
     }
-    archive.finish().unwrap();
-    assert!(std::fs::metadata(&path).unwrap().len() < 400_000);
-    let message = read(&path).map(|_| ()).unwrap_err().to_string();
-    assert!(message.contains("made to fill the memory"), "{message}");
-    assert_eq!(entries(&path).unwrap().entries.len(), 20);
+    assert_eq!(read(fixture("untyped.pt")).unwrap().opaque, ["torch.ComplexFloatStorage", "torch.float8_e4m3fn"]);
+    let file = fixture("unknown_type.safetensors");
+    let listed: Vec<_> = entries(&file).unwrap().entries.into_iter().map(|entry| (entry.name, entry.dtype)).collect();
+    assert_eq!(listed, [("a".into(), "float32".into()), ("b".into(), "Z9".into())]);
+    assert_eq!((read(&file).unwrap().names(), read(&file).unwrap().opaque), (vec!["a"], vec!["b (Z9)".to_string()]));
 }

@@ -64,10 +64,10 @@ impl View {
     pub fn take(&self, storage: &Arc<Vec<u8>>, dtype: Dtype, budget: &mut Budget) -> Result<Array, String> {
         self.check(storage.len() / dtype.size())?;
         let bytes = byte_len(&self.shape, dtype)?;
-        if bytes == storage.len() && self.is_row_major() {
+        budget.spend(bytes as u64)?;
+        if bytes == storage.len() && self.offset == 0 && self.is_dense() {
             return Array::new(self.shape.clone(), dtype, Arc::clone(storage));
         }
-        budget.spend(bytes as u64)?;
         let mut data = Vec::new();
         data.try_reserve_exact(bytes).map_err(|_| format!("its {bytes} bytes do not fit into memory"))?;
         if bytes > 0 {
@@ -76,10 +76,11 @@ impl View {
         Array::new(self.shape.clone(), dtype, Arc::new(data))
     }
 
-    fn is_row_major(&self) -> bool {
+    /// Whether its elements lie one after the other, in its own order.
+    pub fn is_dense(&self) -> bool {
         let dense = Self::row_major(self.shape.clone()).strides;
         // The stride along an axis of one element is never used.
-        self.offset == 0 && self.shape.iter().zip(self.strides.iter().zip(dense)).all(|(&n, (&a, b))| n <= 1 || a == b)
+        self.shape.iter().zip(self.strides.iter().zip(dense)).all(|(&n, (&a, b))| n <= 1 || a == b)
     }
 
     /// Appends everything below axis `axis`, starting at element `at`.

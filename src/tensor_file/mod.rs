@@ -1,24 +1,31 @@
 //! Named arrays from `.npy`, `.npz`, `.safetensors` and `torch.save` files, recognised by content.
 //!
 //! A file is not trusted: nothing of it is run, what it claims is checked before memory is taken, and what is wrong gives
-//! an error. A new format is one file here, one member of [`Format`], and one line in [`read`] and [`entries`].
+//! an error. Only what is wanted of it is read, by position and never through a map of memory, so that a file which is
+//! cut short meanwhile gives an error too. A new format is one file here, one member of [`Format`], and one line in
+//! [`read_selected`] and [`entries`].
 
 mod archive;
 mod array;
 mod budget;
 mod into_tensor;
 mod layout;
+mod listing;
 mod npy;
 mod npz;
 mod pickle;
 mod safetensors_file;
 mod sniff;
+mod source;
+mod tensors;
+mod torch_legacy;
 mod torch_save;
 
 use crate::error::{Error, Result};
 use std::path::Path;
 
 pub use array::{Array, Dtype};
+pub use listing::{Entry, Listing};
 pub use pickle::Value;
 pub use sniff::{Format, Sniffed, sniff};
 
@@ -34,7 +41,7 @@ pub struct NamedArrays {
     pub arrays: Vec<(String, Array)>,
     /// What was left out: Python globals that a pickle names (never imported or called), arrays of unknown types.
     pub opaque: Vec<String>,
-    /// The pickled object, of a `torch.save` file; [`Value::Array`] counts `arrays`.
+    /// The pickled object, of a `torch.save` file; [`Value::Array`] names one of its arrays.
     pub tree: Option<Value>,
     /// `__metadata__` of a safetensors file, sorted by key.
     pub metadata: Vec<(String, String)>,
@@ -52,30 +59,6 @@ impl NamedArrays {
     }
 }
 
-/// One array of a [`Listing`].
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Entry {
-    /// Its name, as in [`NamedArrays`].
-    pub name: String,
-    /// Number of elements along every axis.
-    pub shape: Vec<usize>,
-    /// Its type, in PyTorch's words; safetensors' own word where the type is not read.
-    pub dtype: String,
-}
-
-/// What a file holds, without its numbers.
-#[derive(Debug)]
-pub struct Listing {
-    /// What the file is.
-    pub format: Format,
-    /// The arrays, in the order of the file.
-    pub entries: Vec<Entry>,
-    /// As in [`NamedArrays`].
-    pub opaque: Vec<String>,
-    /// As in [`NamedArrays`].
-    pub metadata: Vec<(String, String)>,
-}
-
 /// What the reader of one format gives.
 #[derive(Default)]
 struct Contents {
@@ -85,15 +68,24 @@ struct Contents {
     metadata: Vec<(String, String)>,
 }
 
+/// Which arrays are read, by name.
+type Wanted<'a> = &'a dyn Fn(&str) -> bool;
+
 /// Reads all arrays of a file. Of a TorchScript module these are its parameters and buffers.
 pub fn read(path: impl AsRef<Path>) -> Result<NamedArrays> {
+    read_selected(path, &|_| true)
+}
+
+/// Reads those arrays of a file whose names are `wanted`; the bytes of others are not read.
+pub fn read_selected(path: impl AsRef<Path>, wanted: &dyn Fn(&str) -> bool) -> Result<NamedArrays> {
     let path = path.as_ref();
     let Sniffed { format, root, .. } = sniff(path)?;
     let Contents { arrays, opaque, tree, metadata } = match (format, &root) {
-        (Format::Npy, _) => read_npy(path)?,
-        (Format::Npz, _) => npz::read(path)?,
-        (Format::Safetensors, _) => safetensors_file::read(path)?,
-        (Format::TorchSave | Format::TorchScript, Some(root)) => torch_save::read(path, root)?,
+        (Format::Npy, _) => read_npy(path, wanted)?,
+        (Format::Npz, _) => npz::read(path, wanted)?,
+        (Format::Safetensors, _) => safetensors_file::read(path, wanted)?,
+        (Format::TorchSaveLegacy, _) => torch_legacy::read(path, wanted)?,
+        (Format::TorchSave | Format::TorchScript, Some(root)) => torch_save::read(path, root, wanted)?,
         _ => return Err(no_arrays(path, format)),
     };
     Ok(NamedArrays { format, arrays, opaque, tree, metadata })
@@ -107,8 +99,9 @@ pub fn read_extra(path: &Path, name: &str) -> Result<Option<NamedArrays>> {
     if !archive.has(&entry) {
         return Ok(None);
     }
-    let bytes = archive.read(&entry, u64::MAX)?;
-    let Contents { arrays, opaque, tree, metadata } = safetensors_file::from_bytes(bytes, path)?;
+    let bytes = archive.size(&entry)?;
+    let mut read = |at: u64, count| archive.read_range(&entry, at..at.saturating_add(count));
+    let Contents { arrays, opaque, tree, metadata } = safetensors_file::read_at(&mut read, bytes, path, &|_| true)?;
     Ok(Some(NamedArrays { format: Format::Safetensors, arrays, opaque, tree, metadata }))
 }
 
@@ -116,46 +109,64 @@ pub fn read_extra(path: &Path, name: &str) -> Result<Option<NamedArrays>> {
 pub fn entries(path: impl AsRef<Path>) -> Result<Listing> {
     let path = path.as_ref();
     let Sniffed { format, root, .. } = sniff(path)?;
-    let mut listing = Listing { format, entries: Vec::new(), opaque: Vec::new(), metadata: Vec::new() };
+    let mut listing = Listing::new(format);
     match (format, &root) {
         (Format::Npy, _) => listing.entries = npy_entries(path)?,
         (Format::Npz, _) => listing.entries = npz::entries(path)?,
-        (Format::Safetensors, _) => {
-            listing.entries = safetensors_file::entries(path)?;
-            listing.metadata = safetensors_file::metadata(path)?;
-        }
+        (Format::Safetensors, _) => safetensors_file::entries(path, &mut listing)?,
+        (Format::TorchSaveLegacy, _) => torch_legacy::entries(path, &mut listing)?,
         (Format::TorchSave | Format::TorchScript, Some(root)) => torch_save::entries(path, root, &mut listing)?,
         _ => return Err(no_arrays(path, format)),
     }
     Ok(listing)
 }
 
-fn read_npy(path: &Path) -> Result<Contents> {
-    let bytes = std::fs::read(path).map_err(|e| Error::io(path, "reading", &e))?;
-    let mut budget = budget::Budget::for_file(bytes.len() as u64);
-    let array = npy::parse(bytes, &mut budget).map_err(|problem| damaged(path, problem))?;
+fn read_npy(path: &Path, wanted: Wanted) -> Result<Contents> {
+    if !wanted(UNNAMED) {
+        return Ok(Contents::default());
+    }
+    let source = source::Source::open(path)?;
+    let mut budget = budget::Budget::for_file(source.bytes());
+    let array = npy::parse(source.read(0, source.bytes())?, &mut budget).map_err(|problem| damaged(path, problem))?;
     Ok(Contents { arrays: vec![(UNNAMED.into(), array)], ..Contents::default() })
 }
 
 fn npy_entries(path: &Path) -> Result<Vec<Entry>> {
-    use std::io::Read;
-    let file = std::fs::File::open(path).map_err(|e| Error::io(path, "opening", &e))?;
-    let mut start = Vec::new();
-    file.take(npy::MAX_HEADER as u64).read_to_end(&mut start).map_err(|e| Error::io(path, "reading", &e))?;
+    let start = source::Source::open(path)?.start(npy::MAX_HEADER as u64)?;
     let header = npy::Header::parse(&start).map_err(|problem| damaged(path, problem))?;
     Ok(vec![Entry { name: UNNAMED.into(), shape: header.shape, dtype: header.dtype.to_string() }])
 }
 
-/// A file that is not what it should be.
+/// A file that is not what it should be. Names in it are shown without what a terminal would obey.
 fn damaged(path: &Path, problem: impl Into<String>) -> Error {
-    Error::file(path, problem, "Check that the file is complete and comes from where you think; nothing of it was run.")
+    let next = "Check that the file is complete and comes from where you think; nothing of it was run.";
+    Error::file(path, printable(&problem.into()), next)
+}
+
+/// Text of a file as it can be shown: control characters are written as escapes, and an end that is too long is cut.
+pub fn printable(text: &str) -> String {
+    const LONGEST: usize = 2_000;
+    let mut shown = String::new();
+    for c in text.chars() {
+        if shown.len() > LONGEST {
+            shown.push('…');
+            break;
+        }
+        match c {
+            _ if c.is_control() || ('\u{202a}'..='\u{202e}').contains(&c) || ('\u{2066}'..='\u{2069}').contains(&c) => {
+                shown.extend(c.escape_default());
+            }
+            _ => shown.push(c),
+        }
+    }
+    shown
 }
 
 fn no_arrays(path: &Path, format: Format) -> Error {
     let next = match format {
-        Format::TorchSaveLegacy => {
-            "Save it again with a newer PyTorch, on a machine where you trust the file: \
-             torch.save(torch.load(\"old.pt\", map_location=\"cpu\"), \"new.pt\")."
+        Format::Tar => {
+            "PyTorch 0.1 saved such files: load it with that version and save it again. If it is an ordinary archive, \
+             unpack it first."
         }
         Format::Pickle => {
             "A bare pickle can run code when it is opened, so it is not. Where you trust it, save its arrays with \
@@ -168,8 +179,6 @@ fn no_arrays(path: &Path, format: Format) -> Error {
 }
 
 fn is_lfs_pointer(path: &Path) -> bool {
-    use std::io::Read;
-    let mut start = Vec::new();
-    let read = std::fs::File::open(path).and_then(|file| file.take(64).read_to_end(&mut start));
-    read.is_ok() && start.starts_with(b"version https://git-lfs")
+    let start = source::Source::open(path).and_then(|source| source.start(64));
+    start.is_ok_and(|start| start.starts_with(b"version https://git-lfs"))
 }

@@ -1,9 +1,9 @@
 //! What a file is, by its content: the name is never looked at.
 
 use super::archive::Archive;
-use crate::error::{Error, Result};
-use std::fs::File;
-use std::io::Read;
+use super::damaged;
+use super::source::Source;
+use crate::error::Result;
 use std::path::Path;
 
 /// What a file is.
@@ -21,6 +21,8 @@ pub enum Format {
     TorchSaveLegacy,
     /// A TorchScript module, as `torch.jit.save` writes it.
     TorchScript,
+    /// A tar archive, as `torch.save` wrote it before PyTorch 0.2.
+    Tar,
     /// Another zip archive.
     Zip,
     /// A Python pickle that is none of the above.
@@ -44,6 +46,7 @@ impl std::fmt::Display for Format {
             Format::TorchSave => "a torch.save file",
             Format::TorchSaveLegacy => "a torch.save file in the format from before PyTorch 1.6",
             Format::TorchScript => "a TorchScript module",
+            Format::Tar => "a tar archive",
             Format::Zip => "a zip archive without arrays",
             Format::Pickle => "a Python pickle",
             Format::Json => "JSON",
@@ -66,34 +69,27 @@ pub struct Sniffed {
 }
 
 /// Most bytes of `extra/lipscope.json` that are read: it carries a few reference samples as numbers.
-const MAX_EXTRA: u64 = 64 << 20;
+const MAX_EXTRA: u64 = 16 << 20;
 
 /// Tells what `path` is. Reads its first bytes and, of an archive, the directory.
 pub fn sniff(path: impl AsRef<Path>) -> Result<Sniffed> {
     let path = path.as_ref();
-    let (start, file_bytes) = first_bytes(path)?;
+    let source = Source::open(path)?;
+    let start = source.start(SNIFFED)?;
     if start.starts_with(b"PK\x03\x04") || start.starts_with(b"PK\x05\x06") {
         return sniff_archive(path);
     }
-    Ok(Sniffed { format: format_of(&start, file_bytes), root: None, lipscope_json: None })
+    Ok(Sniffed { format: format_of(&start), root: None, lipscope_json: None })
 }
 
-fn first_bytes(path: &Path) -> Result<(Vec<u8>, u64)> {
-    let metadata = std::fs::metadata(path).map_err(|e| Error::io(path, "reading", &e))?;
-    if !metadata.is_file() {
-        return Err(Error::file(path, "it is not a regular file", "Name a file here."));
-    }
-    let file = File::open(path).map_err(|e| Error::io(path, "opening", &e))?;
-    let mut start = Vec::new();
-    file.take(512).read_to_end(&mut start).map_err(|e| Error::io(path, "reading", &e))?;
-    Ok((start, metadata.len()))
-}
+/// Bytes that tell the format: those of a tar archive's first header.
+const SNIFFED: u64 = 512;
 
 /// `torch.save` before 1.6 began with the pickled number 0x1950a86a20f9469cfc6c.
 const LEGACY_MAGIC: [u8; 12] = [0x8a, 0x0a, 0x6c, 0xfc, 0x9c, 0x46, 0xf9, 0x20, 0x6a, 0xa8, 0x50, 0x19];
 
-fn format_of(start: &[u8], file_bytes: u64) -> Format {
-    if file_bytes == 0 {
+fn format_of(start: &[u8]) -> Format {
+    if start.is_empty() {
         return Format::Empty;
     }
     if start.starts_with(b"\x93NUMPY") {
@@ -106,11 +102,16 @@ fn format_of(start: &[u8], file_bytes: u64) -> Format {
         return Format::Safetensors;
     }
     if let [0x80, 0..=5, rest @ ..] = start {
+        // From protocol 4 on pickles are cut into frames: an opcode and a length.
+        let rest = if let [0x95, _, _, _, _, _, _, _, _, framed @ ..] = rest { framed } else { rest };
         return if rest.starts_with(&LEGACY_MAGIC) { Format::TorchSaveLegacy } else { Format::Pickle };
     }
     // A length that lies; one that is letters is text that happens to fit.
     if is_json && start.iter().take(8).any(|b| !is_text(*b)) {
         return Format::Safetensors;
+    }
+    if start.get(257..262) == Some(b"ustar") {
+        return Format::Tar;
     }
     if start.iter().all(|&b| is_text(b)) || (std::str::from_utf8(start).is_ok() && !start.contains(&0)) {
         return match start.iter().find(|b| !b.is_ascii_whitespace()) {
@@ -127,23 +128,37 @@ fn is_text(byte: u8) -> bool {
 
 fn sniff_archive(path: &Path) -> Result<Sniffed> {
     let mut archive = Archive::open(path)?;
-    let names = archive.names();
-    let Some(root) = names.iter().find_map(|name| name.strip_suffix("/data.pkl")) else {
-        let arrays = names.iter().any(|name| name.ends_with(".npy"));
-        let format = if arrays { Format::Npz } else { Format::Zip };
-        return Ok(Sniffed { format, root: None, lipscope_json: None });
+    let root = match roots(&archive).as_slice() {
+        [] => {
+            let arrays = archive.names().any(|name| name.ends_with(".npy"));
+            let format = if arrays { Format::Npz } else { Format::Zip };
+            return Ok(Sniffed { format, root: None, lipscope_json: None });
+        }
+        [root] => root.clone(),
+        [one, another, ..] => {
+            let problem =
+                format!("it holds two pickles, {one}/data.pkl and {another}/data.pkl, and which counts is open");
+            return Err(damaged(path, problem));
+        }
     };
     let code = format!("{root}/code/");
-    let is_script = archive.has(&format!("{root}/constants.pkl")) && names.iter().any(|name| name.starts_with(&code));
+    let is_script =
+        archive.has(&format!("{root}/constants.pkl")) && archive.names().any(|name| name.starts_with(&code));
     let extra = format!("{root}/extra/lipscope.json");
     let lipscope_json = if archive.has(&extra) {
         let text = String::from_utf8(archive.read(&extra, MAX_EXTRA)?);
-        Some(text.map_err(|_| super::damaged(path, format!("its entry {extra} is not UTF-8")))?)
+        Some(text.map_err(|_| damaged(path, format!("its entry {extra} is not UTF-8")))?)
     } else {
         None
     };
     let format = if is_script { Format::TorchScript } else { Format::TorchSave };
-    Ok(Sniffed { format, root: Some(root.to_string()), lipscope_json })
+    Ok(Sniffed { format, root: Some(root), lipscope_json })
+}
+
+/// Top folders with a `data.pkl`; an honest archive has one.
+fn roots(archive: &Archive) -> Vec<String> {
+    let root = |name: &str| name.strip_suffix("/data.pkl").filter(|root| !root.contains('/')).map(str::to_string);
+    archive.names().filter_map(root).take(2).collect()
 }
 
 #[cfg(test)]
@@ -156,6 +171,7 @@ mod tests {
             (&b""[..], Format::Empty),
             (b"\x93NUMPY\x01\x00", Format::Npy),
             (b"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19.", Format::TorchSaveLegacy),
+            (b"\x80\x04\x95\x0d\0\0\0\0\0\0\0\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19.", Format::TorchSaveLegacy),
             (b"\x80\x04\x95", Format::Pickle),
             (b"\x40\0\0\0\0\0\0\0{\"a\"", Format::Safetensors),
             (b"\x80\0\0\0\0\0\0\0{\"a\"", Format::Safetensors),
@@ -166,7 +182,7 @@ mod tests {
             ("über".as_bytes(), Format::Text),
             (b"\xff\xd8\xff\xe0", Format::Unknown),
         ] {
-            assert_eq!(format_of(start, start.len() as u64), format, "{start:?}");
+            assert_eq!(format_of(start), format, "{start:?}");
         }
     }
 }

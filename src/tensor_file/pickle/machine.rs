@@ -22,29 +22,42 @@ pub(super) enum Node {
     Tuple(Vec<Id>),
     Dict(Vec<(Id, Id)>),
     Global(Arc<str>),
-    Storage(Arc<str>, Arc<str>),
+    Storage(Storage),
     Tensor(Arc<TensorRef>),
     Opaque { name: Arc<str>, state: Option<Id> },
+}
+
+/// A storage, or the part of one that old versions saved as a storage of its own.
+#[derive(Debug, Clone)]
+pub(super) struct Storage {
+    /// Its class, which tells the element type.
+    pub class: Arc<str>,
+    /// Its name.
+    pub key: Arc<str>,
+    /// Where the part begins, and how many elements it has; `None` for the whole.
+    pub part: Option<(usize, usize)>,
 }
 
 /// Objects and copied references that a pickle may make; a large optimiser state has some hundred thousand.
 const MAX_OBJECTS: usize = 2_000_000;
 
-/// Longest name of a global.
-const MAX_GLOBAL: usize = 1_000;
+/// References to objects, marks and memo entries that a pickle may push: an honest one has a few to every object.
+const MAX_PUSHES: usize = 10_000_000;
 
 /// A running pickle.
 pub(super) struct Machine<'a> {
-    reader: Reader<'a>,
+    pub(super) reader: Reader<'a>,
     nodes: Vec<Node>,
     stack: Vec<Id>,
     marks: Vec<usize>,
     memo: HashMap<u64, Id>,
-    unknown: BTreeSet<Arc<str>>,
-    left: usize,
+    pub(super) globals: BTreeSet<Arc<str>>,
+    pub(super) storages: HashMap<Arc<str>, Arc<str>>,
+    objects_left: usize,
+    pushes_left: usize,
 }
 
-type Step<T> = Result<T, String>;
+pub(super) type Step<T> = Result<T, String>;
 
 impl<'a> Machine<'a> {
     /// A machine at the beginning of `bytes`.
@@ -55,12 +68,14 @@ impl<'a> Machine<'a> {
             stack: Vec::new(),
             marks: Vec::new(),
             memo: HashMap::new(),
-            unknown: BTreeSet::new(),
-            left: MAX_OBJECTS,
+            globals: BTreeSet::new(),
+            storages: HashMap::new(),
+            objects_left: MAX_OBJECTS,
+            pushes_left: MAX_PUSHES,
         }
     }
 
-    /// Runs to the end, and gives the object that was pickled.
+    /// Runs to the STOP, and gives the object that was pickled.
     pub fn run(&mut self) -> Step<Id> {
         loop {
             let start = self.reader.at();
@@ -82,12 +97,19 @@ impl<'a> Machine<'a> {
 
     /// Globals that were named and not understood.
     pub fn unknown_globals(&self) -> Vec<String> {
-        self.unknown.iter().map(|name| name.to_string()).collect()
+        self.globals.iter().filter(|name| !rebuild::is_known(name)).map(|name| name.to_string()).collect()
     }
 
     /// Counts `n` copied references against the bound.
     pub fn spend(&mut self, n: usize) -> Step<()> {
-        self.left = self.left.checked_sub(n).ok_or_else(|| format!("its pickle makes over {MAX_OBJECTS} objects"))?;
+        let left = self.objects_left.checked_sub(n);
+        self.objects_left = left.ok_or_else(|| format!("its pickle makes over {MAX_OBJECTS} objects"))?;
+        Ok(())
+    }
+
+    fn spend_push(&mut self) -> Step<()> {
+        let left = self.pushes_left.checked_sub(1);
+        self.pushes_left = left.ok_or_else(|| format!("its pickle repeats objects over {MAX_PUSHES} times"))?;
         Ok(())
     }
 
@@ -98,13 +120,21 @@ impl<'a> Machine<'a> {
         Ok(self.nodes.len() - 1)
     }
 
-    fn push(&mut self, node: Node) -> Step<bool> {
+    /// Puts an object onto the stack.
+    pub fn push(&mut self, node: Node) -> Step<bool> {
         let id = self.add(node)?;
+        self.push_id(id)
+    }
+
+    /// Puts an object of the arena onto the stack.
+    pub fn push_id(&mut self, id: Id) -> Step<bool> {
+        self.spend_push()?;
         self.stack.push(id);
         Ok(true)
     }
 
-    fn pop(&mut self) -> Step<Id> {
+    /// Takes the object on top of the stack.
+    pub fn pop(&mut self) -> Step<Id> {
         let floor = self.marks.last().copied().unwrap_or(0);
         if self.stack.len() <= floor {
             return Err("its pickle takes from an empty stack".into());
@@ -112,64 +142,22 @@ impl<'a> Machine<'a> {
         self.stack.pop().ok_or_else(|| "its pickle takes from an empty stack".into())
     }
 
-    fn top(&self) -> Step<Id> {
+    /// The object on top of the stack.
+    pub fn top(&self) -> Step<Id> {
         self.stack.last().copied().ok_or_else(|| "its pickle takes from an empty stack".into())
     }
 
-    fn pop_mark(&mut self) -> Step<Vec<Id>> {
+    /// Takes everything above the last mark.
+    pub fn pop_mark(&mut self) -> Step<Vec<Id>> {
         let mark = self.marks.pop().ok_or("its pickle takes a mark that was not set")?;
         Ok(self.stack.split_off(mark.min(self.stack.len())))
     }
 
-    fn pop_many(&mut self, n: usize) -> Step<Vec<Id>> {
+    /// Takes `n` objects, the deepest first.
+    pub fn pop_many(&mut self, n: usize) -> Step<Vec<Id>> {
         let mut ids = (0..n).map(|_| self.pop()).collect::<Step<Vec<_>>>()?;
         ids.reverse();
         Ok(ids)
-    }
-
-    fn literal(&mut self, op: u8) -> Step<bool> {
-        let node = match op {
-            b'N' => Node::None,
-            0x88 => Node::Bool(true),
-            0x89 => Node::Bool(false),
-            b'K' => Node::Int(self.reader.byte()?.into()),
-            b'M' => Node::Int(self.reader.array().map(u16::from_le_bytes)?.into()),
-            b'J' => Node::Int(self.reader.array().map(i32::from_le_bytes)?.into()),
-            0x8a => self.reader.byte().and_then(|n| self.long(n.into()))?,
-            0x8b => self.reader.u32().and_then(|n| self.long(n))?,
-            b'G' => Node::Float(self.reader.array().map(f64::from_be_bytes)?),
-            b'I' => match self.reader.line()? {
-                "00" => Node::Bool(false),
-                "01" => Node::Bool(true),
-                digits => Node::Int(digits.trim().parse().map_err(|_| "its pickle has a malformed integer")?),
-            },
-            b'L' => Node::Int(
-                self.reader.line()?.trim_end_matches('L').parse().map_err(|_| "its pickle has a malformed integer")?,
-            ),
-            b'F' => Node::Float(self.reader.line()?.trim().parse().map_err(|_| "its pickle has a malformed number")?),
-            b'S' => Node::Str(self.reader.line()?.trim_matches(['\'', '"']).into()),
-            b'V' => Node::Str(self.reader.line()?.into()),
-            b'U' | 0x8c => self.reader.byte().and_then(|n| self.reader.text(n.into())).map(Node::Str)?,
-            b'T' | b'X' => self.reader.u32().and_then(|n| self.reader.text(n)).map(Node::Str)?,
-            0x8d => self.reader.u64().and_then(|n| self.reader.text(n)).map(Node::Str)?,
-            b'C' => self.reader.byte().and_then(|n| self.reader.take(n.into())).map(|b| Node::Bytes(b.len()))?,
-            b'B' => self.reader.u32().and_then(|n| self.reader.take(n)).map(|b| Node::Bytes(b.len()))?,
-            0x8e | 0x96 => self.reader.u64().and_then(|n| self.reader.take(n)).map(|b| Node::Bytes(b.len()))?,
-            _ => return Ok(false),
-        };
-        self.push(node)
-    }
-
-    /// A little-endian two's-complement integer of `n` bytes.
-    fn long(&mut self, n: u64) -> Step<Node> {
-        let bytes = self.reader.take(n)?;
-        let sign = if bytes.last().is_some_and(|b| b & 0x80 != 0) { 0xff } else { 0 };
-        let mut wide = [sign; 8];
-        if bytes.len() > wide.len() {
-            return Ok(Node::Opaque { name: "an integer of more than 64 bits".into(), state: None });
-        }
-        wide.iter_mut().zip(bytes).for_each(|(to, from)| *to = *from);
-        Ok(Node::Int(i64::from_le_bytes(wide)))
     }
 
     fn container(&mut self, op: u8) -> Step<bool> {
@@ -221,7 +209,8 @@ impl<'a> Machine<'a> {
         }
     }
 
-    fn set_state(&mut self, object: Id, inside: Id) {
+    /// Fills an opaque object, unless it is filled already.
+    pub fn set_state(&mut self, object: Id, inside: Id) {
         if let Some(Node::Opaque { state: state @ None, .. }) = self.nodes.get_mut(object) {
             *state = Some(inside);
         }
@@ -232,13 +221,14 @@ impl<'a> Machine<'a> {
             0x80 => return self.reader.byte().map(|_| true),
             0x95 => return self.reader.u64().map(|_| true),
             b'(' => {
+                self.spend_push()?;
                 self.marks.push(self.stack.len());
                 return Ok(true);
             }
             b'0' if self.marks.last() == Some(&self.stack.len()) => return self.pop_mark().map(|_| true),
             b'0' => return self.pop().map(|_| true),
             b'1' => return self.pop_mark().map(|_| true),
-            b'2' => return self.top().map(|top| self.stack.push(top)).map(|()| true),
+            b'2' => return self.top().and_then(|top| self.push_id(top)),
             b'h' => return self.reader.byte().and_then(|key| self.recall(key.into())),
             b'j' => return self.reader.u32().and_then(|key| self.recall(key)),
             b'g' => return self.memo_key().and_then(|key| self.recall(key)),
@@ -249,6 +239,7 @@ impl<'a> Machine<'a> {
             _ => return Ok(false),
         };
         let top = self.top()?;
+        self.spend_push()?;
         self.memo.insert(put, top);
         Ok(true)
     }
@@ -259,72 +250,7 @@ impl<'a> Machine<'a> {
 
     fn recall(&mut self, key: u64) -> Step<bool> {
         let id = *self.memo.get(&key).ok_or("its pickle recalls what it never stored")?;
-        self.stack.push(id);
-        Ok(true)
-    }
-
-    /// Opcodes that in Python import and call. Here they make the few known things, and opaque values of all else.
-    fn object(&mut self, op: u8) -> Step<bool> {
-        match op {
-            b'c' => {
-                let (module, name) = (self.reader.line()?, self.reader.line()?);
-                let global = self.global(module, name)?;
-                self.push(global)
-            }
-            0x93 => {
-                let names = self.pop_many(2)?;
-                let [Node::Str(module), Node::Str(name)] =
-                    [0, 1].map(|i| names.get(i).map_or(&Node::None, |&id| self.node(id)))
-                else {
-                    return Err("its pickle names a global by something that is not text".into());
-                };
-                let (module, name) = (Arc::clone(module), Arc::clone(name));
-                let global = self.global(&module, &name)?;
-                self.push(global)
-            }
-            b'R' | 0x81 => self.pop_many(2).and_then(|items| self.call(&items)),
-            0x92 => self.pop_many(3).and_then(|items| self.call(&items)),
-            b'o' => self.pop_mark().and_then(|items| self.call(items.get(..1).unwrap_or_default())),
-            b'i' => {
-                let (module, name) = (self.reader.line()?, self.reader.line()?);
-                self.pop_mark()?;
-                let Node::Global(name) = self.global(module, name)? else { return Ok(false) };
-                self.push(Node::Opaque { name, state: None })
-            }
-            b'b' => {
-                let state = self.pop()?;
-                let object = self.top()?;
-                self.set_state(object, state);
-                Ok(true)
-            }
-            b'Q' => {
-                let id = self.pop()?;
-                let storage = rebuild::storage(self, id)?;
-                self.push(storage)
-            }
-            _ => Ok(false),
-        }
-    }
-
-    fn global(&mut self, module: &str, name: &str) -> Step<Node> {
-        if module.len() + name.len() > MAX_GLOBAL {
-            return Err(format!("its pickle names a global in over {MAX_GLOBAL} letters"));
-        }
-        let name: Arc<str> = format!("{module}.{name}").into();
-        if !rebuild::is_known(&name) {
-            self.unknown.insert(Arc::clone(&name));
-        }
-        Ok(Node::Global(name))
-    }
-
-    fn call(&mut self, items: &[Id]) -> Step<bool> {
-        let id = match *items {
-            [function, arguments, ..] => rebuild::call(self, function, arguments)?,
-            [function] => rebuild::call(self, function, function)?,
-            [] => return Err("its pickle calls nothing".into()),
-        };
-        self.stack.push(id);
-        Ok(true)
+        self.push_id(id)
     }
 }
 

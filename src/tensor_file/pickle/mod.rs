@@ -4,14 +4,19 @@
 //! `torch/serialization.py`. A global that is not in [`rebuild`]'s short list becomes an opaque value: its name is kept,
 //! nothing is imported or called.
 
+mod literal;
 mod machine;
+mod object;
 mod reader;
 mod rebuild;
 mod tree;
 
 use super::array::Dtype;
 use super::layout::View;
+use std::collections::HashMap;
 use std::sync::Arc;
+
+pub(super) use rebuild::element_size;
 pub use tree::Value;
 
 /// A tensor as the pickle describes it; its numbers are in another entry of the archive.
@@ -34,6 +39,8 @@ pub(super) struct Pickled {
     pub tensors: Vec<(String, Arc<TensorRef>)>,
     /// Globals that were not understood, and therefore neither imported nor called.
     pub opaque: Vec<String>,
+    /// Classes of the storages, by key.
+    pub storages: HashMap<Arc<str>, Arc<str>>,
 }
 
 /// Longest pickle that is read: the numbers are elsewhere.
@@ -41,10 +48,16 @@ pub(super) const MAX_BYTES: u64 = 64 << 20;
 
 /// Reads a pickle.
 pub(super) fn parse(bytes: &[u8]) -> Result<Pickled, String> {
+    parse_front(bytes).map(|(pickled, _)| pickled)
+}
+
+/// Reads the pickle at the beginning of `bytes`; says how long it is, too.
+pub(super) fn parse_front(bytes: &[u8]) -> Result<(Pickled, usize), String> {
     let mut machine = machine::Machine::new(bytes);
     let root = machine.run()?;
     let (tree, tensors) = tree::grow(&machine, root)?;
-    Ok(Pickled { tree, tensors, opaque: machine.unknown_globals() })
+    let (opaque, length) = (machine.unknown_globals(), machine.reader.at());
+    Ok((Pickled { tree, tensors, opaque, storages: machine.storages }, length))
 }
 
 #[cfg(test)]

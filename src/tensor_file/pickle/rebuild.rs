@@ -1,14 +1,14 @@
 //! The constructors that are understood: tensors, storages and plain containers. Everything else stays opaque.
 
 use super::TensorRef;
-use super::machine::{Id, Machine, Node};
+use super::machine::{Id, Machine, Node, Storage};
 use crate::tensor_file::array::Dtype;
 use crate::tensor_file::layout::View;
 use std::sync::Arc;
 
 /// Whether a global is one of those that this reader gives a meaning.
 pub(super) fn is_known(name: &str) -> bool {
-    const FUNCTIONS: [&str; 18] = [
+    const FUNCTIONS: [&str; 19] = [
         "collections.OrderedDict",
         "collections.defaultdict",
         "builtins.dict",
@@ -16,6 +16,7 @@ pub(super) fn is_known(name: &str) -> bool {
         "builtins.set",
         "builtins.frozenset",
         "builtins.object",
+        "__builtin__.list",
         "__builtin__.set",
         "__builtin__.object",
         "copyreg._reconstructor",
@@ -33,8 +34,14 @@ pub(super) fn is_known(name: &str) -> bool {
 
 const UNTYPED: &str = "torch.storage.UntypedStorage";
 
+/// `Float` of `torch.FloatStorage`, or of `torch.cuda.FloatStorage`.
+fn storage_word(name: &str) -> Option<&str> {
+    let name = name.strip_prefix("torch.")?;
+    name.strip_prefix("cuda.").unwrap_or(name).strip_suffix("Storage")
+}
+
 fn storage_type(name: &str) -> Option<Dtype> {
-    Some(match name.strip_prefix("torch.")?.strip_suffix("Storage")? {
+    Some(match storage_word(name)? {
         "Half" => Dtype::F16,
         "BFloat16" => Dtype::Bf16,
         "Float" => Dtype::F32,
@@ -49,22 +56,51 @@ fn storage_type(name: &str) -> Option<Dtype> {
     })
 }
 
+/// Bytes of one element of a storage class, whether its numbers are understood here or not.
+pub(in crate::tensor_file) fn element_size(class: &str) -> Option<usize> {
+    if class == UNTYPED {
+        return Some(1);
+    }
+    if let Some(dtype) = storage_type(class) {
+        return Some(dtype.size());
+    }
+    match storage_word(class)? {
+        "ComplexFloat" => Some(8),
+        "ComplexDouble" => Some(16),
+        "QInt8" | "QUInt8" | "QUInt4x2" | "QUInt2x4" | "Untyped" => Some(1),
+        "QInt32" => Some(4),
+        _ => None,
+    }
+}
+
 fn torch_dtype(name: &str) -> Option<Dtype> {
     name.strip_prefix("torch.").and_then(Dtype::from_name)
 }
 
-/// A storage from its persistent id, `('storage', class, key, location, element count)`.
-pub(super) fn storage(machine: &Machine, id: Id) -> Result<Node, String> {
+/// What a persistent id means: a storage, `('storage', class, key, location, element count)`, of old files with
+/// `(key, offset, element count)` of a part of it as well; or the class of a module, `('module', class, file, source)`.
+/// Where the tensor was, such as `cuda:0`, does not matter.
+pub(super) fn persistent(machine: &mut Machine, id: Id) -> Result<Node, String> {
     let Node::Tuple(parts) = machine.node(id) else {
         return Err("its pickle names a storage by something that is not a tuple".into());
     };
     let part = |i: usize| parts.get(i).map_or(&Node::None, |&id| machine.node(id));
-    match (part(0), part(1), part(2)) {
+    let (class, key) = match (part(0), part(1), part(2)) {
+        (Node::Str(tag), Node::Global(class), _) if &**tag == "module" => return Ok(Node::Global(Arc::clone(class))),
         (Node::Str(tag), Node::Global(class), Node::Str(key)) if &**tag == "storage" => {
-            Ok(Node::Storage(Arc::clone(class), Arc::clone(key)))
+            (Arc::clone(class), Arc::clone(key))
         }
-        _ => Err("its pickle names a storage in an unknown way".into()),
-    }
+        _ => return Err("its pickle names a storage in an unknown way".into()),
+    };
+    let part = match part(5) {
+        Node::Tuple(view) => {
+            let number = |i: usize| view.get(i).and_then(|&id| length(machine.node(id)));
+            Some((number(1).zip(number(2))).ok_or("its pickle has a part of a storage without a place")?)
+        }
+        _ => None,
+    };
+    machine.storages.entry(Arc::clone(&key)).or_insert_with(|| Arc::clone(&class));
+    Ok(Node::Storage(Storage { class, key, part }))
 }
 
 /// What calling `function` with the tuple `arguments` would give, as far as that is known here.
@@ -100,7 +136,12 @@ fn call_within(machine: &mut Machine, function: Id, arguments: Id, depth: usize)
             machine.add(node)
         }
         "collections.defaultdict" => machine.add(Node::Dict(Vec::new())),
-        "torch.Size" | "builtins.list" | "builtins.set" | "builtins.frozenset" | "__builtin__.set" => {
+        "builtins.list" | "__builtin__.list" => {
+            let items = first.map(|id| items(machine, id)).unwrap_or_default();
+            machine.spend(items.len())?;
+            machine.add(Node::List(items))
+        }
+        "torch.Size" | "builtins.set" | "builtins.frozenset" | "__builtin__.set" => {
             let items = first.map(|id| items(machine, id)).unwrap_or_default();
             machine.spend(items.len())?;
             machine.add(Node::Tuple(items))
@@ -125,19 +166,21 @@ fn items(machine: &Machine, id: Id) -> Vec<Id> {
 
 fn dict(machine: &mut Machine, from: Option<Id>) -> Result<Node, String> {
     let Some(from) = from else { return Ok(Node::Dict(Vec::new())) };
-    let entries: Vec<(Id, Id)> = match machine.node(from) {
-        Node::Dict(entries) => entries.clone(),
-        Node::List(items) | Node::Tuple(items) => {
-            let pair = |&id: &Id| match machine.node(id) {
-                Node::List(pair) | Node::Tuple(pair) => Some((*pair.first()?, *pair.get(1)?)),
-                _ => None,
-            };
-            items.iter().filter_map(pair).collect()
-        }
-        _ => Vec::new(),
+    // Counted before it is looked through: one list can be named again and again.
+    machine.spend(match machine.node(from) {
+        Node::Dict(entries) => entries.len(),
+        Node::List(items) | Node::Tuple(items) => items.len(),
+        _ => 0,
+    })?;
+    let pair = |&id: &Id| match machine.node(id) {
+        Node::List(pair) | Node::Tuple(pair) => Some((*pair.first()?, *pair.get(1)?)),
+        _ => None,
     };
-    machine.spend(entries.len())?;
-    Ok(Node::Dict(entries))
+    Ok(Node::Dict(match machine.node(from) {
+        Node::Dict(entries) => entries.clone(),
+        Node::List(items) | Node::Tuple(items) => items.iter().filter_map(pair).collect(),
+        _ => Vec::new(),
+    }))
 }
 
 /// A tensor from `(storage, offset, size, stride, requires_grad, hooks, dtype or metadata)`.
@@ -146,8 +189,8 @@ fn tensor(machine: &Machine, arguments: Id) -> Result<Node, String> {
         return Err("its pickle makes a tensor of something that is not a tuple".into());
     };
     let part = |i: usize| parts.get(i).map_or(&Node::None, |&id| machine.node(id));
-    let (class, key) = match part(0) {
-        Node::Storage(class, key) => (class, key),
+    let Storage { class, key, part: within } = match part(0) {
+        Node::Storage(storage) => storage,
         // An opaque storage (of a class that was not understood) makes an opaque tensor.
         Node::Opaque { name, .. } => return Ok(Node::Opaque { name: Arc::clone(name), state: None }),
         _ => return Err("its pickle makes a tensor without a storage".into()),
@@ -171,7 +214,12 @@ fn tensor(machine: &Machine, arguments: Id) -> Result<Node, String> {
     let (Some(shape), Some(strides)) = (lengths(part(2)), lengths(part(3))) else {
         return Err("its pickle has a tensor whose shape or strides are not lengths".into());
     };
-    Ok(Node::Tensor(Arc::new(TensorRef { key: Arc::clone(key), dtype, view: View { shape, strides, offset } })))
+    let mut view = View { shape, strides, offset };
+    if let &Some((start, count)) = within {
+        view.check(count)?;
+        view.offset = start.checked_add(offset).ok_or("its pickle has a tensor beyond its storage")?;
+    }
+    Ok(Node::Tensor(Arc::new(TensorRef { key: Arc::clone(key), dtype, view })))
 }
 
 fn length(node: &Node) -> Option<usize> {

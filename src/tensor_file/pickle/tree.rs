@@ -1,7 +1,7 @@
 //! The pickled object as a plain tree, and the names of its tensors.
 
 use super::TensorRef;
-use super::machine::{Id, Machine, Node};
+use super::machine::{Id, Machine, Node, Storage};
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -16,8 +16,8 @@ pub enum Value {
     Str(Arc<str>),
     /// A byte string, of which only the length is kept.
     Bytes(usize),
-    /// A tensor: its place among the file's arrays.
-    Array(usize),
+    /// A tensor: its name among the file's arrays.
+    Array(Arc<str>),
     List(Vec<Value>),
     Dict(Vec<(Arc<str>, Value)>),
     /// An object of a class, or the result of a call, that was not made. `state` is what it would have been filled with.
@@ -67,6 +67,10 @@ impl Value {
 const MAX_DEPTH: usize = 100;
 /// Values of the tree: a pickle that names one object many times must not unfold without end.
 const MAX_VALUES: usize = 2_000_000;
+/// Bytes of a key, which is looked up as often as it is named.
+const MAX_KEY: usize = 1_000;
+/// Where a pickled `torch.nn.Module` has its parts; the names of its state dict leave them out.
+const MODULE: [&str; 3] = ["_parameters", "_buffers", "_modules"];
 /// Bytes of all array names together.
 const MAX_NAMES: usize = 64 << 20;
 
@@ -106,18 +110,28 @@ impl Growth<'_> {
             Node::Float(x) => Value::Float(*x),
             Node::Str(text) => Value::Str(Arc::clone(text)),
             Node::Bytes(n) => Value::Bytes(*n),
-            Node::Global(name) | Node::Storage(name, _) => Value::Opaque { name: Arc::clone(name), state: None },
+            Node::Global(name) | Node::Storage(Storage { class: name, .. }) => {
+                Value::Opaque { name: Arc::clone(name), state: None }
+            }
             Node::Tensor(tensor) => self.tensor(tensor)?,
             Node::List(items) | Node::Tuple(items) => {
                 let items = items.iter().enumerate();
                 Value::List(items.map(|(i, &id)| self.child(i.to_string().into(), id)).collect::<Result<_, _>>()?)
             }
-            Node::Dict(entries) => Value::Dict(self.entries(entries)?),
+            Node::Dict(entries) => Value::Dict(self.entries(entries, &[])?),
             Node::Opaque { name, state } => {
-                let state = state.map(|id| self.nested(|growth| growth.value(id))).transpose()?;
+                let state = state.map(|id| self.nested(|growth| growth.state(id))).transpose()?;
                 Value::Opaque { name: Arc::clone(name), state: state.map(Box::new) }
             }
         })
+    }
+
+    /// What an opaque object is filled with.
+    fn state(&mut self, id: Id) -> Result<Value, String> {
+        match self.machine.node(id) {
+            Node::Dict(entries) => Ok(Value::Dict(self.entries(entries, &MODULE)?)),
+            _ => self.value(id),
+        }
     }
 
     fn spend(&mut self, values: usize) -> Result<(), String> {
@@ -128,8 +142,9 @@ impl Growth<'_> {
 
     fn tensor(&mut self, tensor: &Arc<TensorRef>) -> Result<Value, String> {
         let name = if self.path.is_empty() { crate::tensor_file::UNNAMED.to_string() } else { self.dotted()? };
+        let value = Value::Array(name.as_str().into());
         self.tensors.push((name, Arc::clone(tensor)));
-        Ok(Value::Array(self.tensors.len() - 1))
+        Ok(value)
     }
 
     fn dotted(&mut self) -> Result<String, String> {
@@ -138,13 +153,14 @@ impl Growth<'_> {
         Ok(self.path.join("."))
     }
 
-    /// A dict's entries. Where a key is set twice, the later value stands, in the earlier place, as in Python.
-    fn entries(&mut self, entries: &[(Id, Id)]) -> Result<Vec<(Arc<str>, Value)>, String> {
+    /// A dict's entries. Where a key is set twice, the later value stands, in the earlier place, as in Python. Keys that
+    /// are `unnamed` are left out of the names of tensors.
+    fn entries(&mut self, entries: &[(Id, Id)], unnamed: &[&str]) -> Result<Vec<(Arc<str>, Value)>, String> {
         self.spend(entries.len())?;
         let mut last: HashMap<Arc<str>, usize> = HashMap::new();
         let mut kept: Vec<(Arc<str>, Id)> = Vec::new();
         for &(key, value) in entries {
-            let key = self.key(key);
+            let key = self.key(key)?;
             match last.get(&key).and_then(|&i| kept.get_mut(i)) {
                 Some(entry) => entry.1 = value,
                 None => {
@@ -153,18 +169,28 @@ impl Growth<'_> {
                 }
             }
         }
-        kept.into_iter().map(|(key, id)| Ok((Arc::clone(&key), self.child(key, id)?))).collect()
+        let mut entry = |(key, id): (Arc<str>, Id)| {
+            let value = match unnamed.contains(&&*key) {
+                true => self.nested(|growth| growth.value(id))?,
+                false => self.child(Arc::clone(&key), id)?,
+            };
+            Ok((key, value))
+        };
+        kept.into_iter().map(&mut entry).collect()
     }
 
-    fn key(&self, id: Id) -> Arc<str> {
-        match self.machine.node(id) {
+    fn key(&self, id: Id) -> Result<Arc<str>, String> {
+        Ok(match self.machine.node(id) {
+            Node::Str(text) if text.len() > MAX_KEY => {
+                return Err(format!("its pickle has a key of {} bytes; up to {MAX_KEY} are read", text.len()));
+            }
             Node::Str(text) => Arc::clone(text),
             Node::Int(n) => n.to_string().into(),
             Node::Bool(b) => b.to_string().into(),
             Node::Float(x) => x.to_string().into(),
             Node::None => "None".into(),
             _ => "(key)".into(),
-        }
+        })
     }
 
     fn child(&mut self, name: Arc<str>, id: Id) -> Result<Value, String> {

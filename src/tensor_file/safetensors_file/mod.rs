@@ -1,0 +1,68 @@
+//! Safetensors: a JSON header of names, types, shapes and byte ranges, then the numbers.
+
+mod header;
+
+use super::array::Array;
+use super::source::Source;
+use super::{Contents, Entry, Listing, Wanted, damaged};
+use crate::error::Result;
+use header::Header;
+use std::path::Path;
+use std::sync::Arc;
+
+/// The format's own bound on its header.
+const MAX_HEADER: u64 = 100_000_000;
+
+/// Gives `count` bytes from byte `at` on, of a file or of what is one within another.
+pub(super) type ReadAt<'a> = &'a mut dyn FnMut(u64, u64) -> Result<Vec<u8>>;
+
+/// Names, shapes and types; the numbers are not read.
+pub(super) fn entries(path: &Path, listing: &mut Listing) -> Result<()> {
+    let source = Source::open(path)?;
+    let (header, _) = open(&mut |at, count| source.read(at, count), source.bytes(), path)?;
+    let entry = |t: header::Described| Entry { name: t.name, shape: t.shape, dtype: t.type_name };
+    listing.entries = header.tensors.into_iter().map(entry).collect();
+    listing.metadata = header.metadata;
+    Ok(())
+}
+
+/// Reads the wanted arrays, in the order of the file.
+pub(super) fn read(path: &Path, wanted: Wanted) -> Result<Contents> {
+    let source = Source::open(path)?;
+    read_at(&mut |at, count| source.read(at, count), source.bytes(), path, wanted)
+}
+
+/// Reads the wanted arrays of `bytes` bytes in this format, which are in the file at `path`.
+pub(super) fn read_at(read: ReadAt, bytes: u64, path: &Path, wanted: Wanted) -> Result<Contents> {
+    let (header, data_start) = open(read, bytes, path)?;
+    let mut contents = Contents { metadata: header.metadata, ..Contents::default() };
+    for tensor in header.tensors {
+        let Some(dtype) = tensor.dtype else {
+            contents.opaque.push(format!("{} ({})", tensor.name, tensor.type_name));
+            continue;
+        };
+        if !wanted(&tensor.name) {
+            continue;
+        }
+        let data = read(data_start + tensor.start, tensor.end - tensor.start)?;
+        let array = Array::new(tensor.shape, dtype, Arc::new(data))
+            .map_err(|e| damaged(path, format!("its array {} is wrong: {e}", tensor.name)))?;
+        contents.arrays.push((tensor.name, array));
+    }
+    Ok(contents)
+}
+
+/// The header, and where the numbers begin.
+fn open(read: ReadAt, bytes: u64, path: &Path) -> Result<(Header, u64)> {
+    if bytes < 8 {
+        return Err(damaged(path, "it ends within the length of its header"));
+    }
+    let length = read(0, 8)?;
+    let length = length.as_chunks().0.first().map_or(0, |&n| u64::from_le_bytes(n));
+    if length > MAX_HEADER || length > bytes - 8 {
+        return Err(damaged(path, format!("its header claims {length} bytes, in a file of {bytes} bytes")));
+    }
+    let text = read(8, length)?;
+    let header = header::parse(&text, bytes - 8 - length).map_err(|problem| damaged(path, problem))?;
+    Ok((header, 8 + length))
+}
