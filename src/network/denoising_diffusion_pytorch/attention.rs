@@ -59,23 +59,23 @@ impl PixelAttention {
         } else {
             linear_attend(&q, &k, &v)?
         };
-        // [B, h, d, N] → [B, h·d, H, W]
-        let pixels = x.value.size().get(2..).unwrap_or_default().to_vec();
-        let out = out.linear(|out| out.f_flatten(1, 2)?.f_unflatten(2, &pixels[..]))?;
-        let out = self.to_out.forward(&out)?;
+        // [B, h, d, N] → [B, h·d, N, 1] → [B, C, N, 1] → [B, C, H, W]; sizes stay open in a trace.
+        let out = self.to_out.forward(&out.linear(|out| out.f_flatten(1, 2)?.f_unsqueeze(-1))?)?;
         let out = match &self.norm_out {
             Some(norm) => norm.forward(&out)?,
             None => out,
         };
-        out.add(x)
+        out.linear(|out| out.f_reshape_as(&x.value))?.add(x)
     }
 
     /// Keys (`which` 0) or values (1) behind those in memory.
     fn remember(&self, which: i64, x: Dual) -> Result<Dual> {
         let Some(memory) = &self.memory else { return Ok(x) };
-        let batch = x.value.size().first().copied().unwrap_or(1);
-        let memory = memory.f_select(0, which).and_then(|m| m.f_unsqueeze(0)?.f_expand([batch, -1, -1, -1], false));
+        let axis = if self.config.full { 2 } else { 3 };
+        // One zero token of x has the batch size, which stays open in a trace.
+        let zeros = x.value.f_narrow(axis, 0, 1).and_then(|token| token.f_zeros_like());
+        let memory = zeros.and_then(|zeros| memory.f_select(0, which)?.f_unsqueeze(0)?.f_add(&zeros));
         let memory = Dual::constant(memory.doing("recalling keys and values")?);
-        Dual::cat(&[&memory, &x], if self.config.full { 2 } else { 3 })
+        Dual::cat(&[&memory, &x], axis)
     }
 }
