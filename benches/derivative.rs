@@ -12,8 +12,8 @@ use common::{median, plain, python};
 use lipscope::checkpoint::{Content, Sidecar, WRITERS, WeightSet};
 use lipscope::dual::Dual;
 use lipscope::error::{Error, Result};
-use lipscope::network::torchscript::TorchScript;
-use lipscope::network::{self, Condition, Network};
+use lipscope::network::torchscript::{Signature, TorchScript};
+use lipscope::network::{self, Condition, Network, Probe};
 use lipscope::nn::Weights;
 use serde_json::{Value, json};
 use std::path::Path;
@@ -79,9 +79,12 @@ fn in_python(python: &str, arch: &serde_json::Value, native: &dyn Network, folde
 fn script(arch: &serde_json::Value, native: &dyn Network, folder: &Path) -> Result<TorchScript> {
     let path = folder.join("model.pt");
     write(arch, native, "pt", &path)?;
-    let mut module = TorchScript::load(&path, Device::Cpu)?;
-    module.prepare(&SHAPE, [0.0, 500.0], Device::Cpu, Kind::Float)?;
-    module.prepare_rate(&SHAPE, [0.0, 500.0], Device::Cpu, Kind::Float)?;
+    let mut module = TorchScript::load(&path, Device::Cpu, Signature::default())?;
+    let condition = Condition::default();
+    let (device, kind) = (Device::Cpu, Kind::Float);
+    let probe = Probe { sample_shape: &SHAPE, times: [0.0, 500.0], condition: &condition, device, kind };
+    module.prepare(&probe)?;
+    module.prepare_rate(&probe)?;
     Ok(module)
 }
 

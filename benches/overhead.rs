@@ -80,7 +80,7 @@ fn main() -> Result<()> {
         Some(text) => text.split(',').filter_map(|size| size.parse().ok()).collect(),
         None => vec![3, 32, 32],
     };
-    let open = || checkpoint::open(Path::new(folder), &Request { device: Device::Cpu, weights: None });
+    let open = || checkpoint::open(Path::new(folder), &Request::on(Device::Cpu));
     let network = open()?.network;
     let denoiser = NetworkDenoiser {
         network: open()?.network,
@@ -88,7 +88,8 @@ fn main() -> Result<()> {
         map: Arc::new(Identity),
         prediction: Prediction::Epsilon,
         conditioning: Conditioning::default(),
-        label: None,
+        asked: Default::default(),
+        guidance: None,
         sample_shape: shape.clone(),
         device: Device::Cpu,
         kind: Kind::Float,

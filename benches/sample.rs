@@ -49,14 +49,15 @@ impl Job {
     }
 
     fn denoiser(&self) -> Result<NetworkDenoiser> {
-        let request = Request { device: Device::Cpu, weights: None };
+        let request = Request::on(Device::Cpu);
         Ok(NetworkDenoiser {
             network: checkpoint::open(Path::new(&self.folder), &request)?.network,
             schedule: schedule::parse("linear")?,
             map: Arc::new(Identity),
             prediction: Prediction::Epsilon,
             conditioning: Conditioning::default(),
-            label: None,
+            asked: Default::default(),
+            guidance: None,
             sample_shape: self.shape.clone(),
             device: Device::Cpu,
             kind: Kind::Float,

@@ -4,7 +4,8 @@
 use crate::device::scale_rows;
 use crate::dual::Dual;
 use crate::error::{Doing, Error, Result};
-use crate::network::{Condition, Network};
+use crate::guidance::{Asked, Guidance};
+use crate::network::Network;
 use crate::prediction::{Affine, Prediction};
 use crate::schedule::NoiseSchedule;
 use crate::time::{Conditioning, Timestep};
@@ -58,6 +59,11 @@ pub trait Denoiser {
         true
     }
 
+    /// Network evaluations that one evaluation of ε takes: two with guidance.
+    fn network_calls(&self) -> u64 {
+        1
+    }
+
     /// Predicted clean sample, [B, …].
     fn x0(&self, x: &Tensor, t: &[Timestep]) -> Result<Tensor>;
 
@@ -103,8 +109,10 @@ pub struct NetworkDenoiser {
     pub prediction: Prediction,
     /// Which number it gets for t.
     pub conditioning: Conditioning,
-    /// The class it is asked for, where it is class-conditional.
-    pub label: Option<i64>,
+    /// What it is asked for, where it is conditional.
+    pub asked: Asked,
+    /// Guidance towards that; each evaluation then is two of the network's.
+    pub guidance: Option<Guidance>,
     /// Shape of one sample.
     pub sample_shape: Vec<i64>,
     /// Where it runs.
@@ -124,15 +132,21 @@ impl NetworkDenoiser {
         let schedule = &*self.schedule;
         let coordinate = |&t: &Timestep| self.conditioning.coordinate(schedule, self.map.condition(t));
         let value = self.per_row(t, coordinate)?;
-        let condition = Condition { labels: self.labels(t.len() as i64)?, context: None };
         let time = if with_tangent {
             let rate = |&t: &Timestep| self.conditioning.rate(schedule, self.map.condition(t)) * self.map.rate(t);
             Dual::new(value, self.per_row(t, rate)?)
         } else {
             Dual::constant(value)
         };
-        let output = self.network.forward(x, &time, &condition)?;
-        self.first_half(output, &x.value)
+        let ask = |asked: &Asked| {
+            let condition = asked.batch(t.len() as i64, self.device, self.kind)?;
+            self.first_half(self.network.forward(x, &time, &condition)?, &x.value)
+        };
+        let output = ask(&self.asked)?;
+        match &self.guidance {
+            None => Ok(output),
+            Some(guidance) => guidance.combine(&output, &ask(&guidance.without)?),
+        }
     }
 
     /// One number per row, float32 even for half-precision networks unless the network's time has a dtype of its own; a
@@ -150,11 +164,6 @@ impl NetworkDenoiser {
                 Tensor::from_slice(&values).f_to_kind(kind).and_then(|v| v.f_to_device(self.device)).doing(doing)
             }
         }
-    }
-
-    fn labels(&self, rows: i64) -> Result<Option<Tensor>> {
-        let Some(label) = self.label else { return Ok(None) };
-        Tensor::f_full([rows], label, (Kind::Int64, self.device)).doing("filling in the labels").map(Some)
     }
 
     /// Networks that also learn the variance give twice the channels; the first half is the prediction.
@@ -261,6 +270,10 @@ impl Denoiser for NetworkDenoiser {
 
     fn mixes_timesteps(&self) -> bool {
         self.network.mixes_timesteps()
+    }
+
+    fn network_calls(&self) -> u64 {
+        1 + u64::from(self.guidance.is_some())
     }
 
     fn x0(&self, x: &Tensor, t: &[Timestep]) -> Result<Tensor> {

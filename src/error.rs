@@ -92,6 +92,18 @@ impl Error {
         }
     }
 
+    /// What to do next, alone.
+    pub fn next(&self) -> &str {
+        match self {
+            Error::Argument { next, .. }
+            | Error::File { next, .. }
+            | Error::Mismatch { next, .. }
+            | Error::Unsupported { next, .. }
+            | Error::Torch { next, .. }
+            | Error::Interrupted { next } => next,
+        }
+    }
+
     /// An argument error; `seen` is quoted.
     pub fn argument(
         name: &str,

@@ -41,6 +41,7 @@ pub mod draws;
 pub mod dual;
 pub mod error;
 pub mod estimator;
+pub mod guidance;
 pub mod ideal;
 pub mod libtorch;
 pub mod lipschitz_mass;

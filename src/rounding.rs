@@ -10,6 +10,7 @@ use crate::device::dtype_name;
 use crate::draws::{Draw, Draws};
 use crate::error::{Doing, Result};
 use crate::estimator::{Norm, Quantity};
+use crate::network::Probe;
 use crate::report::{NoRounding, Rounding, RoundingRow};
 use crate::stats::median;
 use crate::time::Timestep;
@@ -94,7 +95,11 @@ impl Subject {
             Err(error) => (vec![None], format!("not varied: {}", error.problem())),
         };
         let probes = denoiser.conditioning.probes(&*denoiser.schedule);
-        let prepared = denoiser.network.prepare_rate(&denoiser.sample_shape, probes, denoiser.device, DTYPES[0]);
+        let (device, kind) = (denoiser.device, DTYPES[0]);
+        let prepared = denoiser.asked.batch(2, device, kind).and_then(|condition| {
+            let sample_shape = &denoiser.sample_shape;
+            denoiser.network.prepare_rate(&Probe { sample_shape, times: probes, condition: &condition, device, kind })
+        });
         Subject { denoiser, times, time_embedding, no_rate: prepared.err().map(|error| error.problem()) }
     }
 

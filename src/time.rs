@@ -115,7 +115,11 @@ impl fmt::Display for Conditioning {
 impl FromStr for Conditioning {
     type Err = Error;
 
+    /// `c-noise` is EDM's ln(σ/α)/4 = −λ/8 (arXiv 2206.00364, table 1, with its σ the ratio of ours to α).
     fn from_str(text: &str) -> Result<Self> {
+        if text == "c-noise" {
+            return Ok(Conditioning { axis: Axis::LogSnr, factor: -0.125 });
+        }
         let Some((axis, factor)) = text.split_once('*') else {
             return Ok(Conditioning { axis: text.parse()?, factor: 1.0 });
         };

@@ -18,7 +18,7 @@ fn files_that_are_no_checkpoints() {
         ("empty.pt", "empty"),
         ("text.pt", "text"),
         ("cut.pt", "cut.pt"),
-        (&fixture("torchscript/state_dict.pt"), "weights without the network"),
+        (&fixture("torchscript/state_dict.pt"), "no architecture that is known"),
     ] {
         refuse(here, &["measure", file, "--data", "digits"], &[says]);
     }

@@ -7,7 +7,7 @@ use common::{fixture, fresh, refuse, report, succeed};
 use lipscope::checkpoint::{self, Request};
 use lipscope::denoiser::{Denoiser, NetworkDenoiser};
 use lipscope::dual::Dual;
-use lipscope::network::{Condition, Network};
+use lipscope::network::{Condition, Network, Probe};
 use lipscope::prediction::Prediction;
 use std::path::Path;
 use tch::{Device, Kind, Tensor};
@@ -16,11 +16,14 @@ const TIMES: [f64; 4] = [0.7, 19.0, 137.3, 901.0];
 
 fn network(name: &str, kind: Kind) -> Box<dyn Network> {
     let path = fixture(name);
-    let request = Request { device: Device::Cpu, weights: None };
+    let request = Request::on(Device::Cpu);
     let mut network = checkpoint::open(Path::new(&path), &request).unwrap().network;
     network.to(Device::Cpu, kind).unwrap();
-    network.prepare(&[1, 8, 8], [0.0, 500.0], Device::Cpu, kind).unwrap();
-    network.prepare_rate(&[1, 8, 8], [0.0, 500.0], Device::Cpu, kind).unwrap();
+    let condition = Condition::default();
+    let probe =
+        Probe { sample_shape: &[1, 8, 8], times: [0.0, 500.0], condition: &condition, device: Device::Cpu, kind };
+    network.prepare(&probe).unwrap();
+    network.prepare_rate(&probe).unwrap();
     network
 }
 
@@ -92,7 +95,8 @@ fn derivatives_in_x_agree_with_differences() {
         map: std::sync::Arc::new(lipscope::timestep_map::Identity),
         prediction: Prediction::V,
         conditioning: Default::default(),
-        label: None,
+        asked: Default::default(),
+        guidance: None,
         sample_shape: vec![1, 8, 8],
         device: Device::Cpu,
         kind: Kind::Double,

@@ -21,7 +21,7 @@ fn train(folder: &Path, variant: &str, data: &str, arch: &str, more: &[&str]) {
 }
 
 fn open(path: &Path, weights: Option<&str>) -> Checkpoint {
-    checkpoint::open(path, &Request { device: Device::Cpu, weights }).unwrap()
+    checkpoint::open(path, &Request { weights, ..Request::on(Device::Cpu) }).unwrap()
 }
 
 /// The network's answer, with the condition that the checkpoint declares.

@@ -44,6 +44,21 @@ pub struct Declared {
     pub training: Option<Training>,
 }
 
+impl Declared {
+    /// What is said here, and where nothing is said what `other` says.
+    pub fn or(self, other: Declared) -> Declared {
+        Declared {
+            schedule: self.schedule.or(other.schedule),
+            prediction: self.prediction.or(other.prediction),
+            share: self.share.or(other.share),
+            conditioning: self.conditioning.or(other.conditioning),
+            sample_shape: self.sample_shape.or(other.sample_shape),
+            clip: self.clip.or(other.clip),
+            training: self.training.or(other.training),
+        }
+    }
+}
+
 /// How a checkpoint came about.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Training {

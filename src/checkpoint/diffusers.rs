@@ -73,7 +73,7 @@ fn open(source: &Source, request: &Request) -> Result<Checkpoint> {
     };
     Ok(Checkpoint {
         path: source.path.to_path_buf(),
-        format: FORMAT.name,
+        format: FORMAT.name.into(),
         sha256: sha256(&weights_path)?,
         network: Box::new(network),
         declared,

@@ -7,6 +7,7 @@ mod diffusers;
 mod digest;
 mod safetensors;
 mod scheduler_config;
+pub mod state_dict;
 mod torchscript;
 mod weights;
 mod write;
@@ -20,6 +21,7 @@ pub use write::{Content, WRITERS, WeightSet, Writer};
 
 use crate::error::{Error, Result};
 use crate::network::Network;
+use crate::network::recognise::Told;
 use crate::tensor_file::{self, Sniffed};
 use std::path::{Path, PathBuf};
 use tch::{Device, Kind};
@@ -28,8 +30,8 @@ use tch::{Device, Kind};
 pub struct Checkpoint {
     /// The path as given.
     pub path: PathBuf,
-    /// Name of the recognised format.
-    pub format: &'static str,
+    /// Name of the recognised format, and which of several sets of weights it is.
+    pub format: String,
     /// SHA-256 of the weights file.
     pub sha256: String,
     /// The network, on the device asked for.
@@ -47,6 +49,19 @@ pub struct Request<'a> {
     pub device: Device,
     /// Which of several sets of weights, as `--weights` takes it.
     pub weights: Option<&'a str>,
+    /// What the user says of the network, as `--config` takes it.
+    pub told: Option<&'a Told>,
+    /// Inputs of a TorchScript module, as `--inputs` takes them.
+    pub inputs: Option<&'a str>,
+    /// Which output of a TorchScript module counts, as `--output` takes it.
+    pub output: Option<&'a str>,
+}
+
+impl Request<'_> {
+    /// The default weights, on `device`.
+    pub fn on(device: Device) -> Self {
+        Request { device, weights: None, told: None, inputs: None, output: None }
+    }
 }
 
 /// What is on disk, looked at once.
@@ -70,7 +85,7 @@ pub struct Format {
 }
 
 /// The family.
-pub const FORMATS: &[Format] = &[torchscript::FORMAT, diffusers::FORMAT, safetensors::FORMAT];
+pub const FORMATS: &[Format] = &[torchscript::FORMAT, diffusers::FORMAT, safetensors::FORMAT, state_dict::FORMAT];
 
 /// Opens a checkpoint; its weights must be finite.
 pub fn open(path: &Path, request: &Request) -> Result<Checkpoint> {
@@ -78,15 +93,21 @@ pub fn open(path: &Path, request: &Request) -> Result<Checkpoint> {
     let Some(format) = FORMATS.iter().find(|format| (format.recognises)(&source)) else {
         return Err(unrecognised(&source));
     };
-    let checkpoint = (format.open)(&source, request)?;
+    let told = request.told.cloned().unwrap_or_default();
+    let checkpoint = (format.open)(&source, &Request { told: Some(&told), ..*request })?;
+    told.refuse_unused()?;
+    if checkpoint.network.config().is_some() && (request.inputs.is_some() || request.output.is_some()) {
+        let problem = format!("{} is loaded natively, and its inputs are known", path.display());
+        return Err(Error::mismatch(problem, "Leave out --inputs and --output; they are for TorchScript modules."));
+    }
     refuse_non_finite(&checkpoint)?;
     Ok(checkpoint)
 }
 
-/// Whether what is at `path` is a checkpoint of one of the formats.
-pub fn recognised(path: &Path) -> Result<bool> {
+/// The name of the format that what is at `path` has; `None` where it is no checkpoint.
+pub fn format(path: &Path) -> Result<Option<&'static str>> {
     let source = look(path)?;
-    Ok(FORMATS.iter().any(|format| (format.recognises)(&source)))
+    Ok(FORMATS.iter().find(|format| (format.recognises)(&source)).map(|format| format.name))
 }
 
 fn look(path: &Path) -> Result<Source<'_>> {
@@ -102,9 +123,9 @@ fn unrecognised(source: &Source) -> Error {
         None => ("this folder is not a diffusers model".to_string(), format!("What can be opened: {accepted}.")),
         Some(File::Empty) => ("the file is empty".into(), "Was the download or the copy interrupted?".into()),
         Some(format @ (File::TorchSave | File::TorchSaveLegacy | File::Safetensors | File::Pickle)) => (
-            format!("this is {format}: weights without the network that they belong to"),
+            format!("this is {format} with weights of no architecture that is known by their names"),
             "Export the model to TorchScript (torch.jit.trace, then torch.jit.save), or give the diffusers folder that \
-             holds its config.json."
+             holds its config.json; lipscope inspect lists what the file holds."
                 .into(),
         ),
         Some(format) => {

@@ -38,5 +38,12 @@ fn open(source: &Source, request: &Request) -> Result<Checkpoint> {
     let reference = reference(&file.arrays, path)?;
     let tensors = tensors(file.arrays, chosen.filter(|_| chosen != default), request.device)?;
     let network = network::build(&architecture, &Weights::new(tensors, path), path)?;
-    Ok(Checkpoint { path: path.into(), format: FORMAT.name, sha256: sha256(path)?, network, declared, reference })
+    Ok(Checkpoint {
+        path: path.into(),
+        format: FORMAT.name.into(),
+        sha256: sha256(path)?,
+        network,
+        declared,
+        reference,
+    })
 }

@@ -4,7 +4,8 @@
 use super::weights::{choose, reference, tensors};
 use super::{Checkpoint, Declared, Format, Request, Sidecar, Source, sha256};
 use crate::error::{Error, Result};
-use crate::network::{self, Network, torchscript::TorchScript};
+use crate::network::torchscript::{Signature, TorchScript};
+use crate::network::{self, Network};
 use crate::nn::Weights;
 use crate::tensor_file;
 use serde_json::Value;
@@ -33,7 +34,14 @@ fn open(source: &Source, request: &Request) -> Result<Checkpoint> {
     let architecture = sidecar.architecture.take();
     let declared = sidecar.declared(path)?;
     let checkpoint = |network, declared, reference| -> Result<Checkpoint> {
-        Ok(Checkpoint { path: path.into(), format: FORMAT.name, sha256: sha256(path)?, network, declared, reference })
+        Ok(Checkpoint {
+            path: path.into(),
+            format: FORMAT.name.into(),
+            sha256: sha256(path)?,
+            network,
+            declared,
+            reference,
+        })
     };
     match architecture {
         Some(architecture) => {
@@ -43,7 +51,8 @@ fn open(source: &Source, request: &Request) -> Result<Checkpoint> {
         }
         None => {
             choose(None, request.weights, path)?;
-            checkpoint(Box::new(TorchScript::load(path, request.device)?), declared, None)
+            let signature = Signature::parse(request.inputs, request.output)?;
+            checkpoint(Box::new(TorchScript::load(path, request.device, signature)?), declared, None)
         }
     }
 }

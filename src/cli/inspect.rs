@@ -2,11 +2,13 @@
 
 use super::args::{Global, InspectArgs};
 use super::{Outcome, output};
+use crate::checkpoint::state_dict::{self, Description};
 use crate::checkpoint::{self, Checkpoint, Request};
 use crate::error::Result;
 use crate::tensor_file::{self, Format, Listing};
 use serde_json::{Value, json};
 use std::fmt::Write;
+use std::path::Path;
 use tch::Device;
 
 /// Parameters that are listed before the rest is only counted.
@@ -15,20 +17,24 @@ const LISTED: usize = 40;
 /// A checkpoint that can be measured is described in full; a file of arrays is listed.
 pub(super) fn run(args: &InspectArgs, global: &Global) -> Result<Option<Outcome>> {
     let path = &args.checkpoint;
-    let listable = path.is_file() && {
-        let format = tensor_file::sniff(path)?.format;
-        matches!(format, Format::Npy | Format::Npz | Format::Safetensors | Format::TorchSave)
-    };
-    let listing = if listable && !checkpoint::recognised(path)? { Some(tensor_file::entries(path)?) } else { None };
-    let description = if let Some(listing) = listing {
-        describe_listing(&listing)
-    } else {
-        describe_checkpoint(&checkpoint::open(path, &Request { device: Device::Cpu, weights: None })?)
+    let description = match listing(path)? {
+        Some(listing) => describe_listing(&listing, state_dict::describe(&listing, path)?),
+        None => describe_checkpoint(&checkpoint::open(path, &Request::on(Device::Cpu))?),
     };
     if global.json {
         return output::print_json(&description);
     }
     output::print(&render(&description))
+}
+
+/// The listing of a file that is not opened as a checkpoint, or that need not be: a state dict may have gigabytes.
+fn listing(path: &Path) -> Result<Option<Listing>> {
+    let formats = [Format::Npy, Format::Npz, Format::Safetensors, Format::TorchSave, Format::TorchSaveLegacy];
+    if !path.is_file() || !formats.contains(&tensor_file::sniff(path)?.format) {
+        return Ok(None);
+    }
+    let describes_itself = checkpoint::format(path)?.is_some_and(|format| format != state_dict::NAME);
+    if describes_itself { Ok(None) } else { tensor_file::entries(path).map(Some) }
 }
 
 fn describe_checkpoint(checkpoint: &Checkpoint) -> Value {
@@ -59,19 +65,28 @@ fn describe_checkpoint(checkpoint: &Checkpoint) -> Value {
     })
 }
 
-fn describe_listing(listing: &Listing) -> Value {
+fn describe_listing(listing: &Listing, state_dict: Option<Description>) -> Value {
     let tensors: Vec<Value> =
         listing.entries.iter().map(|entry| json!([entry.name, entry.shape, entry.dtype])).collect();
     let count: usize = listing.entries.iter().map(|entry| entry.shape.iter().product::<usize>()).sum();
     let metadata: serde_json::Map<String, Value> =
         listing.metadata.iter().map(|(key, value)| (key.clone(), value.clone().into())).collect();
-    json!({
+    let mut description = json!({
         "format": listing.format.to_string(),
         "metadata": metadata,
         "objects left out, never run": listing.opaque,
         "parameters": count,
         "tensors": tensors,
-    })
+    });
+    if let (Some(state_dict), Some(object)) = (state_dict, description.as_object_mut()) {
+        object.insert("architecture".into(), state_dict.architecture.into());
+        object.insert("weights".into(), state_dict.sets.join(", ").into());
+        object.insert("parameters".into(), state_dict.parameters.into());
+        let (known, asked) = (state_dict.config.as_ref().ok(), state_dict.config.as_ref().err());
+        object.insert("configuration".into(), json!(known));
+        object.insert("still to be said".into(), json!(asked.map_or("nothing", String::as_str)));
+    }
+    description
 }
 
 /// One line per fact, then the tensors.

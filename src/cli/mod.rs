@@ -4,6 +4,7 @@
 mod args;
 mod clean_samples;
 mod compare;
+mod condition;
 mod data;
 mod demo;
 mod doctor;
@@ -21,6 +22,7 @@ mod progress;
 mod record;
 mod reproduce;
 mod rounding;
+mod said;
 mod sample;
 mod stability;
 mod suggest;

@@ -1,6 +1,7 @@
 //! From a checkpoint argument to a denoiser: what the file says, completed and overridden by the command line.
 
 use super::args::{DataOptions, ModelOptions};
+use super::condition::{condition, in_words};
 use super::data::{self, Ideal};
 use crate::checkpoint::{self, Checkpoint, NamedSchedule, Request};
 use crate::data::SampleShape;
@@ -8,6 +9,7 @@ use crate::denoiser::{Denoiser, NetworkDenoiser};
 use crate::device::dtype_name;
 use crate::error::{Error, Result};
 use crate::ideal::IdealDenoiser;
+use crate::network::Probe;
 use crate::prediction::Prediction;
 use crate::report::{ModelDescription, Warning};
 use crate::time::{Axis, Conditioning};
@@ -225,21 +227,24 @@ fn resolve_file(
     let asked: Option<Conditioning> = options.condition.as_deref().map(str::parse).transpose()?;
     let conditioning = asked.or(declared.conditioning).unwrap_or_default();
     let map = map(share.or(declared.share.as_deref()), named.schedule.timesteps())?;
-    let label_asked = class(&*network, options.class)?;
+    let (asked, guidance) = condition(&*network, options)?;
     network.to(device, kind)?;
-    let probes = conditioning.probes(&*named.schedule);
-    network.prepare(shape, probes, device, kind)?;
+    let example = asked.batch(2, device, kind)?;
+    let times = conditioning.probes(&*named.schedule);
+    let probe = Probe { sample_shape: shape, times, condition: &example, device, kind };
+    network.prepare(&probe)?;
     if setting.derivative {
-        network.prepare_rate(shape, probes, device, kind)?;
+        network.prepare_rate(&probe)?;
     }
     let description = ModelDescription {
         source: path.display().to_string(),
         sha256: Some(sha256),
-        format: format.into(),
+        format,
         architecture: network.architecture(),
         parameters: network.parameters().iter().map(|(_, tensor)| tensor.numel() as u64).sum(),
         prediction: prediction.name().into(),
         conditioning: conditioning.to_string(),
+        asked: in_words(&asked, guidance.as_ref()),
         dtype: dtype_name(kind).into(),
         derivative: setting.derivative.then(|| network.rate_route().into()),
         ..describe(&named, &*map, shape)
@@ -250,28 +255,13 @@ fn resolve_file(
         map,
         prediction,
         conditioning,
-        label: label_asked,
+        asked,
+        guidance,
         sample_shape: shape.to_vec(),
         device,
         kind,
     };
     Ok(Model { label, description, denoiser, clip: declared.clip, warnings })
-}
-
-fn class(network: &dyn crate::network::Network, asked: Option<i64>) -> Result<Option<i64>> {
-    match (network.classes(), asked) {
-        (Some(count), Some(class)) if !(0..count).contains(&class) => Err(Error::argument(
-            "--class",
-            class,
-            format!("the network knows classes 0 … {}", count - 1),
-            "Choose one of them.",
-        )),
-        (Some(count), None) => Err(Error::mismatch(
-            format!("the network is conditional on {count} classes, and no class was named"),
-            format!("Choose one with --class, from 0 to {}.", count - 1),
-        )),
-        _ => Ok(asked),
-    }
 }
 
 /// The part of a description that schedule, map and shape give.
@@ -287,6 +277,7 @@ fn describe(named: &NamedSchedule, map: &dyn TimestepMap, shape: &[i64]) -> Mode
         schedule: named.name.clone(),
         timesteps: named.schedule.timesteps(),
         conditioning: String::new(),
+        asked: None,
         boundaries: map.boundaries().to_vec(),
         dtype: String::new(),
         derivative: None,

@@ -5,7 +5,7 @@ use super::clean_samples;
 use super::data::{self, Data};
 use super::model::{self, Model, Opened, Setting};
 use super::plan::{Plan, Wanted};
-use crate::checkpoint::Request;
+use super::said::Said;
 use crate::data::{DataSpec, SampleShape};
 use crate::device::{self, DeviceChoice};
 use crate::draws::{CleanSamples, Draws};
@@ -81,7 +81,8 @@ pub(super) fn open_all<S: AsRef<str>>(
             "Give one label per model, in their order.",
         ));
     }
-    let request = Request { device, weights: options.weights.as_deref() };
+    let said = Said::new(options)?;
+    let request = said.request(device);
     let opened = arguments.iter().enumerate();
     opened.map(|(i, name)| Opened::open(name.as_ref(), labels.get(i).map(String::as_str), data, &request)).collect()
 }

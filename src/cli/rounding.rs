@@ -6,7 +6,7 @@ use super::model::{Opened, Setting};
 use super::plan::Plan;
 use super::prepare::Prepared;
 use super::progress::Progress;
-use crate::checkpoint::Request;
+use super::said::Said;
 use crate::draws::Draws;
 use crate::error::{Error, Result};
 use crate::measure::SampleRule;
@@ -27,8 +27,8 @@ pub(super) fn open(args: &MeasureArgs, prepared: &Prepared) -> Result<Subject> {
         let allowed = "the reference is float64, which mps does not have";
         return Err(Error::unsupported(what, allowed, "Use --device cpu."));
     }
-    let request = Request { device, weights: args.model.weights.as_deref() };
-    let opened = Opened::open(&args.checkpoint, args.label.as_deref(), &args.options.data, &request)?;
+    let said = Said::new(&args.model)?;
+    let opened = Opened::open(&args.checkpoint, args.label.as_deref(), &args.options.data, &said.request(device))?;
     let setting = Setting {
         shape: model.denoiser.sample_shape(),
         options: &args.model,

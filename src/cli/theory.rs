@@ -33,6 +33,13 @@ pub(super) fn run(args: &TheoryArgs, global: &Global) -> Result<Option<Outcome>>
         condition: None,
         class: None,
         weights: None,
+        config: Vec::new(),
+        context: None,
+        guidance: None,
+        null_class: None,
+        null_context: None,
+        inputs: None,
+        output: None,
         dtype: "f64".into(),
     };
     let share = [args.share.as_deref()];

@@ -80,7 +80,7 @@ impl Batcher<'_> {
             let (mut norms, mut evaluations) = (Vec::with_capacity(subject.estimators.len()), 0);
             for estimator in &subject.estimators {
                 let measured = estimator.norms(&*subject.denoiser, &x_t, &t)?;
-                evaluations += measured.evaluations;
+                evaluations += measured.evaluations * subject.denoiser.network_calls();
                 norms.push((measured.values, measured.unconverged));
             }
             shared = Some((device, kind, pairs));

@@ -73,6 +73,21 @@ pub struct Condition {
     pub context: Option<Tensor>,
 }
 
+/// What a network is asked when it is prepared.
+#[derive(Debug)]
+pub struct Probe<'a> {
+    /// Shape of one sample.
+    pub sample_shape: &'a [i64],
+    /// Two conditions in t that a trained network tells apart.
+    pub times: [f64; 2],
+    /// What else it gets, for two samples.
+    pub condition: &'a Condition,
+    /// Where it is.
+    pub device: Device,
+    /// Its dtype.
+    pub kind: Kind,
+}
+
 /// What is known about the x of a network.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct InputShape {
@@ -122,6 +137,16 @@ pub trait Network {
         None
     }
 
+    /// Whether it takes embeddings besides x and t.
+    fn takes_context(&self) -> bool {
+        self.context_width().is_some()
+    }
+
+    /// Whether it takes class labels besides x and t.
+    fn takes_class(&self) -> bool {
+        self.classes().is_some()
+    }
+
     /// Name of the architecture, such as `UNet2DModel`.
     fn architecture(&self) -> String;
 
@@ -138,9 +163,8 @@ pub trait Network {
         Vec::new()
     }
 
-    /// Called once, on its device and in its dtype, before the first forward pass: finds out what only a call can
-    /// tell. `times` are two conditions that a trained network tells apart.
-    fn prepare(&mut self, _sample_shape: &[i64], _times: [f64; 2], _device: Device, _kind: Kind) -> Result<()> {
+    /// Called once, on its device and in its dtype, before the first forward pass: finds out what only a call can tell.
+    fn prepare(&mut self, _probe: &Probe) -> Result<()> {
         Ok(())
     }
 
@@ -150,7 +174,7 @@ pub trait Network {
     }
 
     /// Called once where ∂/∂t is wanted, after [`Network::prepare`]: finds a way to compute it, or says why there is none.
-    fn prepare_rate(&mut self, _sample_shape: &[i64], _times: [f64; 2], _device: Device, _kind: Kind) -> Result<()> {
+    fn prepare_rate(&mut self, _probe: &Probe) -> Result<()> {
         Ok(())
     }
 

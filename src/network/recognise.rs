@@ -4,7 +4,8 @@
 
 use crate::error::{Error, Result};
 use serde_json::{Map, Value};
-use std::collections::BTreeMap;
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// How an architecture is known by its parameters.
 #[derive(Debug, Clone, Copy)]
@@ -75,17 +76,35 @@ impl Shapes {
 #[derive(Debug, Clone, Default)]
 pub struct Told {
     values: Map<String, Value>,
+    /// What was asked for so far.
+    used: RefCell<BTreeSet<String>>,
 }
 
 impl Told {
     /// From a JSON object.
     pub fn new(values: Map<String, Value>) -> Self {
-        Told { values }
+        Told { values, used: RefCell::default() }
     }
 
     /// What was said under this name.
     pub fn get(&self, key: &str) -> Option<&Value> {
+        self.used.borrow_mut().insert(key.to_string());
         self.values.get(key).filter(|value| !value.is_null())
+    }
+
+    /// Whether nothing was said.
+    pub fn is_empty(&self) -> bool {
+        self.values.is_empty()
+    }
+
+    /// Refuses what nobody asked for: it would have no effect.
+    pub fn refuse_unused(&self) -> Result<()> {
+        let used = self.used.borrow();
+        let Some(key) = self.values.keys().find(|key| !used.contains(*key)) else { return Ok(()) };
+        let known: Vec<&str> = used.iter().map(String::as_str).collect();
+        let known = if known.is_empty() { "nothing, it says all of itself".into() } else { known.join(", ") };
+        let allowed = format!("this checkpoint asks for {known}");
+        Err(Error::argument("--config", key, allowed, "Leave it out, or correct its name."))
     }
 
     /// A whole number above 0 that was said, or `None`.
@@ -141,6 +160,15 @@ mod tests {
         assert!(shapes.has_below("blocks.3.") && !shapes.has_below("blocks.2."));
         assert_eq!(shapes.size("blocks.0.a", 1).unwrap(), 3);
         assert!(shapes.size("blocks.0.a", 2).is_err() && shapes.get("blocks.0.b").is_err());
+    }
+
+    #[test]
+    fn what_nobody_asks_for_is_refused() {
+        let told = told(json!({"num_heads": 4, "heads": 4}));
+        assert_eq!(told.integer("num_heads").unwrap(), Some(4));
+        assert!(told.refuse_unused().unwrap_err().to_string().contains("--config is heads"));
+        assert_eq!(told.integer("heads").unwrap(), Some(4));
+        assert!(told.refuse_unused().is_ok());
     }
 
     #[test]

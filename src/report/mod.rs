@@ -147,6 +147,9 @@ pub struct ModelDescription {
     pub timesteps: usize,
     /// The number that the network gets for t: an axis name.
     pub conditioning: String,
+    /// What a conditional network was asked for, in words; `None` for an unconditional one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub asked: Option<String>,
     /// Boundaries t₀ < … < t_n of shared sub-intervals in steps; empty where nothing is shared.
     pub boundaries: Vec<f64>,
     /// dtype of the arithmetic.

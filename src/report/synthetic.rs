@@ -100,6 +100,7 @@ pub fn model(label: &str, boundaries: Vec<f64>, curve: Curve) -> ModelReport {
         schedule: "linear".into(),
         timesteps: 1000,
         conditioning: "step".into(),
+        asked: None,
         boundaries,
         dtype: "f32".into(),
         derivative: None,

@@ -252,15 +252,41 @@ pub(super) struct ModelOptions {
     /// Lay a timestep map over the model: n=5,until=100 or boundaries=0-20-50-100
     #[arg(long, value_name = "SHARING", help_heading = "Model (overrides what the checkpoint says)")]
     pub share: Option<String>,
-    /// The number that the network gets for t: step, unit, sigma or log-snr, or one times a factor (sigma*1000)
+    /// The number that the network gets for t: step, unit, sigma, log-snr or c-noise, or one times a factor (sigma*1000)
     #[arg(long, value_name = "AXIS", help_heading = "Model (overrides what the checkpoint says)")]
     pub condition: Option<String>,
     /// Class that a class-conditional network is asked for
     #[arg(long, value_name = "CLASS", help_heading = "Model (overrides what the checkpoint says)")]
     pub class: Option<i64>,
+    /// Embeddings that the network attends to, such as a prompt's: .npy or .safetensors with one array [L, D]
+    #[arg(long, value_name = "FILE", help_heading = "Model (overrides what the checkpoint says)")]
+    pub context: Option<PathBuf>,
+    /// Measure the guided prediction (1 + w) ε(x, t, c) − w ε(x, t, ∅)
+    #[arg(
+        long,
+        value_name = "W",
+        allow_negative_numbers = true,
+        help_heading = "Model (overrides what the checkpoint says)"
+    )]
+    pub guidance: Option<f64>,
+    /// With --guidance: the label that stands for no class [default: the checkpoint's]
+    #[arg(long, value_name = "CLASS", help_heading = "Model (overrides what the checkpoint says)")]
+    pub null_class: Option<i64>,
+    /// With --guidance: the embeddings that stand for no condition
+    #[arg(long, value_name = "FILE", help_heading = "Model (overrides what the checkpoint says)")]
+    pub null_context: Option<PathBuf>,
+    /// Inputs of a TorchScript module in their order: x, t, class, context, NAME=FILE or NAME=NUMBER [default: x,t]
+    #[arg(long, value_name = "LIST", help_heading = "Model (overrides what the checkpoint says)")]
+    pub inputs: Option<String>,
+    /// Which of a TorchScript module's outputs is the prediction: its place from 0, or its key [default: the first tensor]
+    #[arg(long, value_name = "PLACE|KEY", help_heading = "Model (overrides what the checkpoint says)")]
+    pub output: Option<String>,
     /// Which of a checkpoint's sets of weights: ema, raw, or one that inspect lists [default: the checkpoint's]
     #[arg(long, value_name = "NAME", help_heading = "Model (overrides what the checkpoint says)")]
     pub weights: Option<String>,
+    /// What the shapes of a state dict do not tell, such as num_heads=4: NAME=VALUE, or a file with a JSON object
+    #[arg(long, value_name = "NAME=VALUE|FILE", help_heading = "Model (overrides what the checkpoint says)")]
+    pub config: Vec<String>,
     /// dtype of the network: f32, f64 or bf16
     #[arg(long, value_name = "DTYPE", default_value = "f32", help_heading = "Measurement")]
     pub dtype: String,

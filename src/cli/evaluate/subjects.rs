@@ -4,7 +4,8 @@ use super::super::args::{DataOptions, EvaluateArgs};
 use super::super::data::Data;
 use super::super::model::{Model, Opened};
 use super::super::prepare::{self, Completed};
-use crate::checkpoint::{self, Request};
+use super::super::said::Said;
+use crate::checkpoint;
 use crate::data::{DataSpec, LoadOptions, SampleShape};
 use crate::error::{Error, Result};
 use crate::report::Warning;
@@ -59,11 +60,11 @@ impl Subjects {
             let problem = "samples alone do not say what they should be like";
             return Err(Error::mismatch(problem, "Give the data with --data."));
         }
-        let request = Request { device, weights: args.model.weights.as_deref() };
+        let said = Said::new(&args.model)?;
         let mut opened = Vec::new();
         for (i, name) in names.iter().enumerate().filter(|(i, _)| !ready[*i]) {
             let label = args.label.get(i).map(String::as_str);
-            opened.push(Opened::open(name, label, &args.data, &request)?);
+            opened.push(Opened::open(name, label, &args.data, &said.request(device))?);
         }
         let shares = vec![args.model.share.as_deref(); opened.len()];
         let completed = prepare::complete(opened, &shares, (&args.data, &args.model), (device, kind), false)?;
@@ -120,7 +121,7 @@ fn holds_samples(name: &str) -> Result<bool> {
     }
     let format = tensor_file::sniff(path)?.format;
     let arrays = matches!(format, Format::Npy | Format::Npz | Format::Safetensors);
-    Ok(arrays && !checkpoint::recognised(path)?)
+    Ok(arrays && checkpoint::format(path)?.is_none())
 }
 
 fn shape(models: &[Model], data: Option<&Data>) -> Vec<i64> {

@@ -133,7 +133,7 @@ fn check_numbers(args: &TrainArgs) -> Result<()> {
 /// The checkpoint that training starts from, and what it says about itself.
 fn start(args: &TrainArgs) -> Result<(Option<checkpoint::Checkpoint>, Declared)> {
     let Some(path) = &args.from else { return Ok((None, Declared::default())) };
-    let mut from = checkpoint::open(path, &Request { device: Device::Cpu, weights: None })?;
+    let mut from = checkpoint::open(path, &Request::on(Device::Cpu))?;
     let declared = std::mem::take(&mut from.declared);
     Ok((Some(from), declared))
 }

@@ -1,18 +1,22 @@
-//! Any TorchScript module f(x, t) → output: t a batch of scalars, float or integer; of a tuple, list or dict the first
-//! tensor counts.
+//! Any TorchScript module f(x, t, …) → output: t a batch of scalars, float or integer; of a tuple, list or dict the first
+//! tensor counts unless another is named.
 
 mod rate;
+mod signature;
 
-use super::{Condition, InputShape, Network, integer_time};
+use super::{Condition, InputShape, Network, Probe, integer_time};
 use crate::dual::Dual;
 use crate::error::{Doing, Error, Result, torch_message};
+pub use signature::{Signature, one_sample};
 use std::path::{Path, PathBuf};
-use tch::{CModule, Device, IValue, Kind, Tensor};
+use tch::{CModule, Device, Kind, Tensor};
 
 /// A TorchScript module, asked on the device and in the dtype that it was moved to.
 pub struct TorchScript {
     module: CModule,
     path: PathBuf,
+    /// What it is called with.
+    signature: Signature,
     /// Whether t must be int64.
     integer_time: bool,
     /// Whether it answers every row of a batch for that row's own t.
@@ -25,7 +29,7 @@ pub struct TorchScript {
 
 impl TorchScript {
     /// Loads a module; nothing of it runs before [`Network::prepare`].
-    pub fn load(path: &Path, device: Device) -> Result<Self> {
+    pub fn load(path: &Path, device: Device, signature: Signature) -> Result<Self> {
         let mut module = CModule::load_on_device(path, device).map_err(|e| {
             Error::file(
                 path,
@@ -37,6 +41,7 @@ impl TorchScript {
         Ok(TorchScript {
             module,
             path: path.to_path_buf(),
+            signature,
             integer_time: false,
             time_per_row: false,
             rate: None,
@@ -44,16 +49,15 @@ impl TorchScript {
         })
     }
 
-    fn call(&self, x: &Tensor, t: &Tensor) -> std::result::Result<Tensor, String> {
-        let inputs = [IValue::Tensor(x.shallow_clone()), IValue::Tensor(t.shallow_clone())];
-        let output = self.module.forward_is(&inputs).map_err(|e| torch_message(&e))?;
-        first_tensor(output).ok_or_else(|| "its output holds no tensor".to_string())
+    fn call(&self, x: &Tensor, t: &Tensor, condition: &Condition) -> std::result::Result<Tensor, String> {
+        self.signature.call(&self.module, x, t, condition)
     }
 
     /// Whether a batch with two times gives the row that each time gives by itself.
-    fn tells_rows_apart(&self, x: &Tensor, times: &[Tensor; 2], first: &Tensor, second: &Tensor) -> bool {
+    fn tells_rows_apart(&self, x: &Tensor, times: &[Tensor; 2], answers: [&Tensor; 2], condition: &Condition) -> bool {
+        let [first, second] = answers;
         let rows = |parts: [&Tensor; 2]| Tensor::f_stack(&[parts[0].f_get(0)?, parts[1].f_get(1)?], 0);
-        let mixed = rows([&times[0], &times[1]]).ok().and_then(|t| self.call(x, &t).ok());
+        let mixed = rows([&times[0], &times[1]]).ok().and_then(|t| self.call(x, &t, condition).ok());
         let distance = |mixed: &Tensor| -> std::result::Result<(f64, f64), tch::TchError> {
             let expected = rows([first, second])?;
             let largest = |x: &Tensor| x.f_abs()?.f_max()?.f_double_value(&[]);
@@ -69,9 +73,16 @@ impl TorchScript {
         if let Some(rest) = message.split("missing value for argument '").nth(1) {
             let name = rest.split('\'').next().unwrap_or("?");
             return file(
-                format!("this module wants more inputs than x and t: `{name}` is missing"),
-                "Export a module f(x, t) that fills in the others, for instance a wrapper with a fixed condition.",
+                format!(
+                    "this module wants more inputs than the {} it was given: `{name}` is missing",
+                    self.signature.len()
+                ),
+                &format!("Name them all with --inputs, such as x,t,{name}=FILE."),
             );
+        }
+        if message.to_lowercase().contains("expected at most") && self.signature.len() > 2 {
+            let problem = format!("this module takes fewer inputs than the {} of --inputs", self.signature.len());
+            return file(problem, "Name each of its inputs once, in their order.");
         }
         if message.to_lowercase().contains("expected at most") {
             return file(
@@ -80,7 +91,7 @@ impl TorchScript {
             );
         }
         file(
-            format!("the module cannot be called as f(x, t) with x of shape {shape:?} and t of shape [2] ({message})"),
+            format!("the module cannot be called with x of shape {shape:?} and t of shape [2] ({message})"),
             "Check the sample's shape (--shape C,H,W, or the data's), and that the module takes any batch size and t of \
              one scalar per sample.",
         )
@@ -97,25 +108,8 @@ fn example(sample_shape: &[i64], device: Device, kind: Kind) -> Result<(Tensor, 
     Ok((x, full))
 }
 
-fn first_tensor(value: IValue) -> Option<Tensor> {
-    match value {
-        IValue::Tensor(tensor) => Some(tensor),
-        IValue::TensorList(tensors) => tensors.into_iter().next(),
-        IValue::Tuple(values) | IValue::GenericList(values) => values.into_iter().find_map(first_tensor),
-        IValue::GenericDict(pairs) => pairs.into_iter().find_map(|(_, value)| first_tensor(value)),
-        _ => None,
-    }
-}
-
 impl Network for TorchScript {
     fn forward(&self, x: &Dual, t: &Dual, condition: &Condition) -> Result<Dual> {
-        if condition.labels.is_some() {
-            return Err(Error::unsupported(
-                "--class for a TorchScript module",
-                "it is called as f(x, t)",
-                "Export a module with the class filled in.",
-            ));
-        }
         if x.tangent.is_some() {
             return Err(Error::unsupported(
                 "a derivative in x of a TorchScript module",
@@ -124,7 +118,7 @@ impl Network for TorchScript {
             ));
         }
         if let Some(tangent) = &t.tangent {
-            return self.with_rate(&x.value, &t.value, tangent);
+            return self.with_rate([&x.value, &t.value, tangent], condition);
         }
         let time = if self.integer_time {
             // An integer condition exists only on the grid.
@@ -140,7 +134,9 @@ impl Network for TorchScript {
         } else {
             t.value.shallow_clone()
         };
-        self.call(&x.value, &time).map(Dual::constant).map_err(|message| self.explain(&message, &x.value.size()))
+        self.call(&x.value, &time, condition)
+            .map(Dual::constant)
+            .map_err(|message| self.explain(&message, &x.value.size()))
     }
 
     fn carries_tangents(&self) -> bool {
@@ -155,8 +151,16 @@ impl Network for TorchScript {
         self.rate.as_ref().map_or("none", rate::Route::name)
     }
 
-    fn prepare_rate(&mut self, sample_shape: &[i64], times: [f64; 2], device: Device, kind: Kind) -> Result<()> {
-        self.find_route(sample_shape, times, device, kind)
+    fn prepare_rate(&mut self, probe: &Probe) -> Result<()> {
+        self.find_route(probe)
+    }
+
+    fn takes_context(&self) -> bool {
+        self.signature.takes_context()
+    }
+
+    fn takes_class(&self) -> bool {
+        self.signature.takes_class()
     }
 
     fn input_shape(&self) -> InputShape {
@@ -172,15 +176,15 @@ impl Network for TorchScript {
     }
 
     /// Calls the module at two times to find out what it takes: float or integer t, and whether t matters at all.
-    /// `sample_shape` is the shape of one sample, `times` two conditions that a trained network tells apart.
-    fn prepare(&mut self, sample_shape: &[i64], times: [f64; 2], device: Device, kind: Kind) -> Result<()> {
+    fn prepare(&mut self, probe: &Probe) -> Result<()> {
         let _no_grad = tch::no_grad_guard();
+        let &Probe { sample_shape, times, condition, device, kind } = probe;
         let (x, full) = example(sample_shape, device, kind)?;
         let time_kind = if kind == Kind::Double { Kind::Double } else { Kind::Float };
         let at = |t: f64, kind: Kind| Tensor::f_full([2], t, (kind, device)).doing("probing");
-        let first = match self.call(&x, &at(times[0], time_kind)?) {
+        let first = match self.call(&x, &at(times[0], time_kind)?, condition) {
             Ok(output) => output,
-            Err(float) => match self.call(&x, &at(times[0], Kind::Int64)?) {
+            Err(float) => match self.call(&x, &at(times[0], Kind::Int64)?, condition) {
                 Ok(output) => {
                     self.integer_time = true;
                     output
@@ -189,7 +193,8 @@ impl Network for TorchScript {
             },
         };
         let time_kind = if self.integer_time { Kind::Int64 } else { time_kind };
-        let second = self.call(&x, &at(times[1], time_kind)?).map_err(|message| self.explain(&message, &full))?;
+        let second =
+            self.call(&x, &at(times[1], time_kind)?, condition).map_err(|message| self.explain(&message, &full))?;
         if first.size() == second.size() && first.equal(&second) {
             return Err(Error::file(
                 &self.path,
@@ -198,8 +203,8 @@ impl Network for TorchScript {
                  t as a tensor, such as torch.jit.trace(f, (x, torch.tensor([0., 500.]))).",
             ));
         }
-        self.time_per_row =
-            self.tells_rows_apart(&x, &[at(times[0], time_kind)?, at(times[1], time_kind)?], &first, &second);
+        let both = [at(times[0], time_kind)?, at(times[1], time_kind)?];
+        self.time_per_row = self.tells_rows_apart(&x, &both, [&first, &second], condition);
         Ok(())
     }
 

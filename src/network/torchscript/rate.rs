@@ -7,11 +7,12 @@
 //! A way that gives 0 everywhere counts as failed: a module may detach t from differentiation. One that rounds t inside has
 //! no derivative; all three give 0, and that is said.
 
-use super::{TorchScript, example, first_tensor};
+use super::{TorchScript, example};
 use crate::dual::Dual;
 use crate::error::{Doing, Error, Result, torch_message};
 use crate::libtorch::{forward_mode, plain_attention};
-use tch::{CModule, Device, IValue, Kind, TchError, Tensor};
+use crate::network::{Condition, Probe};
+use tch::{CModule, Device, Kind, TchError, Tensor};
 
 /// How a module's derivative is computed.
 pub(super) enum Route {
@@ -38,32 +39,35 @@ impl Route {
 
 impl TorchScript {
     /// Tries the routes in their order.
-    pub(super) fn find_route(&mut self, shape: &[i64], times: [f64; 2], device: Device, kind: Kind) -> Result<()> {
+    pub(super) fn find_route(&mut self, probe: &Probe) -> Result<()> {
         if self.integer_time {
             return Err(self.no_rate("it takes integer timesteps, so ∂/∂t does not exist"));
         }
         for (_, mut parameter) in self.module.named_parameters().unwrap_or_default() {
             let _ = parameter.f_requires_grad_(false).doing("preparing the module")?;
         }
-        self.rate = Some(self.route(shape, times, device, kind)?);
+        self.rate = Some(self.route(probe)?);
         Ok(())
     }
 
     /// The first route that gives something else than 0.
-    fn route(&self, shape: &[i64], times: [f64; 2], device: Device, kind: Kind) -> Result<Route> {
-        let (x, _) = example(shape, device, kind)?;
+    fn route(&self, probe: &Probe) -> Result<Route> {
+        let &Probe { sample_shape, times, condition, device, kind } = probe;
+        let (x, _) = example(sample_shape, device, kind)?;
         let time_kind = if kind == Kind::Double { Kind::Double } else { Kind::Float };
         let t = Tensor::from_slice(&times).to_kind(time_kind).to_device(device);
         let ones = t.ones_like();
         let mut reasons = Vec::new();
-        let differences = || self.differences_route(&x, &t, &ones, device);
+        let differences = || self.differences_route([&x, &t, &ones], condition, device);
         let all: [&dyn Fn() -> Result<Route>; 3] =
             [&|| Ok(Route::ForwardMode), &|| Ok(Route::DoubleBackward), &differences];
         // Differences are taken in float64 whatever the module's dtype, so they cannot show what a dtype rounds.
         let routes = if self.time_kind.is_some() { &all[..2] } else { &all[..] };
         let mut flat = false;
         for route in routes {
-            match route().and_then(|route| self.rate_by(&route, &x, &t, &ones).map(|dual| (route, largest(&dual)))) {
+            match route()
+                .and_then(|route| self.rate_by(&route, [&x, &t, &ones], condition).map(|dual| (route, largest(&dual))))
+            {
                 Ok((route, size)) if size > 0.0 && size.is_finite() => {
                     return Ok(route);
                 }
@@ -85,32 +89,33 @@ impl TorchScript {
         Error::file(&self.path, problem, "Use --quantity secant.")
     }
 
-    /// f and ∂f·ṫ by the route that was found.
-    pub(super) fn with_rate(&self, x: &Tensor, t: &Tensor, tangent: &Tensor) -> Result<Dual> {
+    /// f and ∂f·ṫ at [x, t, ṫ] by the route that was found.
+    pub(super) fn with_rate(&self, at: [&Tensor; 3], condition: &Condition) -> Result<Dual> {
         match &self.rate {
-            Some(route) => self.rate_by(route, x, t, tangent),
+            Some(route) => self.rate_by(route, at, condition),
             None => Err(self.no_rate("its ∂/∂t was not prepared")),
         }
     }
 
-    fn rate_by(&self, route: &Route, x: &Tensor, t: &Tensor, tangent: &Tensor) -> Result<Dual> {
+    fn rate_by(&self, route: &Route, at: [&Tensor; 3], condition: &Condition) -> Result<Dual> {
         match route {
-            Route::ForwardMode => self.by_forward_mode(x, t, tangent),
-            Route::DoubleBackward => self.by_double_backward(x, t, tangent),
+            Route::ForwardMode => self.by_forward_mode(at, condition),
+            Route::DoubleBackward => self.by_double_backward(at, condition),
             Route::Differences(module, step) => {
-                let [_, _, extrapolated] = differences(module, x, t, tangent, *step)?;
-                let value = self.call(x, t).map_err(|message| self.explain(&message, &x.size()))?;
+                let [_, _, extrapolated] = self.differences(module, at, condition, *step)?;
+                let [x, t, _] = at;
+                let value = self.call(x, t, condition).map_err(|message| self.explain(&message, &x.size()))?;
                 let tangent = extrapolated.f_to_kind(x.kind()).doing("computing differences")?;
                 Ok(Dual::new(value, tangent))
             }
         }
     }
 
-    fn by_forward_mode(&self, x: &Tensor, t: &Tensor, tangent: &Tensor) -> Result<Dual> {
+    fn by_forward_mode(&self, [x, t, tangent]: [&Tensor; 3], condition: &Condition) -> Result<Dual> {
         let doing = "differentiating a module in forward mode";
         forward_mode(|level| {
             let dual = Tensor::f_internal_make_dual(t, tangent, level).doing(doing)?;
-            let output = self.call(x, &dual).map_err(|message| self.no_rate(&message))?;
+            let output = self.call(x, &dual, condition).map_err(|message| self.no_rate(&message))?;
             let (value, tangent) = Tensor::f_internal_unpack_dual(&output, level).doing(doing)?;
             // Handles of their own, which outlive the level.
             let value = value.f_detach().doing(doing)?;
@@ -119,12 +124,12 @@ impl TorchScript {
         })
     }
 
-    fn by_double_backward(&self, x: &Tensor, t: &Tensor, tangent: &Tensor) -> Result<Dual> {
+    fn by_double_backward(&self, [x, t, tangent]: [&Tensor; 3], condition: &Condition) -> Result<Dual> {
         let doing = "differentiating a module twice";
         plain_attention(|| {
             tch::with_grad(|| {
                 let t = t.f_detach().and_then(|mut t| t.f_requires_grad_(true)).doing(doing)?;
-                let y = self.call(x, &t).map_err(|message| self.no_rate(&message))?;
+                let y = self.call(x, &t, condition).map_err(|message| self.no_rate(&message))?;
                 let u = y.f_zeros_like().and_then(|mut u| u.f_requires_grad_(true)).doing(doing)?;
                 // g = ∂(u·y)/∂t, linear in u
                 let sum = y.f_mul(&u).and_then(|product| product.f_sum(Kind::Float)).doing(doing)?;
@@ -142,14 +147,14 @@ impl TorchScript {
     }
 
     /// The module in float64 with the step whose halving changes the derivative least.
-    fn differences_route(&self, x: &Tensor, t: &Tensor, tangent: &Tensor, device: Device) -> Result<Route> {
+    fn differences_route(&self, at: [&Tensor; 3], condition: &Condition, device: Device) -> Result<Route> {
         let refused = |e: TchError| self.no_rate(&format!("float64: {}", torch_message(&e)));
         let mut module = CModule::load_on_device(&self.path, device).map_err(refused)?;
         module.f_set_eval().doing("switching the module to evaluation")?;
         module.to(device, Kind::Double, false);
         let mut best = (f64::INFINITY, 0.0);
         for step in STEPS {
-            let [whole, half, extrapolated] = differences(&module, x, t, tangent, step)?;
+            let [whole, half, extrapolated] = self.differences(&module, at, condition, step)?;
             let size = extrapolated.abs().max().double_value(&[]);
             // D(h/2) − D(h) is three times the error of D(h/2), which extrapolation takes out to the next order.
             let error = (&half - &whole).abs().max().double_value(&[]) / size.max(f64::MIN_POSITIVE);
@@ -162,6 +167,26 @@ impl TorchScript {
         }
         Ok(Route::Differences(module, best.1))
     }
+
+    /// D(h), D(h/2) and their extrapolation, in float64.
+    fn differences(&self, module: &CModule, at: [&Tensor; 3], condition: &Condition, step: f64) -> Result<[Tensor; 3]> {
+        let doing = "computing differences in float64";
+        let double = |tensor: &Tensor| tensor.f_to_kind(Kind::Double).doing(doing);
+        let [x, t, tangent] = [double(at[0])?, double(at[1])?, double(at[2])?];
+        let at = |t: Tensor| -> Result<Tensor> {
+            let output = self.signature.call(module, &x, &t, condition);
+            let output = output.map_err(|message| self.no_rate(&format!("float64: {message}")))?;
+            double(&output)
+        };
+        let central = |h: f64| -> Result<Tensor> {
+            let rows: Vec<i64> = std::iter::once(-1).chain(std::iter::repeat_n(1, x.dim() - 1)).collect();
+            let difference = at(&t + h)? - at(&t - h)?;
+            (difference / (2.0 * h)).f_mul(&tangent.view(&rows[..])).doing(doing)
+        };
+        let (whole, half) = (central(step)?, central(step / 2.0)?);
+        let extrapolated = (&half * 4.0 - &whole) / 3.0;
+        Ok([whole, half, extrapolated])
+    }
 }
 
 fn gradient(of: &Tensor, by: &Tensor, again: bool) -> std::result::Result<Tensor, TchError> {
@@ -172,26 +197,4 @@ fn gradient(of: &Tensor, by: &Tensor, again: bool) -> std::result::Result<Tensor
 /// The largest entry of a tangent; NaN where one is NaN.
 fn largest(dual: &Dual) -> f64 {
     dual.tangent.as_ref().map_or(0.0, |tangent| tangent.abs().max().double_value(&[]))
-}
-
-/// D(h), D(h/2) and their extrapolation, in float64.
-fn differences(module: &CModule, x: &Tensor, t: &Tensor, tangent: &Tensor, step: f64) -> Result<[Tensor; 3]> {
-    let doing = "computing differences in float64";
-    let double = |tensor: &Tensor| tensor.f_to_kind(Kind::Double).doing(doing);
-    let (x, t, tangent) = (double(x)?, double(t)?, double(tangent)?);
-    let at = |t: Tensor| -> Result<Tensor> {
-        let inputs = [IValue::Tensor(x.shallow_clone()), IValue::Tensor(t)];
-        let output = module.forward_is(&inputs).doing(doing)?;
-        let output =
-            first_tensor(output).ok_or_else(|| Error::mismatch("the output holds no tensor", "Report this."))?;
-        double(&output)
-    };
-    let central = |h: f64| -> Result<Tensor> {
-        let rows: Vec<i64> = std::iter::once(-1).chain(std::iter::repeat_n(1, x.dim() - 1)).collect();
-        let difference = at(&t + h)? - at(&t - h)?;
-        (difference / (2.0 * h)).f_mul(&tangent.view(&rows[..])).doing(doing)
-    };
-    let (whole, half) = (central(step)?, central(step / 2.0)?);
-    let extrapolated = (&half * 4.0 - &whole) / 3.0;
-    Ok([whole, half, extrapolated])
 }

@@ -72,8 +72,12 @@ impl<'a> Sheet<'a> {
         let width = if wide { 2.0 * COLUMN } else { COLUMN };
         let inside = width - 2.0 * MARGIN;
         let (ranges, shared_y) = y_ranges(data, chart.y.log);
-        let panels: Vec<Panel> =
+        let mut panels: Vec<Panel> =
             data.panels.iter().zip(ranges).map(|(panel, y)| Panel::new(panel, y, data.series.len())).collect();
+        // One axis for all has its strip in all.
+        if shared_y && panels.iter().any(Panel::is_off_scale) {
+            panels.iter_mut().for_each(Panel::add_strip);
+        }
         let rows = panels.len().div_ceil(ACROSS);
         let across = panels.len().div_ceil(rows.max(1)).max(1);
         let y_label = wrap(&printable(&chart.y.label), FRAME_HEIGHT + 2.0 * CAPTION, LABEL_TEXT);

@@ -41,6 +41,8 @@ pub(super) struct Panel<'a> {
     ticks: Ticks,
     /// How many series the whole chart has.
     of: usize,
+    /// Whether it has a strip for values that a logarithmic axis cannot show.
+    strip: bool,
 }
 
 /// Where the frame stands.
@@ -55,12 +57,18 @@ pub(super) struct Frame {
 impl<'a> Panel<'a> {
     pub fn new(data: &'a PanelData, y: YRange, of: usize) -> Panel<'a> {
         let ticks = if y.log { log_ticks(y.lo, y.hi) } else { linear_ticks(y.lo, y.hi, 6) };
-        Panel { data, y, ticks, of }
+        let strip = y.log && data.traces.iter().flat_map(|t| &t.spots).any(|s| s.y.is_some_and(|y| y <= 0.0));
+        Panel { data, y, ticks, of, strip }
     }
 
-    /// Whether a value is at or below 0 on a logarithmic axis.
+    /// Makes room for the strip, so that its axis is that of a panel which has one.
+    pub fn add_strip(&mut self) {
+        self.strip = true;
+    }
+
+    /// Whether a value is at or below 0 on a logarithmic axis, here or in a panel beside it.
     pub fn is_off_scale(&self) -> bool {
-        self.y.log && self.data.traces.iter().flat_map(|t| &t.spots).any(|s| s.y.is_some_and(|y| y <= 0.0))
+        self.strip
     }
 
     /// Room in points that the labels of the y axis need left of the frame.

@@ -116,6 +116,20 @@ fn no_text_overlaps_another_or_leaves_the_page() {
 }
 
 #[test]
+fn panels_that_share_an_axis_share_its_strip() {
+    let mut table = Table::new("t", "T", &[("x", "x"), ("y", "y"), ("panel", "panel")]);
+    let row = |x: f64, y: f64, panel: &str| vec![Cell::number(x), Cell::number(y), Cell::text(panel)];
+    table.rows =
+        vec![row(0.0, 0.0, "a"), row(1.0, 1.0, "a"), row(2.0, 9.0, "a"), row(0.0, 1.0, "b"), row(1.0, 9.0, "b")];
+    let chart = Chart { panels: Some("panel".into()), ..single_column("c", &[]).charts.remove(0) };
+    let report = tidy(vec![table], vec![chart.clone()]);
+    let data = Data::new(&report, &chart).unwrap();
+    let sheet = Sheet::new(&data, &chart);
+    assert!(sheet.shared_y && sheet.panels.len() == 2);
+    assert!(sheet.panels.iter().all(Panel::is_off_scale));
+}
+
+#[test]
 fn every_row_is_drawn_once() {
     let report = quality();
     let data = Data::new(&report, &lines()).unwrap();

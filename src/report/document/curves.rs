@@ -193,6 +193,9 @@ fn described(model: &ModelReport) -> Vec<(String, String)> {
         about.conditioning,
         about.dtype
     );
+    if let Some(asked) = &about.asked {
+        what.push_str(&format!(", asked for {asked}"));
+    }
     if !about.boundaries.is_empty() {
         let boundaries: Vec<String> = about.boundaries.iter().map(f64::to_string).collect();
         what.push_str(&format!(", shares timesteps between {}", boundaries.join(", ")));

@@ -1,0 +1,135 @@
+//! What a conditional network is asked for: `--class`, `--context`, and `--guidance` with `--null-class` and
+//! `--null-context`.
+
+use super::args::ModelOptions;
+use crate::checkpoint::sha256_of;
+use crate::error::{Error, Result};
+use crate::guidance::{Asked, Guidance};
+use crate::network::Network;
+use crate::network::torchscript::one_sample;
+use std::path::Path;
+use tch::{Kind, Tensor};
+
+/// The condition, and the guidance towards it.
+pub(super) fn condition(network: &dyn Network, options: &ModelOptions) -> Result<(Asked, Option<Guidance>)> {
+    let label = class(network, options.class)?;
+    let context = context(network, "--context", options.context.as_deref())?;
+    let guidance = match options.guidance {
+        Some(scale) => Some(guidance(network, options, scale)?),
+        None => None,
+    };
+    Ok((Asked { label, context }, guidance))
+}
+
+/// What was asked for, for the report; `None` where nothing was.
+pub(super) fn in_words(asked: &Asked, guidance: Option<&Guidance>) -> Option<String> {
+    let part = |asked: &Asked| {
+        let class = asked.label.map(|label| format!("class {label}"));
+        let context = asked.context.as_ref().map(fingerprint);
+        let words: Vec<String> = class.into_iter().chain(context).collect();
+        (!words.is_empty()).then(|| words.join(", "))
+    };
+    let with = part(asked)?;
+    let without = guidance.map(|guidance| (guidance.scale, part(&guidance.without).unwrap_or_default()));
+    Some(without.map_or(with.clone(), |(scale, without)| format!("{with}; guidance {scale} over {without}")))
+}
+
+/// Shape and SHA-256 of embeddings, so that two reports can be told apart.
+fn fingerprint(context: &Tensor) -> String {
+    let numbers = Vec::<f64>::try_from(context.to_kind(Kind::Double).flatten(0, -1)).unwrap_or_default();
+    let sha256 = sha256_of(&numbers);
+    format!("embeddings {:?} with SHA-256 {}", &context.size()[1..], sha256.get(..12).unwrap_or(&sha256))
+}
+
+fn class(network: &dyn Network, asked: Option<i64>) -> Result<Option<i64>> {
+    match (network.classes(), asked) {
+        (Some(count), Some(class)) if !(0..count).contains(&class) => Err(Error::argument(
+            "--class",
+            class,
+            format!("the network knows classes 0 … {}", count - 1),
+            "Choose one of them.",
+        )),
+        (Some(count), None) => Err(Error::mismatch(
+            format!("the network is conditional on {count} classes, and no class was named"),
+            format!("Choose one with --class, from 0 to {}.", count - 1),
+        )),
+        (None, Some(_)) if !network.takes_class() => Err(Error::mismatch(
+            format!("this {} takes no class", network.architecture()),
+            "Leave out --class; a TorchScript module with such an input is named with --inputs x,t,class.",
+        )),
+        (None, None) if network.takes_class() => {
+            Err(Error::mismatch("--inputs names a class, and none was given", "Choose one with --class."))
+        }
+        _ => Ok(asked),
+    }
+}
+
+/// Embeddings of one sample, [1, L, D].
+fn context(network: &dyn Network, flag: &str, path: Option<&Path>) -> Result<Option<Tensor>> {
+    let Some(path) = path else {
+        return match (network.takes_context(), network.context_width()) {
+            (false, _) => Ok(None),
+            (true, width) => {
+                let width = width.map_or_else(|| "D".to_string(), |width| width.to_string());
+                Err(Error::mismatch(
+                    format!("this {} attends to embeddings, and none were given", network.architecture()),
+                    format!("Give {flag} FILE (.npy or .safetensors) with one array [L, {width}], such as a prompt's."),
+                ))
+            }
+        };
+    };
+    if !network.takes_context() {
+        return Err(Error::mismatch(
+            format!("this {} takes no embeddings", network.architecture()),
+            format!("Leave out {flag}; a TorchScript module with such an input is named with --inputs x,t,context."),
+        ));
+    }
+    let context = one_sample(path)?;
+    let size = context.size();
+    let fits = size[0] == 1 && context.is_floating_point();
+    let fits = fits && network.context_width().is_none_or(|width| size.len() == 3 && size[2] == width);
+    if !fits {
+        let width = network.context_width().map_or_else(|| "D".to_string(), |width| width.to_string());
+        let problem = format!("its array has shape {:?} ({:?})", &size[1..], context.kind());
+        return Err(Error::file(path, problem, format!("Give floating-point embeddings of one sample, [L, {width}].")));
+    }
+    Ok(Some(context))
+}
+
+fn guidance(network: &dyn Network, options: &ModelOptions, scale: f64) -> Result<Guidance> {
+    if !scale.is_finite() {
+        let next = "Give w in (1 + w) ε(x, t, c) − w ε(x, t, ∅), such as 2.0.";
+        return Err(Error::argument("--guidance", scale, "it is a finite number", next));
+    }
+    if !network.takes_class() && !network.takes_context() {
+        let what = format!("this {} takes no condition", network.architecture());
+        return Err(Error::mismatch(what, "Guidance is for conditional networks; leave it out."));
+    }
+    let label = if network.takes_class() { Some(null_class(network, options)?) } else { None };
+    let context = match (&options.null_context, network.takes_context()) {
+        (None, true) => {
+            return Err(Error::mismatch(
+                "guidance needs the embeddings that stand for no condition",
+                "Give --null-context FILE, for text the embeddings of the empty prompt.",
+            ));
+        }
+        (path, _) => context(network, "--null-context", path.as_deref())?,
+    };
+    Ok(Guidance { scale, without: Asked { label, context } })
+}
+
+fn null_class(network: &dyn Network, options: &ModelOptions) -> Result<i64> {
+    let known = options.null_class.or(network.null_label());
+    let class = known.ok_or_else(|| {
+        Error::mismatch(
+            "guidance needs the label that stands for no class, and the checkpoint does not say which it is",
+            "Give --null-class, often the last one.",
+        )
+    })?;
+    let fits = network.classes().is_none_or(|count| (0..count).contains(&class)) || Some(class) == network.null_label();
+    if fits {
+        Ok(class)
+    } else {
+        Err(Error::argument("--null-class", class, "the network has no such label", "Choose another."))
+    }
+}

@@ -1,0 +1,95 @@
+//! What the user says of a checkpoint before it is opened: `--weights`, `--config`, `--inputs`, `--output`.
+
+use super::args::ModelOptions;
+use crate::checkpoint::Request;
+use crate::error::{Error, Result};
+use crate::network::recognise::Told;
+use serde_json::{Map, Value};
+use std::path::Path;
+use tch::Device;
+
+/// A configuration is a few kilobytes.
+const MOST_BYTES: u64 = 4 << 20;
+
+/// These arguments, read once for all checkpoints of a command.
+pub(super) struct Said {
+    weights: Option<String>,
+    told: Told,
+    inputs: Option<String>,
+    output: Option<String>,
+}
+
+impl Said {
+    /// Reads them.
+    pub fn new(options: &ModelOptions) -> Result<Self> {
+        let ModelOptions { weights, config, inputs, output, .. } = options;
+        Ok(Said { weights: weights.clone(), told: told(config)?, inputs: inputs.clone(), output: output.clone() })
+    }
+
+    /// The request for a checkpoint on `device`.
+    pub fn request(&self, device: Device) -> Request<'_> {
+        Request {
+            device,
+            weights: self.weights.as_deref(),
+            told: Some(&self.told),
+            inputs: self.inputs.as_deref(),
+            output: self.output.as_deref(),
+        }
+    }
+}
+
+/// Files and NAME=VALUE pairs in one object; what comes later stands.
+fn told(arguments: &[String]) -> Result<Told> {
+    let mut values = Map::new();
+    for text in arguments {
+        match text.split_once('=').filter(|_| !Path::new(text).is_file()) {
+            Some((name, value)) => {
+                let value = serde_json::from_str(value).unwrap_or_else(|_| Value::String(value.into()));
+                values.insert(name.trim().into(), value);
+            }
+            None => values.extend(object(text)?),
+        }
+    }
+    Ok(Told::new(values))
+}
+
+fn object(text: &str) -> Result<Map<String, Value>> {
+    let path = Path::new(text);
+    let next = "Give NAME=VALUE, such as --config num_heads=4, or a file with a JSON object.";
+    let size = std::fs::metadata(path).map_err(|e| Error::io(path, "opening the configuration", &e))?.len();
+    if size > MOST_BYTES {
+        return Err(Error::file(path, format!("{size} bytes are too many for a configuration"), next));
+    }
+    let bytes = std::fs::read(path).map_err(|e| Error::io(path, "reading the configuration", &e))?;
+    match serde_json::from_slice(&bytes) {
+        Ok(Value::Object(object)) => Ok(object),
+        Ok(_) => Err(Error::file(path, "it is JSON, but no object", next)),
+        Err(e) => Err(Error::file(path, format!("it is not JSON ({e})"), next)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pairs_and_files_are_one_object() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("a=b.json");
+        std::fs::write(&file, r#"{"num_heads": 8, "schedule": "cosine"}"#).unwrap();
+        let arguments = [file.display().to_string(), "num_heads=4".into(), "prediction=v".into()];
+        let told = told(&arguments).unwrap();
+        assert_eq!(told.integer("num_heads").unwrap(), Some(4));
+        assert_eq!(told.get("schedule").and_then(Value::as_str), Some("cosine"));
+        assert_eq!(told.get("prediction").and_then(Value::as_str), Some("v"));
+    }
+
+    #[test]
+    fn what_is_no_object_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("list.json");
+        std::fs::write(&file, "[1]").unwrap();
+        assert!(told(&[file.display().to_string()]).unwrap_err().to_string().contains("no object"));
+        assert!(told(&["nowhere.json".into()]).is_err());
+    }
+}

@@ -1,0 +1,206 @@
+//! How a module is called, and which of its outputs counts: `--inputs x,t,context=FILE` and `--output KEY`.
+
+use crate::error::{Error, Result};
+use crate::network::Condition;
+use crate::tensor_file;
+use std::path::Path;
+use tch::{CModule, IValue, TchError, Tensor};
+
+/// One argument of a module, in its place.
+#[derive(Debug)]
+enum Slot {
+    X,
+    T,
+    /// The class labels, `[B]`.
+    Class,
+    /// The embeddings, [B, L, D].
+    Context,
+    /// A value of one sample, [1, …], the same for all.
+    Fixed(Tensor),
+    Number(f64),
+}
+
+/// Which output counts.
+#[derive(Debug)]
+enum Output {
+    First,
+    Place(usize),
+    Key(String),
+}
+
+/// How a module is called.
+#[derive(Debug)]
+pub struct Signature {
+    slots: Vec<Slot>,
+    output: Output,
+}
+
+impl Default for Signature {
+    fn default() -> Self {
+        Signature { slots: vec![Slot::X, Slot::T], output: Output::First }
+    }
+}
+
+const NEXT: &str =
+    "Such as --inputs x,t,context=prompt.npy: x, t, class, context, and NAME=FILE or NAME=NUMBER for others.";
+
+impl Signature {
+    /// From `--inputs` and `--output`. Files hold the value of one sample, with a first axis of 1 or without.
+    pub fn parse(inputs: Option<&str>, output: Option<&str>) -> Result<Self> {
+        let mut signature = Signature::default();
+        if let Some(text) = inputs {
+            signature.slots = text.split(',').map(|part| slot(text, part.trim())).collect::<Result<_>>()?;
+            let once = |wanted: fn(&Slot) -> bool| signature.slots.iter().filter(|slot| wanted(slot)).count() == 1;
+            if !once(|slot| matches!(slot, Slot::X)) || !once(|slot| matches!(slot, Slot::T)) {
+                return Err(Error::argument("--inputs", text, "it names x and t once each", NEXT));
+            }
+        }
+        if let Some(text) = output {
+            signature.output = text.parse().map_or_else(|_| Output::Key(text.into()), Output::Place);
+        }
+        Ok(signature)
+    }
+
+    /// Whether embeddings are among the arguments.
+    pub fn takes_context(&self) -> bool {
+        self.slots.iter().any(|slot| matches!(slot, Slot::Context))
+    }
+
+    /// Whether class labels are among the arguments.
+    pub fn takes_class(&self) -> bool {
+        self.slots.iter().any(|slot| matches!(slot, Slot::Class))
+    }
+
+    /// Number of arguments.
+    pub fn len(&self) -> usize {
+        self.slots.len()
+    }
+
+    /// Calls a module; floating-point values are taken in the dtype of x. The error is libtorch's own.
+    pub fn call(
+        &self,
+        module: &CModule,
+        x: &Tensor,
+        t: &Tensor,
+        condition: &Condition,
+    ) -> std::result::Result<Tensor, String> {
+        let words = |e: TchError| crate::error::torch_message(&e);
+        let rows = x.size().first().copied().unwrap_or(1);
+        let like = |value: &Tensor| {
+            let kind = if value.is_floating_point() { x.kind() } else { value.kind() };
+            value.f_to_kind(kind).and_then(|value| value.f_to_device(x.device()))
+        };
+        let mut arguments = Vec::with_capacity(self.slots.len());
+        for slot in &self.slots {
+            let missing = |what: &str| format!("it takes {what}, and none was given");
+            arguments.push(match slot {
+                Slot::X => IValue::Tensor(x.shallow_clone()),
+                Slot::T => IValue::Tensor(t.shallow_clone()),
+                Slot::Number(number) => IValue::Double(*number),
+                Slot::Class => {
+                    IValue::Tensor(condition.labels.as_ref().ok_or_else(|| missing("a class"))?.shallow_clone())
+                }
+                Slot::Context => {
+                    let context = condition.context.as_ref().ok_or_else(|| missing("embeddings (--context)"))?;
+                    IValue::Tensor(like(context).map_err(words)?)
+                }
+                Slot::Fixed(value) => {
+                    let sizes: Vec<i64> = std::iter::once(rows).chain(value.size().into_iter().skip(1)).collect();
+                    IValue::Tensor(like(value).and_then(|value| value.f_expand(&sizes, false)).map_err(words)?)
+                }
+            });
+        }
+        let output = module.forward_is(&arguments).map_err(words)?;
+        self.pick(output)
+    }
+
+    fn pick(&self, output: IValue) -> std::result::Result<Tensor, String> {
+        let chosen = match (&self.output, output) {
+            (Output::First, output) => Some(output),
+            (Output::Place(i), IValue::Tuple(values) | IValue::GenericList(values)) => values.into_iter().nth(*i),
+            (Output::Place(i), IValue::TensorList(values)) => values.into_iter().nth(*i).map(IValue::Tensor),
+            (Output::Place(0), value @ IValue::Tensor(_)) => Some(value),
+            (Output::Key(key), IValue::GenericDict(pairs)) => {
+                let is_key = |name: &IValue| matches!(name, IValue::String(name) if name == key);
+                pairs.into_iter().find(|(name, _)| is_key(name)).map(|(_, value)| value)
+            }
+            _ => None,
+        };
+        match (chosen.and_then(first_tensor), &self.output) {
+            (Some(tensor), _) => Ok(tensor),
+            (None, Output::First) => Err("its output holds no tensor".into()),
+            (None, Output::Place(i)) => Err(format!("its output has no tensor at place {i}, as --output says")),
+            (None, Output::Key(key)) => {
+                Err(format!("its output has no tensor under the key `{key}`, as --output says"))
+            }
+        }
+    }
+}
+
+fn slot(whole: &str, text: &str) -> Result<Slot> {
+    match text.split_once('=') {
+        None => match text {
+            "x" => Ok(Slot::X),
+            "t" => Ok(Slot::T),
+            "class" => Ok(Slot::Class),
+            "context" => Ok(Slot::Context),
+            _ => Err(Error::argument("--inputs", whole, format!("`{text}` says nothing about its value"), NEXT)),
+        },
+        Some((_, value)) => match value.parse() {
+            Ok(number) => Ok(Slot::Number(number)),
+            Err(_) => one_sample(Path::new(value)).map(Slot::Fixed),
+        },
+    }
+}
+
+/// The value of one sample, [1, …], from a file with one array: its first axis is 1, or is left out.
+pub fn one_sample(path: &Path) -> Result<Tensor> {
+    let named = tensor_file::read(path)?;
+    let mut arrays = named.arrays.into_iter();
+    let (Some((_, array)), None) = (arrays.next(), arrays.next()) else {
+        return Err(Error::file(path, "it does not hold exactly one array", "Save the value of one sample, alone."));
+    };
+    let value = array.into_tensor()?;
+    if value.dim() > 1 && value.size()[0] == 1 { Ok(value) } else { Ok(value.unsqueeze(0)) }
+}
+
+fn first_tensor(value: IValue) -> Option<Tensor> {
+    match value {
+        IValue::Tensor(tensor) => Some(tensor),
+        IValue::TensorList(tensors) => tensors.into_iter().next(),
+        IValue::Tuple(values) | IValue::GenericList(values) => values.into_iter().find_map(first_tensor),
+        IValue::GenericDict(pairs) => pairs.into_iter().find_map(|(_, value)| first_tensor(value)),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn x_and_t_must_be_named_once() {
+        assert_eq!(Signature::parse(Some("x, t, w=7.5"), None).unwrap().len(), 3);
+        for text in ["x", "t,t,x", "x,t,context=", "x,t,y", "x,t,c=nowhere.npy"] {
+            assert!(Signature::parse(Some(text), None).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn outputs_are_chosen_by_place_or_key() {
+        let one = |x: f64| IValue::Tensor(Tensor::from(x));
+        let pick = |output: &str, value| Signature::parse(None, Some(output)).unwrap().pick(value);
+        let tuple = || IValue::Tuple(vec![one(1.0), one(2.0)]);
+        let dict = || {
+            IValue::GenericDict(vec![
+                (IValue::String("logvar".into()), one(3.0)),
+                (IValue::String("eps".into()), one(4.0)),
+            ])
+        };
+        assert_eq!(pick("1", tuple()).unwrap().double_value(&[]), 2.0);
+        assert_eq!(pick("eps", dict()).unwrap().double_value(&[]), 4.0);
+        assert_eq!(Signature::default().pick(dict()).unwrap().double_value(&[]), 3.0);
+        assert!(pick("2", tuple()).unwrap_err().contains("place 2"));
+        assert!(pick("v", dict()).unwrap_err().contains("`v`"));
+    }
+}

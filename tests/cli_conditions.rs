@@ -1,0 +1,96 @@
+//! Conditional networks: named inputs and outputs of TorchScript modules, classes, embeddings, guidance.
+
+mod common;
+
+use common::{fixture, lipscope, refuse, report};
+use std::fs;
+use std::path::Path;
+
+/// A .npy file of zeros or ones in float32.
+fn embeddings(path: &Path, value: f32, shape: &str, count: usize) {
+    let mut header = format!("{{'descr': '<f4', 'fortran_order': False, 'shape': {shape}, }}");
+    while (header.len() + 11) % 64 != 0 {
+        header.push(' ');
+    }
+    header.push('\n');
+    let mut bytes = b"\x93NUMPY\x01\x00".to_vec();
+    bytes.extend((header.len() as u16).to_le_bytes());
+    bytes.extend(header.as_bytes());
+    (0..count).for_each(|_| bytes.extend(value.to_le_bytes()));
+    fs::write(path, bytes).unwrap();
+}
+
+/// tests/fixtures/torchscript/conditional.pt: ε = conv(x) cos(t/100) (1 + label) + strength·mean(context).
+const INPUTS: [&str; 4] = ["--inputs", "x,context,t,class,strength=0.5", "--output", "eps"];
+
+/// K(t, t+1) at two timesteps, and network evaluations.
+fn measure(folder: &Path, arguments: &[&str]) -> (Vec<f64>, u64) {
+    let module = fixture("torchscript/conditional.pt");
+    let plan = ["--data", "digits", "--timesteps", "10,200", "--samples", "8", "--out", "out", "--quiet"];
+    let all = [&["measure", &module], &INPUTS[..], &plan, arguments].concat();
+    let output = lipscope(folder, &all);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let report = report(&folder.join("out"));
+    let model = &report["models"][0];
+    let points = model["curves"][0]["points"].as_array().unwrap();
+    assert!(model["model"]["asked"].as_str().unwrap().starts_with("class "), "{}", model["model"]);
+    let means = points.iter().map(|point| point["mean"].as_f64().unwrap()).collect();
+    (means, model["spent"]["function_evaluations"].as_u64().unwrap())
+}
+
+#[test]
+fn guidance_is_measured_as_a_model_of_its_own() {
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path();
+    embeddings(&here.join("prompt.npy"), 1.0, "(5, 3)", 15);
+    embeddings(&here.join("empty.npy"), 0.0, "(1, 5, 3)", 15);
+    let asked = ["--class", "3", "--context", "prompt.npy"];
+    let (plain, evaluations) = measure(here, &asked);
+    let guided = ["--guidance", "2", "--null-class", "0", "--null-context", "empty.npy"];
+    let (guided, twice) = measure(here, &[&asked[..], &guided].concat());
+    for (plain, guided) in plain.iter().zip(&guided) {
+        // ((1 + w)(1 + c) − w(1 + ∅))/(1 + c) = (3·4 − 2·1)/4, to the rounding of float32 differences.
+        assert!((guided / plain / 2.5 - 1.0).abs() < 1e-4, "{guided} {plain}");
+    }
+    assert_eq!(twice, 2 * evaluations);
+}
+
+#[test]
+fn derivatives_go_through_named_inputs() {
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path();
+    embeddings(&here.join("prompt.npy"), 1.0, "(5, 3)", 15);
+    let asked = ["--class", "1", "--context", "prompt.npy", "--quantity", "derivative"];
+    let (one, _) = measure(here, &asked);
+    let (two, _) = measure(here, &[&["--class", "3"], &asked[2..]].concat());
+    for (one, two) in one.iter().zip(&two) {
+        // ∂ε/∂t is proportional to 1 + label.
+        assert!((two / one / 2.0 - 1.0).abs() < 1e-5, "{one} {two}");
+    }
+}
+
+#[test]
+fn what_is_missing_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path();
+    embeddings(&here.join("prompt.npy"), 1.0, "(5, 3)", 15);
+    let module = fixture("torchscript/conditional.pt");
+    let plain = fixture("torchscript/plain.pt");
+    let pipeline = fixture("torchscript/pipeline");
+    let data = ["--data", "digits"];
+    let with = |more: &[&'static str]| [&["measure", module.as_str()], &INPUTS[..], &data, more].concat();
+    refuse(here, &with(&[]), &["none was given", "--class"]);
+    refuse(here, &with(&["--class", "1"]), &["--context FILE"]);
+    let asked = ["--class", "1", "--context", "prompt.npy"];
+    refuse(here, &with(&[&asked[..], &["--guidance", "1"]].concat()), &["--null-class"]);
+    refuse(here, &with(&[&asked[..], &["--guidance", "1", "--null-class", "0"]].concat()), &["--null-context"]);
+    refuse(here, &with(&[&asked[..2], &["--context", "nowhere.npy"]].concat()), &["nowhere.npy"]);
+    refuse(here, &["measure", &module, "--data", "digits"], &["--inputs"]);
+    refuse(here, &["measure", &module, "--data", "digits", "--inputs", "x,t,y"], &["`y` says nothing"]);
+    refuse(here, &["measure", &plain, "--data", "digits", "--output", "eps"], &["under the key `eps`"]);
+    refuse(here, &["measure", &plain, "--data", "digits", "--class", "1"], &["takes no class"]);
+    refuse(here, &["measure", &plain, "--data", "digits", "--guidance", "1"], &["takes no condition"]);
+    refuse(here, &["measure", &plain, "--data", "digits", "--config", "num_heads=4"], &["--config", "num_heads"]);
+    refuse(here, &["measure", &pipeline, "--data", "digits", "--context", "prompt.npy"], &["takes no embeddings"]);
+    refuse(here, &["measure", &pipeline, "--data", "digits", "--inputs", "x,t"], &["loaded natively"]);
+}
