@@ -4,7 +4,12 @@
 //! from a configuration.
 
 pub mod arch;
+pub mod dit;
+mod images;
+mod keys;
+mod labels;
 pub mod mlp;
+pub mod openai_unet;
 pub mod recognise;
 pub mod torchscript;
 pub mod unet2d;
@@ -28,7 +33,14 @@ pub struct Architecture {
 }
 
 /// The family.
-pub const ARCHITECTURES: &[Architecture] = &[unet2d::ARCHITECTURE, mlp::ARCHITECTURE];
+pub const ARCHITECTURES: &[Architecture] = &[
+    unet2d::ARCHITECTURE,
+    dit::PAPER,
+    dit::DIFFUSERS,
+    dit::OLD_DIFFUSERS,
+    openai_unet::ARCHITECTURE,
+    mlp::ARCHITECTURE,
+];
 
 /// The network of a configuration with the given weights. `path` is where the configuration stands, for messages.
 pub fn build(config: &Value, weights: &Weights, path: &Path) -> Result<Box<dyn Network>> {

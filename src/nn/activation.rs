@@ -17,6 +17,8 @@ pub enum Activation {
     Mish,
     /// x · Φ(x), with the exact normal distribution function.
     Gelu,
+    /// x (1 + tanh(√(2/π) (x + 0.044715 x³)))/2, close to `Gelu`.
+    GeluTanh,
     /// max(x, 0); its derivative at 0 is 0.
     Relu,
 }
@@ -52,6 +54,7 @@ impl Activation {
             Activation::Silu => x.f_silu(),
             Activation::Mish => x.f_mish(),
             Activation::Gelu => x.f_gelu("none"),
+            Activation::GeluTanh => x.f_gelu("tanh"),
             Activation::Relu => x.f_relu(),
         }
     }
@@ -64,6 +67,7 @@ impl Activation {
             Activation::Mish if differentiable => mish_slope(x)?.f_mul(dx),
             Activation::Mish => x.f_mish_backward(dx),
             Activation::Gelu => x.f_gelu_backward(dx, "none"),
+            Activation::GeluTanh => x.f_gelu_backward(dx, "tanh"),
             Activation::Relu => x.f_threshold_backward(dx, 0),
         }
     }
@@ -89,7 +93,8 @@ mod tests {
     use super::*;
     use tch::Kind;
 
-    const ALL: [Activation; 4] = [Activation::Silu, Activation::Mish, Activation::Gelu, Activation::Relu];
+    const ALL: [Activation; 5] =
+        [Activation::Silu, Activation::Mish, Activation::Gelu, Activation::GeluTanh, Activation::Relu];
 
     fn slope(activation: Activation, x: &Tensor) -> Tensor {
         activation.forward(&Dual::new(x.shallow_clone(), x.ones_like())).unwrap().tangent.unwrap()

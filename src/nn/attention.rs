@@ -1,18 +1,10 @@
 //! Self-attention over pixels: x [B, C, H, W] → the same shape.
 //!
-//! With N = H·W pixels as tokens, h heads of d channels and q, k, v [B, h, N, d] linear in GroupNorm(x):
-//!
-//! S = q kᵀ/√d,  P = softmax(S),  O = P v,  y = (Linear(O) + x) / rescale
-//!
-//! Tangent: Ṡ = (q̇ kᵀ + q k̇ᵀ)/√d and, with M = P ∘ Ṡ, softmax' gives Ṗ = M − diag(M 1) P, so that
-//! Ȯ = M v − (M 1) ∘ O + P v̇ without a further N × N matrix.
-//!
-//! Without a tangent libtorch's fused kernel is used, which never stores P.
+//! With the N = H·W pixels of GroupNorm(x) as tokens: y = (attention(tokens) + x) / rescale.
 
-use super::{GroupNorm, Linear, Weights};
+use super::{GroupNorm, QkvOrder, TokenAttention, TokenAttentionConfig, Weights};
 use crate::dual::Dual;
-use crate::error::{Doing, Error, Result};
-use tch::{Device, TchError, Tensor};
+use crate::error::{Error, Result};
 
 /// What an attention layer is built to.
 #[derive(Debug, Clone, Copy)]
@@ -33,12 +25,7 @@ pub struct AttentionConfig {
 #[derive(Debug)]
 pub struct Attention {
     group_norm: Option<GroupNorm>,
-    query: Linear,
-    key: Linear,
-    value: Linear,
-    out: Linear,
-    heads: i64,
-    head_dim: i64,
+    tokens: TokenAttention,
     rescale: f64,
 }
 
@@ -53,26 +40,22 @@ impl Attention {
                 "Correct attention_head_dim in the configuration: it is the number of channels of one head.",
             ));
         }
-        let heads = channels / head_dim;
         let group_norm = match norm_groups {
             Some(groups) => Some(GroupNorm::new(&weights.at("group_norm"), channels, groups, norm_epsilon)?),
             None => None,
         };
         let legacy = weights.has("query.weight");
-        let linear = |name, legacy_name, inputs, outputs| {
-            Linear::new(&weights.at(if legacy { legacy_name } else { name }), inputs, outputs)
-        };
-        let inner = heads * head_dim;
-        Ok(Attention {
-            group_norm,
-            query: linear("to_q", "query", channels, inner)?,
-            key: linear("to_k", "key", channels, inner)?,
-            value: linear("to_v", "value", channels, inner)?,
-            out: linear("to_out.0", "proj_attn", inner, channels)?,
-            heads,
-            head_dim,
-            rescale,
-        })
+        let names = if legacy { ["query", "key", "value", "proj_attn"] } else { ["to_q", "to_k", "to_v", "to_out.0"] };
+        let heads = channels / head_dim;
+        let tokens = TokenAttentionConfig { width: channels, context_width: channels, heads, head_dim, bias: true };
+        Ok(Attention { group_norm, tokens: TokenAttention::new(weights, names, &tokens)?, rescale })
+    }
+
+    /// Takes `norm`, `qkv` and `proj_out`, as OpenAI's `AttentionBlock` has them; `heads` must divide the channels.
+    pub fn joint(weights: &Weights, channels: i64, heads: i64, order: QkvOrder, norm_groups: i64) -> Result<Self> {
+        let group_norm = Some(GroupNorm::new(&weights.at("norm"), channels, norm_groups, 1e-5)?);
+        let tokens = TokenAttention::convolutional(weights, channels, heads, order)?;
+        Ok(Attention { group_norm, tokens, rescale: 1.0 })
     }
 
     /// x [B, C, H, W] → the same shape.
@@ -83,115 +66,8 @@ impl Attention {
         };
         // [B, C, H, W] → [B, N, C]
         let tokens = tokens.linear(|x| x.f_flatten(2, 3)?.f_transpose(1, 2))?;
-        let heads = |x: Dual| x.linear(|x| x.f_unflatten(2, [self.heads, self.head_dim])?.f_transpose(1, 2));
-        let q = heads(self.query.forward(&tokens)?)?;
-        let k = heads(self.key.forward(&tokens)?)?;
-        let v = heads(self.value.forward(&tokens)?)?;
-        let out = attend(&q, &k, &v).doing("applying attention")?;
-        // [B, h, N, d] → [B, N, h·d] → [B, C, H, W]
-        let out = self.out.forward(&out.linear(|x| x.f_transpose(1, 2)?.f_flatten(2, 3))?)?;
+        let out = self.tokens.forward(&tokens, None)?;
         let out = out.linear(|out| out.f_transpose(1, 2)?.f_reshape_as(&x.value))?.add(x)?;
         if self.rescale == 1.0 { Ok(out) } else { out.linear(|x| x.f_div_scalar(self.rescale)) }
-    }
-}
-
-/// Elements of an N × N matrix per head that a CPU works on at a time: with tangents several such matrices are gone over
-/// again and again, and 2 MB of each stay in its caches.
-const CACHED: i64 = 1 << 19;
-
-/// softmax(q kᵀ/√d) v for q, k, v [B, h, N, d], of which all or none have a tangent.
-fn attend(q: &Dual, k: &Dual, v: &Dual) -> std::result::Result<Dual, TchError> {
-    let (Some(dq), Some(dk), Some(dv)) = (&q.tangent, &k.tangent, &v.tangent) else {
-        let mask = None::<&Tensor>;
-        let out = Tensor::f_scaled_dot_product_attention(&q.value, &k.value, &v.value, mask, 0.0, false, None, false)?;
-        return Ok(Dual::constant(out));
-    };
-    let (batch, heads, tokens, _) = q.value.size4()?;
-    let rows = (CACHED / (heads * tokens * tokens).max(1)).max(1);
-    if q.value.device() != Device::Cpu || rows >= batch {
-        return attend_with_tangents([(&q.value, dq), (&k.value, dk), (&v.value, dv)]);
-    }
-    let (mut outs, mut tangents) = (Vec::new(), Vec::new());
-    for first in (0..batch).step_by(rows as usize) {
-        let part = |x: &Tensor| x.f_narrow(0, first, rows.min(batch - first));
-        let (q, k, v) = ((part(&q.value)?, part(dq)?), (part(&k.value)?, part(dk)?), (part(&v.value)?, part(dv)?));
-        let out = attend_with_tangents([(&q.0, &q.1), (&k.0, &k.1), (&v.0, &v.1)])?;
-        outs.push(out.value);
-        tangents.extend(out.tangent);
-    }
-    Ok(Dual::new(Tensor::f_cat(&outs, 0)?, Tensor::f_cat(&tangents, 0)?))
-}
-
-/// The same for values with their tangents.
-fn attend_with_tangents([(q, dq), (k, dk), (v, dv)]: [(&Tensor, &Tensor); 3]) -> std::result::Result<Dual, TchError> {
-    let width = v.size4()?.3;
-    let scale = 1.0 / (q.size4()?.3 as f64).sqrt();
-    let q_scaled = q.f_mul_scalar(scale)?;
-    // S = q kᵀ/√d,  P = softmax(S),  [O, P v̇] = P [v, v̇]
-    let p = q_scaled.f_matmul(&k.f_transpose(2, 3)?)?.f_softmax(-1, None)?;
-    let both = p.f_matmul(&Tensor::f_cat(&[v, dv], 3)?)?;
-    let (out, p_dv) = (both.f_narrow(3, 0, width)?, both.f_narrow(3, width, width)?);
-    // Ṡ = q̇ kᵀ/√d + q k̇ᵀ/√d as one product of [q̇, q] with [k, k̇]
-    let mut ds = Tensor::f_cat(&[&dq.f_mul_scalar(scale)?, &q_scaled], 3)?
-        .f_matmul(&Tensor::f_cat(&[k, dk], 3)?.f_transpose(2, 3)?)?;
-    // Ȯ = M v − (M 1) ∘ O + P v̇,  M = P ∘ Ṡ,  [M v, M 1] = M [v, 1]
-    let m = if ds.requires_grad() { ds.f_mul(&p)? } else { ds.f_mul_(&p)? };
-    let ones = v.f_narrow(3, 0, 1)?.f_ones_like()?;
-    let both = m.f_matmul(&Tensor::f_cat(&[v, &ones], 3)?)?;
-    let (m_v, m_one) = (both.f_narrow(3, 0, width)?, both.f_narrow(3, width, 1)?);
-    let dout = m_v.f_sub(&m_one.f_mul(&out)?)?.f_add(&p_dv)?;
-    Ok(Dual::new(out, dout))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use tch::{Device, Kind};
-
-    #[test]
-    fn explicit_and_fused_attention_agree() {
-        tch::manual_seed(0);
-        let random = || Tensor::randn([2, 3, 7, 4], (Kind::Double, Device::Cpu));
-        let (q, k, v) = (random(), random(), random());
-        let constant = |x: &Tensor| Dual::constant(x.shallow_clone());
-        let seeded = |x: &Tensor| Dual::new(x.shallow_clone(), x.zeros_like());
-        let fused = attend(&constant(&q), &constant(&k), &constant(&v)).unwrap();
-        let explicit = attend(&seeded(&q), &seeded(&k), &seeded(&v)).unwrap();
-        assert!(fused.tangent.is_none());
-        // Rounding of float64.
-        assert!((fused.value - explicit.value).abs().max().double_value(&[]) < 1e-14);
-        assert_eq!(explicit.tangent.unwrap().abs().max().double_value(&[]), 0.0);
-    }
-
-    #[test]
-    fn samples_one_by_one_are_the_whole() {
-        tch::manual_seed(0);
-        // 2 · 600² elements are more than are worked on at a time.
-        let random = || Tensor::randn([3, 2, 600, 4], (Kind::Double, Device::Cpu));
-        let pairs = [(random(), random()), (random(), random()), (random(), random())];
-        let [q, k, v] = pairs.each_ref().map(|(x, dx)| Dual::new(x.shallow_clone(), dx.shallow_clone()));
-        let (parts, whole) =
-            (attend(&q, &k, &v).unwrap(), attend_with_tangents(pairs.each_ref().map(|(x, dx)| (x, dx))).unwrap());
-        for (parts, whole) in [(parts.value, whole.value), (parts.tangent.unwrap(), whole.tangent.unwrap())] {
-            // Rounding of float64.
-            assert!((parts - whole).abs().max().double_value(&[]) < 1e-13);
-        }
-    }
-
-    #[test]
-    fn tangent_is_the_derivative() {
-        tch::manual_seed(0);
-        let random = || Tensor::randn([2, 3, 7, 4], (Kind::Double, Device::Cpu));
-        let (x, dx): (Vec<Tensor>, Vec<Tensor>) = (0..3).map(|_| (random(), random())).unzip();
-        let at = |h: f64| {
-            let moved: Vec<Dual> = x.iter().zip(&dx).map(|(x, dx)| Dual::constant(x + h * dx)).collect();
-            attend(&moved[0], &moved[1], &moved[2]).unwrap().value
-        };
-        let seeded: Vec<Dual> = x.iter().zip(&dx).map(|(x, dx)| Dual::new(x.copy(), dx.copy())).collect();
-        let tangent = attend(&seeded[0], &seeded[1], &seeded[2]).unwrap().tangent.unwrap();
-        let h = 1e-5;
-        let differences = (at(h) - at(-h)) / (2.0 * h);
-        // Central differences: h² times a third derivative of order 10, and rounding 1e-16/h.
-        assert!((tangent - differences).abs().max().double_value(&[]) < 1e-8);
     }
 }

@@ -5,26 +5,44 @@ use crate::dual::Dual;
 use crate::error::{Doing, Result};
 use tch::Tensor;
 
-/// A linear layer with bias.
+/// A linear layer.
 #[derive(Debug)]
 pub struct Linear {
     weight: Tensor,
-    bias: Tensor,
+    bias: Option<Tensor>,
+    /// Whether the weight is that of a convolution, [outputs, inputs, 1].
+    pointwise: bool,
 }
 
 impl Linear {
     /// Takes `weight` [outputs, inputs] and `bias` `[outputs]`.
     pub fn new(weights: &Weights, inputs: i64, outputs: i64) -> Result<Self> {
+        let bias = weights.tensor("bias", &[outputs], Init::FanIn(inputs))?;
+        Ok(Linear { bias: Some(bias), ..Linear::without_bias(weights, inputs, outputs)? })
+    }
+
+    /// Takes `weight` [outputs, inputs] only.
+    pub fn without_bias(weights: &Weights, inputs: i64, outputs: i64) -> Result<Self> {
         let weight = weights.tensor("weight", &[outputs, inputs], Init::FanIn(inputs))?;
-        Ok(Linear { weight, bias: weights.tensor("bias", &[outputs], Init::FanIn(inputs))? })
+        Ok(Linear { weight, bias: None, pointwise: false })
+    }
+
+    /// The same as a 1-D convolution with kernels of length 1: takes `weight` [outputs, inputs, 1] and `bias`.
+    pub fn pointwise(weights: &Weights, inputs: i64, outputs: i64) -> Result<Self> {
+        let weight = weights.tensor("weight", &[outputs, inputs, 1], Init::FanIn(inputs))?;
+        let bias = weights.tensor("bias", &[outputs], Init::FanIn(inputs))?;
+        Ok(Linear { weight, bias: Some(bias), pointwise: true })
     }
 
     /// x [.., in] → [.., out].
     pub fn forward(&self, x: &Dual) -> Result<Dual> {
         let doing = "applying a linear layer";
-        let value = x.value.f_linear(&self.weight, Some(&self.bias)).doing(doing)?;
+        // A view in every pass, so that gradients flow into the parameter itself.
+        let matrix = if self.pointwise { Some(self.weight.f_squeeze_dim(-1).doing(doing)?) } else { None };
+        let weight = matrix.as_ref().unwrap_or(&self.weight);
+        let value = x.value.f_linear(weight, self.bias.as_ref()).doing(doing)?;
         let tangent = match &x.tangent {
-            Some(tangent) => Some(tangent.f_linear(&self.weight, None::<&Tensor>).doing(doing)?),
+            Some(tangent) => Some(tangent.f_linear(weight, None::<&Tensor>).doing(doing)?),
             None => None,
         };
         Ok(Dual { value, tangent })

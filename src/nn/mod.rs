@@ -3,23 +3,34 @@
 //! Each layer takes its parameters from [`Weights`] under the names of the architecture it belongs to.
 
 mod activation;
+mod attend;
 mod attention;
 mod conv2d;
+mod feed_forward;
 mod group_norm;
+mod layer_norm;
 mod linear;
+mod modulate;
 mod resample;
+mod resnet_block;
 mod time_projection;
 mod timestep_embedding;
+mod token_attention;
 mod weights;
 
 pub use activation::Activation;
 pub use attention::{Attention, AttentionConfig};
 pub use conv2d::Conv2d;
+pub use feed_forward::{FeedForward, Nonlinearity};
 pub use group_norm::GroupNorm;
+pub use layer_norm::LayerNorm;
 pub use linear::Linear;
+pub use modulate::modulate;
 pub use resample::{Downsample, upsample_nearest};
+pub use resnet_block::{Resample, ResnetBlock, ResnetConfig, ResnetNames};
 pub use time_projection::TimeProjection;
 pub use timestep_embedding::TimestepEmbedding;
+pub use token_attention::{QkvOrder, TokenAttention, TokenAttentionConfig};
 pub use weights::{Init, Weights};
 
 use crate::error::{Doing, Result};

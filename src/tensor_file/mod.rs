@@ -91,13 +91,6 @@ pub fn read_selected(path: impl AsRef<Path>, wanted: &dyn Fn(&str) -> bool) -> R
     Ok(NamedArrays { format, arrays, opaque, tree, metadata })
 }
 
-/// As [`read`], only the arrays whose names are wanted.
-pub fn read_selected(path: impl AsRef<Path>, wanted: &dyn Fn(&str) -> bool) -> Result<NamedArrays> {
-    let mut named = read(path)?;
-    named.arrays.retain(|(name, _)| wanted(name));
-    Ok(named)
-}
-
 /// The arrays of the safetensors file that a TorchScript module carries as the extra file `name`; `None` without one.
 pub fn read_extra(path: &Path, name: &str) -> Result<Option<NamedArrays>> {
     let Sniffed { root: Some(root), .. } = sniff(path)? else { return Ok(None) };

@@ -1,11 +1,13 @@
 //! The blocks of a `UNet2DModel`: residual blocks at one resolution, each followed by attention where the block has it,
 //! then a change of resolution.
 
-use super::config::{BlockType, UNet2dConfig};
-use super::resnet::{Resample, ResnetBlock};
+use super::config::{BlockType, TimeScaleShift, UNet2dConfig};
 use crate::dual::Dual;
 use crate::error::Result;
-use crate::nn::{Attention, AttentionConfig, Conv2d, Downsample, Weights, upsample_nearest};
+use crate::nn::{
+    Attention, AttentionConfig, Conv2d, Downsample, Resample, ResnetBlock, ResnetConfig, ResnetNames, Weights,
+    upsample_nearest,
+};
 
 /// Residual block and attention, the layer that every block repeats.
 #[derive(Debug)]
@@ -23,7 +25,7 @@ impl Layer {
         [inputs, outputs]: [i64; 2],
         attention: bool,
     ) -> Result<Self> {
-        let resnet = ResnetBlock::new(&weights.at("resnets").at(index), config, inputs, outputs)?;
+        let resnet = resnet_block(&weights.at("resnets").at(index), config, [inputs, outputs])?;
         let attention = if attention {
             let groups = Some(config.norm_num_groups);
             let layer = attention_config(config, outputs, groups, 1.0);
@@ -43,6 +45,19 @@ impl Layer {
     }
 }
 
+fn resnet_block(weights: &Weights, config: &UNet2dConfig, [inputs, outputs]: [i64; 2]) -> Result<ResnetBlock> {
+    let config = ResnetConfig {
+        inputs,
+        outputs,
+        embedding: config.time_embed_dim,
+        norm_groups: config.norm_num_groups,
+        norm_epsilon: config.norm_eps,
+        activation: config.act_fn,
+        scale_shift: config.resnet_time_scale_shift == TimeScaleShift::ScaleShift,
+    };
+    ResnetBlock::new(weights, &ResnetNames::DIFFUSERS, &config)
+}
+
 fn attention_config(config: &UNet2dConfig, channels: i64, norm_groups: Option<i64>, rescale: f64) -> AttentionConfig {
     let head_dim = config.attention_head_dim.unwrap_or(channels);
     AttentionConfig { channels, head_dim, norm_groups, norm_epsilon: config.norm_eps, rescale }
@@ -60,7 +75,7 @@ impl Resampler {
     fn down(weights: &Weights, config: &UNet2dConfig, channels: i64, by_resnet: bool) -> Result<Self> {
         let weights = weights.at("downsamplers.0");
         if by_resnet {
-            let resnet = ResnetBlock::new(&weights, config, channels, channels)?;
+            let resnet = resnet_block(&weights, config, [channels, channels])?;
             return Ok(Resampler::Resnet(resnet.resampling(Resample::Halve)));
         }
         Ok(Resampler::Downsample(Downsample::conv(&weights, channels, config.downsample_padding)?))
@@ -69,7 +84,7 @@ impl Resampler {
     fn up(weights: &Weights, config: &UNet2dConfig, channels: i64, by_resnet: bool) -> Result<Self> {
         let weights = weights.at("upsamplers.0");
         if by_resnet {
-            let resnet = ResnetBlock::new(&weights, config, channels, channels)?;
+            let resnet = resnet_block(&weights, config, [channels, channels])?;
             return Ok(Resampler::Resnet(resnet.resampling(Resample::Double)));
         }
         Ok(Resampler::Upsample(Conv2d::new(&weights.at("conv"), channels, channels, 3)?))
@@ -140,7 +155,7 @@ impl MidBlock {
         let weights = weights.at("mid_block");
         let scale = config.mid_block_scale_factor;
         let resnet =
-            |index| Ok(ResnetBlock::new(&weights.at("resnets").at(index), config, channels, channels)?.scaled(scale));
+            |index| Ok(resnet_block(&weights.at("resnets").at(index), config, [channels, channels])?.scaled(scale));
         let attention = if config.add_attention {
             let layer = attention_config(config, channels, config.mid_attention_groups, scale);
             Some(Attention::new(&weights.at("attentions.0"), &layer)?)

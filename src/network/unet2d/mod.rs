@@ -4,10 +4,8 @@
 
 mod blocks;
 mod config;
-mod keys;
 mod model;
 mod read;
-mod resnet;
 
 use super::{Architecture, Network};
 use crate::error::Result;

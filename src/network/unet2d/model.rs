@@ -6,10 +6,11 @@
 use super::blocks::{DownBlock, MidBlock, UpBlock};
 use super::config::{ClassEmbedding, TimeEmbeddingType, UNet2dConfig};
 use crate::dual::Dual;
-use crate::error::{Doing, Error, Result};
+use crate::error::{Doing, Result};
+use crate::network::images::{Images, handles, kind_of, moved};
+use crate::network::labels::Labels;
 use crate::network::{Condition, InputShape, Network, TIME_AND_FEATURES, integer_time};
-use crate::nn::{Activation, Conv2d, GroupNorm, Init, TimeProjection, TimestepEmbedding, Weights, in_range};
-use std::path::Path;
+use crate::nn::{Activation, Conv2d, GroupNorm, Init, TimeProjection, TimestepEmbedding, Weights};
 use tch::{Device, Kind, Tensor};
 
 /// diffusers' `UNet2DModel`.
@@ -29,22 +30,13 @@ pub struct UNet2d {
 struct Layers {
     time_proj: TimeProjection,
     time_embedding: TimestepEmbedding,
-    class_embedding: Labels,
+    labels: Labels,
     conv_in: Conv2d,
     down_blocks: Vec<DownBlock>,
     mid_block: Option<MidBlock>,
     up_blocks: Vec<UpBlock>,
     conv_norm_out: GroupNorm,
     conv_out: Conv2d,
-}
-
-/// From class labels to what is added to the time embedding.
-#[derive(Debug)]
-enum Labels {
-    None,
-    Table(Tensor),
-    Timestep(TimestepEmbedding),
-    Identity,
 }
 
 impl UNet2d {
@@ -57,74 +49,15 @@ impl UNet2d {
         let layers = Layers::new(config, weights)?;
         weights.finish()?;
         let parameters = weights.named();
-        let kind = parameters.iter().find(|(name, _)| name == "conv_in.weight").map_or(Kind::Float, |(_, w)| w.kind());
+        let kind = kind_of(&parameters, "conv_in.weight");
         Ok(UNet2d { config: config.clone(), layers, parameters, kind, time_kind: None })
-    }
-
-    fn check_input(&self, x: &Dual, t: &Dual) -> Result<()> {
-        let (size, expected) = (x.value.size(), self.config.in_channels);
-        let &[batch, channels, height, width] = size.as_slice() else {
-            let problem = format!("x has shape {size:?}, where the network takes [batch, {expected}, height, width]");
-            return Err(Error::mismatch(problem, "Check the shape of the input."));
-        };
-        if channels != expected {
-            let problem = format!("x has {channels} channels, where the network takes {expected}");
-            return Err(Error::mismatch(problem, "Check that the images and the network belong together."));
-        }
-        if x.value.kind() != self.kind {
-            let problem = format!("x is {:?}, where the network computes in {:?}", x.value.kind(), self.kind);
-            return Err(Error::mismatch(problem, "Convert one of them."));
-        }
-        let factor = self.config.size_factor();
-        if height < 1 || width < 1 || height % factor != 0 || width % factor != 0 {
-            let problem = format!("x is {height}×{width}, but the network divides height and width by {factor}");
-            return Err(Error::mismatch(problem, format!("Choose multiples of {factor}.")));
-        }
-        if t.value.size() != [batch] {
-            let problem = format!("t has shape {:?}, where x holds {batch} samples", t.value.size());
-            return Err(Error::mismatch(problem, "Give one timestep for each sample."));
-        }
-        Ok(())
     }
 
     /// emb [B, E] from t [B] and the labels.
     fn embedding(&self, t: &Dual, condition: &Condition) -> Result<Dual> {
         let features = self.layers.time_proj.forward_in(t, self.time_kind, self.kind)?;
         let emb = self.layers.time_embedding.forward(&features)?;
-        match (&self.layers.class_embedding, &condition.labels) {
-            (Labels::None, None) => Ok(emb),
-            (Labels::None, Some(_)) => Err(Error::mismatch("the network has no classes", "Leave the labels out.")),
-            (_, None) => Err(Error::mismatch("the network was trained with class labels", "Give a label.")),
-            (embedding, Some(labels)) => emb.add(&self.class_embedding(embedding, labels, &emb.value.size())?),
-        }
-    }
-
-    /// The class embedding, of shape `size` = [B, E].
-    fn class_embedding(&self, embedding: &Labels, labels: &Tensor, size: &[i64]) -> Result<Dual> {
-        let doing = "embedding the class labels";
-        let expected = if matches!(embedding, Labels::Identity) { size } else { &size[..1] };
-        if labels.size() != expected {
-            return Err(Error::mismatch(
-                format!("the labels have shape {:?}, where the network takes {expected:?}", labels.size()),
-                "Give one label for each sample.",
-            ));
-        }
-        match embedding {
-            Labels::Timestep(embedding) => {
-                let labels = Dual::constant(labels.shallow_clone());
-                embedding.forward(&self.layers.time_proj.forward(&labels, self.kind)?)
-            }
-            Labels::Table(table) => {
-                let classes = table.size()[0];
-                let index = labels.f_to_kind(Kind::Int64).doing(doing)?;
-                if !in_range(&index, classes)? {
-                    let next = "Choose labels in that range.";
-                    return Err(Error::mismatch(format!("the network has the classes 0 to {}", classes - 1), next));
-                }
-                Ok(Dual::constant(Tensor::f_embedding(table, &index, -1, false, false).doing(doing)?))
-            }
-            Labels::Identity | Labels::None => Ok(Dual::constant(labels.f_to_kind(self.kind).doing(doing)?)),
-        }
+        self.layers.labels.add_to(emb, condition.labels.as_ref(), &self.layers.time_proj, self.kind)
     }
 
     /// y = h/t, ẏ = (ḣ − y ṫ)/t, in the dtype of t and then in that of the network.
@@ -160,7 +93,7 @@ impl Layers {
         Ok(Layers {
             time_proj: time_projection(config, &weights.at("time_proj"))?,
             time_embedding: TimestepEmbedding::new(&weights.at("time_embedding"), features, emb)?,
-            class_embedding: class_embedding(config, &weights.at("class_embedding"))?,
+            labels: labels(config, &weights.at("class_embedding"))?,
             conv_in: Conv2d::new(&weights.at("conv_in"), config.in_channels, first, 3)?,
             down_blocks: indices.clone().map(|i| DownBlock::new(weights, config, i)).collect::<Result<_>>()?,
             mid_block: if config.mid_block { Some(MidBlock::new(weights, config, last)?) } else { None },
@@ -202,7 +135,7 @@ fn time_projection(config: &UNet2dConfig, weights: &Weights) -> Result<TimeProje
     }
 }
 
-fn class_embedding(config: &UNet2dConfig, weights: &Weights) -> Result<Labels> {
+fn labels(config: &UNet2dConfig, weights: &Weights) -> Result<Labels> {
     let emb = config.time_embed_dim;
     Ok(match config.class_embedding {
         ClassEmbedding::None => Labels::None,
@@ -210,7 +143,7 @@ fn class_embedding(config: &UNet2dConfig, weights: &Weights) -> Result<Labels> {
             Labels::Table(weights.tensor("weight", &[classes, emb], Init::Normal(1.0))?)
         }
         ClassEmbedding::Timestep => Labels::Timestep(TimestepEmbedding::new(weights, config.time_features(), emb)?),
-        ClassEmbedding::Identity => Labels::Identity,
+        ClassEmbedding::Identity => Labels::Identity(emb),
     })
 }
 
@@ -224,7 +157,8 @@ fn center(x: &Dual) -> Result<Dual> {
 impl Network for UNet2d {
     /// Labels are int64 `[B]`; where `class_embed_type` is `identity` they are embeddings [B, time_embed_dim].
     fn forward(&self, x: &Dual, t: &Dual, condition: &Condition) -> Result<Dual> {
-        self.check_input(x, t)?;
+        let (channels, multiple_of) = (self.config.in_channels, self.config.size_factor());
+        Images { channels, kind: self.kind, multiple_of }.check(x, t)?;
         let emb = self.embedding(t, condition)?;
         let x = if self.config.center_input_sample { center(x)? } else { x.shallow_clone() };
         let y = self.layers.forward(&x, &emb)?;
@@ -268,7 +202,7 @@ impl Network for UNet2d {
     }
 
     fn parameters(&self) -> Vec<(String, Tensor)> {
-        self.parameters.iter().map(|(name, tensor)| (name.clone(), tensor.shallow_clone())).collect()
+        handles(&self.parameters)
     }
 
     fn set_time_kind(&mut self, kind: Option<Kind>) -> Result<&'static str> {
@@ -284,17 +218,8 @@ impl Network for UNet2d {
     }
 
     fn to(&mut self, device: Device, kind: Kind) -> Result<()> {
-        let doing = "moving the network";
-        let mut moved = std::collections::BTreeMap::new();
-        for (name, tensor) in &self.parameters {
-            // The frequencies of Fourier features stay in float32 at least: they multiply the timestep.
-            let keep = name.starts_with("time_proj.") && kind != Kind::Double;
-            let kind = if keep { Kind::Float } else { kind };
-            let tensor = tensor.f_to_device(device).and_then(|tensor| tensor.f_to_kind(kind)).doing(doing)?;
-            moved.insert(name.clone(), tensor);
-        }
         // Layers hold nothing but handles on parameters, so new layers are the short way to move all of them.
-        let network = UNet2d::new(&self.config, &Weights::new(moved, Path::new("the network")))?;
+        let network = UNet2d::new(&self.config, &moved(&self.parameters, device, kind, &["time_proj."])?)?;
         *self = UNet2d { time_kind: self.time_kind, ..network };
         Ok(())
     }

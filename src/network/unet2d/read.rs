@@ -3,14 +3,11 @@
 //! Every value is bounded here, so that building the network afterwards can neither overflow nor divide by zero.
 
 use super::config::{BlockType, ClassEmbedding, TimeEmbeddingType, TimeScaleShift, UNet2dConfig};
-use super::keys::{Keys, unsupported};
 use crate::error::Result;
+use crate::network::keys::{Keys, LARGEST, sample_size, unsupported};
 use crate::nn::Activation;
 use serde_json::Value;
 use std::path::Path;
-
-/// More channels, classes or embedding rows than any network has; larger numbers are typing errors or attacks.
-const LARGEST: i64 = 1 << 24;
 
 impl UNet2dConfig {
     /// Reads and checks the JSON object of a config.json; `path` is for messages.
@@ -19,7 +16,7 @@ impl UNet2dConfig {
     /// A file error for a value of a wrong type, out of range or against another one; an unsupported error for values
     /// that diffusers knows and this version does not, and for unknown keys that do not start with `_`.
     pub fn from_json(json: &Value, path: &Path) -> Result<Self> {
-        let mut keys = Keys::new(json, path)?;
+        let mut keys = Keys::new("UNet2DModel", json, path)?;
         let block_out_channels = channels(&mut keys)?;
         let (down_blocks, up_blocks) = blocks(&mut keys, block_out_channels.len())?;
         let resnet_time_scale_shift = time_scale_shift(&mut keys)?;
@@ -212,21 +209,5 @@ fn class_embedding(keys: &mut Keys) -> Result<ClassEmbedding> {
         (Some("timestep"), _) => Ok(ClassEmbedding::Timestep),
         (Some("identity"), _) => Ok(ClassEmbedding::Identity),
         (Some(other), _) => Err(unsupported(key, other, "it is null, `timestep` or `identity`")),
-    }
-}
-
-fn sample_size(keys: &mut Keys) -> Result<Option<[i64; 2]>> {
-    let key = "sample_size";
-    let size = match keys.take(key) {
-        None | Some(Value::Null) => return Ok(None),
-        Some(Value::Array(sides)) => match sides.as_slice() {
-            [height, width] => height.as_i64().zip(width.as_i64()).map(|(height, width)| [height, width]),
-            _ => None,
-        },
-        Some(side) => side.as_i64().map(|side| [side, side]),
-    };
-    match size {
-        Some(size) if size.iter().all(|side| (1..=LARGEST).contains(side)) => Ok(Some(size)),
-        _ => Err(keys.wrong(key, &keys.seen(key), &format!("it is null, a number from 1 to {LARGEST}, or two"))),
     }
 }

@@ -7,19 +7,24 @@ use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
 use std::path::Path;
 
+/// More channels, classes or embedding rows than any network has; larger numbers are typing errors or attacks.
+pub(super) const LARGEST: i64 = 1 << 24;
+
 /// A JSON object and the record of which keys were taken.
 pub(super) struct Keys<'a> {
+    /// The class whose configuration it is, for messages.
+    class: &'static str,
     object: &'a Map<String, Value>,
     taken: BTreeSet<&'static str>,
     path: &'a Path,
 }
 
 impl<'a> Keys<'a> {
-    /// Over the object `json`, read from `path`.
-    pub fn new(json: &'a Value, path: &'a Path) -> Result<Self> {
+    /// Over the object `json`, read from `path`, that configures a `class`.
+    pub fn new(class: &'static str, json: &'a Value, path: &'a Path) -> Result<Self> {
         match json.as_object() {
-            Some(object) => Ok(Keys { object, taken: BTreeSet::new(), path }),
-            None => Err(Error::file(path, "this is not a JSON object", "Give the config.json of a UNet2DModel.")),
+            Some(object) => Ok(Keys { class, object, taken: BTreeSet::new(), path }),
+            None => Err(Error::file(path, "this is not a JSON object", format!("Give the config.json of a {class}."))),
         }
     }
 
@@ -87,7 +92,10 @@ impl<'a> Keys<'a> {
             None => Ok(()),
             Some(key) => Err(Error::unsupported(
                 format!("`{}` = {} in {}", shortened(key), self.seen(key), self.path.display()),
-                "this is not a key of UNet2DModel that this version knows, and it may change what the network computes",
+                format!(
+                    "this is not a key of {} that this version knows, and it may change what the network computes",
+                    self.class
+                ),
                 "If it does not, remove it from the configuration.",
             )),
         }
@@ -104,4 +112,21 @@ pub(super) fn unsupported(key: &str, seen: &str, allowed: &str) -> Error {
 fn shortened(text: &str) -> String {
     const LONGEST: usize = 100;
     if text.chars().count() <= LONGEST { text.into() } else { text.chars().take(LONGEST).chain(['…']).collect() }
+}
+
+/// Height and width of the training images: null, one number for both, or two.
+pub(super) fn sample_size(keys: &mut Keys) -> Result<Option<[i64; 2]>> {
+    let key = "sample_size";
+    let size = match keys.take(key) {
+        None | Some(Value::Null) => return Ok(None),
+        Some(Value::Array(sides)) => match sides.as_slice() {
+            [height, width] => height.as_i64().zip(width.as_i64()).map(|(height, width)| [height, width]),
+            _ => None,
+        },
+        Some(side) => side.as_i64().map(|side| [side, side]),
+    };
+    match size {
+        Some(size) if size.iter().all(|side| (1..=LARGEST).contains(side)) => Ok(Some(size)),
+        _ => Err(keys.wrong(key, &keys.seen(key), &format!("it is null, a number from 1 to {LARGEST}, or two"))),
+    }
 }

@@ -1,0 +1,34 @@
+//! The U-Net of improved-diffusion (Nichol & Dhariwal, 2021, arXiv 2102.09672) and of guided-diffusion, where it is
+//! called ADM (Dhariwal & Nichol, 2021, arXiv 2105.05233), and that of latent-diffusion without a text (Rombach et al.,
+//! 2022, arXiv 2112.10752), in our own layers under the parameter names of these releases.
+//!
+//! References: openai/improved-diffusion 1bc7bbb, openai/guided-diffusion 22e0df8, CompVis/latent-diffusion a506df5,
+//! class `UNetModel` in each. Configurations are the arguments of its constructor, under their names there, with
+//! `norm_num_groups` for the 32 groups that the releases fix in their code.
+//!
+//! All channels of the output are returned: with a learned variance the first half of them is the prediction.
+
+mod blocks;
+mod config;
+mod model;
+mod read;
+mod state_dict;
+
+use super::{Architecture, Network};
+use crate::error::Result;
+use crate::nn::Weights;
+use serde_json::Value;
+use std::path::Path;
+
+pub use config::{Heads, UNetModelConfig};
+pub use model::UNetModel;
+
+/// `_class_name` of its configurations.
+const CLASS: &str = "UNetModel";
+
+pub(super) const ARCHITECTURE: Architecture =
+    Architecture { class_name: CLASS, build, state_dict: Some(state_dict::STATE_DICT) };
+
+fn build(config: &Value, weights: &Weights, path: &Path) -> Result<Box<dyn Network>> {
+    Ok(Box::new(UNetModel::new(&UNetModelConfig::from_json(config, path)?, weights)?))
+}

@@ -1,0 +1,44 @@
+//! Scale and shift that another part of the network computes: y = x (1 + scale) + shift (FiLM, Perez et al., 2018; adaLN,
+//! Peebles & Xie, 2023). Tangent: ẏ = ẋ (1 + scale) + x ∂scale + ∂shift.
+
+use crate::dual::Dual;
+use crate::error::{Doing, Result};
+
+/// x (1 + scale) + shift, broadcasting.
+pub fn modulate(x: &Dual, scale: &Dual, shift: &Dual) -> Result<Dual> {
+    let factor = scale.value.f_add_scalar(1.0).doing("modulating activations")?;
+    let factor = Dual { value: factor, tangent: scale.shallow_clone().tangent };
+    x.mul(&factor)?.add(shift)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tch::{Device, Kind, Tensor};
+
+    #[test]
+    fn tangent_is_the_derivative_whichever_parts_have_one() {
+        tch::manual_seed(0);
+        let random = |size: &[i64]| Tensor::randn(size, (Kind::Double, Device::Cpu));
+        let values = [random(&[2, 3, 4]), random(&[2, 1, 4]), random(&[2, 1, 4])];
+        let tangents = [random(&[2, 3, 4]), random(&[2, 1, 4]), random(&[2, 1, 4])];
+        for moving in 1..8 {
+            let moves = |i: usize| moving >> i & 1 == 1;
+            let at = |h: f64| {
+                let [x, scale, shift] = [0, 1, 2].map(|i| {
+                    let step = if moves(i) { h } else { 0.0 };
+                    Dual::constant(&values[i] + step * &tangents[i])
+                });
+                modulate(&x, &scale, &shift).unwrap().value
+            };
+            let [x, scale, shift] = [0, 1, 2].map(|i| Dual {
+                value: values[i].shallow_clone(),
+                tangent: moves(i).then(|| tangents[i].shallow_clone()),
+            });
+            let tangent = modulate(&x, &scale, &shift).unwrap().tangent.unwrap();
+            // The product is bilinear, so central differences are exact up to rounding.
+            let differences = (at(0.5) - at(-0.5)) / 1.0;
+            assert!((tangent - differences).abs().max().double_value(&[]) < 1e-14);
+        }
+    }
+}

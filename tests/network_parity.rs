@@ -1,0 +1,189 @@
+//! Native networks against the implementations that their checkpoints come from, and their tangents against finite
+//! differences.
+//!
+//! Below `tests/fixtures/networks/` lies a folder per architecture, with the script that made it and a folder per case:
+//!
+//! - `weights.safetensors`: a small state dict, as its trainer saves it;
+//! - `config.json`: the configuration, where one always comes along; or `told.json`: what a user has to say because no
+//!   shape tells it (a JSON object, as `--config` takes it; may be left out);
+//! - `expected.safetensors`: x [2, …], t [2], where there are some labels [2] and context [2, L, D], and the original's
+//!   epsilon in float32, epsilon_f64 in float64, and epsilon_dt, d epsilon_f64 / dt, unless t is an integer there.
+
+use lipscope::dual::Dual;
+use lipscope::network::recognise::{Shapes, Told};
+use lipscope::network::{self, Condition, Network};
+use lipscope::nn::Weights;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use tch::{Device, Kind, Tensor};
+
+struct Fixture {
+    name: String,
+    folder: PathBuf,
+    expected: BTreeMap<String, Tensor>,
+}
+
+fn folders(path: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(path).unwrap().map(|entry| entry.unwrap().path());
+    let mut folders: Vec<PathBuf> = entries.filter(|path| path.is_dir()).collect();
+    folders.sort();
+    folders
+}
+
+impl Fixture {
+    fn all() -> Vec<Self> {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/networks");
+        let cases: Vec<PathBuf> = folders(&root).iter().flat_map(|folder| folders(folder)).collect();
+        cases.into_iter().filter(|case| case.join("expected.safetensors").exists()).map(Self::open).collect()
+    }
+
+    fn open(folder: PathBuf) -> Self {
+        let expected = Tensor::read_safetensors(folder.join("expected.safetensors")).unwrap().into_iter().collect();
+        let name = folder.iter().rev().take(2).map(|part| part.to_str().unwrap()).collect::<Vec<_>>().join(" of ");
+        Fixture { name, folder, expected }
+    }
+
+    fn json(&self, name: &str) -> Option<serde_json::Value> {
+        let text = std::fs::read_to_string(self.folder.join(name)).ok()?;
+        Some(serde_json::from_str(&text).unwrap())
+    }
+
+    fn network(&self, kind: Kind) -> Box<dyn Network> {
+        let path = self.folder.join("weights.safetensors");
+        let tensors: BTreeMap<String, Tensor> = Tensor::read_safetensors(&path).unwrap().into_iter().collect();
+        let config = self.json("config.json").unwrap_or_else(|| {
+            let shapes: Shapes = tensors.iter().map(|(name, tensor)| (name.clone(), tensor.size())).collect();
+            let told = self.json("told.json").and_then(|told| told.as_object().cloned()).unwrap_or_default();
+            let (_, state_dict) = network::recognise(&shapes).unwrap_or_else(|| panic!("{} is not known", self.name));
+            (state_dict.config)(&shapes, &Told::new(told)).unwrap_or_else(|e| panic!("{}: {e}", self.name))
+        });
+        let weights = Weights::new(tensors, &path);
+        let mut network = network::build(&config, &weights, &path).unwrap_or_else(|e| panic!("{}: {e}", self.name));
+        weights.finish().unwrap();
+        network.to(Device::Cpu, kind).unwrap();
+        network
+    }
+
+    fn tensor(&self, name: &str, kind: Kind) -> Tensor {
+        self.expected[name].to_kind(kind)
+    }
+
+    fn condition(&self, kind: Kind) -> Condition {
+        Condition {
+            labels: self.expected.get("labels").map(Tensor::shallow_clone),
+            context: self.expected.get("context").map(|context| context.to_kind(kind)),
+        }
+    }
+
+    fn epsilon(&self, network: &dyn Network, x: &Tensor, t: &Tensor) -> Tensor {
+        let (x, t) = (Dual::constant(x.shallow_clone()), Dual::constant(t.shallow_clone()));
+        let condition = self.condition(x.value.kind());
+        let epsilon = network.forward(&x, &t, &condition).unwrap_or_else(|e| panic!("{}: {e}", self.name));
+        assert!(epsilon.tangent.is_none(), "{}: a tangent came out of nothing", self.name);
+        epsilon.value
+    }
+}
+
+/// max |a − b| / max |b|; NaN and infinity count as infinitely far.
+fn relative_difference(a: &Tensor, b: &Tensor) -> f64 {
+    assert_eq!((a.size(), a.kind()), (b.size(), b.kind()));
+    let difference = (a - b).abs().max().double_value(&[]) / b.abs().max().double_value(&[]);
+    if difference.is_finite() { difference } else { f64::INFINITY }
+}
+
+/// df/dh at 0, by central differences of steps h, 2h, 4h extrapolated twice: error O(h⁶).
+fn derivative(f: impl Fn(f64) -> Tensor, h: f64) -> Tensor {
+    let central = |h: f64| (f(h) - f(-h)) / (2.0 * h);
+    let (wide, middle, narrow) = (central(4.0 * h), central(2.0 * h), central(h));
+    let (coarse, fine): (Tensor, Tensor) = ((4.0 * &middle - wide) / 3.0, (4.0 * narrow - &middle) / 3.0);
+    (16.0 * fine - coarse) / 15.0
+}
+
+/// Checks |Δ| ≤ tolerance for all fixtures at once, so that a failure shows all numbers.
+fn assert_all(differences: &[(String, f64)], tolerance: f64) {
+    assert!(differences.iter().all(|(_, difference)| *difference <= tolerance), "{differences:#?}");
+    println!("{differences:#?}");
+}
+
+#[test]
+fn values_agree_with_the_originals() {
+    let _guard = tch::no_grad_guard();
+    // Both sum some hundred products per output in an order of their own: 1e-6 is rounding in float32, 1e-5 leaves room
+    // for other processors, and a wrong term is at 1e-2.
+    for (kind, column, tolerance) in [(Kind::Float, "epsilon", 1e-5), (Kind::Double, "epsilon_f64", 2e-12)] {
+        let difference = |fixture: &Fixture| {
+            let (x, t) = (fixture.tensor("x", kind), fixture.tensor("t", kind));
+            let epsilon = fixture.epsilon(&*fixture.network(kind), &x, &t);
+            relative_difference(&epsilon, &fixture.expected[column])
+        };
+        let differences: Vec<_> = Fixture::all().iter().map(|f| (f.name.clone(), difference(f))).collect();
+        assert_all(&differences, tolerance);
+    }
+}
+
+#[test]
+fn time_derivatives_agree_with_the_originals() {
+    let _guard = tch::no_grad_guard();
+    let mut differences = vec![];
+    for fixture in Fixture::all().iter().filter(|fixture| fixture.expected.contains_key("epsilon_dt")) {
+        let network = fixture.network(Kind::Double);
+        let (x, t) = (fixture.tensor("x", Kind::Double), fixture.tensor("t", Kind::Double));
+        let seeded = Dual::new(t.shallow_clone(), t.ones_like());
+        let condition = fixture.condition(Kind::Double);
+        let epsilon = network.forward(&Dual::constant(x), &seeded, &condition).unwrap();
+        let tangent = epsilon.tangent.unwrap();
+        // Each sample against its own scale: ∂ε/∂t at t = 0 can be many times that at t = 731.
+        for sample in 0..2 {
+            let name = format!("{} at t = {}", fixture.name, t.double_value(&[sample]));
+            let theirs = fixture.expected["epsilon_dt"].get(sample);
+            differences.push((name, relative_difference(&tangent.get(sample), &theirs)));
+        }
+    }
+    // The error of the script's differences, not of the tangent: O(h⁶) and float64 rounding over h.
+    assert_all(&differences, 1e-6);
+}
+
+#[test]
+fn tangents_of_x_are_jacobian_vector_products() {
+    let _guard = tch::no_grad_guard();
+    tch::manual_seed(0);
+    let mut differences = vec![];
+    for fixture in Fixture::all() {
+        let network = fixture.network(Kind::Double);
+        let (x, t) = (fixture.tensor("x", Kind::Double), fixture.tensor("t", Kind::Double));
+        let v = x.randn_like();
+        let seeded = Dual::new(x.shallow_clone(), v.shallow_clone());
+        let condition = fixture.condition(Kind::Double);
+        let epsilon = network.forward(&seeded, &Dual::constant(t.shallow_clone()), &condition).unwrap();
+        let expected = derivative(|h| fixture.epsilon(&*network, &(&x + h * &v), &t), 2e-3);
+        differences.push((fixture.name.clone(), relative_difference(&epsilon.tangent.unwrap(), &expected)));
+    }
+    assert_all(&differences, 1e-6);
+}
+
+#[test]
+fn networks_are_built_again_from_what_they_say_of_themselves() {
+    for fixture in Fixture::all() {
+        let network = fixture.network(Kind::Float);
+        let weights = Weights::new(network.parameters().into_iter().collect(), &fixture.folder);
+        let again = network::build(&network.config().unwrap(), &weights, &fixture.folder).unwrap();
+        weights.finish().unwrap();
+        let (x, t) = (fixture.tensor("x", Kind::Float), fixture.tensor("t", Kind::Float));
+        let [first, second] = [&network, &again].map(|network| fixture.epsilon(&**network, &x, &t));
+        assert_eq!(relative_difference(&first, &second), 0.0, "{}", fixture.name);
+    }
+}
+
+#[test]
+fn half_precision_networks_embed_time_in_float32() {
+    let _guard = tch::no_grad_guard();
+    for fixture in Fixture::all() {
+        let (x, t) = (fixture.tensor("x", Kind::BFloat16), fixture.tensor("t", Kind::Float));
+        let epsilon = fixture.epsilon(&*fixture.network(Kind::BFloat16), &x, &t);
+        assert_eq!(epsilon.kind(), Kind::BFloat16, "{}", fixture.name);
+        // bfloat16 has 8 bits: 2⁻⁸ per operation, growing over the layers. A wrong phase would give order 1.
+        let reference = fixture.tensor("epsilon_f64", Kind::Float);
+        let difference = relative_difference(&epsilon.to_kind(Kind::Float), &reference);
+        assert!(difference < 0.15, "{}: {difference}", fixture.name);
+    }
+}
