@@ -84,6 +84,7 @@ fn open(source: &Source, request: &Request) -> Result<Checkpoint> {
         network,
         declared,
         reference: own_samples(source.path)?,
+        left_out: Vec::new(),
     })
 }
 

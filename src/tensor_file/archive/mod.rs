@@ -20,6 +20,8 @@ pub(super) struct Archive {
     source: Source,
     entries: Vec<Entry>,
     places: HashMap<String, usize>,
+    /// The entry that was last unpacked for a part of it.
+    unpacked: Option<(String, Vec<u8>)>,
     /// What may still be unpacked.
     pub budget: Budget,
 }
@@ -33,7 +35,7 @@ impl Archive {
         let entries = directory::read(&source)?.map_err(|problem| damaged(path, problem))?;
         let places = entries.iter().enumerate().map(|(i, entry)| (entry.name.clone(), i)).collect();
         let budget = Budget::for_file(source.bytes());
-        Ok(Self { source, entries, places, budget })
+        Ok(Self { source, entries, places, unpacked: None, budget })
     }
 
     /// Names of the entries, in the order of the directory.
@@ -80,9 +82,14 @@ impl Archive {
             self.spend(name, range.end - range.start)?;
             return self.source.read(self.data_start(&entry)? + range.start, range.end - range.start);
         }
-        let whole = self.read(name, u64::MAX)?;
+        let whole = match self.unpacked.take() {
+            Some((kept, whole)) if kept == name => whole,
+            _ => self.read(name, u64::MAX)?,
+        };
         // Within its length, which fits into memory.
-        Ok(whole.get(range.start as usize..range.end as usize).unwrap_or_default().to_vec())
+        let part = whole.get(range.start as usize..range.end as usize).unwrap_or_default().to_vec();
+        self.unpacked = Some((name.to_string(), whole));
+        Ok(part)
     }
 
     /// Up to `count` of an entry's first bytes.

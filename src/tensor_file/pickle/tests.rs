@@ -82,6 +82,21 @@ fn a_shared_list_cannot_be_copied_without_end() {
 }
 
 #[test]
+fn globals_without_end_are_refused() {
+    let mut bytes: Vec<u8> = (0..10_001).flat_map(|i| format!("cm\nn{i}\n").into_bytes()).collect();
+    bytes.push(b'.');
+    assert!(parse(&bytes).unwrap_err().contains("over 10000 globals"));
+    let long = [&b"cm\n"[..], &[b'n'; 2000], b"\n."].concat();
+    assert!(parse(&long).unwrap_err().contains("in over 1000 letters"));
+}
+
+#[test]
+fn a_pickle_ends_at_its_stop() {
+    let (pickled, length) = parse_front(b"\x80\x02K\x07.\x80\x02N.").unwrap();
+    assert_eq!((pickled.tree, length), (Value::Int(7), 5));
+}
+
+#[test]
 fn malformed_pickles_end_in_an_error() {
     for bytes in [
         &b""[..],
