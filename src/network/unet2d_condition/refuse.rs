@@ -2,7 +2,7 @@
 //! change nothing.
 
 use crate::error::Result;
-use crate::network::keys::{Keys, unsupported};
+use crate::network::keys::{Keys, LARGEST, unsupported};
 use serde_json::Value;
 
 /// Keys that must be null, false or absent, and what they would bring in.
@@ -20,13 +20,11 @@ const REFUSED: [(&str, &str); 11] = [
     ("cross_attention_norm", "null: normalisation of the context is not known"),
 ];
 
-/// Keys with the one value that is known.
-const FIXED: [(&str, &str); 4] = [
-    ("time_embedding_type", "positional"),
-    ("attention_type", "default"),
-    ("conv_in_kernel", "3"),
-    ("conv_out_kernel", "3"),
-];
+/// Keys with the one word that is known.
+const FIXED_WORDS: [(&str, &str); 2] = [("time_embedding_type", "positional"), ("attention_type", "default")];
+
+/// Convolutions whose kernels are of one size.
+const KERNELS: [&str; 2] = ["conv_in_kernel", "conv_out_kernel"];
 
 /// Keys that do nothing in the blocks that this version has, or only with others that it refuses. `upcast_attention` does
 /// nothing with the attention that diffusers uses with PyTorch 2.
@@ -47,10 +45,15 @@ pub(super) fn refuse(keys: &mut Keys) -> Result<()> {
             return Err(unsupported(key, &keys.seen(key), &format!("it is {allowed}")));
         }
     }
-    for (key, known) in FIXED {
-        let value = keys.take(key).filter(|value| !value.is_null());
-        if value.is_some_and(|value| value.as_str() != Some(known) && value.to_string() != known) {
+    for (key, known) in FIXED_WORDS {
+        let other = keys.take(key).filter(|value| !value.is_null() && value.as_str() != Some(known));
+        if other.is_some() {
             return Err(unsupported(key, &keys.seen(key), &format!("it is {known}")));
+        }
+    }
+    for key in KERNELS {
+        if keys.integer(key, 3, 1..=LARGEST)? != 3 {
+            return Err(unsupported(key, &keys.seen(key), "it is 3"));
         }
     }
     for key in IDLE {

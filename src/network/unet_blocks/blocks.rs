@@ -79,7 +79,7 @@ impl Layer {
 enum Resampler {
     Downsample(Downsample),
     Upsample(Conv2d),
-    Resnet(ResnetBlock),
+    Resnet(Box<ResnetBlock>),
 }
 
 impl Resampler {
@@ -87,7 +87,7 @@ impl Resampler {
         let weights = weights.at("downsamplers.0");
         if by_resnet {
             let resnet = plan.resnet.block(&weights, [channels, channels])?;
-            return Ok(Resampler::Resnet(resnet.resampling(Resample::Halve)));
+            return Ok(Resampler::Resnet(Box::new(resnet.resampling(Resample::Halve))));
         }
         Ok(Resampler::Downsample(Downsample::conv(&weights, channels, plan.downsample_padding)?))
     }
@@ -96,7 +96,7 @@ impl Resampler {
         let weights = weights.at("upsamplers.0");
         if by_resnet {
             let resnet = plan.resnet.block(&weights, [channels, channels])?;
-            return Ok(Resampler::Resnet(resnet.resampling(Resample::Double)));
+            return Ok(Resampler::Resnet(Box::new(resnet.resampling(Resample::Double))));
         }
         Ok(Resampler::Upsample(Conv2d::new(&weights.at("conv"), channels, channels, 3)?))
     }
