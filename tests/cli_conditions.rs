@@ -94,3 +94,29 @@ fn what_is_missing_is_named() {
     refuse(here, &["measure", &pipeline, "--data", "digits", "--context", "prompt.npy"], &["takes no embeddings"]);
     refuse(here, &["measure", &pipeline, "--data", "digits", "--inputs", "x,t"], &["loaded natively"]);
 }
+
+/// Latents of the digits, [1, 4, 4]: what is measured on them is measured on the same numbers given as an array.
+#[test]
+fn images_go_through_an_encoder() {
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path();
+    let (module, encoder) = (fixture("torchscript/plain.pt"), fixture("torchscript/encoder.pt"));
+    let plan = ["--timesteps", "10", "--samples", "8", "--out", "out", "--quiet"];
+    let run = |data: &[&str]| {
+        let output = lipscope(here, &[&["measure", &module], data, &plan].concat());
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        report(&here.join("out"))
+    };
+    // A constant image has constant latents.
+    embeddings(&here.join("images.npy"), 0.5, "(20, 1, 8, 8)", 20 * 64);
+    embeddings(&here.join("latents.npy"), 0.5, "(20, 1, 4, 4)", 20 * 16);
+    let encoded = run(&["--data", "images.npy", "--encoder", &encoder, "--latent-scale", "0.18215"]);
+    let stored = run(&["--data", "latents.npy", "--latent-scale", "0.18215"]);
+    assert_eq!(encoded["provenance"]["plan"]["data"]["shape"], serde_json::json!([1, 4, 4]));
+    let points = |report: &serde_json::Value| report["models"][0]["curves"][0]["points"].clone();
+    assert_eq!(points(&encoded), points(&stored));
+    let plain = run(&["--data", "latents.npy"]);
+    assert_ne!(points(&plain), points(&stored));
+    refuse(here, &["measure", &module, "--data", "images.npy", "--latent-scale", "0"], &["other than 0"]);
+    refuse(here, &["measure", &module, "--data", "images.npy", "--encoder", &module], &["An encoder is called", "plain.pt"]);
+}

@@ -78,6 +78,7 @@ fn open(source: &Source, request: &Request) -> Result<Checkpoint> {
         network: Box::new(network),
         declared,
         reference: own_samples(source.path)?,
+        left_out: Vec::new(),
     })
 }
 

@@ -40,6 +40,8 @@ pub struct Checkpoint {
     pub declared: Declared,
     /// Clean samples in the file.
     pub reference: Option<Reference>,
+    /// Python objects that the file names and that were neither made nor run, such as `argparse.Namespace`.
+    pub left_out: Vec<String>,
 }
 
 /// How a checkpoint is wanted.

@@ -45,5 +45,6 @@ fn open(source: &Source, request: &Request) -> Result<Checkpoint> {
         network,
         declared,
         reference,
+        left_out: Vec::new(),
     })
 }

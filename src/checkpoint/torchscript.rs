@@ -41,6 +41,7 @@ fn open(source: &Source, request: &Request) -> Result<Checkpoint> {
             network,
             declared,
             reference,
+            left_out: Vec::new(),
         })
     };
     match architecture {

@@ -1,6 +1,7 @@
 //! From `--data` to a source of clean samples.
 
 use super::args::DataOptions;
+use super::latents;
 use crate::checkpoint::{Reference, sha256_of};
 use crate::data::{
     DataSpec, GaussianParameters, GaussianSpec, LoadOptions, MixtureParameters, SampleShape, Samples, Spread,
@@ -94,26 +95,34 @@ fn load(
     want: SampleShape,
     options: &DataOptions,
     most_images: Option<usize>,
+    device: Device,
 ) -> Result<(Arc<Array2<f32>>, Data)> {
     let scale = options.scale.as_deref().map(str::parse).transpose()?;
     let limit = options.data_limit.or(most_images.filter(|_| matches!(spec, DataSpec::Images(_))));
     if limit == Some(0) {
         return Err(Error::argument("--data-limit", 0, "it is at least 1", "Give the number of samples to use."));
     }
-    let samples = spec.load(&LoadOptions { want, scale, limit })?;
+    // What fits the encoder is for the encoder to say.
+    let want = if options.encoder.is_some() { SampleShape::default() } else { want };
+    let mut samples = spec.load(&LoadOptions { want, scale, limit })?;
+    let latents = latents::encode(&mut samples, options, device)?;
     let Samples { images, shape, scaling, warnings, description, sha256, .. } = samples;
     let images = Arc::new(images);
+    let mut description = json!({
+        "source": spec.to_string(),
+        "description": description,
+        "samples": images.nrows(),
+        "shape": shape,
+        "scaling": scaling.to_string(),
+        "sha256": sha256,
+    });
+    if let Some(object) = description.as_object_mut() {
+        object.extend(latents);
+    }
     let data = Data {
         source: Arc::new(Rows::new(Arc::clone(&images))),
         shape: shape.iter().map(|n| *n as i64).collect(),
-        description: json!({
-            "source": spec.to_string(),
-            "description": description,
-            "samples": images.nrows(),
-            "shape": shape,
-            "scaling": scaling.to_string(),
-            "sha256": sha256,
-        }),
+        description,
         warnings,
         whole: Whole::Rows(Arc::clone(&images)),
     };
@@ -141,7 +150,7 @@ pub(super) fn reference(reference: &Reference, of: &str) -> Data {
 }
 
 /// Clean samples for a network that takes `want`; `model` is not a source of its own and is handled by the caller.
-pub(super) fn open(spec: &DataSpec, want: SampleShape, options: &DataOptions) -> Result<Data> {
+pub(super) fn open(spec: &DataSpec, want: SampleShape, options: &DataOptions, device: Device) -> Result<Data> {
     match spec {
         DataSpec::Gaussian(_) | DataSpec::Mixture(_) | DataSpec::EightGaussians => {
             let mut ideal = open_ideal(spec, options, Device::Cpu)?;
@@ -150,7 +159,7 @@ pub(super) fn open(spec: &DataSpec, want: SampleShape, options: &DataOptions) ->
             }
             Ok(ideal.data)
         }
-        _ => load(spec, want, options, Some(MOST_IMAGES)).map(|(_, data)| data),
+        _ => load(spec, want, options, Some(MOST_IMAGES), device).map(|(_, data)| data),
     }
 }
 
@@ -163,7 +172,7 @@ pub(super) fn open_training(spec: &DataSpec, options: &DataOptions) -> Result<(t
         }
         _ => {
             let want = SampleShape { sample: options.shape.clone(), channels: None, resizable: false };
-            load(spec, want, options, None).map(|(images, data)| (train::Data::Rows(images), data))
+            load(spec, want, options, None, Device::Cpu).map(|(images, data)| (train::Data::Rows(images), data))
         }
     }
 }
@@ -196,7 +205,7 @@ pub(super) fn open_ideal(spec: &DataSpec, options: &DataOptions, device: Device)
         }
         _ => {
             let want = SampleShape { sample: asked.clone(), channels: None, resizable: false };
-            let (images, data) = load(spec, want, options, Some(MOST_IMAGES))?;
+            let (images, data) = load(spec, want, options, Some(MOST_IMAGES), device)?;
             let (rows, dim) = images.dim();
             let flat = images.as_standard_layout();
             let tensor = Tensor::from_slice(flat.as_slice().unwrap_or_default()).reshape([rows as i64, dim as i64]);

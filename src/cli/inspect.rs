@@ -5,7 +5,7 @@ use super::{Outcome, output};
 use crate::checkpoint::state_dict::{self, Description};
 use crate::checkpoint::{self, Checkpoint, Request};
 use crate::error::Result;
-use crate::tensor_file::{self, Format, Listing};
+use crate::tensor_file::{self, Format, Listing, Value as Saved};
 use serde_json::{Value, json};
 use std::fmt::Write;
 use std::path::Path;
@@ -71,10 +71,13 @@ fn describe_listing(listing: &Listing, state_dict: Option<Description>) -> Value
     let count: usize = listing.entries.iter().map(|entry| entry.shape.iter().product::<usize>()).sum();
     let metadata: serde_json::Map<String, Value> =
         listing.metadata.iter().map(|(key, value)| (key.clone(), value.clone().into())).collect();
+    let values: serde_json::Map<String, Value> =
+        listing.values().into_iter().map(|(name, value)| (name, plain(value))).collect();
     let mut description = json!({
         "format": listing.format.to_string(),
         "metadata": metadata,
         "objects left out, never run": listing.opaque,
+        "beside the tensors": values,
         "parameters": count,
         "tensors": tensors,
     });
@@ -87,6 +90,16 @@ fn describe_listing(listing: &Listing, state_dict: Option<Description>) -> Value
         object.insert("still to be said".into(), json!(asked.map_or("nothing", String::as_str)));
     }
     description
+}
+
+/// A number or a text that was saved beside tensors.
+fn plain(value: &Saved) -> Value {
+    match value {
+        Saved::Bool(flag) => json!(flag),
+        Saved::Int(number) => json!(number),
+        Saved::Float(number) => json!(number),
+        other => json!(other.as_str()),
+    }
 }
 
 /// One line per fact, then the tensors.

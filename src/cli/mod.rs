@@ -12,6 +12,7 @@ mod evaluate;
 mod export;
 mod inspect;
 mod job;
+mod latents;
 mod measure;
 mod model;
 mod output;

@@ -203,8 +203,8 @@ fn resolve_file(
     share: Option<&str>,
 ) -> Result<Model<NetworkDenoiser>> {
     let Setting { shape, options, device, kind, .. } = *setting;
-    let Checkpoint { path, format, sha256, mut network, declared, .. } = file;
-    let mut warnings = Vec::new();
+    let Checkpoint { path, format, sha256, mut network, declared, left_out, .. } = file;
+    let mut warnings: Vec<Warning> = Warning::left_out(&label, &left_out).into_iter().collect();
     let mut assumed = |what: &str, flag: &str| {
         warnings.push(Warning::Assumed { model: label.clone(), what: what.into(), flag: flag.into() });
     };

@@ -106,7 +106,7 @@ pub(super) fn complete(
     derivative: bool,
 ) -> Result<Completed> {
     distinct_labels(&mut opened);
-    let data = choose_data(&mut opened, data_options)?;
+    let data = choose_data(&mut opened, data_options, device)?;
     let shape = match &data {
         Some(data) => data.shape.clone(),
         None => own_shape(&opened, data_options)?,
@@ -161,7 +161,7 @@ pub(super) fn prepare(
 
 /// `--data`, else the data of a closed form, else a checkpoint's reference samples, else nothing: then the first model
 /// makes samples.
-fn choose_data(opened: &mut [Opened], options: &DataOptions) -> Result<Option<Data>> {
+fn choose_data(opened: &mut [Opened], options: &DataOptions, device: Device) -> Result<Option<Data>> {
     let Some(text) = &options.source else {
         let closed_form = opened.iter_mut().find_map(Opened::take_data);
         return Ok(closed_form.or_else(|| opened.iter().find_map(Opened::reference)));
@@ -175,7 +175,7 @@ fn choose_data(opened: &mut [Opened], options: &DataOptions) -> Result<Option<Da
         let resizable = want.as_ref().is_some_and(|want| want.resizable);
         want = Some(SampleShape { sample: Some(shape.clone()), channels: None, resizable });
     }
-    data::open(&spec, want.unwrap_or_default(), options).map(Some)
+    data::open(&spec, want.unwrap_or_default(), options, device).map(Some)
 }
 
 fn own_shape(opened: &[Opened], options: &DataOptions) -> Result<Vec<i64>> {

@@ -4,6 +4,7 @@
 //! from a configuration.
 
 pub mod arch;
+pub mod denoising_diffusion_pytorch;
 pub mod dit;
 mod images;
 mod keys;
@@ -39,6 +40,7 @@ pub const ARCHITECTURES: &[Architecture] = &[
     dit::DIFFUSERS,
     dit::OLD_DIFFUSERS,
     openai_unet::ARCHITECTURE,
+    denoising_diffusion_pytorch::ARCHITECTURE,
     mlp::ARCHITECTURE,
 ];
 

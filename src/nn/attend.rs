@@ -18,7 +18,7 @@ type Result<T> = std::result::Result<T, TchError>;
 const CACHED: i64 = 1 << 19;
 
 /// softmax(q kᵀ/√d) v.
-pub(super) fn attend(q: &Dual, k: &Dual, v: &Dual) -> Result<Dual> {
+pub(crate) fn attend(q: &Dual, k: &Dual, v: &Dual) -> Result<Dual> {
     if [q, k, v].iter().all(|x| x.tangent.is_none()) {
         let mask = None::<&Tensor>;
         let out = Tensor::f_scaled_dot_product_attention(&q.value, &k.value, &v.value, mask, 0.0, false, None, false)?;

@@ -5,11 +5,11 @@ use crate::dual::Dual;
 use crate::error::{Doing, Result};
 use tch::Tensor;
 
-/// A convolution with a square kernel and bias.
+/// A convolution with a square kernel.
 #[derive(Debug)]
 pub struct Conv2d {
     weight: Tensor,
-    bias: Tensor,
+    bias: Option<Tensor>,
     stride: i64,
     padding: i64,
 }
@@ -17,10 +17,15 @@ pub struct Conv2d {
 impl Conv2d {
     /// Takes `weight` [outputs, inputs, kernel, kernel] and `bias` `[outputs]`; stride 1, padded to keep H and W.
     pub fn new(weights: &Weights, inputs: i64, outputs: i64, kernel: i64) -> Result<Self> {
+        let bias = weights.tensor("bias", &[outputs], Init::FanIn(inputs * kernel * kernel))?;
+        Ok(Conv2d { bias: Some(bias), ..Conv2d::without_bias(weights, inputs, outputs, kernel)? })
+    }
+
+    /// The same with `weight` only.
+    pub fn without_bias(weights: &Weights, inputs: i64, outputs: i64, kernel: i64) -> Result<Self> {
         let init = Init::FanIn(inputs * kernel * kernel);
         let weight = weights.tensor("weight", &[outputs, inputs, kernel, kernel], init)?;
-        let bias = weights.tensor("bias", &[outputs], init)?;
-        Ok(Conv2d { weight, bias, stride: 1, padding: kernel / 2 })
+        Ok(Conv2d { weight, bias: None, stride: 1, padding: kernel / 2 })
     }
 
     /// The same convolution at another stride and zero padding.
@@ -30,7 +35,7 @@ impl Conv2d {
 
     /// x [B, in, H, W] → [B, out, H', W'].
     pub fn forward(&self, x: &Dual) -> Result<Dual> {
-        let value = self.convolve(&x.value, Some(&self.bias))?;
+        let value = self.convolve(&x.value, self.bias.as_ref())?;
         let tangent = match &x.tangent {
             Some(tangent) => Some(self.convolve(tangent, None)?),
             None => None,

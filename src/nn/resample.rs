@@ -13,6 +13,8 @@ pub enum Downsample {
     ConvPaddedAfter(Conv2d),
     /// The mean of 2×2 pixels.
     AveragePool,
+    /// 2×2 pixels become channels, [B, 4C, H/2, W/2], which a 1×1 convolution mixes.
+    Unshuffle(Conv2d),
 }
 
 impl Downsample {
@@ -35,6 +37,7 @@ impl Downsample {
         match self {
             Downsample::Conv(conv) => conv.forward(x),
             Downsample::ConvPaddedAfter(conv) => conv.forward(&x.linear(|x| x.f_constant_pad_nd([0, 1, 0, 1]))?),
+            Downsample::Unshuffle(conv) => conv.forward(&x.linear(|x| x.f_pixel_unshuffle(2))?),
             Downsample::AveragePool => x.linear(|x| x.f_avg_pool2d([2, 2], [2, 2], [0, 0], false, true, None)),
         }
     }

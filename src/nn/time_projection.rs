@@ -2,10 +2,12 @@
 //!
 //! * sinusoid (Vaswani et al., 2017): sin(t ω_i), cos(t ω_i) with ω_i = exp(−ln(10000) i / (width/2 − shift));
 //! * Gaussian Fourier features (Song et al., 2021): sin(2π W log t), cos(2π W log t);
+//! * Fourier features of t itself: t, sin(2π W t), cos(2π W t), with random or learned W;
 //! * a learned table with one row for each integer timestep, which has no ∂/∂t.
 //!
 //! They are computed in float32 at least, whatever the dtype of the network: in half precision t ω_i would be off by
-//! radians ([`TimeProjection::forward_in`] shows how much that is). Tangents: ∂ sin φ = cos φ · φ̇, ∂ cos φ = −sin φ · φ̇, with φ̇ = ω_i ṫ or 2π W ṫ/t.
+//! radians ([`TimeProjection::forward_in`] shows how much that is). Tangents: ∂ sin φ = cos φ · φ̇, ∂ cos φ = −sin φ · φ̇, with φ̇ = ω_i ṫ,
+//! 2π W ṫ/t or 2π W ṫ.
 
 use super::{Init, Weights};
 use crate::dual::Dual;
@@ -30,6 +32,11 @@ pub enum TimeProjection {
         /// W, in float32 or float64.
         frequencies: Tensor,
     },
+    /// t, and sines and cosines of t at frequencies W [(width − 1)/2].
+    Fourier {
+        /// W, in float32 or float64.
+        frequencies: Tensor,
+    },
     /// One row of the table [timesteps, width] for each integer timestep.
     Learned {
         /// The rows.
@@ -45,11 +52,29 @@ impl TimeProjection {
         Ok(TimeProjection::Sinusoid { width, cos_first, omega })
     }
 
+    /// Sines before cosines at ω_i = exp(−`step`·i), with the product in float32 like the frequencies above.
+    pub fn geometric(width: i64, step: f64, device: Device) -> Result<Self> {
+        let omega = Tensor::f_arange(width / 2, (Kind::Float, device));
+        let omega = omega.and_then(|i| i.f_mul_scalar(-step)?.f_exp());
+        let omega = omega.doing("computing the frequencies of the time embedding")?;
+        Ok(TimeProjection::Sinusoid { width, cos_first: false, omega })
+    }
+
+    /// Fourier features with frequencies `weights` `[count]`.
+    pub fn fourier(weights: &Weights, count: i64) -> Result<Self> {
+        let frequencies = weights.tensor("weights", &[count], Init::Normal(1.0))?;
+        let kind = at_least_float(frequencies.kind());
+        let frequencies = frequencies.f_to_kind(kind).doing("reading the frequencies of the time embedding")?;
+        Ok(TimeProjection::Fourier { frequencies })
+    }
+
     /// The tensor that is no parameter, where there is one: the frequencies of sinusoids.
     pub fn constant(&self) -> Option<Tensor> {
         match self {
             TimeProjection::Sinusoid { omega, .. } => Some(omega.shallow_clone()),
-            TimeProjection::GaussianFourier { .. } | TimeProjection::Learned { .. } => None,
+            TimeProjection::GaussianFourier { .. }
+            | TimeProjection::Fourier { .. }
+            | TimeProjection::Learned { .. } => None,
         }
     }
 
@@ -89,6 +114,10 @@ impl TimeProjection {
                 sinusoid(&t, *width, *cos_first, omega).doing(doing)?
             }
             TimeProjection::GaussianFourier { frequencies } => gaussian_fourier(&t, frequencies).doing(doing)?,
+            TimeProjection::Fourier { frequencies } => {
+                let time = t.linear(|t| t.f_unsqueeze(1))?;
+                Dual::cat(&[&time, &waves_of(&t, frequencies).doing(doing)?], -1)?
+            }
             TimeProjection::Learned { table } => learned(&t, table)?,
         };
         features.linear(|x| x.f_to_kind(kind))
@@ -128,15 +157,23 @@ fn sinusoid(t: &Dual, width: i64, cos_first: bool, omega: &Tensor) -> std::resul
 }
 
 fn gaussian_fourier(t: &Dual, frequencies: &Tensor) -> std::result::Result<Dual, TchError> {
-    let w = frequencies.f_to_kind(t.value.kind())?.f_unsqueeze(0)?;
-    let angular = |x: Tensor| x.f_unsqueeze(1)?.f_mul(&w)?.f_mul_scalar(2.0)?.f_mul_scalar(PI);
-    // φ = log(t) W 2π,  φ̇ = (ṫ/t) W 2π
-    let phase = angular(t.value.f_log()?)?;
-    let d_phase = match &t.tangent {
-        Some(dt) => Some(angular(dt.f_div(&t.value)?)?),
+    // ∂ log t = ṫ/t
+    let tangent = match &t.tangent {
+        Some(dt) => Some(dt.f_div(&t.value)?),
         None => None,
     };
-    waves(&phase, d_phase.as_ref(), false)
+    waves_of(&Dual { value: t.value.f_log()?, tangent }, frequencies)
+}
+
+/// [sin φ, cos φ],  φ = x W 2π,  φ̇ = ẋ W 2π
+fn waves_of(x: &Dual, frequencies: &Tensor) -> std::result::Result<Dual, TchError> {
+    let w = frequencies.f_to_kind(x.value.kind())?.f_unsqueeze(0)?;
+    let angular = |x: &Tensor| x.f_unsqueeze(1)?.f_mul(&w)?.f_mul_scalar(2.0)?.f_mul_scalar(PI);
+    let d_phase = match &x.tangent {
+        Some(dx) => Some(angular(dx)?),
+        None => None,
+    };
+    waves(&angular(&x.value)?, d_phase.as_ref(), false)
 }
 
 /// [sin φ, cos φ] along the last axis, or cosines first.

@@ -34,6 +34,15 @@ pub enum Warning {
         /// The flag that says otherwise.
         flag: String,
     },
+    /// A file holds Python objects that are neither tensors nor plain data; they were not made and nothing of them ran.
+    LeftOut {
+        /// Label of the model.
+        model: String,
+        /// Names of some of their classes or functions, those that could do harm first.
+        objects: Vec<String>,
+        /// How many there are in all.
+        count: usize,
+    },
     /// Timesteps of a range were left out because they have no t′ on the grid.
     NoNextTimestep {
         /// How many.
@@ -90,6 +99,37 @@ pub enum Warning {
     },
 }
 
+/// Objects that are named in a warning.
+const NAMED: usize = 4;
+/// Modules whose functions do something to the machine.
+const HARMFUL: [&str; 14] = [
+    "os",
+    "posix",
+    "nt",
+    "subprocess",
+    "sys",
+    "shutil",
+    "socket",
+    "runpy",
+    "importlib",
+    "builtins",
+    "__builtin__",
+    "pty",
+    "webbrowser",
+    "pickle",
+];
+
+impl Warning {
+    /// The warning about objects of a file, by their dotted names; `None` where there are none.
+    pub fn left_out(model: &str, objects: &[String]) -> Option<Self> {
+        let harmless = |name: &&String| !HARMFUL.contains(&name.split('.').next().unwrap_or_default());
+        let mut sorted: Vec<&String> = objects.iter().collect();
+        sorted.sort_by_key(harmless);
+        let named = sorted.into_iter().take(NAMED).cloned().collect();
+        (!objects.is_empty()).then(|| Warning::LeftOut { model: model.into(), objects: named, count: objects.len() })
+    }
+}
+
 impl fmt::Display for Warning {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -105,6 +145,12 @@ impl fmt::Display for Warning {
             ),
             Warning::Assumed { model, what, flag } => {
                 write!(f, "{model}: the file does not say, so {what} was assumed; say otherwise with {flag}.")
+            }
+            Warning::LeftOut { model, objects, count } => {
+                let more = count.saturating_sub(objects.len());
+                let more = if more > 0 { format!(" and {more} more, which lipscope inspect lists") } else { String::new() };
+                let objects = objects.join(", ");
+                write!(f, "{model}: the file names Python objects that were left out and never run: {objects}{more}.")
             }
             Warning::NoNextTimestep { count: 1 } => {
                 f.write_str("the last timestep of the range has no t′ on the grid for this --dt and was left out.")

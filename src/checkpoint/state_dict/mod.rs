@@ -57,7 +57,15 @@ fn open(source: &Source, request: &Request) -> Result<Checkpoint> {
     let network = network::build(&config, &weights, path)?;
     weights.finish()?;
     let format = format!("{NAME}, weights {}", set.name());
-    Ok(Checkpoint { path: path.into(), format, sha256: sha256(path)?, network, declared, reference: None })
+    Ok(Checkpoint {
+        path: path.into(),
+        format,
+        sha256: sha256(path)?,
+        network,
+        declared,
+        reference: None,
+        left_out: named.opaque,
+    })
 }
 
 /// The configuration of a set of weights.

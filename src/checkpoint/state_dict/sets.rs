@@ -87,7 +87,8 @@ fn lit_ema(
     names: &BTreeMap<String, String>,
     all: &HashMap<&str, &[usize]>,
 ) -> Option<Set> {
-    let at = prefix.rfind(LIT_MODEL).filter(|at| *at == 0 || prefix[..*at].ends_with('.'))?;
+    let mut places = prefix.match_indices(LIT_MODEL).map(|(at, _)| at);
+    let at = places.find(|at| *at == 0 || prefix[..*at].ends_with('.'))?;
     let (outer, inner) = (&prefix[..at], &prefix[at + LIT_MODEL.len()..]);
     let average = |own: &str| format!("{outer}{LIT_EMA}{}", format!("{inner}{own}").replace('.', ""));
     let averages: Option<BTreeMap<String, String>> = names

@@ -171,6 +171,12 @@ pub(super) struct DataOptions {
     /// Stored range that becomes [-1, 1], such as 0..255, or none
     #[arg(long, value_name = "RANGE", allow_hyphen_values = true, help_heading = "Data")]
     pub scale: Option<String>,
+    /// TorchScript module that turns images into the latents that the model sees
+    #[arg(long, value_name = "FILE", help_heading = "Data")]
+    pub encoder: Option<PathBuf>,
+    /// The data are latents, of the encoder or as stored, and are multiplied by this
+    #[arg(long, value_name = "FACTOR", allow_negative_numbers = true, help_heading = "Data")]
+    pub latent_scale: Option<f64>,
     /// Use so many samples of the data at most, evenly spaced [default: all; 4096 of images:DIR]
     #[arg(long, value_name = "N", help_heading = "Data")]
     pub data_limit: Option<usize>,

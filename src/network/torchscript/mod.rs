@@ -7,6 +7,7 @@ mod signature;
 use super::{Condition, InputShape, Network, Probe, integer_time};
 use crate::dual::Dual;
 use crate::error::{Doing, Error, Result, torch_message};
+pub(crate) use signature::first_tensor;
 pub use signature::{Signature, one_sample};
 use std::path::{Path, PathBuf};
 use tch::{CModule, Device, Kind, Tensor};

@@ -164,7 +164,8 @@ pub fn one_sample(path: &Path) -> Result<Tensor> {
     if value.dim() > 1 && value.size()[0] == 1 { Ok(value) } else { Ok(value.unsqueeze(0)) }
 }
 
-fn first_tensor(value: IValue) -> Option<Tensor> {
+/// The first tensor of whatever a module gives.
+pub(crate) fn first_tensor(value: IValue) -> Option<Tensor> {
     match value {
         IValue::Tensor(tensor) => Some(tensor),
         IValue::TensorList(tensors) => tensors.into_iter().next(),

@@ -3,6 +3,7 @@
 use super::Extractor;
 use crate::checkpoint::sha256;
 use crate::error::{Doing, Error, Result, torch_message};
+use crate::network::torchscript::first_tensor;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use tch::{CModule, Device, IValue, Kind, Tensor};
@@ -144,15 +145,6 @@ impl TorchScriptFeatures {
                 x.f_add_scalar(1.0)?.f_mul_scalar(127.5)?.f_round()?.f_clamp(0, 255)?.f_to_kind(Kind::Uint8)
             }
         }
-    }
-}
-
-fn first_tensor(value: IValue) -> Option<Tensor> {
-    match value {
-        IValue::Tensor(tensor) => Some(tensor),
-        IValue::TensorList(tensors) => tensors.into_iter().next(),
-        IValue::Tuple(values) | IValue::GenericList(values) => values.into_iter().find_map(first_tensor),
-        _ => None,
     }
 }
 

@@ -1,0 +1,116 @@
+//! State dicts as trainers save them: which weights are taken, what is told about them, and that nothing of a file runs.
+//!
+//! The fixtures and how they were made: `tests/fixtures/state_dicts/make.py`.
+
+mod common;
+
+use common::{fixture, lipscope, refuse, report, succeed};
+use lipscope::checkpoint::{self, Checkpoint, Request};
+use lipscope::network::recognise::Told;
+use lipscope::prediction::Prediction;
+use lipscope::schedule;
+use std::path::Path;
+use tch::{Device, Tensor};
+
+fn told(text: &str) -> Told {
+    Told::new(serde_json::from_str::<serde_json::Value>(text).unwrap().as_object().unwrap().clone())
+}
+
+const DIT: &str = r#"{"num_heads": 1, "num_classes": 5}"#;
+const UNET: &str = r#"{"norm_num_groups": 2, "num_heads": 2, "num_heads_upsample": 4}"#;
+
+fn open(name: &str, weights: Option<&str>, config: &str) -> Checkpoint {
+    let (path, told) = (fixture(&format!("state_dicts/{name}")), told(config));
+    let request = Request { weights, told: Some(&told), ..Request::on(Device::Cpu) };
+    checkpoint::open(Path::new(&path), &request).unwrap()
+}
+
+/// The weights that lie in `network`'s fixture, times `factor`, are those of the checkpoint.
+fn is_fixture(checkpoint: &Checkpoint, network: &str, factor: f64) -> bool {
+    let path = fixture(&format!("networks/{network}/weights.safetensors"));
+    let expected = Tensor::read_safetensors(path).unwrap();
+    let parameters: std::collections::BTreeMap<_, _> = checkpoint.network.parameters().into_iter().collect();
+    parameters.len() == expected.len() && expected.iter().all(|(name, tensor)| parameters[name] == tensor * factor)
+}
+
+#[test]
+fn averages_are_preferred_and_others_can_be_asked_for() {
+    let network = "dit/paper_without_null_class";
+    for (weights, factor) in [(None, 0.5), (Some("ema"), 0.5), (Some("model"), 1.0), (Some("raw"), 1.0)] {
+        assert!(is_fixture(&open("dit.pt", weights, DIT), network, factor), "{weights:?}");
+    }
+    assert_eq!(open("dit.pt", None, DIT).format, "state dict, weights ema");
+}
+
+#[test]
+fn latent_diffusion_checkpoints_open_as_they_are() {
+    let checkpoint = open("latent.ckpt", None, UNET);
+    assert!(is_fixture(&checkpoint, "openai_unet/improved_heads", 0.5));
+    assert!(is_fixture(&open("latent.ckpt", Some("raw"), UNET), "openai_unet/improved_heads", 1.0));
+    assert_eq!(checkpoint.left_out, ["trainer_of_somebody.Callback"]);
+    // The schedule of the buffers: β in float32, so ᾱ to a thousand times its rounding.
+    let expected = schedule::parse("scaled-linear").unwrap();
+    let found = checkpoint.declared.schedule.unwrap().schedule;
+    assert_eq!(found.timesteps(), 1000);
+    for t in [0.0, 10.0, 500.0, 999.0] {
+        assert!((found.alpha_bar(t) / expected.alpha_bar(t) - 1.0).abs() < 1e-4, "{t}");
+    }
+}
+
+#[test]
+fn prefixes_and_the_old_format_do_not_matter() {
+    assert!(is_fixture(&open("parallel.pt", None, UNET), "openai_unet/improved_heads", 1.0));
+}
+
+#[test]
+fn config_completes_what_the_file_does_not_say() {
+    let config = r#"{"num_heads": 1, "num_classes": 5, "schedule": "cosine", "prediction": "v"}"#;
+    let declared = open("dit.pt", None, config).declared;
+    assert_eq!((declared.prediction, declared.schedule.unwrap().name), (Some(Prediction::V), "cosine".to_string()));
+}
+
+/// The command that asks for it is the one that works.
+#[test]
+fn what_shapes_do_not_tell_is_asked_for_by_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path();
+    let file = fixture("state_dicts/dit.pt");
+    refuse(here, &["measure", &file, "--class", "0", "--shape", "2,4,4"], &["DiT", "--config num_classes="]);
+    let classes = ["--config", "num_classes=5"];
+    refuse(here, &[&["measure", &file], &classes[..]].concat(), &["DiT", "--config num_heads="]);
+    refuse(
+        here,
+        &[&["measure", &file, "--config", "num_heads=1", "--config", "depth=2"], &classes[..]].concat(),
+        &["depth"],
+    );
+    refuse(here, &["measure", &file, "--weights", "swa"], &["--weights", "ema, model"]);
+    refuse(here, &[&["measure", &file, "--config", "num_heads=four"], &classes[..]].concat(), &["num_heads"]);
+}
+
+#[test]
+fn inspect_says_what_is_there_and_what_is_still_to_be_said() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = succeed(folder.path(), &["inspect", &fixture("state_dicts/dit.pt")]);
+    for words in ["DiT", "ema, model", "argparse.Namespace", "num_classes"] {
+        assert!(text.contains(words), "{words}: {text}");
+    }
+}
+
+/// Python would run `touch lipscope-was-here` on opening it.
+#[test]
+fn a_pickle_that_runs_a_command_is_measured_without_running_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path();
+    let file = fixture("state_dicts/command.pt");
+    let listed = succeed(here, &["inspect", &file]);
+    assert!(listed.contains("posix.system"), "{listed}");
+    let plan = ["--data", "model", "--timesteps", "0,500", "--samples", "2", "--class", "0", "--out", "out"];
+    let config = ["--config", "num_heads=1", "--config", "num_classes=5"];
+    let output = lipscope(here, &[&["measure", &file], &plan[..], &config].concat());
+    let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success(), "{stderr}");
+    assert!(stderr.contains("never run: posix.system"), "{stderr}");
+    assert!(report(&here.join("out"))["warnings"].to_string().contains("posix.system"));
+    let names: Vec<_> = std::fs::read_dir(here).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(names, ["out"]);
+}
