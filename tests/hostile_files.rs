@@ -1,9 +1,11 @@
 //! Files as nobody should write them: each ends in an error that says what is wrong. `fixtures/tensor_file/make.py` makes
 //! those that are not made here.
 
+use lipscope::checkpoint::Request;
 use lipscope::tensor_file::{Value, entries, read, sniff};
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use tch::Device;
 
 fn fixture(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/tensor_file").join(name)
@@ -220,5 +222,30 @@ fn a_file_that_changes_while_it_is_read_does_no_harm() {
             done.store(true, order);
         });
         assert_eq!(read(&path).unwrap().arrays, wanted, "{file}");
+    }
+}
+
+/// A configuration that is nested or long beyond reason, or leads in a circle, is refused before it costs anything.
+#[test]
+fn hostile_configurations_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = folder.path().join("config.json");
+    let nested = format!("{}{}", "[".repeat(1_000_000), "]".repeat(1_000_000));
+    let long = format!("[{}0]", "0,".repeat(3_000_000));
+    for (text, says) in [
+        (nested.as_str(), "recursion limit exceeded"),
+        (long.as_str(), "6000003 bytes are too many for a configuration"),
+        ("{\"sample_size\": 1e999}", "it is not JSON (number out of range"),
+        ("{\"_class_name\": \"UNet2DModel\"", "it is not JSON (EOF"),
+    ] {
+        std::fs::write(&config, text).unwrap();
+        let message = lipscope::checkpoint::open(folder.path(), &Request::on(Device::Cpu)).map(|_| ()).unwrap_err();
+        assert!(message.to_string().contains(says), "{message}");
+    }
+    for to in ["config.json", "/dev/zero", "."] {
+        std::fs::remove_file(&config).unwrap();
+        std::os::unix::fs::symlink(to, &config).unwrap();
+        let message = lipscope::checkpoint::open(folder.path(), &Request::on(Device::Cpu)).map(|_| ()).unwrap_err();
+        assert!(message.to_string().contains("not a diffusers model"), "{message}");
     }
 }

@@ -113,12 +113,12 @@ fn render(description: &Value) -> String {
             Value::Object(items) if items.is_empty() => continue,
             other => other.to_string(),
         };
-        let _ = writeln!(text, "{key:<16} {shown}");
+        let _ = writeln!(text, "{key:<16} {}", tensor_file::printable(&shown));
     }
     let tensors = description.get("tensors").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
     let _ = writeln!(text, "\n{} tensors", tensors.len());
     for tensor in tensors.iter().take(LISTED) {
-        let part = |i: usize| tensor.get(i).map(|v| v.as_str().map_or_else(|| v.to_string(), str::to_string));
+        let part = |i: usize| tensor.get(i).map(|v| v.as_str().map_or_else(|| v.to_string(), tensor_file::printable));
         let (name, shape, dtype) = (part(0), part(1), part(2));
         let _ = writeln!(
             text,

@@ -49,7 +49,7 @@ pub(super) fn encode(samples: &mut Samples, options: &DataOptions, device: Devic
 fn encoded(path: &Path, samples: &Samples, device: Device) -> Result<(Array2<f32>, Vec<usize>)> {
     let _no_grad = tch::no_grad_guard();
     let bad = |problem: String| {
-        let next = "It is called as f(x) with images [B, C, H, W] in float32, and gives latents [B, …].";
+        let next = "An encoder is called as f(x) with images [B, C, H, W] in float32, and gives latents [B, …].";
         Error::file(path, problem, next)
     };
     let mut module = CModule::load_on_device(path, device).map_err(|e| bad(torch_message(&e)))?;

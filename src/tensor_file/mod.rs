@@ -137,25 +137,25 @@ fn npy_entries(path: &Path) -> Result<Vec<Entry>> {
     Ok(vec![Entry { name: UNNAMED.into(), shape: header.shape, dtype: header.dtype.to_string() }])
 }
 
-/// A file that is not what it should be. Names in it are shown without what a terminal would obey.
+/// A file that is not what it should be.
 fn damaged(path: &Path, problem: impl Into<String>) -> Error {
+    const LONGEST: usize = 2_000;
     let next = "Check that the file is complete and comes from where you think; nothing of it was run.";
-    Error::file(path, printable(&problem.into()), next)
+    let mut problem = printable(&problem.into());
+    if let Some((end, _)) = problem.char_indices().nth(LONGEST) {
+        problem.truncate(end);
+        problem.push('…');
+    }
+    Error::file(path, problem, next)
 }
 
-/// Text of a file as it can be shown: control characters are written as escapes, and an end that is too long is cut.
+/// Text of a file as it can be shown: what a terminal would obey, or what would turn the text around, is escaped.
 pub fn printable(text: &str) -> String {
-    const LONGEST: usize = 2_000;
-    let mut shown = String::new();
+    let turns = |c| ('\u{202a}'..='\u{202e}').contains(&c) || ('\u{2066}'..='\u{2069}').contains(&c);
+    let mut shown = String::with_capacity(text.len());
     for c in text.chars() {
-        if shown.len() > LONGEST {
-            shown.push('…');
-            break;
-        }
         match c {
-            _ if c.is_control() || ('\u{202a}'..='\u{202e}').contains(&c) || ('\u{2066}'..='\u{2069}').contains(&c) => {
-                shown.extend(c.escape_default());
-            }
+            _ if c.is_control() || turns(c) => shown.extend(c.escape_default()),
             _ => shown.push(c),
         }
     }

@@ -1,7 +1,7 @@
 //! From a pickle's tensors, which are views of storages, to arrays: only what is wanted is read, and storages that are
 //! shown as a whole are shared, not copied.
 
-use super::array::{Array, byte_len, swap_bytes};
+use super::array::{Array, Dtype, byte_len, swap_bytes};
 use super::budget::Budget;
 use super::layout::View;
 use super::pickle::{Pickled, TensorRef};
@@ -31,7 +31,7 @@ pub(super) fn list(pickled: Pickled, listing: &mut Listing) {
     let entry = |(name, tensor): (String, Arc<TensorRef>)| Entry {
         name,
         shape: tensor.view.shape.clone(),
-        dtype: tensor.dtype.to_string(),
+        dtype: tensor.type_name.to_string(),
     };
     listing.entries = pickled.tensors.into_iter().map(entry).collect();
     listing.opaque = pickled.opaque;
@@ -40,7 +40,10 @@ pub(super) fn list(pickled: Pickled, listing: &mut Listing) {
 
 /// Reads the wanted tensors, in the order of the pickle.
 pub(super) fn read(pickled: Pickled, storages: &mut dyn Storages, wanted: Wanted, path: &Path) -> Result<Contents> {
-    let chosen: Vec<_> = pickled.tensors.into_iter().filter(|(name, _)| wanted(name)).collect();
+    let wanted = pickled.tensors.into_iter().filter(|(name, _)| wanted(name));
+    let (chosen, others): (Vec<_>, Vec<_>) = wanted.partition(|(_, tensor)| tensor.dtype.is_some());
+    let mut opaque = pickled.opaque;
+    opaque.extend(others.into_iter().map(|(name, tensor)| format!("{name} ({})", tensor.type_name)));
     let mut names = HashSet::new();
     if let Some((name, _)) = chosen.iter().find(|(name, _)| !names.insert(name.as_str())) {
         return Err(damaged(path, format!("two of its tensors are called {name}, and which counts is open")));
@@ -65,7 +68,7 @@ pub(super) fn read(pickled: Pickled, storages: &mut dyn Storages, wanted: Wanted
         }
     }
     let arrays = chosen.into_iter().zip(arrays).filter_map(|((name, _), array)| Some((name, array?))).collect();
-    Ok(Contents { arrays, opaque: pickled.opaque, tree: Some(pickled.tree), metadata: Vec::new() })
+    Ok(Contents { arrays, opaque, tree: Some(pickled.tree), metadata: Vec::new() })
 }
 
 /// What was read of one storage.
@@ -76,8 +79,9 @@ struct Group {
 
 impl Group {
     fn read(&mut self, tensor: &TensorRef, storages: &mut dyn Storages) -> Result<Checked<Array>> {
-        let (size, dtype) = (storages.size(&tensor.key)?, tensor.dtype);
-        let (range, view) = match needed(tensor, size) {
+        let Some(dtype) = tensor.dtype else { return Ok(Err(format!("it is of {}", tensor.type_name))) };
+        let size = storages.size(&tensor.key)?;
+        let (range, view) = match needed(&tensor.view, dtype, size) {
             Ok(needed) => needed,
             Err(problem) => return Ok(Err(problem)),
         };
@@ -97,10 +101,10 @@ impl Group {
 
 /// The bytes of a storage of `size` bytes that a tensor needs, and its view of them: those that it shows where they lie
 /// one after the other, else the whole storage.
-fn needed(tensor: &TensorRef, size: u64) -> Checked<(Range<u64>, View)> {
-    let (view, width) = (&tensor.view, tensor.dtype.size());
+fn needed(view: &View, dtype: Dtype, size: u64) -> Checked<(Range<u64>, View)> {
+    let width = dtype.size();
     view.check(usize::try_from(size).unwrap_or(usize::MAX) / width)?;
-    let bytes = byte_len(&view.shape, tensor.dtype)? as u64;
+    let bytes = byte_len(&view.shape, dtype)? as u64;
     if bytes > 0 && !view.is_dense() {
         return Ok((0..size, view.clone()));
     }

@@ -24,8 +24,10 @@ pub use tree::Value;
 pub(super) struct TensorRef {
     /// Name of the storage: the archive's entry `<root>/data/<key>`.
     pub key: Arc<str>,
-    /// Element type.
-    pub dtype: Dtype,
+    /// Element type; `None` for types that hold no plain numbers here.
+    pub dtype: Option<Dtype>,
+    /// PyTorch's name of the type.
+    pub type_name: Arc<str>,
     /// Which elements of the storage.
     pub view: View,
 }

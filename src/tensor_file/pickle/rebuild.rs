@@ -73,6 +73,16 @@ pub(in crate::tensor_file) fn element_size(class: &str) -> Option<usize> {
     }
 }
 
+/// PyTorch's name of a type, that of a storage class or dtype where it is not read here.
+fn type_name(dtype: Option<Dtype>, word: &str) -> Arc<str> {
+    match (dtype, storage_word(word)) {
+        (Some(dtype), _) => dtype.name().into(),
+        (None, Some("ComplexFloat")) => "complex64".into(),
+        (None, Some("ComplexDouble")) => "complex128".into(),
+        (None, _) => word.strip_prefix("torch.").unwrap_or(word).into(),
+    }
+}
+
 fn torch_dtype(name: &str) -> Option<Dtype> {
     name.strip_prefix("torch.").and_then(Dtype::from_name)
 }
@@ -201,9 +211,7 @@ fn tensor(machine: &Machine, arguments: Id) -> Result<Node, String> {
     };
     // `_rebuild_tensor_v3` has untyped storages and the dtype as an argument.
     let dtype = if &**class == UNTYPED { given.and_then(|name| torch_dtype(name)) } else { storage_type(class) };
-    let Some(dtype) = dtype else {
-        return Ok(Node::Opaque { name: Arc::clone(given.unwrap_or(class)), state: None });
-    };
+    let type_name = type_name(dtype, given.unwrap_or(class));
     let offset = length(part(1)).ok_or("its pickle has a tensor without an offset")?;
     let lengths = |node: &Node| match node {
         Node::Tuple(ids) | Node::List(ids) if ids.len() <= 64 => {
@@ -219,7 +227,7 @@ fn tensor(machine: &Machine, arguments: Id) -> Result<Node, String> {
         view.check(count)?;
         view.offset = start.checked_add(offset).ok_or("its pickle has a tensor beyond its storage")?;
     }
-    Ok(Node::Tensor(Arc::new(TensorRef { key: Arc::clone(key), dtype, view })))
+    Ok(Node::Tensor(Arc::new(TensorRef { key: Arc::clone(key), dtype, type_name, view })))
 }
 
 fn length(node: &Node) -> Option<usize> {

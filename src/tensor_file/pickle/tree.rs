@@ -142,7 +142,10 @@ impl Growth<'_> {
 
     fn tensor(&mut self, tensor: &Arc<TensorRef>) -> Result<Value, String> {
         let name = if self.path.is_empty() { crate::tensor_file::UNNAMED.to_string() } else { self.dotted()? };
-        let value = Value::Array(name.as_str().into());
+        let value = match tensor.dtype {
+            Some(_) => Value::Array(name.as_str().into()),
+            None => Value::Opaque { name: Arc::clone(&tensor.type_name), state: None },
+        };
         self.tensors.push((name, Arc::clone(tensor)));
         Ok(value)
     }
