@@ -118,5 +118,9 @@ fn images_go_through_an_encoder() {
     let plain = run(&["--data", "latents.npy"]);
     assert_ne!(points(&plain), points(&stored));
     refuse(here, &["measure", &module, "--data", "images.npy", "--latent-scale", "0"], &["other than 0"]);
-    refuse(here, &["measure", &module, "--data", "images.npy", "--encoder", &module], &["An encoder is called", "plain.pt"]);
+    refuse(
+        here,
+        &["measure", &module, "--data", "images.npy", "--encoder", &module],
+        &["An encoder is called", "plain.pt"],
+    );
 }
