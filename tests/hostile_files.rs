@@ -11,10 +11,6 @@ fn fixture(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/tensor_file").join(name)
 }
 
-fn message(path: &Path) -> String {
-    read(path).map(|_| ()).unwrap_err().to_string()
-}
-
 #[test]
 fn a_command_in_a_pickle_is_named_and_never_run() {
     let contents = read(fixture("command.pt")).unwrap();

@@ -10,6 +10,8 @@ from pathlib import Path
 
 FIXTURES = Path(__file__).parent.parent / "fixtures" / "tensor_file"
 LONGEST = 6_000
+# Takes half a second to be refused, and so would all that the fuzzer makes of it.
+SLOW = ("doubling.pt",)
 
 
 def seed(target, name, data):
@@ -21,7 +23,7 @@ def seed(target, name, data):
 
 for path in sorted(FIXTURES.iterdir()):
     data = path.read_bytes()
-    if path.suffix in (".py", ".json"):
+    if path.suffix in (".py", ".json") or path.name in SLOW:
         continue
     seed("file", path.name, data)
     if path.suffix == ".safetensors" and len(data) > 8:
