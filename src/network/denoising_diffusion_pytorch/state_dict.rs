@@ -6,7 +6,7 @@ use crate::network::recognise::{Shapes, StateDict, Told};
 use serde_json::{Map, Value};
 
 pub(super) const STATE_DICT: StateDict = StateDict {
-    known_as: "the Unet of denoising-diffusion-pytorch",
+    known_as: "Unet of denoising-diffusion-pytorch",
     anchors: &[
         "init_conv.weight",
         "time_mlp.1.weight",

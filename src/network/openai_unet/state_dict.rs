@@ -6,7 +6,7 @@ use crate::network::recognise::{Shapes, StateDict, Told};
 use serde_json::{Map, Value, json};
 
 pub(super) const STATE_DICT: StateDict = StateDict {
-    known_as: "the U-Net of OpenAI's and CompVis' releases",
+    known_as: "UNetModel of improved-, guided- or latent-diffusion",
     anchors: &[
         "time_embed.0.weight",
         "time_embed.2.weight",
@@ -75,7 +75,7 @@ fn heads(told: &Told) -> Result<Vec<(&'static str, i64)>> {
         return Ok(vec![("num_head_channels", channels)]);
     }
     let what = "the number of attention heads (num_heads, often 4 or 1), or of channels in each (num_head_channels: 64 \
-                in most networks of guided-diffusion, 32 in those of latent-diffusion),";
+                in most networks of guided-diffusion, 32 in those of latent-diffusion)";
     let mut heads = vec![("num_heads", told.required("num_heads", what, &[4, 1])?)];
     heads.extend(told.integer("num_heads_upsample")?.map(|up| ("num_heads_upsample", up)));
     Ok(heads)
