@@ -13,8 +13,8 @@ use tch::{Device, TchError, Tensor};
 
 type Result<T> = std::result::Result<T, TchError>;
 
-/// Elements of an N × L matrix per head that a CPU works on at a time: with tangents several such matrices are gone over
-/// again and again, and 2 MB of each stay in its caches.
+/// Elements of an N × L matrix per head that a CPU works on at a time: with tangents several such matrices are gone
+/// over again and again, and 2 MB of each stay in its caches.
 const CACHED: i64 = 1 << 19;
 
 /// softmax(q kᵀ/√d) v.

@@ -1,5 +1,5 @@
-//! Scale and shift that another part of the network computes: y = x (1 + scale) + shift (FiLM, Perez et al., 2018; adaLN,
-//! Peebles & Xie, 2023). Tangent: ẏ = ẋ (1 + scale) + x ∂scale + ∂shift.
+//! Scale and shift that another part of the network computes: y = x (1 + scale) + shift (FiLM, Perez et al., 2018;
+//! adaLN, Peebles & Xie, 2023). Tangent: ẏ = ẋ (1 + scale) + x ∂scale + ∂shift.
 
 use crate::dual::Dual;
 use crate::error::{Doing, Result};

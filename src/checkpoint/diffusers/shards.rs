@@ -1,7 +1,7 @@
 //! Weights spread over several files, as diffusers saves large models: an index, {"weight_map": {parameter: file}}.
 //!
-//! An index is not trusted: it can only name files of its own folder. What the cache of huggingface_hub keeps, where every
-//! file of a folder below `snapshots/` is a link into `blobs/` beside it, counts as in the folder.
+//! An index is not trusted: it can only name files of its own folder. What the cache of huggingface_hub keeps, where
+//! every file of a folder below `snapshots/` is a link into `blobs/` beside it, counts as in the folder.
 
 use super::{read_file, read_json};
 use crate::checkpoint::{hexadecimal, sha256};

@@ -1,8 +1,8 @@
 //! diffusers' `UNet2DConditionModel` (reference: diffusers 0.42.1) in our own layers, under diffusers' parameter names.
 //!
-//! The network of Stable Diffusion 1 and 2 and their kin (Rombach et al., 2022, arXiv 2112.10752): a U-Net whose residual
-//! blocks are followed by transformers that also attend to a context, such as the embeddings of a text. The context is a
-//! constant, so that of ∂/∂t and J·v nothing has to be carried through it.
+//! The network of Stable Diffusion 1 and 2 and their kin (Rombach et al., 2022, arXiv 2112.10752): a U-Net whose
+//! residual blocks are followed by transformers that also attend to a context, such as the embeddings of a text. The
+//! context is a constant, so that of ∂/∂t and J·v nothing has to be carried through it.
 
 mod config;
 mod model;

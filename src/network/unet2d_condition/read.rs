@@ -1,7 +1,7 @@
 //! From config.json to a checked [`ConditionConfig`], with diffusers' defaults for absent keys.
 //!
-//! Beware of `attention_head_dim`: in this class, and in no other, diffusers takes it for the *number* of heads. Files say
-//! so (8 in Stable Diffusion 1, where heads have 40 to 160 channels), and so it must stay.
+//! Beware of `attention_head_dim`: in this class, and in no other, diffusers takes it for the *number* of heads. Files
+//! say so (8 in Stable Diffusion 1, where heads have 40 to 160 channels), and so it must stay.
 
 use super::config::{ClassEmbedding, ConditionConfig};
 use super::refuse::refuse;

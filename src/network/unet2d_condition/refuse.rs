@@ -1,5 +1,5 @@
-//! Keys of a `UNet2DConditionModel` that change what it computes in ways that this version does not know, and those that
-//! change nothing.
+//! Keys of a `UNet2DConditionModel` that change what it computes in ways that this version does not know, and those
+//! that change nothing.
 
 use crate::error::Result;
 use crate::network::keys::{Keys, LARGEST, unsupported};
@@ -26,8 +26,8 @@ const FIXED_WORDS: [(&str, &str); 2] = [("time_embedding_type", "positional"), (
 /// Convolutions whose kernels are of one size.
 const KERNELS: [&str; 2] = ["conv_in_kernel", "conv_out_kernel"];
 
-/// Keys that do nothing in the blocks that this version has, or only with others that it refuses. `upcast_attention` does
-/// nothing with the attention that diffusers uses with PyTorch 2.
+/// Keys that do nothing in the blocks that this version has, or only with others that it refuses. `upcast_attention`
+/// does nothing with the attention that diffusers uses with PyTorch 2.
 const IDLE: [&str; 7] = [
     "dropout",
     "upcast_attention",

@@ -1,4 +1,5 @@
-//! diffusers' `Transformer2DModel` over pixels, as Stable Diffusion has it: x [B, C, H, W], context [B, L, D] → [B, C, H, W].
+//! diffusers' `Transformer2DModel` over pixels, as Stable Diffusion has it: x [B, C, H, W], context [B, L, D] → [B, C,
+//! H, W].
 //!
 //! tokens = project(norm(x)); in every block tokens ← tokens + self-attention(norm(tokens)), then + attention over the
 //! context, then + GEGLU dense layers, each behind a layer normalisation of its own; y = project(tokens) + x.
