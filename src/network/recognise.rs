@@ -166,7 +166,7 @@ mod tests {
     fn what_nobody_asks_for_is_refused() {
         let told = told(json!({"num_heads": 4, "heads": 4}));
         assert_eq!(told.integer("num_heads").unwrap(), Some(4));
-        assert!(told.refuse_unused().unwrap_err().to_string().contains("--config is heads"));
+        assert!(told.refuse_unused().unwrap_err().to_string().contains("--config is `heads`"));
         assert_eq!(told.integer("heads").unwrap(), Some(4));
         assert!(told.refuse_unused().is_ok());
     }

@@ -62,9 +62,15 @@ fn objective(table: &Table, loss_weight: &[f64]) -> Option<Prediction> {
         let close = |&t: &usize| (loss_weight[t] / expected(snr(t)) - 1.0).abs() < 1e-2;
         !compared.is_empty() && compared.iter().all(close)
     };
-    let known: [(Prediction, fn(f64) -> f64); 3] =
-        [(Prediction::Epsilon, |_| 1.0), (Prediction::X0, |snr| snr), (Prediction::V, |snr| snr / (snr + 1.0))];
-    known.into_iter().find(|(_, expected)| weighs(*expected)).map(|(prediction, _)| prediction)
+    if weighs(|_| 1.0) {
+        Some(Prediction::Epsilon)
+    } else if weighs(|snr| snr) {
+        Some(Prediction::X0)
+    } else if weighs(|snr| snr / (snr + 1.0)) {
+        Some(Prediction::V)
+    } else {
+        None
+    }
 }
 
 #[cfg(test)]

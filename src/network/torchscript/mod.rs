@@ -76,13 +76,13 @@ impl TorchScript {
             return file(
                 format!(
                     "this module wants more inputs than the {} it was given: `{name}` is missing",
-                    self.signature.len()
+                    self.signature.arguments()
                 ),
                 &format!("Name them all with --inputs, such as x,t,{name}=FILE."),
             );
         }
-        if message.to_lowercase().contains("expected at most") && self.signature.len() > 2 {
-            let problem = format!("this module takes fewer inputs than the {} of --inputs", self.signature.len());
+        if message.to_lowercase().contains("expected at most") && self.signature.arguments() > 2 {
+            let problem = format!("this module takes fewer inputs than the {} of --inputs", self.signature.arguments());
             return file(problem, "Name each of its inputs once, in their order.");
         }
         if message.to_lowercase().contains("expected at most") {

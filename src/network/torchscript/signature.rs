@@ -72,7 +72,7 @@ impl Signature {
     }
 
     /// Number of arguments.
-    pub fn len(&self) -> usize {
+    pub fn arguments(&self) -> usize {
         self.slots.len()
     }
 
@@ -181,7 +181,7 @@ mod tests {
 
     #[test]
     fn x_and_t_must_be_named_once() {
-        assert_eq!(Signature::parse(Some("x, t, w=7.5"), None).unwrap().len(), 3);
+        assert_eq!(Signature::parse(Some("x, t, w=7.5"), None).unwrap().arguments(), 3);
         for text in ["x", "t,t,x", "x,t,context=", "x,t,y", "x,t,c=nowhere.npy"] {
             assert!(Signature::parse(Some(text), None).is_err(), "{text}");
         }
