@@ -134,6 +134,7 @@ pub fn dtype_name(kind: Kind) -> &'static str {
     match kind {
         Kind::Double => "f64",
         Kind::BFloat16 => "bf16",
+        Kind::Half => "f16",
         _ => "f32",
     }
 }

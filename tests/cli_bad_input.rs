@@ -82,8 +82,11 @@ fn diffusers_folders_that_are_not_covered() {
     let (folder, model) = fresh("unet");
     fs::create_dir(&model).unwrap();
     let config = model.join("config.json");
-    fs::write(&config, r#"{"_class_name": "UNet2DConditionModel"}"#).unwrap();
-    refuse(folder.path(), &["measure", "unet"], &["UNet2DConditionModel"]);
+    fs::write(&config, r#"{"_class_name": "FluxTransformer2DModel"}"#).unwrap();
+    refuse(folder.path(), &["measure", "unet"], &["a FluxTransformer2DModel", "natively are UNet2DModel"]);
+    let sdxl = r#"{"_class_name": "UNet2DConditionModel", "addition_embed_type": "text_time"}"#;
+    fs::write(&config, sdxl).unwrap();
+    refuse(folder.path(), &["measure", "unet"], &["`addition_embed_type` = `\"text_time\"`", "SDXL"]);
     fs::write(&config, "{ not json").unwrap();
     refuse(folder.path(), &["measure", "unet"], &["JSON"]);
     fs::write(&config, r#"{"down_block_types": ["SkipDownBlock2D", "DownBlock2D", "DownBlock2D", "DownBlock2D"]}"#)

@@ -124,3 +124,26 @@ fn images_go_through_an_encoder() {
         &["An encoder is called", "plain.pt"],
     );
 }
+
+#[test]
+fn half_precision_is_measured_and_foreign_modules_are_warned_of() {
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path();
+    let run = |checkpoint: &str, dtype: &str| {
+        let model = fixture(checkpoint);
+        let plan = ["--data", "digits", "--timesteps", "100", "--dt", "100", "--samples", "8", "--out", "out"];
+        let output = lipscope(here, &[&["measure", &model, "--dtype", dtype], &plan[..]].concat());
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let report = report(&here.join("out"));
+        let mean = report["models"][0]["curves"][0]["points"][0]["mean"].as_f64().unwrap();
+        (mean, report["warnings"].to_string())
+    };
+    let (exact, _) = run("torchscript/pipeline", "f32");
+    for dtype in ["f16", "bf16"] {
+        let (rounded, warnings) = run("torchscript/pipeline", dtype);
+        // A change over 100 steps is large against the 2⁻⁸ of bfloat16 and the 2⁻¹¹ of float16.
+        assert!((rounded / exact - 1.0).abs() < 0.1, "{dtype}: {rounded} {exact}");
+        assert!(!warnings.contains("half-precision-time"), "{warnings}");
+        assert!(run("torchscript/plain.pt", dtype).1.contains("half-precision-time"));
+    }
+}

@@ -229,6 +229,9 @@ fn resolve_file(
     let map = map(share.or(declared.share.as_deref()), named.schedule.timesteps())?;
     let (asked, guidance) = condition(&*network, options)?;
     network.to(device, kind)?;
+    if matches!(kind, Kind::Half | Kind::BFloat16) && network.config().is_none() {
+        warnings.push(Warning::HalfPrecisionTime { model: label.clone(), dtype: dtype_name(kind).into() });
+    }
     let example = asked.batch(2, device, kind)?;
     let times = conditioning.probes(&*named.schedule);
     let probe = Probe { sample_shape: shape, times, condition: &example, device, kind };
@@ -290,6 +293,7 @@ pub(super) fn dtype(text: &str) -> Result<Kind> {
         "f32" => Ok(Kind::Float),
         "f64" => Ok(Kind::Double),
         "bf16" => Ok(Kind::BFloat16),
-        _ => Err(Error::argument("--dtype", text, "it is f32, f64 or bf16", "Choose one of them.")),
+        "f16" => Ok(Kind::Half),
+        _ => Err(Error::argument("--dtype", text, "it is f32, f64, bf16 or f16", "Choose one of them.")),
     }
 }

@@ -46,6 +46,13 @@ impl Images {
     }
 }
 
+/// 2x − 1
+pub(super) fn center(x: &Dual) -> Result<Dual> {
+    let mut centered = x.linear(|x| x.f_mul_scalar(2.0))?;
+    centered.value = centered.value.f_sub_scalar(1.0).doing("centring the input")?;
+    Ok(centered)
+}
+
 /// The parameters on a device and in a dtype. Those whose names begin with one of `at_least_float` are never below
 /// float32: frequencies, which multiply the timestep.
 pub(super) fn moved(

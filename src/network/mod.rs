@@ -14,6 +14,8 @@ pub mod openai_unet;
 pub mod recognise;
 pub mod torchscript;
 pub mod unet2d;
+pub mod unet2d_condition;
+mod unet_blocks;
 
 use crate::dual::Dual;
 use crate::error::{Error, Result};
@@ -36,6 +38,7 @@ pub struct Architecture {
 /// The family.
 pub const ARCHITECTURES: &[Architecture] = &[
     unet2d::ARCHITECTURE,
+    unet2d_condition::ARCHITECTURE,
     dit::PAPER,
     dit::DIFFUSERS,
     dit::OLD_DIFFUSERS,

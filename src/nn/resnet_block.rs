@@ -84,7 +84,6 @@ pub struct ResnetBlock {
     shortcut: Option<Conv2d>,
     activation: Activation,
     scale_shift: bool,
-    outputs: i64,
     resample: Resample,
     output_scale: f64,
 }
@@ -107,7 +106,6 @@ impl ResnetBlock {
             shortcut,
             activation,
             scale_shift,
-            outputs,
             resample: Resample::Keep,
             output_scale: 1.0,
         })
@@ -131,8 +129,9 @@ impl ResnetBlock {
         let emb = self.time.forward(&self.activation.forward(emb)?)?;
         let emb = emb.linear(|emb| emb.f_unsqueeze(-1)?.f_unsqueeze(-1))?;
         let h = if self.scale_shift {
-            let half = |start| emb.linear(|emb| emb.f_narrow(1, start, self.outputs));
-            modulate(&self.norm2.forward(&h)?, &half(0)?, &half(self.outputs)?)?
+            let outputs = h.value.size().get(1).copied().unwrap_or(0);
+            let half = |start| emb.linear(|emb| emb.f_narrow(1, start, outputs));
+            modulate(&self.norm2.forward(&h)?, &half(0)?, &half(outputs)?)?
         } else {
             self.norm2.forward(&h.add(&emb)?)?
         };

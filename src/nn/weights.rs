@@ -4,7 +4,7 @@ use crate::error::{Doing, Error, Result};
 use crate::random::{Purpose, fill_normal, stream};
 use rand::RngExt;
 use sha2::{Digest, Sha256};
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
@@ -34,6 +34,7 @@ pub struct Weights {
 struct Shared {
     tensors: RefCell<BTreeMap<String, Tensor>>,
     taken: RefCell<BTreeSet<String>>,
+    asked: Cell<bool>,
     path: PathBuf,
     /// Where missing parameters are drawn: the seed of a fresh network.
     fresh: Option<u64>,
@@ -54,8 +55,14 @@ impl Weights {
     }
 
     fn sharing(tensors: BTreeMap<String, Tensor>, path: &Path, fresh: Option<u64>, device: Device) -> Self {
-        let shared =
-            Shared { tensors: RefCell::new(tensors), taken: RefCell::default(), path: path.into(), fresh, device };
+        let shared = Shared {
+            tensors: RefCell::new(tensors),
+            taken: RefCell::default(),
+            asked: Cell::new(false),
+            path: path.into(),
+            fresh,
+            device,
+        };
         Weights { shared: Rc::new(shared), prefix: String::new() }
     }
 
@@ -81,6 +88,11 @@ impl Weights {
         below.map(|(name, tensor)| (name.clone(), tensor.shallow_clone())).collect()
     }
 
+    /// Whether any tensor was asked for yet: a network that is not built before that has a wrong configuration.
+    pub fn was_asked(&self) -> bool {
+        self.shared.asked.get()
+    }
+
     /// Whether there is a tensor of this name.
     pub fn has(&self, name: &str) -> bool {
         self.shared.tensors.borrow().contains_key(&format!("{}{name}", self.prefix))
@@ -88,6 +100,7 @@ impl Weights {
 
     /// The tensor `name`, which must have exactly this shape; a fresh network draws it as `init` says.
     pub fn tensor(&self, name: &str, shape: &[i64], init: Init) -> Result<Tensor> {
+        self.shared.asked.set(true);
         let full = format!("{}{name}", self.prefix);
         let mut tensors = self.shared.tensors.borrow_mut();
         if let (Some(seed), None) = (self.shared.fresh, tensors.get(&full)) {

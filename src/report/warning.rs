@@ -92,6 +92,13 @@ pub enum Warning {
         /// Label of the model.
         model: String,
     },
+    /// A foreign module in half precision may compute its time embedding in it.
+    HalfPrecisionTime {
+        /// Label of the model.
+        model: String,
+        /// The dtype.
+        dtype: String,
+    },
     /// Something about the data.
     Data {
         /// The paragraph.
@@ -194,6 +201,11 @@ impl fmt::Display for Warning {
                 f,
                 "{model} shares timesteps: along the sampling path ε has no derivative at the boundaries, where the condition \
                  jumps, so those timesteps have no value. Measure the jumps by --quantity secant."
+            ),
+            Warning::HalfPrecisionTime { model, dtype } => write!(
+                f,
+                "{model}: a TorchScript module in {dtype} gets t in float32, but what it computes from t follows its own code; in \
+                 {dtype} the time embedding rounds away most of ∂/∂t. Check with --dtype f32."
             ),
             Warning::Data { message } => f.write_str(message),
         }

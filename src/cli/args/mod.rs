@@ -293,7 +293,7 @@ pub(super) struct ModelOptions {
     /// What the shapes of a state dict do not tell, such as num_heads=4: NAME=VALUE, or a file with a JSON object
     #[arg(long, value_name = "NAME=VALUE|FILE", help_heading = "Model (overrides what the checkpoint says)")]
     pub config: Vec<String>,
-    /// dtype of the network: f32, f64 or bf16
+    /// dtype of the network: f32, f64, bf16 or f16
     #[arg(long, value_name = "DTYPE", default_value = "f32", help_heading = "Measurement")]
     pub dtype: String,
 }

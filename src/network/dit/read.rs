@@ -8,7 +8,7 @@ use serde_json::Value;
 use std::path::Path;
 
 /// More patches along a side than any network has.
-const LARGEST_GRID: i64 = 1024;
+const LARGEST_GRID: i64 = 512;
 
 impl DitConfig {
     /// The arguments of the constructor in the paper's release, under their names there.

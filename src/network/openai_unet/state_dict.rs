@@ -102,7 +102,7 @@ impl Plan {
         let bare = (1..blocks).filter(|block| !shapes.has_below(&format!("input_blocks.{block}."))).count();
         let levels = 1 + by_conv + by_resnet + bare;
         let kinds = [by_conv, by_resnet, bare].iter().filter(|count| **count > 0).count();
-        if kinds > 1 || blocks % levels != 0 || blocks < 2 * levels {
+        if kinds > 1 || !blocks.is_multiple_of(levels) || blocks < 2 * levels {
             return Err(Error::mismatch(
                 format!("its {blocks} output blocks do not spread over {levels} resolutions as in the releases"),
                 "The weights look like those of a variant that is not known; export it to TorchScript.",

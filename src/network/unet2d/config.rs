@@ -1,6 +1,7 @@
 //! What a `UNet2DModel` is built to, as checked values; `read.rs` makes them from a config.json.
 
-use crate::nn::Activation;
+use crate::network::unet_blocks::{AttentionPlan, BlockPlan, BodyPlan, MidPlan, ResnetPlan, TimeScaleShift};
+use crate::nn::{Activation, AttentionConfig};
 
 /// Features of the timestep.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,15 +34,6 @@ pub struct BlockType {
     pub attention: bool,
     /// Whether the size is changed by a residual block, not by a single convolution.
     pub resnet_resampling: bool,
-}
-
-/// How time enters a residual block.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum TimeScaleShift {
-    /// h + emb.
-    Default,
-    /// h·(1 + scale) + shift, with scale and shift linear in emb.
-    ScaleShift,
 }
 
 /// A checked configuration, which only [`UNet2dConfig::from_json`] makes. Field names are diffusers' where the meaning is.
@@ -110,5 +102,46 @@ impl UNet2dConfig {
     /// Height and width must be multiples of this: each block but the last halves them.
     pub fn size_factor(&self) -> i64 {
         1 << (self.down_blocks.len() - 1)
+    }
+
+    /// What lies between the time embedding and the output.
+    pub(super) fn body(&self) -> BodyPlan {
+        let block = |(block, &channels): (&BlockType, &i64), layers| BlockPlan {
+            layers,
+            attention: block.attention.then(|| self.attention(channels, Some(self.norm_num_groups), 1.0)),
+            resnet_resampling: block.resnet_resampling,
+        };
+        let channels = &self.block_out_channels;
+        let down = self.down_blocks.iter().zip(channels).map(|pair| block(pair, self.layers_per_block));
+        let up = self.up_blocks.iter().zip(channels.iter().rev()).map(|pair| block(pair, self.layers_per_block + 1));
+        BodyPlan {
+            in_channels: self.in_channels,
+            out_channels: self.out_channels,
+            channels: channels.clone(),
+            resnet: ResnetPlan {
+                time_embed_dim: self.time_embed_dim,
+                norm_groups: self.norm_num_groups,
+                norm_eps: self.norm_eps,
+                act_fn: self.act_fn,
+                time_scale_shift: self.resnet_time_scale_shift,
+            },
+            down: down.collect(),
+            mid: self.mid_block.then(|| self.middle()),
+            up: up.collect(),
+            downsample_padding: self.downsample_padding,
+            last_activation: Activation::Silu,
+        }
+    }
+
+    fn middle(&self) -> MidPlan {
+        let channels = self.block_out_channels[self.block_out_channels.len() - 1];
+        let scale_factor = self.mid_block_scale_factor;
+        let attention = self.add_attention.then(|| self.attention(channels, self.mid_attention_groups, scale_factor));
+        MidPlan { attention, scale_factor }
+    }
+
+    fn attention(&self, channels: i64, norm_groups: Option<i64>, rescale: f64) -> AttentionPlan {
+        let head_dim = self.attention_head_dim.unwrap_or(channels);
+        AttentionPlan::Pixels(AttentionConfig { channels, head_dim, norm_groups, norm_epsilon: self.norm_eps, rescale })
     }
 }

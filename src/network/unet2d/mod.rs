@@ -2,7 +2,6 @@
 //!
 //! `google/ddpm-cifar10-32` and its kin, with every tangent carried through the one forward pass.
 
-mod blocks;
 mod config;
 mod model;
 mod read;
@@ -13,7 +12,8 @@ use crate::nn::Weights;
 use serde_json::Value;
 use std::path::Path;
 
-pub use config::{BlockType, ClassEmbedding, TimeEmbeddingType, TimeScaleShift, UNet2dConfig};
+pub use super::unet_blocks::TimeScaleShift;
+pub use config::{BlockType, ClassEmbedding, TimeEmbeddingType, UNet2dConfig};
 pub use model::UNet2d;
 
 pub(super) const ARCHITECTURE: Architecture = Architecture { class_name: "UNet2DModel", build, state_dict: None };

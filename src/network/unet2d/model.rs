@@ -3,14 +3,14 @@
 //! emb = MLP(features(t)) [+ class embedding]; h = conv_in(x); down, keeping every output; middle; up, taking them back;
 //! y = conv_out(silu(norm(h))), and y/t where the time features are Fourier features.
 
-use super::blocks::{DownBlock, MidBlock, UpBlock};
 use super::config::{ClassEmbedding, TimeEmbeddingType, UNet2dConfig};
 use crate::dual::Dual;
 use crate::error::{Doing, Result};
-use crate::network::images::{Images, handles, kind_of, moved};
+use crate::network::images::{Images, center, handles, kind_of, moved};
 use crate::network::labels::Labels;
+use crate::network::unet_blocks::{Body, Side};
 use crate::network::{Condition, InputShape, Network, TIME_AND_FEATURES, integer_time};
-use crate::nn::{Activation, Conv2d, GroupNorm, Init, TimeProjection, TimestepEmbedding, Weights};
+use crate::nn::{Init, TimeProjection, TimestepEmbedding, Weights};
 use tch::{Device, Kind, Tensor};
 
 /// diffusers' `UNet2DModel`.
@@ -31,12 +31,7 @@ struct Layers {
     time_proj: TimeProjection,
     time_embedding: TimestepEmbedding,
     labels: Labels,
-    conv_in: Conv2d,
-    down_blocks: Vec<DownBlock>,
-    mid_block: Option<MidBlock>,
-    up_blocks: Vec<UpBlock>,
-    conv_norm_out: GroupNorm,
-    conv_out: Conv2d,
+    body: Body,
 }
 
 impl UNet2d {
@@ -86,41 +81,13 @@ impl UNet2d {
 
 impl Layers {
     fn new(config: &UNet2dConfig, weights: &Weights) -> Result<Self> {
-        let channels = &config.block_out_channels;
-        let (first, last) = (channels[0], channels[channels.len() - 1]);
         let (features, emb) = (config.time_features(), config.time_embed_dim);
-        let indices = 0..channels.len();
         Ok(Layers {
             time_proj: time_projection(config, &weights.at("time_proj"))?,
             time_embedding: TimestepEmbedding::new(&weights.at("time_embedding"), features, emb)?,
             labels: labels(config, &weights.at("class_embedding"))?,
-            conv_in: Conv2d::new(&weights.at("conv_in"), config.in_channels, first, 3)?,
-            down_blocks: indices.clone().map(|i| DownBlock::new(weights, config, i)).collect::<Result<_>>()?,
-            mid_block: if config.mid_block { Some(MidBlock::new(weights, config, last)?) } else { None },
-            up_blocks: indices.map(|i| UpBlock::new(weights, config, i)).collect::<Result<_>>()?,
-            conv_norm_out: GroupNorm::new(
-                &weights.at("conv_norm_out"),
-                first,
-                config.norm_num_groups,
-                config.norm_eps,
-            )?,
-            conv_out: Conv2d::new(&weights.at("conv_out"), first, config.out_channels, 3)?,
+            body: Body::new(weights, &config.body())?,
         })
-    }
-
-    fn forward(&self, x: &Dual, emb: &Dual) -> Result<Dual> {
-        let mut h = self.conv_in.forward(x)?;
-        let mut skips = vec![h.shallow_clone()];
-        for block in &self.down_blocks {
-            h = block.forward(h, emb, &mut skips)?;
-        }
-        if let Some(block) = &self.mid_block {
-            h = block.forward(&h, emb)?;
-        }
-        for block in &self.up_blocks {
-            h = block.forward(h, emb, &mut skips)?;
-        }
-        self.conv_out.forward(&Activation::Silu.forward(&self.conv_norm_out.forward(&h)?)?)
     }
 }
 
@@ -147,13 +114,6 @@ fn labels(config: &UNet2dConfig, weights: &Weights) -> Result<Labels> {
     })
 }
 
-/// 2x − 1
-fn center(x: &Dual) -> Result<Dual> {
-    let mut centered = x.linear(|x| x.f_mul_scalar(2.0))?;
-    centered.value = centered.value.f_sub_scalar(1.0).doing("centring the input")?;
-    Ok(centered)
-}
-
 impl Network for UNet2d {
     /// Labels are int64 `[B]`; where `class_embed_type` is `identity` they are embeddings [B, time_embed_dim].
     fn forward(&self, x: &Dual, t: &Dual, condition: &Condition) -> Result<Dual> {
@@ -161,7 +121,7 @@ impl Network for UNet2d {
         Images { channels, kind: self.kind, multiple_of }.check(x, t)?;
         let emb = self.embedding(t, condition)?;
         let x = if self.config.center_input_sample { center(x)? } else { x.shallow_clone() };
-        let y = self.layers.forward(&x, &emb)?;
+        let y = self.layers.body.forward(&x, Side { emb: &emb, context: None })?;
         if self.config.time_embedding_type == TimeEmbeddingType::Fourier { self.divide_by_time(&y, t) } else { Ok(y) }
     }
 

@@ -2,10 +2,13 @@
 //!
 //! Every value is bounded here, so that building the network afterwards can neither overflow nor divide by zero.
 
-use super::config::{BlockType, ClassEmbedding, TimeEmbeddingType, TimeScaleShift, UNet2dConfig};
+use super::config::{BlockType, ClassEmbedding, TimeEmbeddingType, UNet2dConfig};
 use crate::error::Result;
 use crate::network::keys::{Keys, LARGEST, sample_size, unsupported};
-use crate::nn::Activation;
+use crate::network::unet_blocks::TimeScaleShift;
+use crate::network::unet_blocks::read::{
+    act_fn, channels, check_shift, downsample_padding, groups, norm_eps, scale_factor, time_embed_dim, time_scale_shift,
+};
 use serde_json::Value;
 use std::path::Path;
 
@@ -17,7 +20,7 @@ impl UNet2dConfig {
     /// that diffusers knows and this version does not, and for unknown keys that do not start with `_`.
     pub fn from_json(json: &Value, path: &Path) -> Result<Self> {
         let mut keys = Keys::new("UNet2DModel", json, path)?;
-        let block_out_channels = channels(&mut keys)?;
+        let block_out_channels = channels(&mut keys, &[224, 448, 672, 896])?;
         let (down_blocks, up_blocks) = blocks(&mut keys, block_out_channels.len())?;
         let resnet_time_scale_shift = time_scale_shift(&mut keys)?;
         let norm_num_groups = groups(&mut keys)?;
@@ -34,13 +37,13 @@ impl UNet2dConfig {
             mid_block: mid_block(&mut keys)?,
             up_blocks,
             layers_per_block: keys.integer("layers_per_block", 2, 1..=1000)?,
-            mid_block_scale_factor: keys.finite("mid_block_scale_factor", 1.0)?,
+            mid_block_scale_factor: scale_factor(&mut keys)?,
             downsample_padding: downsample_padding(&mut keys)?,
             act_fn: act_fn(&mut keys)?,
             attention_head_dim: head_dim(&mut keys)?,
             norm_num_groups,
             mid_attention_groups: mid_attention_groups(&mut keys, resnet_time_scale_shift, norm_num_groups)?,
-            norm_eps: keys.finite("norm_eps", 1e-5)?,
+            norm_eps: norm_eps(&mut keys)?,
             resnet_time_scale_shift,
             add_attention: keys.value("add_attention", true)?,
             class_embedding: class_embedding(&mut keys)?,
@@ -56,30 +59,10 @@ impl UNet2dConfig {
 
     /// Checks that no single value shows.
     fn check(&self, keys: &Keys) -> Result<()> {
-        if self.norm_eps < 0.0 {
-            return Err(keys.wrong("norm_eps", &self.norm_eps.to_string(), "it must not be negative"));
+        match self.time_embedding_type {
+            TimeEmbeddingType::Positional => check_shift(keys, self.freq_shift, self.block_out_channels[0]),
+            TimeEmbeddingType::Fourier | TimeEmbeddingType::Learned(_) => Ok(()),
         }
-        if self.mid_block_scale_factor == 0.0 {
-            return Err(keys.wrong("mid_block_scale_factor", "0", "the middle block divides by it"));
-        }
-        let half = (self.block_out_channels[0] / 2) as f64;
-        if self.time_embedding_type == TimeEmbeddingType::Positional && half <= self.freq_shift {
-            let allowed = format!("it must be below half of block_out_channels[0], which is {half}");
-            return Err(keys.wrong("freq_shift", &self.freq_shift.to_string(), &allowed));
-        }
-        Ok(())
-    }
-}
-
-fn channels(keys: &mut Keys) -> Result<Vec<i64>> {
-    let key = "block_out_channels";
-    let channels: Vec<i64> = keys.value(key, vec![224, 448, 672, 896])?;
-    if channels.is_empty() || channels.len() > 30 {
-        return Err(keys.wrong(key, &format!("a list of {}", channels.len()), "it must have 1 to 30 entries"));
-    }
-    match channels.iter().find(|channels| !(1..=LARGEST).contains(*channels)) {
-        Some(bad) => Err(keys.wrong(key, &bad.to_string(), &format!("each must be from 1 to {LARGEST}"))),
-        None => Ok(channels),
     }
 }
 
@@ -137,23 +120,6 @@ fn mid_block(keys: &mut Keys) -> Result<bool> {
     }
 }
 
-fn time_scale_shift(keys: &mut Keys) -> Result<TimeScaleShift> {
-    let key = "resnet_time_scale_shift";
-    match keys.value(key, "default".to_string())?.as_str() {
-        "default" => Ok(TimeScaleShift::Default),
-        "scale_shift" => Ok(TimeScaleShift::ScaleShift),
-        other => Err(unsupported(key, other, "it is `default` or `scale_shift`")),
-    }
-}
-
-fn groups(keys: &mut Keys) -> Result<i64> {
-    let key = "norm_num_groups";
-    match keys.integer_or_null(key, Some(32), 1..=LARGEST)? {
-        Some(groups) => Ok(groups),
-        None => Err(unsupported(key, "null", "only skip blocks, which this version lacks, choose their own groups")),
-    }
-}
-
 /// Without a number of its own, attention in the middle is normalised like everything else in a network of the default
 /// kind, and not at all with scale_shift: so it is in diffusers.
 fn mid_attention_groups(keys: &mut Keys, shift: TimeScaleShift, norm_num_groups: i64) -> Result<Option<i64>> {
@@ -163,29 +129,8 @@ fn mid_attention_groups(keys: &mut Keys, shift: TimeScaleShift, norm_num_groups:
     }
 }
 
-fn downsample_padding(keys: &mut Keys) -> Result<i64> {
-    let key = "downsample_padding";
-    match keys.integer(key, 1, i64::MIN..=i64::MAX)? {
-        padding @ (0 | 1) => Ok(padding),
-        other => Err(unsupported(key, &other.to_string(), "with any but 0 and 1 the sizes would not be halved")),
-    }
-}
-
-fn act_fn(keys: &mut Keys) -> Result<Activation> {
-    let name = keys.value("act_fn", "silu".to_string())?;
-    let known = || format!("the activations are {}", Activation::NAMES);
-    Activation::from_name(&name).ok_or_else(|| unsupported("act_fn", &name, &known()))
-}
-
 fn head_dim(keys: &mut Keys) -> Result<Option<i64>> {
     keys.integer_or_null("attention_head_dim", Some(8), 1..=LARGEST)
-}
-
-fn time_embed_dim(keys: &mut Keys, first: i64) -> Result<i64> {
-    match keys.optional_integer("time_embedding_dim", 0..=LARGEST)? {
-        None | Some(0) => Ok(4 * first),
-        Some(width) => Ok(width),
-    }
 }
 
 fn time_embedding_type(keys: &mut Keys) -> Result<TimeEmbeddingType> {

@@ -1,38 +1,47 @@
-//! A diffusers `UNet2DModel`: its own folder (`config.json` beside the weights), or a pipeline's folder with `unet/` and
-//! `scheduler/`.
+//! A model of diffusers: its own folder (`config.json` beside the weights), or a pipeline's folder with `unet/` or
+//! `transformer/`, and `scheduler/`.
+
+mod shards;
 
 use super::weights::{Reference, choose, reference};
 use super::{Checkpoint, Declared, Format, Request, Sidecar, Source, scheduler_config, sha256};
 use crate::error::{Error, Result};
-use crate::network::unet2d::{UNet2d, UNet2dConfig};
+use crate::network::{self, Network};
 use crate::nn::Weights;
 use crate::tensor_file;
 use serde_json::Value;
+use shards::Index;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use tch::{Device, Tensor};
 
 pub(super) const FORMAT: Format = Format {
     name: "diffusers",
-    about: "a diffusers folder with a UNet2DModel (its own, or a pipeline's with unet/ and scheduler/)",
+    about: "a diffusers folder (a model's own, or a pipeline's with unet/ or transformer/, and scheduler/)",
     recognises: |source| source.sniffed.is_none() && model_folder(source.path).is_some(),
     open,
 };
 
-/// Weights as diffusers names them, the preferred first.
-const WEIGHTS: [&str; 4] = [
+/// Weights as diffusers names them, the preferred first; an index lists the files that they are spread over.
+const WEIGHTS: [&str; 8] = [
+    "diffusion_pytorch_model.safetensors.index.json",
     "diffusion_pytorch_model.safetensors",
+    "diffusion_pytorch_model.bin.index.json",
     "diffusion_pytorch_model.bin",
+    "diffusion_pytorch_model.safetensors.index.fp16.json",
     "diffusion_pytorch_model.fp16.safetensors",
+    "diffusion_pytorch_model.bin.index.fp16.json",
     "diffusion_pytorch_model.fp16.bin",
 ];
 
 /// A configuration is a few kilobytes.
 const MOST_CONFIG_BYTES: u64 = 4 << 20;
 
-/// The folder with the network's config.json: the path itself, or its `unet/`.
+/// The folder with the network's config.json: the path itself, or its `unet/` or `transformer/`.
 fn model_folder(path: &Path) -> Option<PathBuf> {
-    [path.join("unet"), path.to_path_buf()].into_iter().find(|folder| folder.join("config.json").is_file())
+    [path.join("unet"), path.join("transformer"), path.to_path_buf()]
+        .into_iter()
+        .find(|folder| folder.join("config.json").is_file())
 }
 
 /// The scheduler's configuration of the pipeline that holds `model`.
@@ -60,22 +69,19 @@ fn open(source: &Source, request: &Request) -> Result<Checkpoint> {
     }
     let config_path = folder.join("config.json");
     let config_json = read_json(&config_path)?;
-    refuse_other_classes(&config_json, &config_path)?;
-    let config = UNet2dConfig::from_json(&config_json, &config_path)?;
-    let weights_path = weights_path(&folder)?;
-    let tensors = read_weights(&weights_path, request.device)?;
-    let weights = Weights::new(tensors, &weights_path);
-    let network = UNet2d::new(&config, &weights)?;
-    weights.finish()?;
+    let config = known_class(config_json, &config_path)?;
+    check(&config, &config_path)?;
+    let weights = Stored::find(&folder)?;
+    let network = network::build(&config, &Weights::new(weights.read(request.device)?, weights.path()), &config_path)?;
     let declared = match own {
         Some(own) => own.declared(source.path)?,
-        None => declared(&folder, &config)?,
+        None => declared(&folder, &*network)?,
     };
     Ok(Checkpoint {
         path: source.path.to_path_buf(),
         format: FORMAT.name.into(),
-        sha256: sha256(&weights_path)?,
-        network: Box::new(network),
+        sha256: weights.sha256()?,
+        network,
         declared,
         reference: own_samples(source.path)?,
         left_out: Vec::new(),
@@ -108,40 +114,86 @@ fn own_samples(folder: &Path) -> Result<Option<Reference>> {
     reference(&tensor_file::read(&path)?.arrays, &path)
 }
 
-fn declared(folder: &Path, config: &UNet2dConfig) -> Result<Declared> {
+fn declared(folder: &Path, network: &dyn Network) -> Result<Declared> {
     let mut declared = match scheduler_path(folder) {
         Some(path) => scheduler_config::read(&read_json(&path)?, &path)?,
         None => Declared::default(),
     };
-    declared.sample_shape = config.sample_size.map(|[height, width]| vec![config.in_channels, height, width]);
+    declared.sample_shape = network.input_shape().sample;
     Ok(declared)
 }
 
-fn refuse_other_classes(config: &Value, path: &Path) -> Result<()> {
-    match config.get("_class_name").and_then(Value::as_str) {
-        None | Some("UNet2DModel") => Ok(()),
-        Some(other) => Err(Error::file(
+/// The configuration of a class that is loaded natively. The oldest files leave the class out.
+fn known_class(mut config: Value, path: &Path) -> Result<Value> {
+    let key = "_class_name";
+    if let Some(object) = config.as_object_mut() {
+        object.entry(key).or_insert_with(|| "UNet2DModel".into());
+    }
+    let known: Vec<&str> = network::ARCHITECTURES.iter().map(|architecture| architecture.class_name).collect();
+    match config.get(key).and_then(Value::as_str) {
+        Some(other) if !known.contains(&other) => Err(Error::file(
             path,
             format!("the model is a {other}"),
-            "Of diffusers' models UNet2DModel is loaded natively; export others to TorchScript.",
+            format!("Loaded natively are {}; export others to TorchScript.", known.join(", ")),
         )),
+        _ => Ok(config),
     }
 }
 
-fn weights_path(folder: &Path) -> Result<PathBuf> {
-    WEIGHTS.iter().map(|name| folder.join(name)).find(|path| path.is_file()).ok_or_else(|| {
-        Error::file(
-            folder,
-            format!("there are no weights beside config.json ({})", WEIGHTS.join(", ")),
-            "Download the whole folder; sharded weights have to be saved as one file.",
-        )
-    })
+/// Finds what is wrong with a configuration before gigabytes of weights are read for it.
+fn check(config: &Value, path: &Path) -> Result<()> {
+    let nothing = Weights::new(BTreeMap::new(), path);
+    match network::build(config, &nothing, path) {
+        Err(error) if !nothing.was_asked() => Err(error),
+        _ => Ok(()),
+    }
 }
 
-fn read_weights(path: &Path, device: Device) -> Result<BTreeMap<String, Tensor>> {
-    let named = tensor_file::read(path)?;
+/// Where the weights of a model are: in one file, or spread over several that an index lists.
+enum Stored {
+    File(PathBuf),
+    Shards(Index),
+}
+
+impl Stored {
+    fn find(folder: &Path) -> Result<Self> {
+        let Some(path) = WEIGHTS.iter().map(|name| folder.join(name)).find(|path| path.is_file()) else {
+            return Err(Error::file(
+                folder,
+                format!("there are no weights beside config.json ({})", WEIGHTS.join(", ")),
+                "Download the whole folder.",
+            ));
+        };
+        let is_index = path.extension().is_some_and(|extension| extension == "json");
+        Ok(if is_index { Stored::Shards(Index::read(&path)?) } else { Stored::File(path) })
+    }
+
+    /// The file that was found, for messages.
+    fn path(&self) -> &Path {
+        match self {
+            Stored::File(path) => path,
+            Stored::Shards(index) => &index.path,
+        }
+    }
+
+    fn read(&self, device: Device) -> Result<BTreeMap<String, Tensor>> {
+        match self {
+            Stored::File(path) => read_file(path, device),
+            Stored::Shards(index) => index.tensors(device),
+        }
+    }
+
+    fn sha256(&self) -> Result<String> {
+        match self {
+            Stored::File(path) => sha256(path),
+            Stored::Shards(index) => index.sha256(),
+        }
+    }
+}
+
+fn read_file(path: &Path, device: Device) -> Result<BTreeMap<String, Tensor>> {
     let mut tensors = BTreeMap::new();
-    for (name, array) in named.arrays {
+    for (name, array) in tensor_file::read(path)?.arrays {
         let tensor = array.into_tensor()?.f_to_device(device).map_err(|e| Error::torch("moving weights", &e))?;
         tensors.insert(name, tensor);
     }

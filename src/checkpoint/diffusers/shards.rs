@@ -1,0 +1,104 @@
+//! Weights spread over several files, as diffusers saves large models: an index, {"weight_map": {parameter: file}}.
+//!
+//! An index is not trusted: it can only name files of its own folder. What the cache of huggingface_hub keeps, where every
+//! file of a folder below `snapshots/` is a link into `blobs/` beside it, counts as in the folder.
+
+use super::{read_file, read_json};
+use crate::checkpoint::{hexadecimal, sha256};
+use crate::error::{Error, Result};
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+use tch::{Device, Tensor};
+
+/// An index that was read and checked.
+pub(super) struct Index {
+    /// The index itself.
+    pub path: PathBuf,
+    /// Names of parameters by the file that holds them.
+    shards: BTreeMap<PathBuf, BTreeSet<String>>,
+}
+
+impl Index {
+    /// Reads it, and checks that each file lies in its folder.
+    pub fn read(path: &Path) -> Result<Self> {
+        let json = read_json(path)?;
+        let bad = |problem: String| Error::file(path, problem, "Download the folder again, or save the model again.");
+        let Some(map) = json.get("weight_map").and_then(Value::as_object).filter(|map| !map.is_empty()) else {
+            return Err(bad("this index has no weight_map with the files of the parameters".into()));
+        };
+        let mut by_name: BTreeMap<&str, BTreeSet<String>> = BTreeMap::new();
+        for (parameter, file) in map {
+            let Some(file) = file.as_str() else {
+                return Err(bad(format!("the file of the parameter `{parameter}` is {file}, which is no file name")));
+            };
+            by_name.entry(file).or_default().insert(parameter.clone());
+        }
+        let folder = path.parent().unwrap_or(Path::new("."));
+        let mut shards = BTreeMap::new();
+        for (name, parameters) in by_name {
+            shards.insert(shard(folder, name, path)?, parameters);
+        }
+        Ok(Index { path: path.into(), shards })
+    }
+
+    /// All parameters, from one reading of each file.
+    pub fn tensors(&self, device: Device) -> Result<BTreeMap<String, Tensor>> {
+        let mut tensors = BTreeMap::new();
+        for (shard, parameters) in &self.shards {
+            let mut found = read_file(shard, device)?;
+            if let Some(missing) = parameters.iter().find(|name| !found.contains_key(*name)) {
+                return Err(Error::file(
+                    shard,
+                    format!("the parameter `{missing}` is missing, which {} says is here", self.path.display()),
+                    "The files come from different models or downloads; download the folder again.",
+                ));
+            }
+            if let Some(extra) = found.keys().find(|name| !parameters.contains(*name)) {
+                return Err(Error::file(
+                    shard,
+                    format!("it holds the parameter `{extra}`, which {} does not place here", self.path.display()),
+                    "The files come from different models or downloads; download the folder again.",
+                ));
+            }
+            tensors.append(&mut found);
+        }
+        Ok(tensors)
+    }
+
+    /// One fingerprint of all files: SHA-256 of theirs in hexadecimal, one after the other in the order of their names.
+    pub fn sha256(&self) -> Result<String> {
+        let mut hasher = Sha256::new();
+        for shard in self.shards.keys() {
+            hasher.update(sha256(shard)?);
+        }
+        Ok(hexadecimal(hasher))
+    }
+}
+
+/// The file `name` of `folder`, refused where it is none of its own.
+fn shard(folder: &Path, name: &str, index: &Path) -> Result<PathBuf> {
+    let refuse = |why: &str| {
+        let problem = format!("this index names the file `{name}`, which {why}");
+        Error::file(index, problem, "An index names files of its own folder only; download it again from its source.")
+    };
+    // A name with a separator, `.` or `..` is not its own last part.
+    if name.contains(['/', '\\']) || Path::new(name).file_name() != Some(OsStr::new(name)) {
+        return Err(refuse("is not the plain name of a file"));
+    }
+    let path = folder.join(name);
+    if !path.is_file() {
+        return Err(refuse("is not there"));
+    }
+    let real = |path: &Path| path.canonicalize().map_err(|e| Error::io(path, "following links to", &e));
+    let (target, folder) = (real(&path)?, real(folder)?);
+    let blobs = folder.ancestors().find(|above| above.file_name() == Some(OsStr::new("snapshots")));
+    let blobs = blobs.and_then(Path::parent).map(|repository| repository.join("blobs"));
+    let place = target.parent();
+    if place == Some(folder.as_path()) || blobs.is_some() && place == blobs.as_deref() {
+        return Ok(path);
+    }
+    Err(refuse("is a link out of the folder"))
+}

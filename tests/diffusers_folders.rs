@@ -1,0 +1,180 @@
+//! Folders of diffusers' models: every class that is loaded natively, in one file or spread over several.
+
+use lipscope::checkpoint::{self, Request};
+use lipscope::network::Network;
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use tch::{Device, Tensor};
+
+const WEIGHTS: &str = "diffusion_pytorch_model.safetensors";
+const INDEX: &str = "diffusion_pytorch_model.safetensors.index.json";
+
+fn fixture(case: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/networks").join(case)
+}
+
+/// `part` of a new folder, with the configuration of `case`.
+fn with_config(case: &str, part: &str) -> (tempfile::TempDir, PathBuf) {
+    let root = tempfile::tempdir().unwrap();
+    let folder = root.path().join(part);
+    fs::create_dir_all(&folder).unwrap();
+    fs::copy(fixture(case).join("config.json"), folder.join("config.json")).unwrap();
+    (root, folder)
+}
+
+fn tensors(case: &str) -> BTreeMap<String, Tensor> {
+    Tensor::read_safetensors(fixture(case).join("weights.safetensors")).unwrap().into_iter().collect()
+}
+
+/// Writes the weights of `case` as two shards, a first and a last half, and returns their index.
+fn shard(case: &str, folder: &Path) -> Value {
+    let tensors: Vec<(String, Tensor)> = tensors(case).into_iter().collect();
+    let mut map = BTreeMap::new();
+    for (i, part) in tensors.chunks(tensors.len().div_ceil(2)).enumerate() {
+        let name = format!("diffusion_pytorch_model-{:05}-of-00002.safetensors", i + 1);
+        let named: Vec<(&str, &Tensor)> = part.iter().map(|(name, tensor)| (name.as_str(), tensor)).collect();
+        Tensor::write_safetensors(&named, folder.join(&name)).unwrap();
+        map.extend(part.iter().map(|(parameter, _)| (parameter.clone(), name.clone())));
+    }
+    json!({"metadata": {"total_size": 1}, "weight_map": map})
+}
+
+fn open(path: &Path) -> Result<checkpoint::Checkpoint, String> {
+    checkpoint::open(path, &Request::on(Device::Cpu)).map_err(|error| error.to_string())
+}
+
+fn assert_weights(network: &dyn Network, case: &str) {
+    let expected = tensors(case);
+    let found = network.parameters();
+    assert_eq!(found.len(), expected.len());
+    assert!(found.iter().all(|(name, tensor)| tensor.equal(&expected[name])));
+}
+
+#[test]
+fn each_class_opens_from_its_place_in_a_pipeline_and_from_its_own_folder() {
+    for (case, part, class, shape) in [
+        ("dit/diffusers", "transformer", "DiTTransformer2DModel", [4, 8, 8]),
+        ("dit/diffusers_old_class", "transformer", "DiTTransformer2DModel", [4, 8, 8]),
+        ("unet2d_condition/stable_diffusion_2", "unet", "UNet2DConditionModel", [4, 8, 8]),
+        ("unet2d_condition/uneven_heads", "unet", "UNet2DConditionModel", [3, 4, 6]),
+    ] {
+        let (root, folder) = with_config(case, part);
+        fs::copy(fixture(case).join("weights.safetensors"), folder.join(WEIGHTS)).unwrap();
+        for path in [root.path(), &folder] {
+            let opened = open(path).unwrap();
+            assert_eq!((opened.format.as_str(), opened.network.architecture().as_str()), ("diffusers", class));
+            assert_eq!(opened.declared.sample_shape.as_deref(), Some(shape.as_slice()));
+            assert_weights(&*opened.network, case);
+        }
+    }
+}
+
+#[test]
+fn shards_are_the_whole_and_fingerprinted_together() {
+    let case = "unet2d_condition/stable_diffusion_1";
+    let (root, folder) = with_config(case, "unet");
+    fs::write(folder.join(INDEX), shard(case, &folder).to_string()).unwrap();
+    let opened = open(root.path()).unwrap();
+    assert_weights(&*opened.network, case);
+    // Any shard changes the fingerprint.
+    let second = folder.join("diffusion_pytorch_model-00002-of-00002.safetensors");
+    let mut last: Vec<(String, Tensor)> = Tensor::read_safetensors(&second).unwrap();
+    last[0].1 = &last[0].1 + 1.0;
+    let named: Vec<(&str, &Tensor)> = last.iter().map(|(name, tensor)| (name.as_str(), tensor)).collect();
+    Tensor::write_safetensors(&named, &second).unwrap();
+    let changed = open(root.path()).unwrap();
+    assert!(opened.sha256.len() == 64 && changed.sha256.len() == 64 && opened.sha256 != changed.sha256);
+}
+
+#[test]
+fn shards_that_do_not_fit_their_index_are_refused() {
+    let case = "unet2d_condition/class_table";
+    let (root, folder) = with_config(case, "unet");
+    let whole = shard(case, &folder);
+    let refused = |change: &dyn Fn(&mut Value)| {
+        let mut index = whole.clone();
+        change(&mut index);
+        fs::write(folder.join(INDEX), index.to_string()).unwrap();
+        open(root.path()).map(|_| ()).unwrap_err()
+    };
+    // In the first shard, and in the second.
+    let (first, last) = ("class_embedding.weight", "up_blocks.0.resnets.1.norm2.weight");
+    let file = |parameter: &str| whole["weight_map"][parameter].clone();
+    assert_ne!(file(first), file(last));
+    let message = refused(&|index| index["weight_map"][first] = file(last));
+    assert!(
+        message.contains("00001-of") && message.contains(first) && message.contains("does not place here"),
+        "{message}"
+    );
+    let message = refused(&|index| {
+        index["weight_map"]["a.parameter"] = file(first);
+    });
+    assert!(message.contains("`a.parameter` is missing"), "{message}");
+    let message = refused(&|index| index["weight_map"][first] = json!("absent.safetensors"));
+    assert!(message.contains("`absent.safetensors`, which is not there"), "{message}");
+    assert!(refused(&|index| index["weight_map"][first] = json!(7)).contains("is 7, which is no file name"));
+    assert!(refused(&|index| index["weight_map"] = json!({})).contains("no weight_map"));
+    assert!(refused(&|index| *index = json!([])).contains("no weight_map"));
+}
+
+#[test]
+fn an_index_names_no_files_outside_its_folder() {
+    let case = "unet2d_condition/class_table";
+    let (root, folder) = with_config(case, "unet");
+    let whole = shard(case, &folder);
+    let outside = root.path().join("outside.safetensors");
+    fs::copy(fixture(case).join("weights.safetensors"), &outside).unwrap();
+    fs::create_dir(folder.join("below")).unwrap();
+    fs::copy(&outside, folder.join("below/inside.safetensors")).unwrap();
+    let message = |name: &str| {
+        let names = whole["weight_map"].as_object().unwrap().keys();
+        let map: BTreeMap<&String, &str> = names.map(|parameter| (parameter, name)).collect();
+        fs::write(folder.join(INDEX), json!({ "weight_map": map }).to_string()).unwrap();
+        open(root.path()).map(|_| ()).unwrap_err()
+    };
+    let absolute = outside.to_str().unwrap().to_string();
+    for name in ["../outside.safetensors", &absolute, "..", ".", "", "below/inside.safetensors", "..\\x", "below/"] {
+        let message = message(name);
+        assert!(message.contains("is not the plain name of a file"), "{name}: {message}");
+    }
+    assert!(message("below").contains("is not there"));
+    #[cfg(unix)]
+    {
+        std::os::unix::fs::symlink(&outside, folder.join("link.safetensors")).unwrap();
+        assert!(message("link.safetensors").contains("is a link out of the folder"));
+        std::os::unix::fs::symlink(folder.join("below/inside.safetensors"), folder.join("deeper.safetensors")).unwrap();
+        assert!(message("deeper.safetensors").contains("is a link out of the folder"));
+    }
+}
+
+/// huggingface_hub keeps every file once, in `blobs/`, and links to it from `snapshots/REVISION/`.
+#[cfg(unix)]
+#[test]
+fn the_cache_of_huggingface_hub_is_followed() {
+    let case = "unet2d_condition/class_table";
+    let (root, folder) = with_config(case, "models--a--b/snapshots/0123/unet");
+    let index = shard(case, &folder);
+    fs::write(folder.join(INDEX), index.to_string()).unwrap();
+    let blobs = root.path().join("models--a--b/blobs");
+    fs::create_dir(&blobs).unwrap();
+    for i in 1..=2 {
+        let name = format!("diffusion_pytorch_model-{i:05}-of-00002.safetensors");
+        fs::rename(folder.join(&name), blobs.join(format!("blob{i}"))).unwrap();
+        std::os::unix::fs::symlink(format!("../../../blobs/blob{i}"), folder.join(&name)).unwrap();
+    }
+    let opened = open(&root.path().join("models--a--b/snapshots/0123")).unwrap();
+    assert_weights(&*opened.network, case);
+}
+
+#[test]
+fn a_wrong_configuration_is_said_before_weights_are_looked_for() {
+    let case = "unet2d_condition/class_table";
+    let (root, folder) = with_config(case, "unet");
+    assert!(open(root.path()).map(|_| ()).unwrap_err().contains("there are no weights beside config.json"));
+    fs::write(folder.join(WEIGHTS), "no weights").unwrap();
+    fs::write(folder.join("config.json"), r#"{"_class_name": "UNet2DConditionModel", "time_cond_proj_dim": 256}"#)
+        .unwrap();
+    assert!(open(root.path()).map(|_| ()).unwrap_err().contains("`time_cond_proj_dim` = `256`"));
+}

@@ -1,0 +1,154 @@
+//! Labels and contexts that do not fit, sizes that do not, and configurations that are not covered: DiT and
+//! UNet2DConditionModel.
+
+use lipscope::dual::Dual;
+use lipscope::network::{self, Condition, Network};
+use lipscope::nn::Weights;
+use serde_json::{Value, json};
+use std::path::{Path, PathBuf};
+use tch::{Device, Kind, Tensor};
+
+fn fixture(case: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/networks").join(case)
+}
+
+fn config(case: &str) -> Value {
+    serde_json::from_str(&std::fs::read_to_string(fixture(case).join("config.json")).unwrap()).unwrap()
+}
+
+fn open(case: &str) -> Box<dyn Network> {
+    let path = fixture(case).join("weights.safetensors");
+    let weights = Weights::new(Tensor::read_safetensors(&path).unwrap().into_iter().collect(), &path);
+    network::build(&config(case), &weights, &path).unwrap()
+}
+
+fn forward(network: &dyn Network, size: &[i64], condition: &Condition) -> Result<Tensor, String> {
+    let x = Dual::constant(Tensor::ones(size, (Kind::Float, Device::Cpu)));
+    let t = Dual::constant(Tensor::zeros([size[0]], (Kind::Float, Device::Cpu)));
+    network.forward(&x, &t, condition).map(|y| y.value).map_err(|error| error.to_string())
+}
+
+fn labels(labels: &[i64]) -> Condition {
+    Condition { labels: Some(Tensor::from_slice(labels)), context: None }
+}
+
+fn context(size: &[i64], kind: Kind) -> Condition {
+    Condition { labels: None, context: Some(Tensor::ones(size, (kind, Device::Cpu))) }
+}
+
+/// What is wrong with the configuration of `case` after a change, before any weights are asked for.
+fn config_error(case: &str, change: Value) -> String {
+    let mut config = config(case);
+    config.as_object_mut().unwrap().extend(change.as_object().unwrap().clone());
+    let weights = Weights::new(Default::default(), Path::new("w"));
+    let error = network::build(&config, &weights, Path::new("config.json")).map(|_| ()).unwrap_err();
+    assert!(!weights.was_asked(), "{change} got as far as the weights: {error}");
+    error.to_string()
+}
+
+#[test]
+fn a_dit_takes_labels_of_its_classes_and_of_none() {
+    let dit = open("dit/diffusers");
+    assert_eq!((dit.classes(), dit.null_label(), dit.context_width()), (Some(5), Some(5), None));
+    assert_eq!(dit.input_shape().sample, Some(vec![4, 8, 8]));
+    assert!(!dit.input_shape().resizable);
+    let size = [2, 4, 8, 8];
+    // A learned variance doubles the channels.
+    assert_eq!(forward(&*dit, &size, &labels(&[4, 5])).unwrap().size(), [2, 8, 8, 8]);
+    for (condition, says) in [
+        (Condition::default(), "Give a label"),
+        (labels(&[0, 6]), "0 to 5"),
+        (labels(&[-1, 0]), "0 to 5"),
+        (labels(&[0]), "[1], where the network takes [2]"),
+        (Condition { labels: labels(&[0, 1]).labels, ..context(&[2, 3, 5], Kind::Float) }, "attends to none"),
+    ] {
+        let error = forward(&*dit, &size, &condition).unwrap_err();
+        assert!(error.contains(says), "{error}");
+    }
+    let error = forward(&*dit, &[2, 4, 12, 12], &labels(&[0, 1])).unwrap_err();
+    assert!(error.contains("takes 8×8 pixels"), "{error}");
+}
+
+#[test]
+fn a_network_that_attends_says_what_it_attends_to() {
+    let unet = open("unet2d_condition/stable_diffusion_1");
+    assert_eq!((unet.classes(), unet.null_label(), unet.context_width()), (None, None, Some(5)));
+    assert!(unet.input_shape().resizable);
+    let size = [2, 4, 8, 8];
+    // Any number of tokens, and other sizes of images.
+    assert_eq!(forward(&*unet, &size, &context(&[2, 1, 5], Kind::Float)).unwrap().size(), size);
+    assert_eq!(forward(&*unet, &[2, 4, 4, 12], &context(&[2, 77, 5], Kind::Float)).unwrap().size(), [2, 4, 4, 12]);
+    for (condition, says) in [
+        (Condition::default(), "attends to embeddings [batch, tokens, 5], and none were given"),
+        (context(&[2, 3, 4], Kind::Float), "[2, 3, 4], where the network takes [2, tokens, 5]"),
+        (context(&[1, 3, 5], Kind::Float), "[1, 3, 5], where the network takes [2, tokens, 5]"),
+        (context(&[2, 0, 5], Kind::Float), "[2, 0, 5]"),
+        (context(&[3, 5], Kind::Float), "[3, 5]"),
+        (context(&[2, 3, 5], Kind::Double), "Double, where the network computes in Float"),
+        (Condition { labels: labels(&[0, 1]).labels, ..context(&[2, 3, 5], Kind::Float) }, "no classes"),
+    ] {
+        let error = forward(&*unet, &size, &condition).unwrap_err();
+        assert!(error.contains(says), "{error}");
+    }
+    let error = forward(&*unet, &[2, 4, 7, 8], &context(&[2, 3, 5], Kind::Float)).unwrap_err();
+    assert!(error.contains("multiples of 2"), "{error}");
+}
+
+#[test]
+fn a_constant_context_has_no_tangent_where_nothing_else_has() {
+    let unet = open("unet2d_condition/stable_diffusion_1");
+    let x = Dual::constant(Tensor::ones([2, 4, 8, 8], (Kind::Float, Device::Cpu)));
+    let t = Dual::constant(Tensor::zeros([2], (Kind::Float, Device::Cpu)));
+    let condition = context(&[2, 3, 5], Kind::Float);
+    assert!(unet.forward(&x, &t, &condition).unwrap().tangent.is_none());
+}
+
+#[test]
+fn configurations_of_dit_that_are_not_covered_are_refused_by_name() {
+    for (change, says) in [
+        (json!({"norm_type": "ada_norm_single"}), "`ada_norm_single`"),
+        (json!({"cross_attention_dim": 768}), "`cross_attention_dim` = `768`"),
+        (json!({"norm_elementwise_affine": true}), "norm_elementwise_affine"),
+        (json!({"attention_type": "gated"}), "attention_type"),
+        (json!({"activation_fn": "swiglu"}), "`swiglu`"),
+        (json!({"sample_size": 9}), "multiple of patch_size = 2"),
+        (json!({"sample_size": 1 << 20}), "up to 512 times it"),
+        (json!({"attention_head_dim": 1 << 24}), "at most 16777216"),
+        (json!({"num_attention_heads": 1, "attention_head_dim": 6}), "4 must divide it"),
+        (json!({"rope": true}), "`rope`"),
+    ] {
+        let error = config_error("dit/diffusers", change);
+        assert!(error.contains(says), "{error}");
+    }
+    let paper = json!({"_class_name": "DiT", "hidden_size": 8, "num_heads": 3});
+    let weights = Weights::new(Default::default(), Path::new("w"));
+    let error = network::build(&paper, &weights, Path::new("c")).map(|_| ()).unwrap_err().to_string();
+    assert!(error.contains("the 3 heads must divide it"), "{error}");
+}
+
+#[test]
+fn configurations_of_conditional_unets_that_are_not_covered_are_refused_by_name() {
+    for (change, says) in [
+        (json!({"addition_embed_type": "text_time"}), "SDXL"),
+        (json!({"time_cond_proj_dim": 256}), "LCM"),
+        (json!({"encoder_hid_dim": 4096}), "`encoder_hid_dim`"),
+        (json!({"dual_cross_attention": true}), "two contexts"),
+        (json!({"down_block_types": ["AttnDownBlock2D", "DownBlock2D"]}), "AttnDownBlock2D"),
+        (json!({"up_block_types": ["UpBlock2D"]}), "all three must agree"),
+        (json!({"mid_block_type": "UNetMidBlock2DSimpleCrossAttn"}), "UNetMidBlock2DSimpleCrossAttn"),
+        (json!({"attention_head_dim": [1, 2, 3]}), "a list of 3"),
+        (json!({"attention_head_dim": 0}), "`attention_head_dim` is 0"),
+        (json!({"attention_head_dim": null}), "`attention_head_dim` is null"),
+        (json!({"transformer_layers_per_block": [[1, 1], 1]}), "transformer_layers_per_block"),
+        (json!({"cross_attention_dim": [5, 6]}), "one width"),
+        (json!({"class_embed_type": "projection"}), "projection_class_embeddings_input_dim"),
+        (json!({"class_embed_type": "simple_projection"}), "simple_projection"),
+        (json!({"time_embedding_type": "fourier"}), "it is positional"),
+        (json!({"conv_in_kernel": 1}), "`conv_in_kernel` = `1`"),
+        (json!({"freq_shift": 3}), "freq_shift"),
+        (json!({"new_key": 1}), "not a key of UNet2DConditionModel"),
+    ] {
+        let error = config_error("unet2d_condition/stable_diffusion_1", change);
+        assert!(error.contains(says), "{error}");
+    }
+}
