@@ -1,6 +1,6 @@
 //! State dicts without a configuration, as trainers save them: bare, or nested in whatever else they keep.
 //!
-//! The architecture is known by the names and shapes of the parameters ([`crate::network::recognise`]), below whatever
+//! The architecture is known by the names and shapes of the parameters ([`crate::network::recognise()`]), below whatever
 //! prefix a file puts before them: `model.`, `ema.ema_model.`, `state_dict.model.diffusion_model.`, `module.`. Of several
 //! sets of weights averages are preferred. Schedule and prediction type are taken from the buffers beside the weights,
 //! where a trainer saves these.

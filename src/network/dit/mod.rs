@@ -4,7 +4,7 @@
 //! `DiT`), whose state dicts come without a configuration, and diffusers' `DiTTransformer2DModel` (reference: diffusers
 //! 0.42.1), called `Transformer2DModel` in older files. They differ in the frequencies of the time embedding.
 //!
-//! c = MLP(features(t)) + table[class]; h = patches(x) + places; blocks, modulated and gated by c; y = patches to
+//! c = MLP(features(t)) + table_class; h = patches(x) + places; blocks, modulated and gated by c; y = patches to
 //! pixels. All channels of the output are returned: with a learned variance the first half of them is the prediction.
 
 mod config;
