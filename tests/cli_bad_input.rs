@@ -51,7 +51,7 @@ fn arguments_that_cannot_be_used() {
         (["--prediction", "noise"], "epsilon, v, x0, flow"),
         (["--share", "n=0,until=100"], "n=5,until=100"),
         (["--axis", "time"], "log-snr"),
-        (["--dtype", "f16"], "bf16"),
+        (["--dtype", "f8"], "f32, f64, bf16 or f16"),
         (["--device", "tpu"], "cpu"),
         (["--plot=gif", "--json"], "svg"),
         (["--samples", "0"], "at least 1"),
