@@ -92,11 +92,6 @@ impl Told {
         self.values.get(key).filter(|value| !value.is_null())
     }
 
-    /// Whether nothing was said.
-    pub fn is_empty(&self) -> bool {
-        self.values.is_empty()
-    }
-
     /// Refuses what nobody asked for: it would have no effect.
     pub fn refuse_unused(&self) -> Result<()> {
         let used = self.used.borrow();
