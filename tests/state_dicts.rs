@@ -88,6 +88,13 @@ fn what_shapes_do_not_tell_is_asked_for_by_name() {
 }
 
 #[test]
+fn parameters_of_types_that_are_not_read_are_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = fixture("state_dicts/eighth.pt");
+    refuse(folder.path(), &["measure", &file], &["x_embedder.proj.weight (", "float8_e4m3fn", "Convert the weights"]);
+}
+
+#[test]
 fn inspect_says_what_is_there_and_what_is_still_to_be_said() {
     let folder = tempfile::tempdir().unwrap();
     let text = succeed(folder.path(), &["inspect", &fixture("state_dicts/dit.pt")]);

@@ -13,10 +13,10 @@ use crate::error::{Error, Result};
 use crate::network::recognise::{Shapes, Told};
 use crate::network::{self};
 use crate::nn::Weights;
-use crate::tensor_file::{self, Format as File, Listing};
+use crate::tensor_file::{self, Format as File, Listing, NamedArrays};
 use serde_json::Value;
 use sets::Set;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use tch::Tensor;
 
@@ -44,6 +44,7 @@ fn open(source: &Source, request: &Request) -> Result<Checkpoint> {
     let told = request.told.unwrap_or(&nothing);
     let buffers = buffers::Wanted::beside(&set.prefix);
     let named = tensor_file::read_selected(path, &|name| set.names.contains_key(name) || buffers.has(name))?;
+    refuse_missing(set, &named, path)?;
     let declared = said(told)?.or(buffers.declared(&named)?);
     let config = configuration(set, told, path)?;
     let mut tensors: BTreeMap<String, Tensor> = BTreeMap::new();
@@ -66,6 +67,16 @@ fn open(source: &Source, request: &Request) -> Result<Checkpoint> {
         reference: None,
         left_out: named.opaque,
     })
+}
+
+/// Parameters that the listing has and whose numbers cannot be read, such as those in float8.
+fn refuse_missing(set: &Set, named: &NamedArrays, path: &Path) -> Result<()> {
+    let read: BTreeSet<&str> = named.arrays.iter().map(|(name, _)| name.as_str()).collect();
+    let Some(missing) = set.names.keys().find(|name| !read.contains(name.as_str())) else { return Ok(()) };
+    let with_type = format!("{missing} (");
+    let shown = named.opaque.iter().find(|name| name.starts_with(&with_type)).unwrap_or(missing);
+    let problem = format!("the numbers of its parameter {shown} cannot be read");
+    Err(Error::file(path, problem, "Convert the weights to float32, bfloat16 or float16 and save them again."))
 }
 
 /// The configuration of a set of weights.
