@@ -50,6 +50,7 @@ fn describe_checkpoint(checkpoint: &Checkpoint) -> Value {
         "sha256": checkpoint.sha256,
         "sample shape": declared.sample_shape.clone().or(input.sample),
         "classes": checkpoint.network.classes(),
+        "width of embeddings": checkpoint.network.context_width(),
         "schedule": declared.schedule.as_ref().map(|named| named.name.clone()),
         "timesteps": declared.schedule.as_ref().map(|named| named.schedule.timesteps()),
         "prediction": declared.prediction.map(|prediction| prediction.name()),

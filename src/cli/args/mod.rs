@@ -94,7 +94,7 @@ pub(super) enum Command {
 
 #[derive(Debug, Args)]
 pub(super) struct MeasureArgs {
-    /// TorchScript module, diffusers folder, or ideal:DATA for a closed form
+    /// TorchScript module, torch.save or safetensors file, diffusers folder, or ideal:DATA for a closed form
     #[arg(value_name = "CKPT")]
     pub checkpoint: String,
     /// Name in tables and figures [default: the file's]
