@@ -21,6 +21,13 @@ impl Asked {
         Asked { label, context: None }
     }
 
+    /// The same with its embeddings on `device` in `kind`, so that no batch has to move them.
+    pub fn to(self, device: Device, kind: Kind) -> Result<Self> {
+        let moved = |context: Tensor| context.f_to_device(device)?.f_to_kind(kind);
+        let context = self.context.map(moved).transpose().doing("moving embeddings")?;
+        Ok(Asked { context, ..self })
+    }
+
     /// For `rows` samples on `device`, embeddings in `kind`.
     pub fn batch(&self, rows: i64, device: Device, kind: Kind) -> Result<Condition> {
         let doing = "filling in the condition";

@@ -8,17 +8,24 @@ use crate::guidance::{Asked, Guidance};
 use crate::network::Network;
 use crate::network::torchscript::one_sample;
 use std::path::Path;
-use tch::{Kind, Tensor};
+use tch::{Device, Kind, Tensor};
 
-/// The condition, and the guidance towards it.
-pub(super) fn condition(network: &dyn Network, options: &ModelOptions) -> Result<(Asked, Option<Guidance>)> {
+/// The condition, and the guidance towards it, ready on the network's device and in its dtype.
+pub(super) fn condition(
+    network: &dyn Network,
+    options: &ModelOptions,
+    (device, kind): (Device, Kind),
+) -> Result<(Asked, Option<Guidance>)> {
     let label = class(network, options.class)?;
     let context = context(network, "--context", options.context.as_deref())?;
     let guidance = match options.guidance {
-        Some(scale) => Some(guidance(network, options, scale)?),
+        Some(scale) => {
+            let Guidance { scale, without } = guidance(network, options, scale)?;
+            Some(Guidance { scale, without: without.to(device, kind)? })
+        }
         None => None,
     };
-    Ok((Asked { label, context }, guidance))
+    Ok((Asked { label, context }.to(device, kind)?, guidance))
 }
 
 /// What was asked for, for the report; `None` where nothing was.

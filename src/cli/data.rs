@@ -97,7 +97,10 @@ fn load(
     most_images: Option<usize>,
     device: Device,
 ) -> Result<(Arc<Array2<f32>>, Data)> {
-    let scale = options.scale.as_deref().map(str::parse).transpose()?;
+    // Stored latents are no pictures: they are taken as they are.
+    let stored_latents = options.latent_scale.is_some() && options.encoder.is_none();
+    let scale = options.scale.as_deref().or(stored_latents.then_some("none"));
+    let scale = scale.map(str::parse).transpose()?;
     let limit = options.data_limit.or(most_images.filter(|_| matches!(spec, DataSpec::Images(_))));
     if limit == Some(0) {
         return Err(Error::argument("--data-limit", 0, "it is at least 1", "Give the number of samples to use."));

@@ -1,8 +1,8 @@
 //! Data of latent models: `--encoder vae.pt` turns images into latents, `--latent-scale` multiplies them.
 
 use super::args::DataOptions;
-use crate::checkpoint::{sha256, sha256_of};
-use crate::data::Samples;
+use crate::checkpoint::sha256;
+use crate::data::{self, Samples};
 use crate::error::{Doing, Error, Result, torch_message};
 use crate::network::torchscript::first_tensor;
 use ndarray::Array2;
@@ -31,17 +31,13 @@ pub(super) fn encode(samples: &mut Samples, options: &DataOptions, device: Devic
         (samples.images, samples.shape) = encoded(path, samples, device)?;
         said.insert("encoder".into(), path.display().to_string().into());
         said.insert("encoder_sha256".into(), sha256(path)?.into());
-    } else {
-        // Latents are not expected in [−1, 1].
-        samples.warnings.clear();
     }
     samples.images.mapv_inplace(|value| (f64::from(value) * factor) as f32);
     said.insert("latent_scale".into(), json!(factor));
-    let numbers: Vec<f64> = samples.images.iter().map(|value| f64::from(*value)).collect();
-    if numbers.iter().any(|value| !value.is_finite()) {
+    if samples.images.iter().any(|value| !value.is_finite()) {
         return Err(Error::mismatch("the latents hold NaN or infinite values", "Check the encoder and the images."));
     }
-    samples.sha256 = sha256_of(&numbers);
+    samples.sha256 = data::sha256(samples.images.as_standard_layout().as_slice().unwrap_or_default());
     Ok(said)
 }
 

@@ -227,7 +227,7 @@ fn resolve_file(
     let asked: Option<Conditioning> = options.condition.as_deref().map(str::parse).transpose()?;
     let conditioning = asked.or(declared.conditioning).unwrap_or_default();
     let map = map(share.or(declared.share.as_deref()), named.schedule.timesteps())?;
-    let (asked, guidance) = condition(&*network, options)?;
+    let (asked, guidance) = condition(&*network, options, (device, kind))?;
     network.to(device, kind)?;
     if matches!(kind, Kind::Half | Kind::BFloat16) && network.config().is_none() {
         warnings.push(Warning::HalfPrecisionTime { model: label.clone(), dtype: dtype_name(kind).into() });

@@ -22,6 +22,7 @@ use std::sync::Arc;
 pub use distribution::{GaussianParameters, MixtureParameters, Spread};
 pub use points::{Points, Shape, eight_gaussians};
 pub use samples::Samples;
+pub(crate) use samples::sha256;
 pub use scaling::{ScaleOverride, Scaling};
 pub use spec::{DataSpec, GaussianSpec};
 

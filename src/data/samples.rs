@@ -124,7 +124,8 @@ fn channels_first(numbers: &[f32], width: usize, channels: usize) -> Vec<f32> {
     numbers.chunks_exact(width.max(1)).flat_map(planes).collect()
 }
 
-fn sha256(numbers: &[f32]) -> String {
+/// SHA-256 of float32 numbers, little-endian.
+pub(crate) fn sha256(numbers: &[f32]) -> String {
     let mut hash = Sha256::new();
     for chunk in numbers.chunks(1 << 14) {
         let bytes: Vec<u8> = chunk.iter().flat_map(|x| x.to_le_bytes()).collect();

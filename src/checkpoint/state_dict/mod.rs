@@ -42,11 +42,12 @@ fn open(source: &Source, request: &Request) -> Result<Checkpoint> {
     let set = sets::choose(&sets, request.weights, path)?;
     let nothing = Told::default();
     let told = request.told.unwrap_or(&nothing);
+    // Asked before gigabytes are read.
+    let config = configuration(set, told, path)?;
     let buffers = buffers::Wanted::beside(&set.prefix);
     let named = tensor_file::read_selected(path, &|name| set.names.contains_key(name) || buffers.has(name))?;
     refuse_missing(set, &named, path)?;
     let declared = said(told)?.or(buffers.declared(&named)?);
-    let config = configuration(set, told, path)?;
     let mut tensors: BTreeMap<String, Tensor> = BTreeMap::new();
     for (name, array) in named.arrays {
         let Some(own) = set.names.get(&name) else { continue };

@@ -42,7 +42,7 @@ impl TorchScript {
         Ok(TorchScript {
             module,
             path: path.to_path_buf(),
-            signature,
+            signature: signature.to(device)?,
             integer_time: false,
             time_per_row: false,
             rate: None,

@@ -1,10 +1,10 @@
 //! How a module is called, and which of its outputs counts: `--inputs x,t,context=FILE` and `--output KEY`.
 
-use crate::error::{Error, Result};
+use crate::error::{Doing, Error, Result};
 use crate::network::Condition;
 use crate::tensor_file;
 use std::path::Path;
-use tch::{CModule, IValue, TchError, Tensor};
+use tch::{CModule, Device, IValue, TchError, Tensor};
 
 /// One argument of a module, in its place.
 #[derive(Debug)]
@@ -59,6 +59,16 @@ impl Signature {
             signature.output = text.parse().map_or_else(|_| Output::Key(text.into()), Output::Place);
         }
         Ok(signature)
+    }
+
+    /// The same with its fixed values on `device`, so that no call has to move them.
+    pub fn to(mut self, device: Device) -> Result<Self> {
+        for slot in &mut self.slots {
+            if let Slot::Fixed(value) = slot {
+                *value = value.f_to_device(device).doing("moving the inputs of a module")?;
+            }
+        }
+        Ok(self)
     }
 
     /// Whether embeddings are among the arguments.
