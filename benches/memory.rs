@@ -39,7 +39,7 @@ fn checkpoint(text: &str, shape: &[i64], path: &Path) -> Result<usize> {
 fn data(shape: &[i64], path: &Path) -> Result<()> {
     let full: Vec<i64> = std::iter::once(4).chain(shape.iter().copied()).collect();
     let x = Tensor::rand(&full[..], (Kind::Float, Device::Cpu)) * 2.0 - 1.0;
-    Tensor::write_safetensors(&[("x0", x)], path).map_err(|e| Error::torch("writing samples", &e))
+    Tensor::write_safetensors(&[("x0", x)], path).map_err(|e| Error::torch("writing samples", &e.to_string()))
 }
 
 /// Seconds and peak resident megabytes of one measurement.

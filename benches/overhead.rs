@@ -13,7 +13,7 @@ use lipscope::denoiser::NetworkDenoiser;
 use lipscope::draws::{CleanSamples, Draws};
 use lipscope::dual::Dual;
 use lipscope::error::Result;
-use lipscope::estimator::{Norm, Quantity};
+use lipscope::estimator::{Norm, Quantity, estimator};
 use lipscope::measure::{AtTimestep, Observer, SampleRule, Settings, Subject, Sweep};
 use lipscope::network::{Condition, Network};
 use lipscope::prediction::Prediction;
@@ -94,7 +94,7 @@ fn main() -> Result<()> {
         device: Device::Cpu,
         kind: Kind::Float,
     };
-    let estimators = Quantity::Secant.estimators(1.0, Axis::Step, Norm::L2);
+    let estimators = vec![estimator(Quantity::Secant, 1.0, Axis::Step, Norm::L2)];
     let subjects = [Subject { denoiser: Box::new(denoiser), estimators }];
     let draws = Draws { source: Arc::new(Normal), seed: 0, sample_shape: shape.clone() };
     bare(&*network, &shape)?;

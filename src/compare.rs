@@ -1,7 +1,7 @@
 //! From norms to a report's points, paired ratios and summaries.
 
 use crate::control_variates::controlled;
-use crate::estimator::{Estimator, Norm};
+use crate::estimator::{Estimator, Method, Norm, Quantity};
 use crate::lipschitz_mass::LipschitzMass;
 use crate::measure::{AtTimestep, Subject};
 use crate::report::{ComparisonRow, Curve, ModelReport, NearZero, Point, Rest, Spent, Summary};
@@ -13,10 +13,10 @@ use crate::time::{Axis, Timestep};
 /// An empty curve for an estimator.
 pub fn empty_curve(estimator: &dyn Estimator) -> Curve {
     Curve {
-        quantity: estimator.quantity().into(),
-        estimator: estimator.name().into(),
-        norm: estimator.norm().name().into(),
-        axis: estimator.axis().name().into(),
+        quantity: estimator.quantity(),
+        estimator: estimator.method(),
+        norm: estimator.norm(),
+        axis: estimator.axis(),
         unit: estimator.unit().into(),
         dt: estimator.t_next(0.0),
         points: Vec::new(),
@@ -24,13 +24,13 @@ pub fn empty_curve(estimator: &dyn Estimator) -> Curve {
 }
 
 /// An empty closed-form curve, for expectations that need no samples.
-pub fn closed_form_curve(quantity: &str, axis: Axis, norm: Norm, dt: Option<f64>) -> Curve {
+pub fn closed_form_curve(quantity: Quantity, axis: Axis, norm: Norm, dt: Option<f64>) -> Curve {
     Curve {
-        quantity: quantity.into(),
-        estimator: "closed-form".into(),
-        norm: norm.name().into(),
-        axis: axis.name().into(),
-        unit: axis.unit().into(),
+        quantity,
+        estimator: Method::ClosedForm,
+        norm,
+        axis,
+        unit: quantity.unit(axis).into(),
         dt,
         points: Vec::new(),
     }
@@ -90,7 +90,7 @@ pub fn ratios(models: &[ModelReport], subjects: &[Subject], measured: &AtTimeste
                 model: model.label.clone(),
                 timestep: measured.t,
                 t_next: estimator.t_next(measured.t),
-                quantity: estimator.quantity().into(),
+                quantity: estimator.quantity(),
                 baseline: base.mean,
                 candidate: candidate.mean,
                 ratio: ratio.map(|ratio| ratio.value),
@@ -113,7 +113,7 @@ pub fn summarise(curve: &Curve, until: Timestep, schedule: &dyn NoiseSchedule, s
     let (total_variation, total_variation_exact) = total_variation(curve, until);
     let typical = median(&rest).filter(|median| *median > 0.0);
     Summary {
-        quantity: curve.quantity.clone(),
+        quantity: curve.quantity,
         near_zero: NearZero {
             from: 0.0,
             until,
@@ -133,7 +133,7 @@ pub fn summarise(curve: &Curve, until: Timestep, schedule: &dyn NoiseSchedule, s
 
 /// What [`judge`] looks at. Per σ: times |Δa/Δσ|, or |da/dσ| for a derivative. A quantity in x has no time axis.
 fn samples(curve: &Curve, schedule: &dyn NoiseSchedule) -> Vec<Sample> {
-    let axis = Axis::ALL.into_iter().find(|axis| axis.name() == curve.axis).unwrap_or_default();
+    let axis = curve.axis;
     let sample = |point: &Point| {
         let t = point.timestep;
         let (steps, per_sigma) = match point.t_next {
@@ -146,13 +146,13 @@ fn samples(curve: &Curve, schedule: &dyn NoiseSchedule) -> Vec<Sample> {
         let value = point.mean?;
         Some(Sample { t, steps, value, per_sigma: value * per_sigma.abs() })
     };
-    if curve.quantity == "spatial" { Vec::new() } else { curve.points.iter().filter_map(sample).collect() }
+    if curve.quantity.has_time_axis() { curve.points.iter().filter_map(sample).collect() } else { Vec::new() }
 }
 
 /// Σ K(t, t+1)·Δa over the steps of [0, until), linear between measured points; exact where every step was measured.
 /// Only secants over one step on the step axis add up to a variation of ε over that window.
 fn total_variation(curve: &Curve, until: Timestep) -> (Option<f64>, bool) {
-    if curve.quantity == "spatial" || curve.axis != Axis::Step.name() || curve.dt.is_some_and(|dt| dt != 1.0) {
+    if !curve.quantity.has_time_axis() || curve.axis != Axis::Step || curve.dt.is_some_and(|dt| dt != 1.0) {
         return (None, false);
     }
     let known: Vec<(f64, f64)> =
@@ -171,7 +171,7 @@ mod tests {
     use super::*;
 
     fn curve(points: &[(f64, f64)]) -> Curve {
-        let mut curve = closed_form_curve("secant", Axis::Step, Norm::L2, Some(1.0));
+        let mut curve = closed_form_curve(Quantity::Secant, Axis::Step, Norm::L2, Some(1.0));
         curve.points =
             points.iter().map(|&(timestep, mean)| Point { timestep, mean: Some(mean), ..Point::default() }).collect();
         curve

@@ -29,12 +29,9 @@
 //! is linked without libtorch, and hands everything else over to the engine beside it.
 #![deny(missing_docs, rustdoc::broken_intra_doc_links)]
 
-pub mod atomic;
 pub mod checkpoint;
 pub mod cli;
 pub mod compare;
-pub mod control_variates;
-pub mod data;
 pub mod denoiser;
 pub mod device;
 pub mod draws;
@@ -44,25 +41,18 @@ pub mod estimator;
 pub mod guidance;
 pub mod ideal;
 pub mod libtorch;
-pub mod lipschitz_mass;
 pub mod measure;
 pub mod network;
 pub mod nn;
-pub mod prediction;
 pub mod quality;
-pub mod random;
-pub mod refine;
-pub mod report;
 pub mod rounding;
 pub mod sampler;
-pub mod schedule;
-pub mod singularity;
 pub mod stability;
-pub mod stats;
-pub mod suggest;
 pub mod sweep;
 pub mod tensor_file;
-pub mod time;
-pub mod timestep_map;
-pub mod timesteps;
 pub mod train;
+
+pub use lipscope_core::{
+    atomic, control_variates, data, expectation, lipschitz_mass, prediction, random, refine, report, schedule,
+    singularity, stats, suggest, time, timestep_map, timesteps,
+};

@@ -1,20 +1,12 @@
-//! The `lipscope` program: it reads the arguments, prints help, version, completions and man page, and becomes
-//! `lipscope-engine` for everything else.
+//! The `lipscope` program: it reads the arguments, prints help, version, completions and man page, renders finished
+//! reports, and becomes `lipscope-engine` for everything else.
 //!
 //! The dynamic loader takes some tenths of a second over libtorch before `main` begins. So this program is not linked with
-//! it, and takes from the library only files that do without it.
+//! it: it uses `lipscope-core` alone.
 
-#[path = "cli/args/mod.rs"]
-mod args;
-#[path = "train/variant/catalogue.rs"]
-mod catalogue;
-#[path = "cli/pages.rs"]
-mod pages;
-#[path = "cli/terminal.rs"]
-mod terminal;
-
-use args::{Cli, Command};
 use clap::Parser;
+use lipscope_core::cli::args::{Cli, Command};
+use lipscope_core::cli::{self, output};
 use std::io::{Error, ErrorKind};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -24,14 +16,10 @@ const ENGINE: &str = "lipscope-engine";
 
 fn main() -> ExitCode {
     // Help, version and usage errors end here.
-    let written = match Cli::parse().command {
-        Command::Completions { shell } => terminal::print(&pages::completions(shell)),
-        Command::Man => pages::man().and_then(|page| terminal::print(&page)),
-        _ => return become_engine(),
-    };
-    match written {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(e) => refuse(&format!("standard output: writing failed ({e}). Choose another place for it.")),
+    let parsed = Cli::parse();
+    match cli::run(&parsed) {
+        Some(done) => cli::exit(done),
+        None => become_engine(),
     }
 }
 
@@ -67,6 +55,6 @@ fn why_not(engine: &Path, failure: &Error) -> String {
 }
 
 fn refuse(message: &str) -> ExitCode {
-    terminal::complain("error", message);
+    output::complain("error", message);
     ExitCode::from(2)
 }

@@ -9,7 +9,7 @@ use crate::denoiser::{Denoiser, NetworkDenoiser};
 use crate::device::dtype_name;
 use crate::draws::{Draw, Draws};
 use crate::error::{Doing, Result};
-use crate::estimator::{Norm, Quantity};
+use crate::estimator::{Norm, Quantity, row_norms};
 use crate::network::Probe;
 use crate::report::{NoRounding, Rounding, RoundingRow};
 use crate::stats::median;
@@ -240,14 +240,14 @@ impl Subject {
 
     fn lacks(&self, quantity: Quantity, reason: String) -> NoRounding {
         let (network_dtype, time_embedding_dtype) = self.dtypes();
-        NoRounding { quantity: quantity.to_string(), network_dtype, time_embedding_dtype, reason }
+        NoRounding { quantity, network_dtype, time_embedding_dtype, reason }
     }
 
     fn row(&self, quantity: Quantity, t: Timestep, t_next: Option<Timestep>, errors: &Errors) -> RoundingRow {
         let (network_dtype, time_embedding_dtype) = self.dtypes();
         let (norm, reference) = errors.mean_norms.unzip();
         RoundingRow {
-            quantity: quantity.to_string(),
+            quantity,
             network_dtype,
             time_embedding_dtype,
             timestep: t,
@@ -295,7 +295,7 @@ impl Errors {
 /// ‖·‖₂ of every row.
 fn norms(rows: &Tensor) -> Result<Vec<f64>> {
     let doing = "reading norms";
-    let norms = Norm::L2.of(rows)?;
+    let norms = row_norms(Norm::L2, rows)?;
     let mut values = vec![0.0; norms.numel()];
     norms.f_copy_data(&mut values, norms.numel()).doing(doing)?;
     Ok(values)

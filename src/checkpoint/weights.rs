@@ -1,8 +1,8 @@
 //! Sets of weights in one checkpoint: averages and the raw ones beside them, and which of them is meant.
 
 use super::Training;
-use crate::error::{Error, Result};
-use crate::tensor_file::Array;
+use crate::error::{Doing, Error, Result};
+use crate::tensor_file::{Array, IntoTensor};
 use ndarray::Array2;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -55,7 +55,7 @@ pub(super) fn tensors(
             None => Some(name).filter(|name| !name.contains('/') && name != REFERENCE),
         };
         let Some(name) = name else { continue };
-        let tensor = array.into_tensor()?.f_to_device(device).map_err(|e| Error::torch("moving weights", &e))?;
+        let tensor = array.into_tensor()?.f_to_device(device).doing("moving weights")?;
         tensors.insert(name, tensor);
     }
     Ok(tensors)

@@ -3,6 +3,7 @@
 use super::args::{CompareArgs, Global};
 use super::{Outcome, job, prepare};
 use crate::error::{Error, Result};
+use crate::estimator::Quantity;
 use crate::report::{ModelReport, Report};
 
 /// Several checkpoints on identical x_t.
@@ -57,5 +58,5 @@ fn check(report: &Report, wanted: f64) -> Option<String> {
 }
 
 fn total_variation(model: &ModelReport) -> Option<f64> {
-    model.summary.iter().find(|summary| summary.quantity == "secant")?.near_zero.total_variation
+    model.summary.iter().find(|summary| summary.quantity == Quantity::Secant)?.near_zero.total_variation
 }

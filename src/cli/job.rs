@@ -10,6 +10,7 @@ use super::rounding;
 use crate::compare::{empty_curve, summarise};
 use crate::device;
 use crate::error::{Error, Result};
+use crate::estimator::estimators;
 use crate::measure::{SampleRule, Settings, Subject, Sweep};
 use crate::report::{self, Artifact, ComparisonRow, FigureFormat, ModelReport, Provenance, Report, Warning};
 use crate::schedule::NoiseSchedule;
@@ -41,7 +42,7 @@ pub(super) fn carry_out(prepared: Prepared, global: &Global) -> Result<Report> {
         .into_iter()
         .map(|model| Subject {
             denoiser: model.denoiser,
-            estimators: plan.quantity.estimators(plan.dt, plan.axis, plan.norm),
+            estimators: estimators(plan.quantity, plan.dt, plan.axis, plan.norm),
         })
         .collect();
     let settings = Settings { rule: plan.samples, batch, probe: automatic_batch };
@@ -118,7 +119,7 @@ fn differing_key(a: &Value, b: &Value) -> String {
 /// The report before the first point.
 pub(super) fn empty_report(prepared: &Prepared) -> Result<Report> {
     let plan = &prepared.plan;
-    let curves = || plan.quantity.estimators(plan.dt, plan.axis, plan.norm);
+    let curves = || estimators(plan.quantity, plan.dt, plan.axis, plan.norm);
     let model = |model: &super::model::Model| ModelReport {
         label: model.label.clone(),
         model: model.description.clone(),

@@ -3,7 +3,7 @@
 use super::args::Options;
 use super::model::Model;
 use crate::error::{Error, Result};
-use crate::estimator::{Norm, Quantity};
+use crate::estimator::{Norm, Quantities};
 use crate::measure::SampleRule;
 use crate::refine::Refinement;
 use crate::time::{Axis, Timestep};
@@ -26,7 +26,7 @@ pub(super) struct Plan {
     /// The clean samples.
     pub data: Value,
     /// What is estimated.
-    pub quantity: Quantity,
+    pub quantity: Quantities,
     /// t′ − t in steps.
     pub dt: f64,
     /// Axis of the denominator.
@@ -51,7 +51,7 @@ pub(super) struct Plan {
 
 /// What was typed, parsed; still without models.
 pub(super) struct Wanted {
-    quantity: Quantity,
+    quantity: Quantities,
     axis: Axis,
     norm: Norm,
     rule: SampleRule,
@@ -72,9 +72,9 @@ impl Wanted {
             return Err(Error::argument("--tolerance", options.tolerance, "it lies between 0 and 1", next));
         }
         Ok(Wanted {
-            quantity: options.quantity.parse()?,
-            axis: options.axis.parse()?,
-            norm: options.norm.parse()?,
+            quantity: options.quantity,
+            axis: options.axis,
+            norm: options.norm,
             rule: rule(options)?,
             dt: options.dt,
             timesteps: options.timesteps.parse()?,
@@ -108,7 +108,7 @@ impl Wanted {
         if self.quantity.has_derivative() {
             refuse_without_rate(models)?;
         }
-        if self.quantity == Quantity::Spatial && (self.axis, self.norm) != (Axis::Step, Norm::L2) {
+        if self.quantity == Quantities::Spatial && (self.axis, self.norm) != (Axis::Step, Norm::L2) {
             return Err(Error::mismatch(
                 "‖∂ε/∂x‖₂ has no time axis, and its norm is the spectral one",
                 "Leave out --axis and --norm with --quantity spatial.",
@@ -187,7 +187,7 @@ pub(super) fn common_timesteps(models: &[Model]) -> Result<usize> {
     }
 }
 
-fn refuse_without_jacobian(models: &[Model], quantity: Quantity) -> Result<()> {
+fn refuse_without_jacobian(models: &[Model], quantity: Quantities) -> Result<()> {
     match models.iter().find_map(|model| model.denoiser.lacks_jacobian().map(|what| (&model.label, what))) {
         None => Ok(()),
         Some((label, what)) => Err(Error::unsupported(

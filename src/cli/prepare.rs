@@ -10,8 +10,8 @@ use crate::data::{DataSpec, SampleShape};
 use crate::device::{self, DeviceChoice};
 use crate::draws::{CleanSamples, Draws};
 use crate::error::{Error, Result};
-use crate::estimator::Quantity;
-use crate::report::{FigureFormat, Warning};
+use crate::estimator::Quantities;
+use crate::report::{FigureFormat, Warning, slug};
 use crate::rounding;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -223,7 +223,7 @@ fn plan_warnings(plan: &Plan, models: &[Model]) -> Vec<Warning> {
     let shared = shared.map(|model| model.label.clone());
     if plan.quantity.has_derivative() {
         warnings.extend(shared.map(|model| Warning::DerivativeBlindToJumps { model }));
-    } else if plan.quantity == Quantity::Path {
+    } else if plan.quantity == Quantities::Path {
         warnings.extend(shared.map(|model| Warning::PathUndefinedAtJumps { model }));
     }
     warnings
@@ -265,13 +265,6 @@ fn distinct_labels(opened: &mut [Opened]) {
 pub(super) fn default_out(command: &str, models: &[Model]) -> PathBuf {
     let name: Vec<String> = models.iter().map(|model| slug(&model.label)).collect();
     PathBuf::from("lipscope-out").join(format!("{command}-{}", name.join("-vs-")))
-}
-
-/// Letters, digits and single dashes.
-pub(super) fn slug(label: &str) -> String {
-    let dashed: String = label.chars().map(|c| if c.is_alphanumeric() || c == '.' { c } else { '-' }).collect();
-    let words: Vec<&str> = dashed.split('-').filter(|word| !word.is_empty()).collect();
-    words.join("-").chars().take(60).collect()
 }
 
 impl Prepared {

@@ -53,7 +53,7 @@ fn default_results() -> Result<PathBuf> {
 fn default_out(plan: &SweepPlan) -> PathBuf {
     let folder = plan.folder.canonicalize().unwrap_or_else(|_| plan.folder.clone());
     let name = folder.file_name().map_or_else(|| "plan".into(), |name| name.to_string_lossy().into_owned());
-    PathBuf::from("lipscope-out").join(format!("reproduce-{}", prepare::slug(&name)))
+    PathBuf::from("lipscope-out").join(format!("reproduce-{}", report::slug(&name)))
 }
 
 /// Whether a step's command line is one, before hours are spent on the steps before it.

@@ -73,7 +73,7 @@ fn settings(args: &StabilityArgs, models: &[Model], device: Device) -> Result<Se
         time_steps,
         samples: args.samples,
         batch: prepare::batch(&args.batch, &shape, device)?,
-        norm: args.norm.parse()?,
+        norm: args.norm,
     })
 }
 

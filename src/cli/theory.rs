@@ -10,7 +10,8 @@ use crate::compare::{bare_point, closed_form_curve};
 use crate::data::DataSpec;
 use crate::error::Result;
 use crate::estimator::{Norm, Quantity};
-use crate::ideal::{Gaussian, mean_norm};
+use crate::expectation::mean_norm;
+use crate::ideal::Gaussian;
 use crate::refine::Next;
 use crate::report::{self, Point};
 use crate::schedule::{Level, NoiseSchedule};
@@ -73,7 +74,7 @@ fn closed_form(prepared: &Prepared, gaussian: &Gaussian, global: &Global) -> Res
         (Quantity::Derivative, plan.quantity.has_derivative().then_some(None)),
     ];
     entry.curves = (wanted.into_iter())
-        .filter_map(|(quantity, dt)| Some(closed_form_curve(&quantity.to_string(), plan.axis, plan.norm, dt?)))
+        .filter_map(|(quantity, dt)| Some(closed_form_curve(quantity, plan.axis, plan.norm, dt?)))
         .collect();
     let mut next = Next::Measure(plan.timesteps.clone());
     while let Next::Measure(timesteps) = next {

@@ -1,6 +1,6 @@
 //! D(t) = ‖∂ε(x, t)/∂t‖ / |da/dt|, exact: no step size.
 
-use super::{Estimator, Norm, Norms, divided};
+use super::{Estimator, Method, Norm, Norms, Quantity, divided, row_norms};
 use crate::denoiser::Denoiser;
 use crate::error::Result;
 use crate::time::{Axis, Timestep};
@@ -16,12 +16,12 @@ pub struct Derivative {
 }
 
 impl Estimator for Derivative {
-    fn quantity(&self) -> &'static str {
-        "derivative"
+    fn quantity(&self) -> Quantity {
+        Quantity::Derivative
     }
 
-    fn name(&self) -> &'static str {
-        "monte-carlo control-variates exact-tangent"
+    fn method(&self) -> Method {
+        Method::ExactTangent
     }
 
     fn axis(&self) -> Axis {
@@ -43,6 +43,10 @@ impl Estimator for Derivative {
     fn norms(&self, denoiser: &dyn Denoiser, x: &Tensor, t: &[Timestep]) -> Result<Norms> {
         let rate = denoiser.epsilon_rate(x, t)?;
         let speeds: Vec<f64> = t.iter().map(|&t| self.axis.rate(denoiser.schedule(), t).abs()).collect();
-        Ok(Norms { values: divided(&self.norm.of(&rate)?, &speeds)?, evaluations: t.len() as u64, unconverged: None })
+        Ok(Norms {
+            values: divided(&row_norms(self.norm, &rate)?, &speeds)?,
+            evaluations: t.len() as u64,
+            unconverged: None,
+        })
     }
 }

@@ -3,7 +3,7 @@
 //! x(t) is the probability-flow ODE through x, dx/dt = α̇ x̂₀ + σ̇ ε with x̂₀ = (x − σ ε)/α, hence
 //! dε/dt = ∂ε/∂x·dx/dt + ∂ε/∂t, one tangent for both.
 
-use super::{Estimator, Norm, Norms, divided};
+use super::{Estimator, Method, Norm, Norms, Quantity, divided, row_norms};
 use crate::denoiser::Denoiser;
 use crate::device::scale_rows;
 use crate::error::{Doing, Result};
@@ -20,12 +20,12 @@ pub struct Path {
 }
 
 impl Estimator for Path {
-    fn quantity(&self) -> &'static str {
-        "path"
+    fn quantity(&self) -> Quantity {
+        Quantity::Path
     }
 
-    fn name(&self) -> &'static str {
-        "monte-carlo control-variates exact-tangent"
+    fn method(&self) -> Method {
+        Method::ExactTangent
     }
 
     fn axis(&self) -> Axis {
@@ -55,7 +55,7 @@ impl Estimator for Path {
         let velocity = scale_rows(x, &drifts)?.f_add(&scale_rows(&epsilon, &spreads)?).doing(doing)?;
         let rate = denoiser.epsilon_along(x, &velocity, true, t)?;
         let speeds: Vec<f64> = t.iter().map(|&t| self.axis.rate(schedule, t).abs()).collect();
-        let values = divided(&self.norm.of(&rate)?, &speeds)?;
+        let values = divided(&row_norms(self.norm, &rate)?, &speeds)?;
         Ok(Norms { values, evaluations: 2 * t.len() as u64, unconverged: None })
     }
 }

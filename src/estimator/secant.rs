@@ -1,7 +1,7 @@
 //! K(t, t′) = ‖ε(x, f(t)) − ε(x, f(t′))‖ / |a(t) − a(t′)|, the same x at both times (arXiv 2306.11251, eq. 7 in
 //! substance), with a(t) the chosen axis.
 
-use super::{Estimator, Norm, Norms, divided};
+use super::{Estimator, Method, Norm, Norms, Quantity, divided, row_norms};
 use crate::denoiser::Denoiser;
 use crate::error::Result;
 use crate::time::{Axis, Timestep};
@@ -19,12 +19,12 @@ pub struct Secant {
 }
 
 impl Estimator for Secant {
-    fn quantity(&self) -> &'static str {
-        "secant"
+    fn quantity(&self) -> Quantity {
+        Quantity::Secant
     }
 
-    fn name(&self) -> &'static str {
-        "monte-carlo control-variates"
+    fn method(&self) -> Method {
+        Method::ControlVariates
     }
 
     fn axis(&self) -> Axis {
@@ -46,6 +46,6 @@ impl Estimator for Secant {
         let coordinate = |t: Timestep| self.axis.coordinate(schedule, t);
         let distances: Vec<f64> =
             t.iter().zip(&t_next).map(|(&t, &next)| (coordinate(next) - coordinate(t)).abs()).collect();
-        Ok(Norms { values: divided(&self.norm.of(&change)?, &distances)?, evaluations, unconverged: None })
+        Ok(Norms { values: divided(&row_norms(self.norm, &change)?, &distances)?, evaluations, unconverged: None })
     }
 }

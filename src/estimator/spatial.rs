@@ -3,7 +3,7 @@
 //! s_k = ‖J v_k‖ with v_{k+1} = Jᵀ J v_k normalised grows towards the largest singular value from below. All samples start
 //! from the same random vector, so that the numbers do not depend on how samples are cut into batches.
 
-use super::{Estimator, Norm, Norms};
+use super::{Estimator, Method, Norm, Norms, Quantity, row_norms};
 use crate::denoiser::Denoiser;
 use crate::error::{Doing, Result};
 use crate::random::{Purpose, fill_normal, stream};
@@ -21,12 +21,12 @@ const TOLERANCE: f64 = 1e-4;
 pub struct Spatial;
 
 impl Estimator for Spatial {
-    fn quantity(&self) -> &'static str {
-        "spatial"
+    fn quantity(&self) -> Quantity {
+        Quantity::Spatial
     }
 
-    fn name(&self) -> &'static str {
-        "monte-carlo control-variates power-iteration"
+    fn method(&self) -> Method {
+        Method::PowerIteration
     }
 
     fn axis(&self) -> Axis {
@@ -35,10 +35,6 @@ impl Estimator for Spatial {
 
     fn norm(&self) -> Norm {
         Norm::L2
-    }
-
-    fn unit(&self) -> &'static str {
-        "1/‖x‖"
     }
 
     fn t_next(&self, _t: Timestep) -> Option<Timestep> {
@@ -52,7 +48,7 @@ impl Estimator for Spatial {
         let mut iterations = 0;
         while iterations < MOST && (iterations % LOOK_EVERY != 0 || iterations == 0 || !all(&settled)?) {
             let image = denoiser.epsilon_along(x, &v, false, t)?;
-            let new = Norm::L2.of(&image)?;
+            let new = row_norms(Norm::L2, &image)?;
             // A row that has settled keeps its number, whatever its neighbours in the batch still need.
             let grown = grows(&new, &values)?;
             values = values.f_where_self(&settled, &new).doing(DOING)?;
@@ -80,7 +76,8 @@ fn start(x: &Tensor) -> Result<Tensor> {
 /// Every row divided by its norm; a row of zeros stays.
 fn unit(rows: &Tensor) -> Result<Tensor> {
     let shape: Vec<i64> = std::iter::once(-1).chain(std::iter::repeat_n(1, rows.dim() - 1)).collect();
-    let norms = Norm::L2.of(rows)?.f_clamp_min(f64::from(f32::MIN_POSITIVE)).and_then(|n| n.f_to_kind(rows.kind()));
+    let norms =
+        row_norms(Norm::L2, rows)?.f_clamp_min(f64::from(f32::MIN_POSITIVE)).and_then(|n| n.f_to_kind(rows.kind()));
     norms.and_then(|n| rows.f_div(&n.f_view(&shape[..])?)).doing(DOING)
 }
 

@@ -1,7 +1,8 @@
 //! Estimators against closed forms in float64: values and the order of convergence.
 
 use super::*;
-use crate::ideal::{Gaussian, IdealDenoiser, mean_norm};
+use crate::expectation::mean_norm;
+use crate::ideal::{Gaussian, IdealDenoiser};
 use crate::schedule;
 use crate::timestep_map::{Identity, Sharing, TimestepMap};
 use std::sync::Arc;
@@ -50,7 +51,7 @@ fn the_secant_converges_to_the_derivative_at_first_order() {
 fn the_secant_is_the_difference_quotient_on_its_axis() {
     let ideal = gaussian("linear", Arc::new(Identity));
     let change = ideal.epsilon(&x(), &[7.0; 3]).unwrap() - ideal.epsilon(&x(), &[9.0; 3]).unwrap();
-    let norms: Vec<f64> = Vec::try_from(Norm::L2.of(&change).unwrap()).unwrap();
+    let norms: Vec<f64> = Vec::try_from(row_norms(Norm::L2, &change).unwrap()).unwrap();
     let s = schedule::parse("linear").unwrap();
     for (axis, distance) in [
         (Axis::Step, 2.0),

@@ -3,14 +3,12 @@
 //! They are the ground truth for every estimator, and the curve that a learned one is drawn against. A timestep map
 //! laid over one asks for the ideal noise of f(t) at an x_t of t, as a perfectly trained network would answer.
 
-mod expectation;
 mod finite;
 mod gaussian;
 mod mixture;
 #[cfg(test)]
 mod tests;
 
-pub use expectation::mean_norm;
 pub use finite::Finite;
 pub use gaussian::Gaussian;
 pub use mixture::Mixture;

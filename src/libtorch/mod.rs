@@ -77,7 +77,7 @@ fn check(message: Message, doing: &str) -> Result<()> {
         ffi::lipscope_free(message);
         text
     };
-    Err(Error::torch(doing, &tch::TchError::Torch(text)))
+    Err(Error::torch(doing, &text))
 }
 
 /// The settings of one AdamW step.

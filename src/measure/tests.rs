@@ -25,8 +25,7 @@ impl Distribution for Small {
 
     fn epsilon(&self, x: &Tensor, levels: &[Level], with_rate: bool) -> Result<Dual> {
         if x.size()[0] > self.rows {
-            let full = tch::TchError::Torch("CUDA out of memory. Tried to allocate 1.00 GiB".into());
-            return Err(Error::torch("computing", &full));
+            return Err(Error::torch("computing", "CUDA out of memory. Tried to allocate 1.00 GiB"));
         }
         self.gaussian.epsilon(x, levels, with_rate)
     }

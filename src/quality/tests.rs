@@ -6,7 +6,7 @@ use crate::data::{Spread, eight_gaussians};
 use crate::draws::CleanSamples;
 use crate::ideal::Gaussian;
 use crate::random::{Purpose, fill_normal, stream};
-use crate::tensor_file;
+use crate::tensor_file::{self, IntoTensor};
 use ndarray::{Array1, Array2, Ix1, Ix2, Ix3};
 use std::path::{Path, PathBuf};
 use tch::{Device, Kind};

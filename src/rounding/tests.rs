@@ -59,7 +59,7 @@ fn measure(subject: Subject, timesteps: &[f64]) -> Rounding {
 
 fn row<'a>(found: &'a Rounding, quantity: &str, dtypes: (&str, &str), t: f64) -> &'a RoundingRow {
     let matches = |row: &&RoundingRow| {
-        (row.quantity.as_str(), row.timestep) == (quantity, t)
+        (row.quantity.name(), row.timestep) == (quantity, t)
             && (row.network_dtype.as_str(), row.time_embedding_dtype.as_str()) == dtypes
     };
     found.rows.iter().find(matches).unwrap()
@@ -118,7 +118,7 @@ fn times_that_bfloat16_does_not_tell_apart_have_no_secant() {
 fn what_does_not_exist_is_listed_or_left_out() {
     // The last timestep has no t′; and no change has no relative error.
     let found = measure(mlp(), &[998.0, 999.0]);
-    assert!(found.rows.iter().all(|row| row.timestep == 998.0 || row.quantity == "derivative"));
+    assert!(found.rows.iter().all(|row| row.timestep == 998.0 || row.quantity == Quantity::Derivative));
     let zero = Tensor::zeros([2, 3], (Kind::Double, Device::Cpu));
     let one = Tensor::ones([2, 3], (Kind::Double, Device::Cpu));
     let errors = Errors::of(&one, &zero).unwrap();

@@ -20,7 +20,7 @@ use crate::denoiser::Denoiser;
 use crate::device::upload;
 use crate::draws::{Draw, Draws};
 use crate::error::{Doing, Result};
-use crate::estimator::Norm;
+use crate::estimator::{Norm, row_norms};
 use crate::random::{Purpose, fill_normal, stream};
 use crate::time::Timestep;
 use rayon::prelude::*;
@@ -166,9 +166,9 @@ fn batch(
                 Some(moved) => moved.f_sub(&reference).doing("perturbing")?,
                 None => reference.f_zeros_like().doing("perturbing")?,
             };
-            all.push(settings.norm.of(&change)?);
+            all.push(row_norms(settings.norm, &change)?);
         }
-        all.push(settings.norm.of(&z)?);
+        all.push(row_norms(settings.norm, &z)?);
         let mut numbers = read(&all)?;
         let z = numbers.pop().unwrap_or_default();
         let of_x = settings.sizes.iter().map(|size| z.iter().map(|z| size * z).collect::<Vec<f64>>());

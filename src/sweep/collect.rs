@@ -105,7 +105,7 @@ fn curves(step: &Step, report: &Report, all: &mut Vec<Observation>) {
             let points = curve.points.iter().filter_map(|point| Some((point.timestep, point.mean?)));
             all.extend(points.map(|(timestep, mean)| Observation {
                 timestep: Some(timestep),
-                ..observation(step, &model.label, curve.quantity.clone(), mean)
+                ..observation(step, &model.label, curve.quantity.name(), mean)
             }));
         }
     }

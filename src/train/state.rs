@@ -5,7 +5,7 @@ use super::trainer::average_name;
 use crate::atomic;
 use crate::checkpoint::safetensors_bytes;
 use crate::error::{Doing, Error, Result};
-use crate::tensor_file::{self, NamedArrays};
+use crate::tensor_file::{self, IntoTensor, NamedArrays};
 use serde_json::Value;
 use std::collections::HashMap;
 use std::path::Path;

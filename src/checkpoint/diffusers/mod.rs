@@ -5,10 +5,10 @@ mod shards;
 
 use super::weights::{Reference, choose, reference};
 use super::{Checkpoint, Declared, Format, Request, Sidecar, Source, scheduler_config, sha256};
-use crate::error::{Error, Result};
+use crate::error::{Doing, Error, Result};
 use crate::network::{self, Network};
 use crate::nn::Weights;
-use crate::tensor_file;
+use crate::tensor_file::{self, IntoTensor};
 use serde_json::Value;
 use shards::Index;
 use std::collections::BTreeMap;
@@ -194,7 +194,7 @@ impl Stored {
 fn read_file(path: &Path, device: Device) -> Result<BTreeMap<String, Tensor>> {
     let mut tensors = BTreeMap::new();
     for (name, array) in tensor_file::read(path)?.arrays {
-        let tensor = array.into_tensor()?.f_to_device(device).map_err(|e| Error::torch("moving weights", &e))?;
+        let tensor = array.into_tensor()?.f_to_device(device).doing("moving weights")?;
         tensors.insert(name, tensor);
     }
     Ok(tensors)

@@ -9,11 +9,11 @@ mod buffers;
 mod sets;
 
 use super::{Checkpoint, Declared, Format, NamedSchedule, Request, Source, sha256};
-use crate::error::{Error, Result};
+use crate::error::{Doing, Error, Result};
 use crate::network::recognise::{Shapes, Told};
 use crate::network::{self};
 use crate::nn::Weights;
-use crate::tensor_file::{self, Format as File, Listing, NamedArrays};
+use crate::tensor_file::{self, Format as File, IntoTensor, Listing, NamedArrays};
 use serde_json::Value;
 use sets::Set;
 use std::collections::{BTreeMap, BTreeSet};
@@ -51,8 +51,7 @@ fn open(source: &Source, request: &Request) -> Result<Checkpoint> {
     let mut tensors: BTreeMap<String, Tensor> = BTreeMap::new();
     for (name, array) in named.arrays {
         let Some(own) = set.names.get(&name) else { continue };
-        let tensor =
-            array.into_tensor()?.f_to_device(request.device).map_err(|e| Error::torch("moving weights", &e))?;
+        let tensor = array.into_tensor()?.f_to_device(request.device).doing("moving weights")?;
         tensors.insert(own.clone(), tensor);
     }
     let weights = Weights::new(tensors, path);

@@ -148,6 +148,6 @@ fn first_report(plan: Value, device: Device, out: &Path, resume: bool) -> Result
 }
 
 fn default_out(subjects: &Subjects) -> PathBuf {
-    let names: Vec<String> = subjects.all.iter().map(|subject| prepare::slug(&subject.label)).collect();
+    let names: Vec<String> = subjects.all.iter().map(|subject| report::slug(&subject.label)).collect();
     PathBuf::from("lipscope-out").join(format!("evaluate-{}", names.join("-vs-")))
 }

@@ -3,7 +3,7 @@
 use super::cells::Sweep;
 use super::reading::{interval, name, number, reading, way};
 use crate::quality;
-use crate::report::{Cell, Chart, ChartAxis, Column, Table, TidyReport, Warning};
+use crate::report::{Cell, Chart, ChartAxis, Column, Table, TidyReport, Warning, slug};
 use crate::stats::statistics;
 
 /// The row of the data against itself.
@@ -179,7 +179,7 @@ fn charts(sweep: &Sweep, rows: &[Row]) -> Vec<Chart> {
             if !rows.iter().any(|row| row[4] == only[0].1 && row[2] == only[1].1 && row[8].as_number().is_some()) {
                 continue;
             }
-            let suffix = if several { format!("-{}", super::super::prepare::slug(spacing)) } else { String::new() };
+            let suffix = if several { format!("-{}", slug(spacing)) } else { String::new() };
             let place = if several { format!(", steps by {spacing}") } else { String::new() };
             charts.push(Chart {
                 name: format!("{metric}{suffix}"),

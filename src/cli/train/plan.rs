@@ -301,5 +301,5 @@ fn sidecar(plan: &Plan, clip: Option<f64>) -> Result<Sidecar> {
 }
 
 fn default_out(variant: &str, spec: &DataSpec) -> PathBuf {
-    PathBuf::from("lipscope-out").join(format!("train-{variant}-{}", common::slug(&spec.to_string())))
+    PathBuf::from("lipscope-out").join(format!("train-{variant}-{}", crate::report::slug(&spec.to_string())))
 }

@@ -2,7 +2,7 @@
 
 use crate::error::{Doing, Error, Result};
 use crate::network::Condition;
-use crate::tensor_file;
+use crate::tensor_file::{self, IntoTensor};
 use std::path::Path;
 use tch::{CModule, Device, IValue, TchError, Tensor};
 

@@ -6,10 +6,11 @@
 
 use super::{Member, Spacing};
 use crate::error::{Error, Result};
+use crate::estimator::Quantity;
 use crate::lipschitz_mass::LipschitzMass;
 use crate::report::{Curve, Finished, ModelReport, Report};
 use crate::schedule::NoiseSchedule;
-use crate::time::Timestep;
+use crate::time::{Axis, Timestep};
 use std::path::Path;
 
 pub(super) const MEMBER: Member = Member {
@@ -53,7 +54,7 @@ fn choose<'a>(report: &'a Report, label: Option<&str>, path: &Path) -> Result<&'
 
 /// K over single steps.
 fn secant<'a>(model: &'a ModelReport, path: &Path) -> Result<&'a Curve> {
-    let fits = |curve: &&Curve| curve.quantity == "secant" && curve.axis == "step" && curve.dt == Some(1.0);
+    let fits = |curve: &&Curve| curve.quantity == Quantity::Secant && curve.axis == Axis::Step && curve.dt == Some(1.0);
     model.curves.iter().find(fits).ok_or_else(|| {
         let problem = format!("it has no secant over single steps of {}", model.label);
         Error::file(path, problem, "Measure with --quantity secant, --dt 1 and --axis step, which are the defaults.")

@@ -3,7 +3,6 @@
 //! A variant decides how x_t is noised and which number the network gets for t; everything else is the same for all, so
 //! that two of them differ in nothing else. A new one is one file and a line each in [`VARIANTS`] and [`CATALOGUE`].
 
-pub(crate) mod catalogue;
 mod ddpm;
 mod e_tsdm;
 mod modified_schedule;
@@ -15,7 +14,7 @@ use crate::error::{Error, Result};
 use crate::timestep_map::Sharing;
 use serde::Serialize;
 
-pub use catalogue::CATALOGUE;
+pub use lipscope_core::variants::CATALOGUE;
 
 /// What the user may say about a variant; `None` leaves it to the variant.
 #[derive(Debug, Clone)]

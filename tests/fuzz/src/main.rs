@@ -2,10 +2,10 @@
 #![cfg_attr(not(test), no_main)]
 
 mod allocations;
-#[path = "../../../src/error.rs"]
+#[path = "../../../crates/core/src/error.rs"]
 mod error;
 mod targets;
-#[path = "../../../src/tensor_file/mod.rs"]
+#[path = "../../../crates/core/src/tensor_file/mod.rs"]
 #[allow(dead_code, unused_imports)]
 mod tensor_file;
 

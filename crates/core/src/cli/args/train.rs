@@ -1,0 +1,99 @@
+//! Arguments of `lipscope train`.
+
+use super::DataOptions;
+use crate::variants::CATALOGUE;
+use clap::Args;
+use std::path::PathBuf;
+
+/// The variants, a line each.
+pub fn variants() -> String {
+    let lines = CATALOGUE.iter().map(|(name, about)| format!("  {name:<18} {about}"));
+    std::iter::once("Variants:".to_string()).chain(lines).collect::<Vec<_>>().join("\n")
+}
+
+#[derive(Debug, Args)]
+pub struct TrainArgs {
+    /// ddpm, e-tsdm or another of the variants below
+    #[arg(long, value_name = "VARIANT", help_heading = "Model")]
+    pub variant: String,
+    /// e-tsdm: number of shared sub-intervals [default: 5]
+    #[arg(long, value_name = "N", help_heading = "Model")]
+    pub intervals: Option<usize>,
+    /// End of what counts as near 0: of sharing, penalty, remap, and of the first band of losses [default: T/10]
+    #[arg(long, value_name = "T", help_heading = "Model")]
+    pub until: Option<usize>,
+    /// e-tsdm: boundaries instead of equal sub-intervals, such as 0-5-20-50-100
+    #[arg(long, value_name = "T-T-…", help_heading = "Model")]
+    pub boundaries: Option<String>,
+    /// penalty: its weight in the loss [default: 1]
+    #[arg(long, allow_negative_numbers = true, value_name = "W", help_heading = "Model")]
+    pub penalty_weight: Option<f64>,
+    /// auto, unet:channels=32-64-64,layers=1,attention=16, unet:config=FILE or mlp:width=256,blocks=3
+    #[arg(long, value_name = "ARCH", default_value = "auto", help_heading = "Model")]
+    pub arch: String,
+    /// Start from the weights and architecture of a checkpoint
+    #[arg(long, value_name = "CKPT", conflicts_with = "arch", help_heading = "Model")]
+    pub from: Option<PathBuf>,
+    /// Noise schedule: NAME[:key=value,…] [default: linear, or what --from says]
+    #[arg(long, value_name = "SCHEDULE", help_heading = "Model")]
+    pub schedule: Option<String>,
+    /// What the network predicts: epsilon, v, x0 or flow [default: epsilon, or what --from says]
+    #[arg(long, value_name = "TYPE", help_heading = "Model")]
+    pub prediction: Option<String>,
+    #[command(flatten)]
+    pub data: DataOptions,
+    /// Mirror half of the samples left to right
+    #[arg(long, help_heading = "Data")]
+    pub flip: bool,
+    /// Optimiser steps
+    #[arg(long, value_name = "N", default_value_t = 10_000, help_heading = "Training")]
+    pub steps: u64,
+    /// Samples per step
+    #[arg(long, value_name = "N", default_value_t = 64, help_heading = "Training")]
+    pub batch: u64,
+    /// Cut a step's batch into so many parts, to save memory
+    #[arg(long, value_name = "N", default_value_t = 1, help_heading = "Training")]
+    pub accumulate: u64,
+    /// Highest learning rate
+    #[arg(long, allow_negative_numbers = true, value_name = "RATE", default_value_t = 2e-4, help_heading = "Training")]
+    pub lr: f64,
+    /// constant or cosine, after the warm-up
+    #[arg(long, value_name = "SCHEDULE", default_value = "constant", help_heading = "Training")]
+    pub lr_schedule: String,
+    /// Steps over which the rate rises
+    #[arg(long, value_name = "N", default_value_t = 100, help_heading = "Training")]
+    pub warmup: u64,
+    /// Decoupled weight decay of AdamW
+    #[arg(long, allow_negative_numbers = true, value_name = "W", default_value_t = 0.01, help_heading = "Training")]
+    pub weight_decay: f64,
+    /// Scale gradients down to this norm, or 0 for never
+    #[arg(long, allow_negative_numbers = true, value_name = "NORM", default_value_t = 1.0, help_heading = "Training")]
+    pub clip_norm: f64,
+    /// Decays of averages of the weights, the first being the checkpoint's default, or none
+    #[arg(long, value_name = "DECAY,…", default_value = "0.9999", help_heading = "Training")]
+    pub ema: String,
+    /// constant, min-snr or min-snr:gamma=5
+    #[arg(long, value_name = "WEIGHTING", default_value = "constant", help_heading = "Training")]
+    pub weighting: String,
+    /// Keep images channels last in memory
+    #[arg(long, help_heading = "Training")]
+    pub channels_last: bool,
+    /// dtype of products and convolutions: bf16 or f16 [default: float32]
+    #[arg(long, value_name = "DTYPE", help_heading = "Training")]
+    pub autocast: Option<String>,
+    /// Folder for checkpoint, state and train.csv [default: lipscope-out/train-<variant>-<data>]
+    #[arg(long, value_name = "DIR", help_heading = "Output")]
+    pub out: Option<PathBuf>,
+    /// Forms of the checkpoint: pt, safetensors, diffusers
+    #[arg(long, value_name = "FORMATS", default_value = "pt", value_delimiter = ',', help_heading = "Output")]
+    pub format: Vec<String>,
+    /// Steps between two checkpoints
+    #[arg(long, value_name = "N", default_value_t = 1000, help_heading = "Output")]
+    pub save_every: u64,
+    /// Steps between two rows of train.csv
+    #[arg(long, value_name = "N", default_value_t = 50, help_heading = "Output")]
+    pub log_every: u64,
+    /// Go on from the state in the same --out
+    #[arg(long, help_heading = "Output")]
+    pub resume: bool,
+}

@@ -1,0 +1,41 @@
+//! What the commands say on the terminal.
+
+use super::Outcome;
+use super::terminal;
+use crate::error::{Error, Result};
+use anstyle::AnsiColor;
+use serde::Serialize;
+use std::io::Write;
+
+pub use terminal::complain;
+
+/// Writes text to stdout as it is.
+pub fn print(text: &str) -> Result<Option<Outcome>> {
+    terminal::print(text).map(|()| None).map_err(|e| Error::io("standard output", "writing", &e))
+}
+
+/// Writes a value to stdout as JSON.
+pub fn print_json(value: &impl Serialize) -> Result<Option<Outcome>> {
+    print(&json(value)?)
+}
+
+/// A value as indented JSON.
+pub fn json(value: &impl Serialize) -> Result<String> {
+    serde_json::to_string_pretty(value)
+        .map_err(|e| Error::mismatch(format!("JSON cannot be written ({e})"), "Report this."))
+}
+
+/// One paragraph on stderr behind a yellow word.
+pub fn warn(message: &str) {
+    terminal::say(AnsiColor::Yellow.on_default().bold(), "warning", message);
+}
+
+/// A plain line on stderr.
+pub fn note(message: &str) {
+    let _ = writeln!(anstream::stderr().lock(), "{message}");
+}
+
+/// Width of the terminal, or 100 columns where there is none.
+pub fn width() -> u16 {
+    console::Term::stdout().size_checked().map_or(100, |(_, columns)| columns.clamp(60, 120))
+}

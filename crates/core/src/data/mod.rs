@@ -1,0 +1,112 @@
+//! Data sets: x₀, as numbers that a model sees.
+//!
+//! `--data` is read into a [`DataSpec`]; [`DataSpec::load`] gives [`Samples`]. A new source is one file here, one member
+//! of [`DataSpec`], and one line in its parser and in `load`.
+
+mod array_file;
+mod cifar10;
+mod digits;
+mod distribution;
+mod fit;
+mod images;
+mod mnist;
+mod points;
+mod samples;
+mod scaling;
+mod spec;
+
+use crate::error::{Error, Result};
+use crate::tensor_file::{Array, Dtype};
+use std::sync::Arc;
+
+pub use distribution::{GaussianParameters, MixtureParameters, Spread};
+pub use points::{Points, Shape, eight_gaussians};
+pub use samples::Samples;
+pub use samples::sha256;
+pub use scaling::{ScaleOverride, Scaling};
+pub use spec::{DataSpec, GaussianSpec};
+
+/// What a model takes, as far as it is known.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct SampleShape {
+    /// Shape of one sample, such as [C, H, W].
+    pub sample: Option<Vec<i64>>,
+    /// Number of channels, where at least that is known.
+    pub channels: Option<i64>,
+    /// Whether other heights and widths than `sample`'s are fine.
+    pub resizable: bool,
+}
+
+/// How to load a data set.
+#[derive(Debug, Clone, Default)]
+pub struct LoadOptions {
+    /// What the samples must fit.
+    pub want: SampleShape,
+    /// `--scale`.
+    pub scale: Option<ScaleOverride>,
+    /// At most this many samples: ⌊i N / limit⌋ for i = 0, 1, …, evenly spaced over the N there are. Of a folder of
+    /// pictures no others are decoded.
+    pub limit: Option<usize>,
+}
+
+/// A data set as its source gives it, before scaling.
+struct Raw {
+    /// [N, …].
+    array: Array,
+    /// The source's own scaling; `None` leaves it to the array's type.
+    scaling: Option<Scaling>,
+    labels: Option<Vec<i64>>,
+    description: String,
+    warnings: Vec<String>,
+}
+
+impl Raw {
+    /// Images of one byte per value.
+    fn bytes(shape: Vec<usize>, pixels: Vec<u8>, description: String) -> Result<Self> {
+        let array = Array::new(shape, Dtype::U8, Arc::new(pixels))
+            .map_err(|e| Error::mismatch(format!("{description} cannot be read: {e}"), "Check the files."))?;
+        Ok(Self { array, scaling: Some(Scaling::BYTES), labels: None, description, warnings: Vec::new() })
+    }
+}
+
+/// Indices of `limit` of `count` samples, evenly spaced; all of them without a limit.
+fn chosen(count: usize, limit: Option<usize>) -> Vec<usize> {
+    match limit {
+        Some(limit) if limit < count => {
+            (0..limit).map(|i| (i as u128 * count as u128 / limit as u128) as usize).collect()
+        }
+        _ => (0..count).collect(),
+    }
+}
+
+impl DataSpec {
+    /// Loads the data set. `gaussian`, `mixture` and `model` hold no samples, and are refused.
+    pub fn load(&self, options: &LoadOptions) -> Result<Samples> {
+        let raw = match self {
+            DataSpec::Digits => digits::load()?,
+            DataSpec::Points(points) => points.load()?,
+            DataSpec::Mnist(folder) => mnist::load(folder)?,
+            DataSpec::Cifar10(folder) => cifar10::load(folder)?,
+            DataSpec::File(path) => array_file::load(path)?,
+            DataSpec::Images(folder) => return Samples::new(images::load(folder, options)?, options, None),
+            DataSpec::Gaussian(_) | DataSpec::Mixture(_) | DataSpec::EightGaussians | DataSpec::Model => {
+                let allowed = "only a set of samples can be loaded here";
+                return Err(Error::argument("--data", self, allowed, "Give digits, a file or a folder."));
+            }
+        };
+        Samples::new(raw, options, options.limit)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::chosen;
+
+    #[test]
+    fn a_limit_spreads_over_the_whole_set() {
+        assert_eq!(chosen(10, Some(4)), [0, 2, 5, 7]);
+        assert_eq!(chosen(3, Some(5)), [0, 1, 2]);
+        assert_eq!(chosen(3, None), [0, 1, 2]);
+        assert_eq!(chosen(3, Some(0)), [0usize; 0]);
+    }
+}

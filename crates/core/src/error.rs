@@ -1,0 +1,180 @@
+//! The one error type: what was seen, what is allowed, what to do next.
+//!
+//! A message is one paragraph that a user can act on. The command line prints it and exits with [`Error::exit_code`].
+
+use std::path::{Path, PathBuf};
+
+/// Anything that ends a command early.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// An argument that cannot be used.
+    #[error("{name} is {seen}, but {allowed}. {next}")]
+    Argument {
+        /// The argument as it is typed, such as `--timesteps`.
+        name: String,
+        /// The value that was given.
+        seen: String,
+        /// What would have been accepted.
+        allowed: String,
+        /// What to do about it.
+        next: String,
+    },
+    /// A file or folder that cannot be read, written or understood.
+    #[error("{}: {problem}. {next}", path.display())]
+    File {
+        /// The file or folder.
+        path: PathBuf,
+        /// What is wrong with it.
+        problem: String,
+        /// What to do about it.
+        next: String,
+    },
+    /// Things that are each valid but do not fit together.
+    #[error("{problem}. {next}")]
+    Mismatch {
+        /// What does not fit, with both sides named.
+        problem: String,
+        /// What to do about it.
+        next: String,
+    },
+    /// Something that this version does not do.
+    #[error("{what} is not supported: {allowed}. {next}")]
+    Unsupported {
+        /// What was asked for.
+        what: String,
+        /// What is supported.
+        allowed: String,
+        /// What to do about it.
+        next: String,
+    },
+    /// libtorch refused an operation.
+    #[error("libtorch failed while {doing}: {message}. {next}")]
+    Torch {
+        /// What was being done.
+        doing: String,
+        /// The first line of libtorch's message.
+        message: String,
+        /// What to do about it.
+        next: String,
+    },
+    /// Ctrl-C; what was finished is on disk.
+    #[error("interrupted. {next}")]
+    Interrupted {
+        /// How to go on.
+        next: String,
+    },
+}
+
+/// A result with lipscope's [`Error`].
+pub type Result<T> = std::result::Result<T, Error>;
+
+impl Error {
+    /// The process exit status that goes with this error: 130 after an interrupt, else 2.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Error::Interrupted { .. } => 130,
+            _ => 2,
+        }
+    }
+
+    /// Whether libtorch found no memory for what it was asked.
+    pub fn is_out_of_memory(&self) -> bool {
+        matches!(self, Error::Torch { message, .. } if is_out_of_memory(message))
+    }
+
+    /// What was wrong alone, without the file and what to do next: for a message that says more around it.
+    pub fn problem(&self) -> String {
+        match self {
+            Error::File { problem, .. } | Error::Mismatch { problem, .. } => problem.clone(),
+            Error::Unsupported { allowed, .. } => allowed.clone(),
+            Error::Torch { doing, message, .. } => format!("libtorch failed while {doing}: {message}"),
+            Error::Argument { .. } | Error::Interrupted { .. } => self.to_string(),
+        }
+    }
+
+    /// What to do next, alone.
+    pub fn next(&self) -> &str {
+        match self {
+            Error::Argument { next, .. }
+            | Error::File { next, .. }
+            | Error::Mismatch { next, .. }
+            | Error::Unsupported { next, .. }
+            | Error::Torch { next, .. }
+            | Error::Interrupted { next } => next,
+        }
+    }
+
+    /// An argument error; `seen` is quoted.
+    pub fn argument(
+        name: &str,
+        seen: impl std::fmt::Display,
+        allowed: impl Into<String>,
+        next: impl Into<String>,
+    ) -> Self {
+        Error::Argument { name: name.into(), seen: format!("`{seen}`"), allowed: allowed.into(), next: next.into() }
+    }
+
+    /// A file error.
+    pub fn file(path: impl AsRef<Path>, problem: impl Into<String>, next: impl Into<String>) -> Self {
+        Error::File { path: path.as_ref().to_path_buf(), problem: problem.into(), next: next.into() }
+    }
+
+    /// Two things that do not fit together.
+    pub fn mismatch(problem: impl Into<String>, next: impl Into<String>) -> Self {
+        Error::Mismatch { problem: problem.into(), next: next.into() }
+    }
+
+    /// A feature that is not there.
+    pub fn unsupported(what: impl Into<String>, allowed: impl Into<String>, next: impl Into<String>) -> Self {
+        Error::Unsupported { what: what.into(), allowed: allowed.into(), next: next.into() }
+    }
+
+    /// An I/O error on `path`, while `doing` (such as "reading").
+    pub fn io(path: impl AsRef<Path>, doing: &str, source: &std::io::Error) -> Self {
+        use std::io::ErrorKind;
+        let next = match source.kind() {
+            ErrorKind::NotFound => "Check the path",
+            ErrorKind::PermissionDenied => "Check the permissions, or choose another place",
+            ErrorKind::StorageFull => "Free some space, or choose another disk; nothing half-written was left",
+            _ => "Check that the file or folder can be used from here",
+        };
+        Error::file(path, format!("{doing} failed ({source})"), format!("{next}."))
+    }
+
+    /// A libtorch error, while `doing`; only the telling line of its message `text` is kept.
+    pub fn torch(doing: impl Into<String>, text: &str) -> Self {
+        let message = torch_message(text);
+        let next = if is_out_of_memory(&message) {
+            "Use a smaller --batch, or another --device."
+        } else {
+            "If the shapes and the dtype are right, please report this with the command you ran."
+        };
+        Error::Torch { doing: doing.into(), message, next: next.into() }
+    }
+}
+
+/// How CUDA's and the CPU's allocators put it, and oneDNN, which does not say why.
+fn is_out_of_memory(message: &str) -> bool {
+    ["out of memory", "can't allocate memory", "could not create a primitive"]
+        .iter()
+        .any(|words| message.contains(words))
+}
+
+/// libtorch's message without its C++ stack: the last line that says something, which for TorchScript is the cause.
+pub fn torch_message(text: &str) -> String {
+    let before_stack = text.split("Exception raised from").next().unwrap_or(text);
+    let before_stack = before_stack.trim_start().trim_start_matches("Internal torch error:");
+    let says_something = |line: &&str| {
+        let line = line.trim();
+        !line.is_empty()
+            && !line.starts_with("~~")
+            && !line.starts_with("Traceback")
+            && !line.chars().all(|c| "~^. <-HERE".contains(c))
+    };
+    let cause = before_stack
+        .lines()
+        .find(|line| line.trim_start().starts_with("RuntimeError:") || line.trim_start().starts_with("Error:"))
+        .or_else(|| before_stack.lines().find(says_something))
+        .unwrap_or("no message");
+    cause.trim().trim_start_matches("RuntimeError:").trim().trim_end_matches('.').to_string()
+}

@@ -1,0 +1,262 @@
+//! The vocabulary of a measurement: quantities, norms and methods of estimation. Each name here is the one in files, in
+//! arguments, in help and in completions.
+
+use crate::time::Axis;
+use clap::ValueEnum;
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// What a curve shows: one number per timestep, an expectation over x_t.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Quantity {
+    /// K(t, t′) = E‖ε(x, t) − ε(x, t′)‖/|t − t′| (arXiv 2306.11251).
+    #[default]
+    Secant,
+    /// D(t) = E‖∂ε/∂t‖.
+    Derivative,
+    /// P(t) = E‖d ε(x(t), t)/dt‖ along the probability-flow ODE.
+    Path,
+    /// L(t) = E‖∂ε/∂x‖₂.
+    Spatial,
+}
+
+impl Quantity {
+    /// Name in files.
+    pub fn name(self) -> &'static str {
+        match self {
+            Quantity::Secant => "secant",
+            Quantity::Derivative => "derivative",
+            Quantity::Path => "path",
+            Quantity::Spatial => "spatial",
+        }
+    }
+
+    /// The letter that stands for it.
+    pub fn letter(self) -> &'static str {
+        match self {
+            Quantity::Secant => "K",
+            Quantity::Derivative => "D",
+            Quantity::Path => "P",
+            Quantity::Spatial => "L",
+        }
+    }
+
+    /// Whether it is a change per unit of time: it has a time axis, and adds up to a variation.
+    pub fn has_time_axis(self) -> bool {
+        self != Quantity::Spatial
+    }
+
+    /// Whether it sees what happens where a timestep map jumps.
+    pub fn sees_jumps(self) -> bool {
+        self == Quantity::Secant
+    }
+
+    /// Its unit on an axis.
+    pub fn unit(self, axis: Axis) -> &'static str {
+        if self.has_time_axis() { axis.unit() } else { "1/‖x‖" }
+    }
+
+    /// Name and formula, such as `K(t, t+1)` and `E‖ε(x, t) − ε(x, t+1)‖₂`; without `dt` the secant's second time is t′.
+    pub fn definition(self, axis: Axis, norm: Norm, dt: Option<f64>) -> (String, String) {
+        let over = norm.formula();
+        let variable = axis.symbol();
+        match self {
+            Quantity::Secant => {
+                let next = dt.map_or_else(|| "t′".to_string(), |dt| format!("t+{dt}"));
+                let denominator = match axis {
+                    Axis::Step if dt == Some(1.0) => String::new(),
+                    Axis::Step | Axis::Unit => format!(" / Δ{variable}"),
+                    Axis::Sigma | Axis::LogSnr => format!(" / |Δ{variable}|"),
+                };
+                (format!("K(t, {next})"), format!("E‖ε(x, t) − ε(x, {next})‖₂{over}{denominator}"))
+            }
+            Quantity::Derivative => (self.of_t(), format!("E‖∂ε/∂{variable}‖₂{over}")),
+            Quantity::Path => (self.of_t(), format!("E‖dε(x(t), t)/d{variable}‖₂{over}")),
+            Quantity::Spatial => (self.of_t(), "E‖∂ε/∂x‖₂".into()),
+        }
+    }
+
+    fn of_t(self) -> String {
+        format!("{}(t)", self.letter())
+    }
+}
+
+impl fmt::Display for Quantity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// What `--quantity` asks for: one curve per model, or two.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum Quantities {
+    /// K: the difference quotient over --dt
+    #[default]
+    Secant,
+    /// D: ‖∂ε/∂t‖, exact
+    Derivative,
+    /// K and D
+    Both,
+    /// Total derivative along the sampling path
+    Path,
+    /// ‖∂ε/∂x‖₂
+    Spatial,
+}
+
+impl Quantities {
+    /// The curves of each model.
+    pub fn all(self) -> &'static [Quantity] {
+        match self {
+            Quantities::Secant => &[Quantity::Secant],
+            Quantities::Derivative => &[Quantity::Derivative],
+            Quantities::Both => &[Quantity::Secant, Quantity::Derivative],
+            Quantities::Path => &[Quantity::Path],
+            Quantities::Spatial => &[Quantity::Spatial],
+        }
+    }
+
+    /// Whether a curve of secants is part of it.
+    pub fn has_secant(self) -> bool {
+        self.all().contains(&Quantity::Secant)
+    }
+
+    /// Whether a curve of derivatives is part of it.
+    pub fn has_derivative(self) -> bool {
+        self.all().contains(&Quantity::Derivative)
+    }
+
+    /// Whether it needs derivatives in x.
+    pub fn has_jacobian(self) -> bool {
+        matches!(self, Quantities::Path | Quantities::Spatial)
+    }
+}
+
+impl fmt::Display for Quantities {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Quantities::Both => "both",
+            one => one.all()[0].name(),
+        })
+    }
+}
+
+/// How a tensor becomes a number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum Norm {
+    /// Euclidean norm over all elements of a sample
+    #[default]
+    L2,
+    /// L2 divided by √D, which compares across resolutions
+    Rms,
+}
+
+impl Norm {
+    /// Name as it is typed and in files.
+    pub fn name(self) -> &'static str {
+        match self {
+            Norm::L2 => "l2",
+            Norm::Rms => "rms",
+        }
+    }
+
+    /// What follows ‖…‖₂ in a formula.
+    pub fn formula(self) -> &'static str {
+        match self {
+            Norm::L2 => "",
+            Norm::Rms => "/√d",
+        }
+    }
+}
+
+impl fmt::Display for Norm {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// How a curve was estimated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Method {
+    /// An average over samples.
+    #[serde(rename = "monte-carlo")]
+    MonteCarlo,
+    /// An average over samples with control variates.
+    #[serde(rename = "monte-carlo control-variates")]
+    ControlVariates,
+    /// The same of an exact derivative along a tangent.
+    #[serde(rename = "monte-carlo control-variates exact-tangent")]
+    ExactTangent,
+    /// The same of a spectral norm by power iteration.
+    #[serde(rename = "monte-carlo control-variates power-iteration")]
+    PowerIteration,
+    /// The expectation itself.
+    #[serde(rename = "closed-form")]
+    ClosedForm,
+}
+
+impl Method {
+    /// Name in files.
+    pub fn name(self) -> &'static str {
+        match self {
+            Method::MonteCarlo => "monte-carlo",
+            Method::ControlVariates => "monte-carlo control-variates",
+            Method::ExactTangent => "monte-carlo control-variates exact-tangent",
+            Method::PowerIteration => "monte-carlo control-variates power-iteration",
+            Method::ClosedForm => "closed-form",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_the_same_in_files_arguments_and_code() {
+        for quantity in [Quantity::Secant, Quantity::Derivative, Quantity::Path, Quantity::Spatial] {
+            assert_eq!(written(&quantity), format!("\"{}\"", quantity.name()));
+        }
+        for quantities in Quantities::value_variants() {
+            let typed = quantities.to_possible_value().unwrap();
+            assert_eq!(typed.get_name(), quantities.to_string());
+            assert_eq!(written(quantities), format!("\"{quantities}\""));
+        }
+        for norm in Norm::value_variants() {
+            assert_eq!(norm.to_possible_value().unwrap().get_name(), norm.name());
+            assert_eq!(written(norm), format!("\"{norm}\""));
+        }
+        for method in [
+            Method::MonteCarlo,
+            Method::ControlVariates,
+            Method::ExactTangent,
+            Method::PowerIteration,
+            Method::ClosedForm,
+        ] {
+            assert_eq!(written(&method), format!("\"{}\"", method.name()));
+        }
+    }
+
+    fn written<T: Serialize>(value: &T) -> String {
+        serde_json::to_string(value).unwrap()
+    }
+
+    #[test]
+    fn an_unknown_name_is_an_error_that_lists_the_known_ones() {
+        let error = serde_json::from_str::<Quantity>("\"gradient\"").unwrap_err().to_string();
+        assert!(error.contains("gradient") && error.contains("secant") && error.contains("spatial"), "{error}");
+    }
+
+    #[test]
+    fn definitions_say_norm_axis_and_step() {
+        let secant = |axis, norm, dt| Quantity::Secant.definition(axis, norm, dt);
+        let (name, formula) = secant(Axis::Step, Norm::L2, Some(1.0));
+        assert_eq!((&*name, &*formula), ("K(t, t+1)", "E‖ε(x, t) − ε(x, t+1)‖₂"));
+        assert_eq!(secant(Axis::Sigma, Norm::Rms, Some(0.5)).1, "E‖ε(x, t) − ε(x, t+0.5)‖₂/√d / |Δσ|");
+        assert_eq!(secant(Axis::Unit, Norm::L2, None).1, "E‖ε(x, t) − ε(x, t′)‖₂ / Δ(t/T)");
+        assert_eq!(Quantity::Derivative.definition(Axis::LogSnr, Norm::L2, None).1, "E‖∂ε/∂λ‖₂");
+        assert_eq!(Quantity::Path.definition(Axis::Step, Norm::L2, None).1, "E‖dε(x(t), t)/dt‖₂");
+    }
+}

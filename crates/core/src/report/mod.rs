@@ -1,0 +1,284 @@
+//! The finished result: one plain, serialisable value that every renderer reads.
+//!
+//! Nothing here measures and nothing here imports tch; a report read back from `report.json` renders the same files.
+
+mod artifact;
+mod chart;
+mod csv;
+mod document;
+pub mod drawing;
+mod export;
+pub mod figure;
+mod finished;
+mod html;
+mod notebook;
+mod parquet;
+mod resolution;
+mod rounding;
+pub mod samples;
+mod suggestion;
+#[cfg(test)]
+mod synthetic;
+mod table;
+mod tidy;
+mod tidy_files;
+mod warning;
+
+pub use artifact::{Artifact, prepare_dir, slug, write_all};
+pub use chart::chart;
+pub use csv::{comparison_csv, curve_csv, rounding_csv};
+pub use drawing::{Figure, FigureFormat};
+pub use export::{ExportFormat, export};
+pub use figure::figure;
+pub use finished::Finished;
+pub use resolution::resolution_reading;
+pub use rounding::{NoRounding, Rounding, RoundingRow, rounding_reading, rounding_table};
+pub use samples::{SampleFormat, SampleReport, SampleSet};
+pub use suggestion::{intervals_table, suggestion_text};
+pub use table::{comparison_table, curve_table, reading};
+pub use tidy::{Cell, Chart, ChartAxis, Column, Table, TidyReport};
+pub use tidy_files::{tidy_csv, tidy_text, write_tidy};
+pub use warning::Warning;
+
+use crate::quantity::{Method, Norm, Quantity};
+use crate::refine::Resolution;
+use crate::singularity::Singularity;
+use crate::time::Axis;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// Version of the layout of `report.json`; raised when a field changes its meaning.
+pub const SCHEMA_VERSION: u32 = 1;
+
+/// Everything that a command found out, and how.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Report {
+    /// [`SCHEMA_VERSION`] of the program that wrote it.
+    pub schema_version: u32,
+    /// `false` while points are missing: an interrupted run, to be continued with `--resume`.
+    pub complete: bool,
+    /// `measure`, `compare` or `theory`.
+    pub command: String,
+    /// How the numbers came about.
+    pub provenance: Provenance,
+    /// One entry per model; in a comparison the first is the baseline.
+    pub models: Vec<ModelReport>,
+    /// Paired ratios of the candidates over the baseline; empty for a single model.
+    pub comparison: Vec<ComparisonRow>,
+    /// How well straight lines between the timesteps stand for the curves; `None` where the timesteps were given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resolution: Option<Resolution>,
+    /// How much is rounding, where that was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rounding: Option<Rounding>,
+    /// What a reader must know before trusting the numbers, with what to do about it.
+    pub warnings: Vec<Warning>,
+}
+
+/// How the numbers came about.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Provenance {
+    /// The resolved plan: every setting that the numbers depend on, defaults filled in.
+    pub plan: serde_json::Value,
+    /// Versions of lipscope and libtorch.
+    pub versions: BTreeMap<String, String>,
+    /// Device of the network, such as `cpu` or `cuda:0`.
+    pub device: String,
+    /// CPU threads.
+    pub threads: usize,
+    /// When the run began, RFC 3339, UTC.
+    pub began: String,
+    /// Wall time so far in seconds, over all resumed parts.
+    pub wall_seconds: f64,
+}
+
+/// One model: what it is, its curves, and what they come to.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct ModelReport {
+    /// Name in tables and figures.
+    pub label: String,
+    /// What was measured.
+    pub model: ModelDescription,
+    /// One curve per quantity.
+    pub curves: Vec<Curve>,
+    /// What it cost so far.
+    pub spent: Spent,
+    /// What the curves come to, one entry per quantity; empty until the curve is complete.
+    pub summary: Vec<Summary>,
+}
+
+/// Cost of measuring one model.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+pub struct Spent {
+    /// Evaluations of the network on one x.
+    pub function_evaluations: u64,
+    /// Seconds.
+    pub wall_seconds: f64,
+}
+
+/// What a model is.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct ModelDescription {
+    /// Path or name as given.
+    pub source: String,
+    /// SHA-256 of the weights file; `None` for closed forms.
+    pub sha256: Option<String>,
+    /// Recognised format, such as `torchscript` or `diffusers`.
+    pub format: String,
+    /// Architecture, such as `UNet2DModel`.
+    pub architecture: String,
+    /// Number of parameters.
+    pub parameters: u64,
+    /// Shape of one sample.
+    pub sample_shape: Vec<i64>,
+    /// Prediction type: `epsilon`, `v`, `x0` or `flow`.
+    pub prediction: String,
+    /// Schedule with its parameters, as `--schedule` takes it.
+    pub schedule: String,
+    /// Number of timesteps T; indices run from 0 to T−1.
+    pub timesteps: usize,
+    /// The number that the network gets for t: an axis name.
+    pub conditioning: String,
+    /// What a conditional network was asked for, in words; `None` for an unconditional one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub asked: Option<String>,
+    /// Boundaries t₀ < … < t_n of shared sub-intervals in steps; empty where nothing is shared.
+    pub boundaries: Vec<f64>,
+    /// dtype of the arithmetic.
+    pub dtype: String,
+    /// How ∂/∂t was computed; `None` where it was not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub derivative: Option<String>,
+}
+
+/// One quantity of one model over timesteps.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Curve {
+    /// What it shows.
+    pub quantity: Quantity,
+    /// How it was estimated.
+    pub estimator: Method,
+    /// Norm of the numerator.
+    pub norm: Norm,
+    /// Axis of the denominator.
+    pub axis: Axis,
+    /// Unit of every value, such as `1/step`.
+    pub unit: String,
+    /// Distance t′ − t in steps; `None` for a derivative.
+    pub dt: Option<f64>,
+    /// Points by ascending timestep.
+    pub points: Vec<Point>,
+}
+
+/// One quantity at one timestep. A number that does not exist is `None`, never 0.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Point {
+    /// t in steps.
+    pub timestep: f64,
+    /// t′ in steps; `None` for a derivative.
+    pub t_next: Option<f64>,
+    /// α at t.
+    pub alpha: f64,
+    /// σ at t.
+    pub sigma: f64,
+    /// ln(α²/σ²) at t; `None` where it is infinite.
+    pub log_snr: Option<f64>,
+    /// Samples that the numbers rest on; 0 for a closed form.
+    pub samples: u64,
+    /// Expectation over x_t.
+    pub mean: Option<f64>,
+    /// Standard error of the mean.
+    pub std_error: Option<f64>,
+    /// Lower end of the 95 % interval of the mean.
+    pub ci_low: Option<f64>,
+    /// Upper end of the 95 % interval of the mean.
+    pub ci_high: Option<f64>,
+    /// 5 % quantile over samples.
+    pub p05: Option<f64>,
+    /// Median over samples.
+    pub p50: Option<f64>,
+    /// 95 % quantile over samples.
+    pub p95: Option<f64>,
+    /// Largest sample: a lower bound of the supremum over x.
+    pub max: Option<f64>,
+    /// Samples left out because they were NaN or infinite.
+    pub non_finite: u64,
+    /// Samples for which an iteration did not settle: their numbers are lower bounds.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub unconverged: u64,
+}
+
+fn is_zero(number: &u64) -> bool {
+    *number == 0
+}
+
+/// Baseline and candidate at one timestep, on identical x_t.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ComparisonRow {
+    /// Label of the candidate.
+    pub model: String,
+    /// t in steps.
+    pub timestep: f64,
+    /// t′ in steps; `None` for a derivative.
+    pub t_next: Option<f64>,
+    /// What was measured.
+    pub quantity: Quantity,
+    /// Mean of the baseline.
+    pub baseline: Option<f64>,
+    /// Mean of the candidate.
+    pub candidate: Option<f64>,
+    /// Candidate over baseline; `None` over a baseline of 0.
+    pub ratio: Option<f64>,
+    /// Lower end of its 95 % interval (paired bootstrap).
+    pub ratio_ci_low: Option<f64>,
+    /// Upper end of its 95 % interval (paired bootstrap).
+    pub ratio_ci_high: Option<f64>,
+}
+
+/// What one curve comes to. The window near zero is the same for all models of a report.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Summary {
+    /// What was measured.
+    pub quantity: Quantity,
+    /// The window [from, until) near t = 0.
+    pub near_zero: NearZero,
+    /// Timesteps from `until` on.
+    pub rest: Rest,
+    /// Largest value near zero over the median of the rest; `None` over a median of 0.
+    pub peak_ratio: Option<f64>,
+    /// Whether the curve blows up towards t = 0; `None` where that cannot be told: too few points above 0 there.
+    #[serde(default)]
+    pub singularity: Option<Singularity>,
+    /// Evaluations of the network on one x.
+    pub function_evaluations: u64,
+    /// Seconds spent on this model.
+    pub wall_seconds: f64,
+}
+
+/// The curve near t = 0.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct NearZero {
+    /// First timestep of the window.
+    pub from: f64,
+    /// End of the window, excluded.
+    pub until: f64,
+    /// Mean over the window's measured timesteps.
+    pub mean: Option<f64>,
+    /// Largest measured value.
+    pub max: Option<f64>,
+    /// Timestep of the largest value.
+    pub argmax: Option<f64>,
+    /// Σ K·Δt over the window, jumps included.
+    pub total_variation: Option<f64>,
+    /// Whether every step was measured; otherwise `total_variation` interpolates linearly between points.
+    pub total_variation_exact: bool,
+}
+
+/// The curve away from t = 0.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Rest {
+    /// Mean over the measured timesteps.
+    pub mean: Option<f64>,
+    /// Largest measured value.
+    pub max: Option<f64>,
+}

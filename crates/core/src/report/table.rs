@@ -1,0 +1,310 @@
+//! The terminal's view of a report: a short table and one line that says what it means. Plain text, no colours.
+
+use super::{ComparisonRow, Curve, ModelReport, Point, Report, Summary};
+use crate::quantity::Quantity;
+use crate::singularity::{Driver, Verdict};
+use comfy_table::{CellAlignment, Table, presets};
+
+/// Rows that a table shows at most, per curve.
+const ROWS: usize = 12;
+
+/// One table per curve: representative timesteps, the peak included, at most `width` columns wide.
+pub fn curve_table(report: &Report, width: u16) -> String {
+    let mut parts = Vec::new();
+    for model in &report.models {
+        for curve in &model.curves {
+            parts.push(one_curve(model, curve, width));
+        }
+    }
+    parts.join("\n\n")
+}
+
+fn one_curve(model: &ModelReport, curve: &Curve, width: u16) -> String {
+    let title = format!("{}: {} [{}]", one_line(&model.label), symbol(curve), curve.unit);
+    if curve.points.is_empty() {
+        return format!("{title}\n(no timestep measured yet)");
+    }
+    let means: Vec<Option<f64>> = curve.points.iter().map(|p| p.mean).collect();
+    let row = |p: &Point| {
+        let t = step(p.timestep, p.t_next);
+        [t, number(p.mean), interval(p.ci_low, p.ci_high), number(p.p50), number(p.max), p.samples.to_string()]
+    };
+    let rows: Vec<[String; 6]> = representative(&means).into_iter().map(|i| row(&curve.points[i])).collect();
+    let table = render(&["t", "mean", "95 % interval", "median", "max", "samples"], &rows, width);
+    format!("{title}\n{table}")
+}
+
+/// Baseline, candidate and their ratio, one table per candidate and quantity; empty without a comparison.
+pub fn comparison_table(report: &Report, width: u16) -> String {
+    let mut groups: Vec<Vec<&ComparisonRow>> = Vec::new();
+    for row in &report.comparison {
+        match groups.iter_mut().find(|g| (&g[0].model, &g[0].quantity) == (&row.model, &row.quantity)) {
+            Some(group) => group.push(row),
+            None => groups.push(vec![row]),
+        }
+    }
+    let baseline = report.models.first().map_or("baseline", |m| m.label.as_str());
+    groups.iter().map(|rows| one_comparison(baseline, rows, width)).collect::<Vec<_>>().join("\n\n")
+}
+
+fn one_comparison(baseline: &str, rows: &[&ComparisonRow], width: u16) -> String {
+    let candidate = one_line(&rows[0].model);
+    // The larger of the two, so that the peak of either stays in view.
+    let values: Vec<Option<f64>> =
+        rows.iter().map(|r| r.baseline.into_iter().chain(r.candidate).reduce(f64::max)).collect();
+    let row = |r: &ComparisonRow| {
+        let t = step(r.timestep, r.t_next);
+        [t, number(r.ratio), interval(r.ratio_ci_low, r.ratio_ci_high), number(r.baseline), number(r.candidate)]
+    };
+    let table: Vec<[String; 5]> = representative(&values).into_iter().map(|i| row(rows[i])).collect();
+    let table = render(&["t", "ratio", "95 % interval", "baseline", "candidate"], &table, width);
+    format!("{candidate} (candidate) over {} (baseline): {}\n{table}", one_line(baseline), rows[0].quantity)
+}
+
+/// At most [`ROWS`] indices: first, last, the peak, and between them ever wider apart, since the action is near t = 0.
+fn representative(values: &[Option<f64>]) -> Vec<usize> {
+    if values.len() <= ROWS {
+        return (0..values.len()).collect();
+    }
+    let peak = values.iter().enumerate().filter_map(|(i, v)| v.filter(|v| v.is_finite()).map(|v| (i, v)));
+    let peak = peak.max_by(|a, b| a.1.total_cmp(&b.1)).map(|(i, _)| i);
+    let last = (values.len() - 1) as f64;
+    let spread = (0..ROWS - 1).map(|k| ((last + 1.0).powf(k as f64 / (ROWS - 2) as f64) - 1.0).round() as usize);
+    let mut chosen: Vec<usize> = spread.chain(peak).collect();
+    chosen.sort_unstable();
+    chosen.dedup();
+    chosen
+}
+
+/// A table of at most `width` columns: a number broken over two lines cannot be read, so the last cells of every row
+/// are left out first. The first three stay.
+pub(super) fn render(header: &[&str], rows: &[impl AsRef<[String]>], width: u16) -> String {
+    let with = |columns: usize| {
+        let mut table = Table::new();
+        table.load_preset(presets::NOTHING).force_no_tty().set_header(&header[..columns]);
+        table.add_rows(rows.iter().map(|row| &row.as_ref()[..columns]));
+        for column in table.column_iter_mut() {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+        table.trim_fmt()
+    };
+    let fits = |text: &String| text.lines().all(|line| line.chars().count() <= usize::from(width));
+    let all = header.len();
+    (3..=all).rev().map(with).find(fits).unwrap_or_else(|| with(all.min(3)))
+}
+
+fn symbol(curve: &Curve) -> String {
+    curve.quantity.definition(curve.axis, curve.norm, curve.dt).0
+}
+
+pub(super) fn one_line(label: &str) -> String {
+    label.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+pub(super) fn step(t: f64, next: Option<f64>) -> String {
+    next.map_or_else(|| t.to_string(), |next| format!("{t}→{next}"))
+}
+
+fn interval(low: Option<f64>, high: Option<f64>) -> String {
+    match (low, high) {
+        (Some(_), Some(_)) => format!("[{}, {}]", number(low), number(high)),
+        _ => "–".into(),
+    }
+}
+
+/// Three significant digits; an en dash where there is no number.
+pub(super) fn number(value: Option<f64>) -> String {
+    let Some(value) = value.filter(|v| v.is_finite()) else { return "–".into() };
+    if value == 0.0 {
+        return "0".into();
+    }
+    let scientific = format!("{value:.2e}");
+    let exponent: i32 = scientific.split_once('e').and_then(|(_, e)| e.parse().ok()).unwrap_or(0);
+    if (-4..5).contains(&exponent) { format!("{value:.*}", (2 - exponent).max(0) as usize) } else { scientific }
+}
+
+/// What the report comes to, in one line; what is not known is left out.
+pub fn reading(report: &Report) -> String {
+    let Some(first) = report.models.first() else { return "No model was measured.".into() };
+    let mut sentences: Vec<String> = Vec::new();
+    for summary in &first.summary {
+        sentences.push(baseline_reading(first, summary));
+        let others = report.models[1..].iter();
+        sentences.extend(others.filter_map(|model| candidate_reading(model, summary)));
+    }
+    if sentences.is_empty() {
+        let state = if report.complete {
+            "There is no summary."
+        } else {
+            "The run is not finished; `--resume` goes on with it."
+        };
+        return state.into();
+    }
+    format!("{}.", sentences.join("; "))
+}
+
+/// `K peaks at t = 1 with 0.0123 [0.0119, 0.0127] 1/step, 31× the median beyond t = 100`
+fn baseline_reading(model: &ModelReport, summary: &Summary) -> String {
+    let near = &summary.near_zero;
+    let name = summary.quantity.letter();
+    let (Some(peak), Some(at)) = (near.max, near.argmax) else {
+        return format!("{name} has no value between t = {} and t = {}", near.from, near.until);
+    };
+    if peak == 0.0 {
+        return format!("{name} is 0 at every measured timestep before t = {}", near.until);
+    }
+    let curve = model.curves.iter().find(|c| c.quantity == summary.quantity);
+    let point = curve.and_then(|c| c.points.iter().find(|p| p.timestep == at));
+    let interval = match point.map(|p| (p.ci_low, p.ci_high)) {
+        Some((Some(low), Some(high))) => format!(" [{}, {}]", number(Some(low)), number(Some(high))),
+        _ => String::new(),
+    };
+    let unit = curve.map_or(String::new(), |c| format!(" {}", c.unit.replace("1/step", "per step")));
+    let ratio = summary.peak_ratio.map(|r| format!(", {}× the median beyond t = {}", factor(r), near.until));
+    let ratio = ratio.unwrap_or_default();
+    format!("{name} peaks at t = {at} with {}{interval}{unit}{ratio}{}", number(Some(peak)), near_zero(summary))
+}
+
+/// `; towards 0 it grows like s^−0.50 [−0.52, −0.48] of the steps of noise s: singular, driven by the schedule`
+fn near_zero(summary: &Summary) -> String {
+    let Some(found) = &summary.singularity else { return String::new() };
+    let signed = |p: f64| format!("{p:.2}").replace('-', "−");
+    let verdict = match (found.verdict, found.driver) {
+        (Verdict::Bounded, _) => "bounded",
+        (Verdict::Inconclusive, _) => "inconclusive",
+        (Verdict::Singular, Driver::Schedule) if found.cut_off => {
+            "level per σ, and dσ/dt is infinite at the clean sample: singular, driven by the schedule, cut off by the grid"
+        }
+        (Verdict::Singular, Driver::Schedule) => "singular, driven by the schedule",
+        (Verdict::Singular, Driver::Data) => "singular, per σ as well: driven by the data",
+        (Verdict::Singular, Driver::Unknown) => "singular, the cause cannot be told",
+    };
+    let (low, high) = found.exponent_ci;
+    format!(
+        "; over t = {} … {} it goes like s^{} [{}, {}] of the steps of noise s: {verdict}",
+        found.range.0,
+        found.range.1,
+        signed(found.exponent),
+        signed(low),
+        signed(high)
+    )
+}
+
+/// `E-TSDM: peak ×1.6, total variation ×0.34 of the baseline's near 0 (jumps at 19→20, 39→40, …)`
+fn candidate_reading(model: &ModelReport, baseline: &Summary) -> Option<String> {
+    let summary = model.summary.iter().find(|s| s.quantity == baseline.quantity)?;
+    if summary.quantity == Quantity::Derivative && !model.model.boundaries.is_empty() {
+        return Some(format!(
+            "{}: D is 0 inside its sub-intervals by construction and does not exist at their ends{}; judge it by K",
+            one_line(&model.label),
+            jumps(model, summary)
+        ));
+    }
+    let over = |of: fn(&Summary) -> Option<f64>| {
+        let (candidate, base) = (of(summary)?, of(baseline)?);
+        (base > 0.0).then(|| factor(candidate / base))
+    };
+    let peak = over(|s| s.near_zero.max).map(|r| format!("peak ×{r}"));
+    let variation = over(|s| s.near_zero.total_variation).map(|r| format!("total variation ×{r}"));
+    let parts: Vec<String> = peak.into_iter().chain(variation).collect();
+    if parts.is_empty() {
+        return None;
+    }
+    Some(format!("{}: {} of the baseline's near 0{}", one_line(&model.label), parts.join(", "), jumps(model, summary)))
+}
+
+/// Where the condition jumps: D is blind to it, which has to be said.
+fn jumps(model: &ModelReport, summary: &Summary) -> String {
+    let ends = model.model.boundaries.get(1..).unwrap_or_default();
+    if ends.is_empty() {
+        return String::new();
+    }
+    let shown: Vec<String> = ends.iter().take(2).map(|b| format!("{}→{b}", b.ceil() - 1.0)).collect();
+    let more = if ends.len() > 2 { ", …" } else { "" };
+    let unseen = if summary.quantity.sees_jumps() {
+        String::new()
+    } else {
+        format!(" that {} does not see", summary.quantity.letter())
+    };
+    format!(" (jumps at {}{more}{unseen})", shown.join(", "))
+}
+
+/// Two significant digits, without an exponent.
+fn factor(ratio: f64) -> String {
+    if !ratio.is_finite() {
+        return "–".into();
+    }
+    let exponent = if ratio == 0.0 { 0 } else { ratio.abs().log10().floor() as i32 };
+    format!("{ratio:.*}", (1 - exponent).clamp(0, 6) as usize)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::synthetic;
+
+    #[test]
+    fn the_table_is_short_and_holds_the_peak() {
+        let mut report = synthetic::ddpm();
+        report.models[0].curves[0].points[617].mean = Some(9.5);
+        let text = curve_table(&report, 80);
+        assert!(text.starts_with("DDPM: K(t, t+1) [1/step]\n"), "{text}");
+        assert!(text.lines().count() <= ROWS + 2, "{text}");
+        assert!(text.contains("617→618") && text.contains("9.50") && text.contains("998→999"), "{text}");
+        assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
+    }
+
+    #[test]
+    fn a_narrow_terminal_gets_fewer_columns_and_whole_numbers() {
+        let text = curve_table(&synthetic::ddpm(), 44);
+        assert!(text.contains("[0.0247, 0.0273]") && !text.contains("samples"), "{text}");
+        assert!(text.lines().all(|line| line.chars().count() <= 44), "{text}");
+    }
+
+    #[test]
+    fn missing_numbers_are_dashes() {
+        let text = curve_table(&synthetic::with_means(&[None, Some(0.0), Some(1e-9)]), 80);
+        assert!(text.contains('–') && text.contains("1.00e-9"), "{text}");
+        assert!(!text.contains("NaN"));
+        assert!(curve_table(&synthetic::with_means(&[]), 80).contains("no timestep"));
+    }
+
+    #[test]
+    fn a_comparison_names_both_sides() {
+        let text = comparison_table(&synthetic::shared_pair(), 80);
+        assert!(text.starts_with("E-TSDM (candidate) over DDPM (baseline): secant\n"), "{text}");
+        assert!(text.contains("19→20"), "the jump is the peak of either: {text}");
+        assert_eq!(comparison_table(&synthetic::ddpm(), 80), "");
+    }
+
+    #[test]
+    fn the_reading_says_peak_ratio_and_jumps() {
+        let line = reading(&synthetic::shared_pair());
+        assert!(line.starts_with("K peaks at t = 0 with 0.0260 [0.0247, 0.0273] per step, "), "{line}");
+        assert!(line.contains("× the median beyond t = 100; E-TSDM: peak ×4.4, total variation ×"), "{line}");
+        assert!(line.ends_with("(jumps at 19→20, 39→40, …)."), "{line}");
+        assert_eq!(line.lines().count(), 1);
+    }
+
+    #[test]
+    fn a_flat_derivative_is_no_victory() {
+        let mut report = synthetic::shared_pair();
+        for model in &mut report.models {
+            model.curves[0].quantity = Quantity::Derivative;
+            model.summary.iter_mut().for_each(|summary| summary.quantity = Quantity::Derivative);
+        }
+        let line = reading(&report);
+        assert!(line.contains("E-TSDM: D is 0 inside its sub-intervals by construction"), "{line}");
+        assert!(line.contains("judge it by K") && !line.contains("peak ×"), "{line}");
+    }
+
+    #[test]
+    fn nothing_known_is_said_plainly() {
+        let mut report = synthetic::shared_pair();
+        report.models.iter_mut().for_each(|m| m.summary.clear());
+        report.complete = false;
+        assert!(reading(&report).contains("--resume"));
+        assert!(reading(&synthetic::with_means(&[None, None])).contains("no value between"));
+        assert!(reading(&synthetic::report(Vec::new())).contains("No model"));
+    }
+}

@@ -1,0 +1,183 @@
+//! Named arrays from `.npy`, `.npz`, `.safetensors` and `torch.save` files, recognised by content.
+//!
+//! A file is not trusted: nothing of it is run, what it claims is checked before memory is taken, and what is wrong gives
+//! an error. Only what is wanted of it is read, by position and never through a map of memory, so that a file which is
+//! cut short meanwhile gives an error too. A new format is one file here, one member of [`Format`], and one line in
+//! [`read_selected`] and [`entries`].
+
+mod archive;
+mod array;
+mod budget;
+mod layout;
+mod listing;
+mod npy;
+mod npz;
+mod pickle;
+mod safetensors_file;
+mod sniff;
+mod source;
+mod tensors;
+mod torch_legacy;
+mod torch_save;
+
+use crate::error::{Error, Result};
+use std::path::Path;
+
+pub use array::{Array, Dtype};
+pub use listing::{Entry, Listing};
+pub use pickle::Value;
+pub use sniff::{Format, Sniffed, sniff};
+
+/// Name of the array of a file that holds a single one without a name.
+pub const UNNAMED: &str = "tensor";
+
+/// The arrays of a file.
+#[derive(Debug)]
+pub struct NamedArrays {
+    /// What the file is.
+    pub format: Format,
+    /// Arrays by name, in the order of the file. Names of nested dicts and lists are joined with dots.
+    pub arrays: Vec<(String, Array)>,
+    /// What was left out: Python globals that a pickle names (never imported or called), arrays of unknown types.
+    pub opaque: Vec<String>,
+    /// The pickled object, of a `torch.save` file; [`Value::Array`] names one of its arrays.
+    pub tree: Option<Value>,
+    /// `__metadata__` of a safetensors file, sorted by key.
+    pub metadata: Vec<(String, String)>,
+}
+
+impl NamedArrays {
+    /// The array of this name.
+    pub fn get(&self, name: &str) -> Option<&Array> {
+        self.arrays.iter().find(|(n, _)| n == name).map(|(_, array)| array)
+    }
+
+    /// The names, in the order of the file.
+    pub fn names(&self) -> Vec<&str> {
+        self.arrays.iter().map(|(name, _)| name.as_str()).collect()
+    }
+}
+
+/// What the reader of one format gives.
+#[derive(Default)]
+struct Contents {
+    arrays: Vec<(String, Array)>,
+    opaque: Vec<String>,
+    tree: Option<Value>,
+    metadata: Vec<(String, String)>,
+}
+
+/// Which arrays are read, by name.
+type Wanted<'a> = &'a dyn Fn(&str) -> bool;
+
+/// Reads all arrays of a file. Of a TorchScript module these are its parameters and buffers.
+pub fn read(path: impl AsRef<Path>) -> Result<NamedArrays> {
+    read_selected(path, &|_| true)
+}
+
+/// Reads those arrays of a file whose names are `wanted`; the bytes of others are not read.
+pub fn read_selected(path: impl AsRef<Path>, wanted: &dyn Fn(&str) -> bool) -> Result<NamedArrays> {
+    let path = path.as_ref();
+    let Sniffed { format, root, .. } = sniff(path)?;
+    let Contents { arrays, opaque, tree, metadata } = match (format, &root) {
+        (Format::Npy, _) => read_npy(path, wanted)?,
+        (Format::Npz, _) => npz::read(path, wanted)?,
+        (Format::Safetensors, _) => safetensors_file::read(path, wanted)?,
+        (Format::TorchSaveLegacy, _) => torch_legacy::read(path, wanted)?,
+        (Format::TorchSave | Format::TorchScript, Some(root)) => torch_save::read(path, root, wanted)?,
+        _ => return Err(no_arrays(path, format)),
+    };
+    Ok(NamedArrays { format, arrays, opaque, tree, metadata })
+}
+
+/// The arrays of the safetensors file that a TorchScript module carries as the extra file `name`; `None` without one.
+pub fn read_extra(path: &Path, name: &str) -> Result<Option<NamedArrays>> {
+    let Sniffed { root: Some(root), .. } = sniff(path)? else { return Ok(None) };
+    let mut archive = archive::Archive::open(path)?;
+    let entry = format!("{root}/extra/{name}");
+    if !archive.has(&entry) {
+        return Ok(None);
+    }
+    let bytes = archive.size(&entry)?;
+    let mut read = |at: u64, count| archive.read_range(&entry, at..at.saturating_add(count));
+    let Contents { arrays, opaque, tree, metadata } = safetensors_file::read_at(&mut read, bytes, path, &|_| true)?;
+    Ok(Some(NamedArrays { format: Format::Safetensors, arrays, opaque, tree, metadata }))
+}
+
+/// Lists the arrays of a file without reading their numbers.
+pub fn entries(path: impl AsRef<Path>) -> Result<Listing> {
+    let path = path.as_ref();
+    let Sniffed { format, root, .. } = sniff(path)?;
+    let mut listing = Listing::new(format);
+    match (format, &root) {
+        (Format::Npy, _) => listing.entries = npy_entries(path)?,
+        (Format::Npz, _) => listing.entries = npz::entries(path)?,
+        (Format::Safetensors, _) => safetensors_file::entries(path, &mut listing)?,
+        (Format::TorchSaveLegacy, _) => torch_legacy::entries(path, &mut listing)?,
+        (Format::TorchSave | Format::TorchScript, Some(root)) => torch_save::entries(path, root, &mut listing)?,
+        _ => return Err(no_arrays(path, format)),
+    }
+    Ok(listing)
+}
+
+fn read_npy(path: &Path, wanted: Wanted) -> Result<Contents> {
+    if !wanted(UNNAMED) {
+        return Ok(Contents::default());
+    }
+    let source = source::Source::open(path)?;
+    let mut budget = budget::Budget::for_file(source.bytes());
+    let array = npy::parse(source.read(0, source.bytes())?, &mut budget).map_err(|problem| damaged(path, problem))?;
+    Ok(Contents { arrays: vec![(UNNAMED.into(), array)], ..Contents::default() })
+}
+
+fn npy_entries(path: &Path) -> Result<Vec<Entry>> {
+    let start = source::Source::open(path)?.start(npy::MAX_HEADER as u64)?;
+    let header = npy::Header::parse(&start).map_err(|problem| damaged(path, problem))?;
+    Ok(vec![Entry { name: UNNAMED.into(), shape: header.shape, dtype: header.dtype.to_string() }])
+}
+
+/// A file that is not what it should be.
+fn damaged(path: &Path, problem: impl Into<String>) -> Error {
+    const LONGEST: usize = 2_000;
+    let next = "Check that the file is complete and comes from where you think; nothing of it was run.";
+    let mut problem = printable(&problem.into());
+    if let Some((end, _)) = problem.char_indices().nth(LONGEST) {
+        problem.truncate(end);
+        problem.push('…');
+    }
+    Error::file(path, problem, next)
+}
+
+/// Text of a file as it can be shown: what a terminal would obey, or what would turn the text around, is escaped.
+pub fn printable(text: &str) -> String {
+    let turns = |c| ('\u{202a}'..='\u{202e}').contains(&c) || ('\u{2066}'..='\u{2069}').contains(&c);
+    let mut shown = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            _ if c.is_control() || turns(c) => shown.extend(c.escape_default()),
+            _ => shown.push(c),
+        }
+    }
+    shown
+}
+
+fn no_arrays(path: &Path, format: Format) -> Error {
+    let next = match format {
+        Format::Tar => {
+            "PyTorch 0.1 saved such files: load it with that version and save it again. If it is an ordinary archive, \
+             unpack it first."
+        }
+        Format::Pickle => {
+            "A bare pickle can run code when it is opened, so it is not. Where you trust it, save its arrays with \
+             numpy.savez, safetensors or torch.save."
+        }
+        Format::Text if is_lfs_pointer(path) => "It is a Git LFS pointer: run git lfs pull to get the file itself.",
+        _ => "Give a .npy, .npz, .safetensors or torch.save file; what a file is called does not matter.",
+    };
+    Error::file(path, format!("it is {format}, and no arrays can be read from it"), next)
+}
+
+fn is_lfs_pointer(path: &Path) -> bool {
+    let start = source::Source::open(path).and_then(|source| source.start(64));
+    start.is_ok_and(|start| start.starts_with(b"version https://git-lfs"))
+}

@@ -1,0 +1,163 @@
+//! Time and its axes. K and ∂ε/∂t are not invariant under a change of the time variable, so the axis is part of
+//! every number.
+
+use crate::error::{Error, Result};
+use crate::schedule::NoiseSchedule;
+use clap::ValueEnum;
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::str::FromStr;
+
+/// A time in steps. Grid indices are 0 … T−1; fractions lie between them, and −1 is the clean sample.
+pub type Timestep = f64;
+
+/// A time variable a(t).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum Axis {
+    /// a = t, in steps
+    #[default]
+    Step,
+    /// a = (t + 1)/T: 0 is the clean sample, 1 the last step
+    Unit,
+    /// a = σ_t
+    Sigma,
+    /// a = λ_t = ln(α²/σ²)
+    LogSnr,
+}
+
+impl Axis {
+    /// All axes, in the order in which they are documented.
+    pub const ALL: [Axis; 4] = [Axis::Step, Axis::Unit, Axis::Sigma, Axis::LogSnr];
+
+    /// a(t).
+    pub fn coordinate(self, schedule: &dyn NoiseSchedule, t: Timestep) -> f64 {
+        match self {
+            Axis::Step => t,
+            Axis::Unit => (t + 1.0) / schedule.timesteps() as f64,
+            Axis::Sigma => schedule.sigma(t),
+            Axis::LogSnr => schedule.log_snr(t),
+        }
+    }
+
+    /// da/dt.
+    pub fn rate(self, schedule: &dyn NoiseSchedule, t: Timestep) -> f64 {
+        match self {
+            Axis::Step => 1.0,
+            Axis::Unit => 1.0 / schedule.timesteps() as f64,
+            Axis::Sigma => schedule.d_sigma_dt(t),
+            Axis::LogSnr => schedule.d_log_snr_dt(t),
+        }
+    }
+
+    /// Unit of a change of ε per change of this axis.
+    pub fn unit(self) -> &'static str {
+        match self {
+            Axis::Step => "1/step",
+            Axis::Unit => "1/unit time",
+            Axis::Sigma => "1/σ",
+            Axis::LogSnr => "1/log-SNR",
+        }
+    }
+
+    /// What stands for it in a formula.
+    pub fn symbol(self) -> &'static str {
+        match self {
+            Axis::Step => "t",
+            Axis::Unit => "(t/T)",
+            Axis::Sigma => "σ",
+            Axis::LogSnr => "λ",
+        }
+    }
+
+    /// Name as it is typed.
+    pub fn name(self) -> &'static str {
+        match self {
+            Axis::Step => "step",
+            Axis::Unit => "unit",
+            Axis::Sigma => "sigma",
+            Axis::LogSnr => "log-snr",
+        }
+    }
+}
+
+/// The number that a network gets for t: an axis, times a factor.
+///
+/// `step` is the usual one. A network with a time embedding made for 0 … T takes σ as `sigma*1000`: its fastest sinusoid
+/// turns by one radian per unit, and would hardly tell the σ in [0, 1] apart.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Conditioning {
+    /// The time variable.
+    pub axis: Axis,
+    /// What it is multiplied by.
+    pub factor: f64,
+}
+
+impl Default for Conditioning {
+    fn default() -> Self {
+        Conditioning { axis: Axis::Step, factor: 1.0 }
+    }
+}
+
+impl Conditioning {
+    /// The number that stands for t.
+    pub fn coordinate(self, schedule: &dyn NoiseSchedule, t: Timestep) -> f64 {
+        self.factor * self.axis.coordinate(schedule, t)
+    }
+
+    /// The numbers for the first timestep and for the middle one, which a trained network tells apart.
+    pub fn probes(self, schedule: &dyn NoiseSchedule) -> [f64; 2] {
+        let middle = (schedule.timesteps() / 2) as f64;
+        [self.coordinate(schedule, 0.0), self.coordinate(schedule, middle)]
+    }
+
+    /// Its derivative along t.
+    pub fn rate(self, schedule: &dyn NoiseSchedule, t: Timestep) -> f64 {
+        self.factor * self.axis.rate(schedule, t)
+    }
+}
+
+impl fmt::Display for Conditioning {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.factor == 1.0 { self.axis.fmt(f) } else { write!(f, "{}*{}", self.axis, self.factor) }
+    }
+}
+
+impl FromStr for Conditioning {
+    type Err = Error;
+
+    /// `c-noise` is EDM's ln(σ/α)/4 = −λ/8 (arXiv 2206.00364, table 1, with its σ the ratio of ours to α).
+    fn from_str(text: &str) -> Result<Self> {
+        if text == "c-noise" {
+            return Ok(Conditioning { axis: Axis::LogSnr, factor: -0.125 });
+        }
+        let Some((axis, factor)) = text.split_once('*') else {
+            return Ok(Conditioning { axis: text.parse()?, factor: 1.0 });
+        };
+        match factor.parse::<f64>() {
+            Ok(factor) if factor.is_finite() && factor != 0.0 => Ok(Conditioning { axis: axis.parse()?, factor }),
+            _ => Err(Error::argument(
+                "the condition",
+                text,
+                "it is an axis, or one with a factor other than 0",
+                "Such as step, or sigma*1000.",
+            )),
+        }
+    }
+}
+
+impl fmt::Display for Axis {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl FromStr for Axis {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        Axis::ALL.into_iter().find(|axis| axis.name() == text).ok_or_else(|| {
+            Error::argument("the axis", text, "it is one of step, unit, sigma, log-snr", "Choose one of them.")
+        })
+    }
+}
