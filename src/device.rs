@@ -1,6 +1,6 @@
 //! The one place that knows devices: which there are, which one is meant, and how many threads the CPU gets.
 //!
-//! Call [`DeviceChoice::resolve`] before any other work of libtorch's. libtorch remembers its first answer about CUDA, so
+//! Call [`resolve`] before any other work of libtorch's. libtorch remembers its first answer about CUDA, so
 //! the CUDA half must be loaded before that; `device/cuda.rs` says when it is loaded at all.
 
 mod cuda;
@@ -10,84 +10,29 @@ mod upload;
 pub use upload::{scale_rows, upload};
 
 use crate::error::{Error, Result};
-use std::fmt;
-use std::str::FromStr;
+pub use lipscope_core::device_choice::DeviceChoice;
 use tch::{Device, Kind};
 
 /// libtorch's version: torch-sys refuses to build against another.
 pub const LIBTORCH_VERSION: &str = "2.13.0";
 
-/// What `--device` was given, before anyone looked at the machine.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum DeviceChoice {
-    /// The first CUDA device if there is one that works, else the CPU. Never MPS, which has no float64: the closed
-    /// forms are measured in float64.
-    #[default]
-    Auto,
-    /// The CPU.
-    Cpu,
-    /// The CUDA device of this index.
-    Cuda(usize),
-    /// The GPU of an Apple machine.
-    Mps,
-}
-
-const ALLOWED: &str = "it must be auto, cpu, cuda, cuda:N or mps";
-
-impl FromStr for DeviceChoice {
-    type Err = Error;
-
-    fn from_str(text: &str) -> Result<Self> {
-        let next = "Use --device auto to have the best device chosen.";
-        match text.trim().to_ascii_lowercase().as_str() {
-            "auto" => Ok(DeviceChoice::Auto),
-            "cpu" => Ok(DeviceChoice::Cpu),
-            "mps" => Ok(DeviceChoice::Mps),
-            "cuda" => Ok(DeviceChoice::Cuda(0)),
-            other => match other.strip_prefix("cuda:").and_then(device_index) {
-                Some(index) => Ok(DeviceChoice::Cuda(index)),
-                None => Err(Error::argument("--device", text, ALLOWED, next)),
-            },
-        }
-    }
-}
-
-/// Digits only: `usize::from_str` would take `+1` as well. libtorch keeps device indices in eight bits.
-fn device_index(digits: &str) -> Option<usize> {
-    let plain = digits.bytes().all(|byte| byte.is_ascii_digit());
-    if plain { digits.parse().ok().filter(|&index: &usize| index < 128) } else { None }
-}
-
-impl fmt::Display for DeviceChoice {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            DeviceChoice::Auto => write!(f, "auto"),
-            DeviceChoice::Cpu => write!(f, "cpu"),
-            DeviceChoice::Cuda(index) => write!(f, "cuda:{index}"),
-            DeviceChoice::Mps => write!(f, "mps"),
-        }
-    }
-}
-
-impl DeviceChoice {
-    /// The device that is meant on this machine.
-    ///
-    /// # Errors
-    /// A device that was asked for by name and cannot be used, with the reason and what to do. `auto` and `cpu` always
-    /// resolve.
-    pub fn resolve(self) -> Result<Device> {
-        match self {
-            DeviceChoice::Cpu => Ok(Device::Cpu),
-            DeviceChoice::Auto => Ok(if cuda::device_count().is_ok() { Device::Cuda(0) } else { Device::Cpu }),
-            DeviceChoice::Cuda(index) => cuda_device(index, cuda::device_count()),
-            DeviceChoice::Mps if tch::utils::has_mps() => Ok(Device::Mps),
-            DeviceChoice::Mps => Err(Error::argument(
-                "--device",
-                self,
-                "this libtorch finds no Metal device; MPS needs macOS on Apple silicon",
-                "Use --device auto.",
-            )),
-        }
+/// The device that is meant on this machine.
+///
+/// # Errors
+/// A device that was asked for by name and cannot be used, with the reason and what to do. `auto` and `cpu` always
+/// resolve.
+pub fn resolve(choice: DeviceChoice) -> Result<Device> {
+    match choice {
+        DeviceChoice::Cpu => Ok(Device::Cpu),
+        DeviceChoice::Auto => Ok(if cuda::device_count().is_ok() { Device::Cuda(0) } else { Device::Cpu }),
+        DeviceChoice::Cuda(index) => cuda_device(index, cuda::device_count()),
+        DeviceChoice::Mps if tch::utils::has_mps() => Ok(Device::Mps),
+        DeviceChoice::Mps => Err(Error::argument(
+            "--device",
+            choice,
+            "this libtorch finds no Metal device; MPS needs macOS on Apple silicon",
+            "Use --device auto.",
+        )),
     }
 }
 
@@ -180,31 +125,6 @@ mod tests {
     use cuda::Absent;
 
     #[test]
-    fn choices_read_as_typed() -> Result<()> {
-        for (text, choice) in [
-            ("auto", DeviceChoice::Auto),
-            ("cpu", DeviceChoice::Cpu),
-            ("CPU", DeviceChoice::Cpu),
-            ("cuda", DeviceChoice::Cuda(0)),
-            ("cuda:0", DeviceChoice::Cuda(0)),
-            ("cuda:11", DeviceChoice::Cuda(11)),
-            ("mps", DeviceChoice::Mps),
-        ] {
-            assert_eq!(text.parse::<DeviceChoice>()?, choice, "{text}");
-            assert_eq!(choice.to_string().parse::<DeviceChoice>()?, choice, "{text}");
-        }
-        Ok(())
-    }
-
-    #[test]
-    fn other_words_are_refused_with_what_is_allowed() {
-        for text in ["", "gpu", "cuda:", "cuda:-1", "cuda:+1", "cuda:1.5", "cuda: 1", "cuda:128", "cpu:0", "cuda0"] {
-            let error = text.parse::<DeviceChoice>().expect_err(text).to_string();
-            assert!(error.contains(&format!("`{text}`")) && error.contains("cuda:N"), "{error}");
-        }
-    }
-
-    #[test]
     fn an_index_must_be_one_of_the_devices() {
         assert_eq!(cuda_device(1, Ok(2)).expect("two devices"), Device::Cuda(1));
         let error = cuda_device(1, Ok(1)).expect_err("one device").to_string();
@@ -225,16 +145,16 @@ mod tests {
 
     #[test]
     fn the_cpu_is_always_there() -> Result<()> {
-        assert_eq!(DeviceChoice::Cpu.resolve()?, Device::Cpu);
+        assert_eq!(resolve(DeviceChoice::Cpu)?, Device::Cpu);
         assert_eq!(available().first(), Some(&Device::Cpu));
-        assert!(available().contains(&DeviceChoice::Auto.resolve()?));
+        assert!(available().contains(&resolve(DeviceChoice::Auto)?));
         assert_eq!(name(Device::Cuda(3)), "cuda:3");
         Ok(())
     }
 
     #[test]
     fn cuda_is_there_or_says_why_not() {
-        match DeviceChoice::Cuda(0).resolve() {
+        match resolve(DeviceChoice::Cuda(0)) {
             Ok(device) => assert!(available().contains(&device)),
             Err(error) => {
                 assert!(error.to_string().starts_with("--device is `cuda:0`, but "), "{error}");

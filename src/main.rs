@@ -4,8 +4,6 @@
 //! The dynamic loader takes some tenths of a second over libtorch before `main` begins. So this program is not linked with
 //! it: it uses `lipscope-core` alone.
 
-use clap::Parser;
-use lipscope_core::cli::args::{Cli, Command};
 use lipscope_core::cli::{self, output};
 use std::io::{Error, ErrorKind};
 use std::os::unix::process::CommandExt;
@@ -15,8 +13,7 @@ use std::process::ExitCode;
 const ENGINE: &str = "lipscope-engine";
 
 fn main() -> ExitCode {
-    // Help, version and usage errors end here.
-    let parsed = Cli::parse();
+    let parsed = cli::parse();
     match cli::run(&parsed) {
         Some(done) => cli::exit(done),
         None => become_engine(),

@@ -2,28 +2,11 @@
 
 use crate::error::{Error, Result};
 use crate::prediction::Prediction;
-use crate::schedule::{self, NoiseSchedule};
+use crate::schedule::NamedSchedule;
 use crate::time::Conditioning;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::path::Path;
-use std::sync::Arc;
-
-/// A schedule with the words that name it.
-#[derive(Debug, Clone)]
-pub struct NamedSchedule {
-    /// As `--schedule` takes it, or a description where it came as a table.
-    pub name: String,
-    /// The schedule.
-    pub schedule: Arc<dyn NoiseSchedule>,
-}
-
-impl NamedSchedule {
-    /// The schedule that `text` names.
-    pub fn parse(text: &str) -> Result<Self> {
-        Ok(NamedSchedule { name: text.to_string(), schedule: schedule::parse(text)? })
-    }
-}
 
 /// What a checkpoint says; `None` where it is silent.
 #[derive(Debug, Clone, Default)]
@@ -127,7 +110,7 @@ impl Sidecar {
     pub fn declared(self, path: &Path) -> Result<Declared> {
         let within = |e: Error| bad(path, e.to_string());
         Ok(Declared {
-            schedule: self.schedule.map(|text| NamedSchedule::parse(&text)).transpose().map_err(within)?,
+            schedule: self.schedule.map(|text| text.parse()).transpose().map_err(within)?,
             prediction: self.prediction.map(|text| text.parse()).transpose().map_err(within)?,
             share: self.share,
             conditioning: self.condition.map(|text| text.parse()).transpose().map_err(within)?,

@@ -12,7 +12,7 @@ mod torchscript;
 mod weights;
 mod write;
 
-pub use declared::{Declared, NamedSchedule, Sidecar, Training};
+pub use declared::{Declared, Sidecar, Training};
 pub(crate) use digest::hexadecimal;
 pub use digest::{sha256, sha256_of};
 pub use weights::Reference;

@@ -1,8 +1,9 @@
 //! diffusers' `scheduler_config.json`: schedule, T, prediction type and clipping, in our names.
 
-use super::{Declared, NamedSchedule};
+use super::Declared;
 use crate::error::{Error, Result};
 use crate::prediction::Prediction;
+use crate::schedule::NamedSchedule;
 use crate::schedule::Table;
 use serde_json::Value;
 use std::path::Path;
@@ -53,7 +54,7 @@ fn schedule(config: &Value, path: &Path) -> Result<NamedSchedule> {
     };
     let suffix = if zero_terminal_snr { "-zero-terminal-snr" } else { "" };
     let timesteps = config.get("num_train_timesteps").and_then(Value::as_u64).unwrap_or(1000);
-    NamedSchedule::parse(&format!("{name}{suffix}:{range}timesteps={timesteps}"))
+    format!("{name}{suffix}:{range}timesteps={timesteps}").parse()
 }
 
 fn unknown(path: &Path, key: &str, value: &str) -> Error {

@@ -1,6 +1,6 @@
 //! `lipscope compare BASE CANDIDATE…`.
 
-use super::args::{CompareArgs, Global};
+use super::args::{CompareArgs, Global, Share};
 use super::{Outcome, job, prepare};
 use crate::error::{Error, Result};
 use crate::estimator::Quantity;
@@ -20,11 +20,11 @@ pub(super) fn compare(args: &CompareArgs, global: &Global) -> Result<Option<Repo
         let next = "For example --require-reduction 0.5.";
         return Err(Error::argument("--require-reduction", wanted, "it lies between 0 and 1", next));
     }
-    let arithmetic = prepare::arithmetic(global, &args.model.dtype)?;
+    let arithmetic = prepare::arithmetic(global, args.model.dtype)?;
     let opened = prepare::open_all(&arguments, &args.label, &args.options.data, &args.model, arithmetic.0)?;
     // Foreign checkpoints do not say how they share: --share is laid over the candidates, not over the baseline.
-    let share = args.model.share.as_deref();
-    let shares: Vec<Option<&str>> = (0..arguments.len()).map(|i| share.filter(|_| i > 0)).collect();
+    let share = args.model.share.as_ref();
+    let shares: Vec<Option<&Share>> = (0..arguments.len()).map(|i| share.filter(|_| i > 0)).collect();
     let prepared = prepare::prepare("compare", opened, &shares, (&args.options, &args.model), arithmetic, global.seed)?;
     if job::dry_run(&prepared, global)? {
         return Ok(None);

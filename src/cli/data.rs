@@ -4,8 +4,8 @@ use super::args::DataOptions;
 use super::latents;
 use crate::checkpoint::{Reference, sha256_of};
 use crate::data::{
-    DataSpec, GaussianParameters, GaussianSpec, LoadOptions, MixtureParameters, SampleShape, Samples, Spread,
-    eight_gaussians,
+    DataSpec, GaussianParameters, GaussianSpec, LoadOptions, MixtureParameters, SampleShape, Samples, ScaleOverride,
+    Spread, eight_gaussians,
 };
 use crate::draws::CleanSamples;
 use crate::error::{Error, Result};
@@ -99,8 +99,7 @@ fn load(
 ) -> Result<(Arc<Array2<f32>>, Data)> {
     // Stored latents are no pictures: they are taken as they are.
     let stored_latents = options.latent_scale.is_some() && options.encoder.is_none();
-    let scale = options.scale.as_deref().or(stored_latents.then_some("none"));
-    let scale = scale.map(str::parse).transpose()?;
+    let scale = options.scale.or(stored_latents.then_some(ScaleOverride::None));
     let limit = options.data_limit.or(most_images.filter(|_| matches!(spec, DataSpec::Images(_))));
     if limit == Some(0) {
         return Err(Error::argument("--data-limit", 0, "it is at least 1", "Give the number of samples to use."));

@@ -8,11 +8,11 @@ use crate::error::Result;
 
 /// The Lipschitz curve of one checkpoint.
 pub(super) fn run(args: &MeasureArgs, global: &Global) -> Result<Option<Outcome>> {
-    let arithmetic = prepare::arithmetic(global, &args.model.dtype)?;
+    let arithmetic = prepare::arithmetic(global, args.model.dtype)?;
     let said = Said::new(&args.model)?;
     let opened =
         Opened::open(&args.checkpoint, args.label.as_deref(), &args.options.data, &said.request(arithmetic.0))?;
-    let share = [args.model.share.as_deref()];
+    let share = [args.model.share.as_ref()];
     let mut prepared =
         prepare::prepare("measure", vec![opened], &share, (&args.options, &args.model), arithmetic, global.seed)?;
     if args.rounding {

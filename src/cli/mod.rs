@@ -27,13 +27,12 @@ mod train;
 
 use crate::error::Result;
 use args::{Cli, Command};
-use clap::Parser;
 use lipscope_core::cli::{Outcome, args, output};
 use std::process::ExitCode;
 
 /// Runs the program `lipscope-engine`; see [`lipscope_core::cli::exit`] for its exit status.
 pub fn main() -> ExitCode {
-    let parsed = Cli::parse();
+    let parsed = lipscope_core::cli::parse();
     crate::device::keep_freed_memory();
     lipscope_core::cli::exit(lipscope_core::cli::run(&parsed).unwrap_or_else(|| run(&parsed)))
 }

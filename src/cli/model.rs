@@ -1,19 +1,20 @@
 //! From a checkpoint argument to a denoiser: what the file says, completed and overridden by the command line.
 
-use super::args::{DataOptions, ModelOptions};
+use super::args::{DataOptions, ModelOptions, Precision, Share};
 use super::condition::{condition, in_words};
 use super::data::{self, Ideal};
-use crate::checkpoint::{self, Checkpoint, NamedSchedule, Request};
+use crate::checkpoint::{self, Checkpoint, Request};
 use crate::data::SampleShape;
 use crate::denoiser::{Denoiser, NetworkDenoiser};
 use crate::device::dtype_name;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::ideal::IdealDenoiser;
 use crate::network::Probe;
 use crate::prediction::Prediction;
 use crate::report::{ModelDescription, Warning};
-use crate::time::{Axis, Conditioning};
-use crate::timestep_map::{self, Identity, TimestepMap};
+use crate::schedule::NamedSchedule;
+use crate::time::Axis;
+use crate::timestep_map::{Identity, TimestepMap};
 use std::path::Path;
 use std::sync::Arc;
 use tch::{Device, Kind};
@@ -113,7 +114,7 @@ impl Opened {
     }
 
     /// Completes it; `share` is laid over it.
-    pub fn resolve(self, setting: &Setting, share: Option<&str>) -> Result<Model> {
+    pub fn resolve(self, setting: &Setting, share: Option<&Share>) -> Result<Model> {
         match self.origin {
             Origin::Ideal(ideal) => resolve_ideal(*ideal, &self.argument, self.label, setting, share),
             Origin::File(file) => {
@@ -125,7 +126,7 @@ impl Opened {
     }
 
     /// The network of a checkpoint with all that belongs to it; `None` for a closed form.
-    pub fn resolve_network(self, setting: &Setting, share: Option<&str>) -> Result<Option<NetworkDenoiser>> {
+    pub fn resolve_network(self, setting: &Setting, share: Option<&Share>) -> Result<Option<NetworkDenoiser>> {
         match self.origin {
             Origin::Ideal(_) => Ok(None),
             Origin::File(file) => Ok(Some(resolve_file(*file, self.label, setting, share)?.denoiser)),
@@ -163,15 +164,21 @@ fn file_name(path: &Path) -> String {
     }
 }
 
-fn map(share: Option<&str>, timesteps: usize) -> Result<Arc<dyn TimestepMap>> {
-    share.map_or_else(|| Ok(Arc::new(Identity) as Arc<dyn TimestepMap>), |text| timestep_map::parse(text, timesteps))
+fn map(share: Option<&Share>, timesteps: usize) -> Result<Arc<dyn TimestepMap>> {
+    share.map_or_else(|| Ok(Arc::new(Identity) as Arc<dyn TimestepMap>), |share| share.map(timesteps))
 }
 
-fn resolve_ideal(ideal: Ideal, argument: &str, label: String, setting: &Setting, share: Option<&str>) -> Result<Model> {
+fn resolve_ideal(
+    ideal: Ideal,
+    argument: &str,
+    label: String,
+    setting: &Setting,
+    share: Option<&Share>,
+) -> Result<Model> {
     let Setting { shape, options, device, .. } = *setting;
     let named = match (&options.schedule, &setting.ideal_schedule) {
-        (None, Some(named)) => named.clone(),
-        (asked, _) => NamedSchedule::parse(asked.as_deref().unwrap_or(DEFAULT_SCHEDULE))?,
+        (Some(named), _) | (None, Some(named)) => named.clone(),
+        (None, None) => DEFAULT_SCHEDULE.parse()?,
     };
     let map = map(share, named.schedule.timesteps())?;
     let description = ModelDescription {
@@ -200,7 +207,7 @@ fn resolve_file(
     file: Checkpoint,
     label: String,
     setting: &Setting,
-    share: Option<&str>,
+    share: Option<&Share>,
 ) -> Result<Model<NetworkDenoiser>> {
     let Setting { shape, options, device, kind, .. } = *setting;
     let Checkpoint { path, format, sha256, mut network, declared, left_out, .. } = file;
@@ -209,24 +216,24 @@ fn resolve_file(
         warnings.push(Warning::Assumed { model: label.clone(), what: what.into(), flag: flag.into() });
     };
     let named = match (&options.schedule, declared.schedule) {
-        (Some(text), _) => NamedSchedule::parse(text)?,
+        (Some(named), _) => named.clone(),
         (None, Some(named)) => named,
         (None, None) => {
             assumed("the linear schedule of DDPM with T = 1000", "--schedule");
-            NamedSchedule::parse(DEFAULT_SCHEDULE)?
+            DEFAULT_SCHEDULE.parse()?
         }
     };
     let prediction = match (&options.prediction, declared.prediction) {
-        (Some(text), _) => text.parse()?,
+        (Some(prediction), _) => *prediction,
         (None, Some(prediction)) => prediction,
         (None, None) => {
             assumed("epsilon prediction", "--prediction");
             Prediction::Epsilon
         }
     };
-    let asked: Option<Conditioning> = options.condition.as_deref().map(str::parse).transpose()?;
-    let conditioning = asked.or(declared.conditioning).unwrap_or_default();
-    let map = map(share.or(declared.share.as_deref()), named.schedule.timesteps())?;
+    let conditioning = options.time_input.or(declared.conditioning).unwrap_or_default();
+    let declared_share: Option<Share> = declared.share.as_deref().map(str::parse).transpose()?;
+    let map = map(share.or(declared_share.as_ref()), named.schedule.timesteps())?;
     let (asked, guidance) = condition(&*network, options, (device, kind))?;
     network.to(device, kind)?;
     if matches!(kind, Kind::Half | Kind::BFloat16) && network.config().is_none() {
@@ -288,12 +295,11 @@ fn describe(named: &NamedSchedule, map: &dyn TimestepMap, shape: &[i64]) -> Mode
 }
 
 /// The dtype that `--dtype` names.
-pub(super) fn dtype(text: &str) -> Result<Kind> {
-    match text {
-        "f32" => Ok(Kind::Float),
-        "f64" => Ok(Kind::Double),
-        "bf16" => Ok(Kind::BFloat16),
-        "f16" => Ok(Kind::Half),
-        _ => Err(Error::argument("--dtype", text, "it is f32, f64, bf16 or f16", "Choose one of them.")),
+pub(super) fn kind(dtype: Precision) -> Kind {
+    match dtype {
+        Precision::F32 => Kind::Float,
+        Precision::F64 => Kind::Double,
+        Precision::Bf16 => Kind::BFloat16,
+        Precision::F16 => Kind::Half,
     }
 }

@@ -77,7 +77,7 @@ impl Wanted {
             norm: options.norm,
             rule: rule(options)?,
             dt: options.dt,
-            timesteps: options.timesteps.parse()?,
+            timesteps: options.timesteps.clone(),
             tolerance: options.tolerance,
         })
     }

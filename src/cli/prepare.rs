@@ -1,13 +1,13 @@
 //! From arguments to everything that a job needs; nothing is measured or written yet.
 
-use super::args::{DataOptions, FigureOptions, Global, ModelOptions, Options};
+use super::args::{BatchSize, DataOptions, Global, ModelOptions, Options, Precision, Share};
 use super::clean_samples;
 use super::data::{self, Data};
 use super::model::{self, Model, Opened, Setting};
 use super::plan::{Plan, Wanted};
 use super::said::Said;
 use crate::data::{DataSpec, SampleShape};
-use crate::device::{self, DeviceChoice};
+use crate::device;
 use crate::draws::{CleanSamples, Draws};
 use crate::error::{Error, Result};
 use crate::estimator::Quantities;
@@ -17,9 +17,6 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use tch::{Device, Kind};
-
-/// `--batch auto`.
-const AUTO: &str = "auto";
 
 /// Elements of a batch on the CPU and on a GPU: enough to fill it, little enough for its memory.
 const CPU_BATCH_ELEMENTS: i64 = 1 << 20;
@@ -52,13 +49,12 @@ pub(super) struct Prepared {
 }
 
 /// The device and dtype of a run; sets the number of threads.
-pub(super) fn arithmetic(global: &Global, dtype: &str) -> Result<(Device, Kind)> {
-    let choice: DeviceChoice = global.device.parse()?;
-    let device = choice.resolve()?;
+pub(super) fn arithmetic(global: &Global, dtype: Precision) -> Result<(Device, Kind)> {
+    let device = device::resolve(global.device)?;
     if let Some(threads) = global.threads {
         device::set_threads(threads)?;
     }
-    let kind = model::dtype(dtype)?;
+    let kind = model::kind(dtype);
     if kind == Kind::Double && device == Device::Mps {
         return Err(Error::unsupported("--dtype f64 on mps", "mps has no float64", "Use --device cpu."));
     }
@@ -100,7 +96,7 @@ pub(super) struct Completed {
 /// Completes opened models: data, shapes, schedules. `shares` has one entry per model.
 pub(super) fn complete(
     mut opened: Vec<Opened>,
-    shares: &[Option<&str>],
+    shares: &[Option<&Share>],
     (data_options, options): (&DataOptions, &ModelOptions),
     (device, kind): (Device, Kind),
     derivative: bool,
@@ -128,13 +124,12 @@ pub(super) fn complete(
 pub(super) fn prepare(
     command: &'static str,
     opened: Vec<Opened>,
-    shares: &[Option<&str>],
+    shares: &[Option<&Share>],
     (options, model_options): (&Options, &ModelOptions),
     (device, kind): (Device, Kind),
     seed: u64,
 ) -> Result<Prepared> {
     let wanted = Wanted::parse(options)?;
-    let formats = formats(&options.figures)?;
     let completed = complete(opened, shares, (&options.data, model_options), (device, kind), wanted.derivative())?;
     let Completed { models, data, mut warnings } = completed;
     let description = match &data {
@@ -145,8 +140,8 @@ pub(super) fn prepare(
     let plan = wanted.resolve(command, &models, description, seed)?;
     warnings.extend(plan_warnings(&plan, &models));
     Ok(Prepared {
-        batch: batch(&options.batch, &shape, device)?,
-        automatic_batch: options.batch == AUTO,
+        batch: batch(options.batch, &shape, device),
+        automatic_batch: options.batch == BatchSize::Auto,
         out: options.out.clone().unwrap_or_else(|| default_out(command, &models)),
         source: data.map(|data| data.source),
         resume: options.resume,
@@ -155,19 +150,18 @@ pub(super) fn prepare(
         models,
         device,
         warnings,
-        formats,
+        formats: options.figures.plot.clone().unwrap_or_default(),
     })
 }
 
 /// `--data`, else the data of a closed form, else a checkpoint's reference samples, else nothing: then the first model
 /// makes samples.
 fn choose_data(opened: &mut [Opened], options: &DataOptions, device: Device) -> Result<Option<Data>> {
-    let Some(text) = &options.source else {
+    let Some(spec) = &options.source else {
         let closed_form = opened.iter_mut().find_map(Opened::take_data);
         return Ok(closed_form.or_else(|| opened.iter().find_map(Opened::reference)));
     };
-    let spec: DataSpec = text.parse()?;
-    if spec == DataSpec::Model {
+    if *spec == DataSpec::Model {
         return Ok(None);
     }
     let mut want = opened.iter().map(Opened::want).find(|want| want.sample.is_some() || want.channels.is_some());
@@ -175,7 +169,7 @@ fn choose_data(opened: &mut [Opened], options: &DataOptions, device: Device) -> 
         let resizable = want.as_ref().is_some_and(|want| want.resizable);
         want = Some(SampleShape { sample: Some(shape.clone()), channels: None, resizable });
     }
-    data::open(&spec, want.unwrap_or_default(), options, device).map(Some)
+    data::open(spec, want.unwrap_or_default(), options, device).map(Some)
 }
 
 fn own_shape(opened: &[Opened], options: &DataOptions) -> Result<Vec<i64>> {
@@ -229,23 +223,13 @@ fn plan_warnings(plan: &Plan, models: &[Model]) -> Vec<Warning> {
     warnings
 }
 
-/// The figures that `--plot` asks for.
-pub(super) fn formats(figures: &FigureOptions) -> Result<Vec<FigureFormat>> {
-    figures.plot.iter().flatten().map(|text| text.parse()).collect()
-}
-
 /// The batch that `--batch` asks for.
-pub(super) fn batch(text: &str, shape: &[i64], device: Device) -> Result<u64> {
-    if text != AUTO {
-        let next = "Give a whole number such as --batch 64.";
-        return text
-            .parse()
-            .ok()
-            .filter(|batch| *batch > 0)
-            .ok_or_else(|| Error::argument("--batch", text, "it is auto or a whole number above 0", next));
-    }
+pub(super) fn batch(asked: BatchSize, shape: &[i64], device: Device) -> u64 {
     let (elements, most) = if device == Device::Cpu { (CPU_BATCH_ELEMENTS, 64) } else { (GPU_BATCH_ELEMENTS, 256) };
-    Ok((elements / shape.iter().product::<i64>().max(1)).clamp(1, most) as u64)
+    match asked {
+        BatchSize::Fixed(batch) => batch,
+        BatchSize::Auto => (elements / shape.iter().product::<i64>().max(1)).clamp(1, most) as u64,
+    }
 }
 
 /// Labels name rows of tables, so they must differ.

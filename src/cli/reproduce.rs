@@ -2,9 +2,9 @@
 
 use super::args::{Cli, Global, ReproduceArgs};
 use super::progress::{Progress, watch_interrupts};
-use super::{Outcome, job, output, prepare};
+use super::{Outcome, job, output};
 use crate::atomic::cache_folder;
-use crate::device::{self, DeviceChoice};
+use crate::device;
 use crate::error::{Error, Result};
 use crate::report::{self, Provenance, SCHEMA_VERSION, TidyReport};
 use crate::sweep::{self, Observer, Resources, Results, Step, SweepPlan, command_line};
@@ -16,7 +16,7 @@ use tch::Device;
 
 /// Carries out a plan.
 pub(super) fn run(args: &ReproduceArgs, global: &Global) -> Result<Option<Outcome>> {
-    let formats = prepare::formats(&args.figures)?;
+    let formats = args.figures.plot.clone().unwrap_or_default();
     let plan = SweepPlan::read(&args.plan)?;
     let steps = sweep::steps(&plan)?;
     let results = Results::new(args.results.clone().map_or_else(default_results, Ok)?);
@@ -70,7 +70,7 @@ fn check(step: &Step, results: &Results) -> Result<()> {
 }
 
 fn resources(args: &ReproduceArgs, global: &Global) -> Result<Resources> {
-    let device = global.device.parse::<DeviceChoice>()?.resolve()?;
+    let device = device::resolve(global.device)?;
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let jobs = args.jobs.unwrap_or(if device == Device::Cpu { cores } else { 1 });
     if jobs == 0 {

@@ -37,7 +37,7 @@ pub(super) fn open(args: &MeasureArgs, prepared: &Prepared) -> Result<Subject> {
         derivative: false,
         ideal_schedule: None,
     };
-    match opened.resolve_network(&setting, args.model.share.as_deref()) {
+    match opened.resolve_network(&setting, args.model.share.as_ref()) {
         Ok(Some(denoiser)) => Ok(Subject::new(denoiser)),
         Ok(None) => Err(Error::unsupported(
             what,

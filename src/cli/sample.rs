@@ -1,6 +1,6 @@
 //! `lipscope sample`: a checkpoint → a resolved plan → batches of samples → numbers, a picture, and how they came about.
 
-use super::args::{Global, SampleArgs};
+use super::args::{BatchSize, Clip, Global, SampleArgs};
 use super::model::Model;
 use super::prepare::{self, Completed};
 use super::progress::{Progress, watch_interrupts};
@@ -73,21 +73,20 @@ pub(super) fn run(args: &SampleArgs, global: &Global) -> Result<Option<Outcome>>
 }
 
 fn prepare(args: &SampleArgs, global: &Global) -> Result<Prepared> {
-    let (device, kind) = prepare::arithmetic(global, &args.model.dtype)?;
+    let (device, kind) = prepare::arithmetic(global, args.model.dtype)?;
     if args.samples == 0 {
         return Err(Error::argument("--samples", 0, "it is at least 1", "Give the number of samples to make."));
     }
-    let format: SampleFormat = args.format.parse()?;
     let labels: Vec<String> = args.label.iter().cloned().collect();
     let opened = prepare::open_all(&[&args.checkpoint], &labels, &args.data, &args.model, device)?;
-    let share = [args.model.share.as_deref()];
+    let share = [args.model.share.as_ref()];
     let completed = prepare::complete(opened, &share, (&args.data, &args.model), (device, kind), false)?;
     let Completed { mut models, warnings, .. } = completed;
     let out = args.out.clone().unwrap_or_else(|| prepare::default_out("sample", &models));
     let Some(model) = models.pop() else {
         return Err(Error::mismatch("there is no model", "Name a checkpoint."));
     };
-    let (sampling, path) = sampling((&args.sampler, &args.spacing, args.nfe, &args.clip), &model)?;
+    let (sampling, path) = sampling((&args.sampler, &args.spacing, args.nfe, args.clip), &model)?;
     let plan = json!({
         "command": "sample",
         "model": plan::describe(&model)?,
@@ -95,25 +94,25 @@ fn prepare(args: &SampleArgs, global: &Global) -> Result<Prepared> {
         "samples": args.samples,
         "seed": global.seed,
     });
-    let batch = batch(&args.batch, model.denoiser.sample_shape(), device)?;
-    Ok(Prepared { sampling, plan, samples: args.samples, batch, device, format, warnings, out, model })
+    let batch = batch(args.batch, model.denoiser.sample_shape(), device);
+    Ok(Prepared { sampling, plan, samples: args.samples, batch, device, format: args.format, warnings, out, model })
 }
 
 /// `--batch`, for samples without tangents.
-pub(super) fn batch(text: &str, shape: &[i64], device: Device) -> Result<u64> {
-    match text {
-        "auto" if shape.len() == 1 => Ok(POINTS),
-        text => prepare::batch(text, shape, device),
+pub(super) fn batch(asked: BatchSize, shape: &[i64], device: Device) -> u64 {
+    match asked {
+        BatchSize::Auto if shape.len() == 1 => POINTS,
+        asked => prepare::batch(asked, shape, device),
     }
 }
 
 /// `--sampler`, `--spacing`, `--nfe` and `--clip` as they are typed, completed by the model; an impossible budget is refused.
 pub(super) fn sampling(
-    (sampler, spacing, nfe, clip): (&str, &str, usize, &str),
+    (sampler, spacing, nfe, clip): (&str, &str, usize, Clip),
     model: &Model,
 ) -> Result<(Sampling, Path)> {
     let sampler = sampler::parse(sampler)?;
-    let clip = sampler::clip(clip, model.clip, &*sampler)?;
+    let clip = sampler::clip(clip, model.clip, &*sampler);
     let sampling = Sampling { sampler, spacing: spacing::parse(spacing)?, nfe, clip };
     let path = Path::new(&*model.denoiser, &sampling)?;
     Ok((sampling, path))
@@ -187,23 +186,4 @@ fn present(
         out.display(),
         account.files.join(", ")
     ))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::cli::args::Cli;
-    use clap::CommandFactory;
-
-    /// The arguments are compiled without the samplers, and so name them by hand.
-    #[test]
-    fn help_names_every_sampler_and_spacing() {
-        let mut command = Cli::command();
-        let help = command.find_subcommand_mut("sample").unwrap().render_long_help().to_string();
-        let words: Vec<&str> = help.split(|c: char| c.is_whitespace() || ",[:".contains(c)).collect();
-        let samplers = sampler::MEMBERS.iter().map(|member| member.name);
-        for name in samplers.chain(spacing::MEMBERS.iter().map(|member| member.name)) {
-            assert!(words.contains(&name), "{name}: {help}");
-        }
-    }
 }

@@ -1,6 +1,6 @@
 //! `lipscope stability CKPT…`: the perturbation test.
 
-use super::args::{Global, StabilityArgs};
+use super::args::{Global, Share, StabilityArgs};
 use super::model::Model;
 use super::plan::{common_timesteps, describe};
 use super::prepare::{self, Completed};
@@ -26,11 +26,11 @@ const WRITE_EVERY: Duration = Duration::from_secs(2);
 
 /// Perturbs, writes and presents.
 pub(super) fn run(args: &StabilityArgs, global: &Global) -> Result<Option<Outcome>> {
-    let formats = prepare::formats(&args.figures)?;
-    let arithmetic = prepare::arithmetic(global, &args.model.dtype)?;
+    let formats = args.figures.plot.clone().unwrap_or_default();
+    let arithmetic = prepare::arithmetic(global, args.model.dtype)?;
     let opened = prepare::open_all(&args.checkpoints, &args.label, &args.data, &args.model, arithmetic.0)?;
-    let share = args.model.share.as_deref();
-    let shares: Vec<Option<&str>> = (0..opened.len()).map(|i| share.filter(|_| i > 0)).collect();
+    let share = args.model.share.as_ref();
+    let shares: Vec<Option<&Share>> = (0..opened.len()).map(|i| share.filter(|_| i > 0)).collect();
     let completed = prepare::complete(opened, &shares, (&args.data, &args.model), arithmetic, false)?;
     let settings = settings(args, &completed.models, arithmetic.0)?;
     let job = Job::new(args, completed, settings, (global, formats, arithmetic.0))?;
@@ -41,8 +41,7 @@ pub(super) fn run(args: &StabilityArgs, global: &Global) -> Result<Option<Outcom
 }
 
 fn settings(args: &StabilityArgs, models: &[Model], device: Device) -> Result<Settings> {
-    let sizes = numbers("--sizes", &args.sizes)?;
-    let time_steps = numbers("--time-steps", &args.time_steps)?;
+    let (sizes, time_steps) = (args.sizes.0.clone(), args.time_steps.0.clone());
     if sizes.is_empty() && time_steps.is_empty() {
         return Err(Error::mismatch(
             "--sizes none and --time-steps none leave nothing to perturb",
@@ -55,7 +54,7 @@ fn settings(args: &StabilityArgs, models: &[Model], device: Device) -> Result<Se
     let total = common_timesteps(models)?;
     let window = (total / 10).max(1);
     let spec = match &args.timesteps {
-        Some(text) => text.parse()?,
+        Some(spec) => spec.clone(),
         None => TimestepSpec::Range { from: 0, until: window as u64, step: STRIDE },
     };
     let reach = time_steps.iter().copied().fold(0.0, f64::max);
@@ -72,23 +71,9 @@ fn settings(args: &StabilityArgs, models: &[Model], device: Device) -> Result<Se
         sizes,
         time_steps,
         samples: args.samples,
-        batch: prepare::batch(&args.batch, &shape, device)?,
+        batch: prepare::batch(args.batch, &shape, device),
         norm: args.norm,
     })
-}
-
-/// Ascending, distinct numbers above 0, or nothing for `none`.
-fn numbers(name: &str, text: &str) -> Result<Vec<f64>> {
-    if text == "none" {
-        return Ok(Vec::new());
-    }
-    let numbers: Option<Vec<f64>> = text.split(',').map(|word| word.trim().parse().ok()).collect();
-    let mut numbers = numbers.filter(|all| all.iter().all(|n| *n > 0.0 && n.is_finite())).ok_or_else(|| {
-        Error::argument(name, text, "it is a list of numbers above 0, or none", "For example 0.01,0.1.")
-    })?;
-    numbers.sort_by(f64::total_cmp);
-    numbers.dedup();
-    Ok(numbers)
 }
 
 /// A resolved run.

@@ -1,7 +1,7 @@
 //! `lipscope theory`: the ideal denoiser's curve. For a Gaussian the expectation itself has a closed form; for mixtures
 //! and finite data sets the closed-form ε* is averaged over samples.
 
-use super::args::{Global, ModelOptions, TheoryArgs};
+use super::args::{Global, ModelOptions, Precision, TheoryArgs};
 use super::model::Opened;
 use super::prepare::Prepared;
 use super::record::known;
@@ -20,30 +20,15 @@ use crate::timestep_map::TimestepMap;
 
 /// The ideal curve for a data set and schedule.
 pub(super) fn run(args: &TheoryArgs, global: &Global) -> Result<Option<Outcome>> {
-    let arithmetic = prepare::arithmetic(global, "f64")?;
-    let text = args.options.data.source.as_deref().unwrap_or("digits");
-    let spec: DataSpec = text.parse()?;
+    let arithmetic = prepare::arithmetic(global, Precision::F64)?;
+    let spec = args.options.data.source.clone().unwrap_or(DataSpec::Digits);
     let mut ideal = data::open_ideal(&spec, &args.options.data, arithmetic.0)?;
     let gaussian = ideal.gaussian.take();
-    let default_label = format!("ideal {text}");
+    let default_label = format!("ideal {spec}");
     let opened = Opened::ideal(&spec.to_string(), args.label.as_deref().unwrap_or(&default_label), ideal);
-    let model = ModelOptions {
-        schedule: Some(args.schedule.clone()),
-        prediction: None,
-        share: args.share.clone(),
-        condition: None,
-        class: None,
-        weights: None,
-        config: Vec::new(),
-        context: None,
-        guidance: None,
-        null_class: None,
-        null_context: None,
-        inputs: None,
-        output: None,
-        dtype: "f64".into(),
-    };
-    let share = [args.share.as_deref()];
+    let model =
+        ModelOptions { schedule: Some(args.schedule.clone()), dtype: Precision::F64, ..ModelOptions::default() };
+    let share = [args.share.as_ref()];
     let prepared = prepare::prepare("theory", vec![opened], &share, (&args.options, &model), arithmetic, global.seed)?;
     if job::dry_run(&prepared, global)? {
         return Ok(None);

@@ -203,15 +203,7 @@ fn with_plain_attention<T>(f: impl FnOnce() -> Result<T>) -> Result<T> {
     result
 }
 
-/// The dtype that autocast turns the inputs of products and convolutions into.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Autocast {
-    /// float16, which needs a loss scale.
-    F16,
-    /// bfloat16.
-    Bf16,
-}
+pub use lipscope_core::cli::args::Autocast;
 
 /// Runs `f` under autocast on `device`, or as it is without one.
 pub fn autocast<T>(device: Device, dtype: Option<Autocast>, f: impl FnOnce() -> Result<T>) -> Result<T> {

@@ -241,3 +241,10 @@ fn statistics_are_read_and_checked() {
     let wrong = read_statistics(&fixture("features.safetensors")).unwrap_err().to_string();
     assert!(wrong.contains("no array named mu"), "{wrong}");
 }
+
+/// Arguments are checked, and help is written, without the metrics.
+#[test]
+fn the_arguments_name_every_metric() {
+    let names: Vec<&str> = super::MEMBERS.iter().map(|member| member.name).chain(["all"]).collect();
+    assert_eq!(names, lipscope_core::cli::args::METRICS);
+}

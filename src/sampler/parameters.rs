@@ -2,6 +2,7 @@
 
 use super::{MEMBERS, Member, Sampler};
 use crate::error::{Error, Result};
+use lipscope_core::cli::args::Clip;
 use std::collections::BTreeMap;
 
 /// The parameters of one sampler, defaults filled in.
@@ -61,19 +62,34 @@ pub fn parse(text: &str) -> Result<Box<dyn Sampler>> {
     (member.build)(&Parameters::new(member, parameters, text)?)
 }
 
-/// x̂₀'s bound as `--clip` takes it: `none`, a number, or `auto`, which is the model's own where the sampler clips by default.
-///
-/// # Errors
-///
-/// It is none of them, or not above 0.
-pub fn clip(text: &str, own: Option<f64>, sampler: &dyn Sampler) -> Result<Option<f64>> {
-    match text {
-        "auto" => Ok(own.filter(|_| sampler.clips_by_default())),
-        "none" => Ok(None),
-        number => {
-            let clip = number.parse().ok().filter(|clip: &f64| clip.is_finite() && *clip > 0.0);
-            let allowed = "it is auto, none or a number above 0";
-            clip.ok_or_else(|| Error::argument("--clip", number, allowed, "Such as --clip 1.")).map(Some)
+/// x̂₀'s bound; `auto` is the model's own where the sampler clips by default.
+pub fn clip(asked: Clip, own: Option<f64>, sampler: &dyn Sampler) -> Option<f64> {
+    match asked {
+        Clip::Auto => own.filter(|_| sampler.clips_by_default()),
+        Clip::None => None,
+        Clip::At(clip) => Some(clip),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sampler::spacing;
+    use lipscope_core::cli::args;
+
+    /// Arguments are checked, and help is written, without the samplers.
+    #[test]
+    fn the_arguments_name_every_sampler_and_spacing() {
+        let known = |names: &args::Names| names.iter().map(|(name, _)| *name).collect::<Vec<&str>>();
+        assert_eq!(known(args::SAMPLERS), MEMBERS.iter().map(|member| member.name).collect::<Vec<&str>>());
+        for ((_, typed), member) in args::SAMPLERS.iter().zip(MEMBERS) {
+            let keys = typed.split(',').filter_map(|pair| pair.split_once('=')).map(|(key, _)| key);
+            assert_eq!(
+                keys.collect::<Vec<&str>>(),
+                member.parameters.iter().map(|(key, _)| *key).collect::<Vec<&str>>()
+            );
         }
+        let spacings = spacing::MEMBERS.iter().map(|member| (member.name, member.argument));
+        assert_eq!(args::SPACINGS, spacings.collect::<Vec<_>>());
     }
 }

@@ -9,15 +9,14 @@ mod batches;
 mod loss;
 mod optimiser;
 mod plan;
-mod rate;
 mod state;
 mod trainer;
 pub mod variant;
-mod weighting;
+
+pub use lipscope_core::learning_rate::RateSchedule;
+pub use lipscope_core::weighting::Weighting;
 
 pub use bands::{Bands, Row};
 pub use batches::{Batch, Batches, Data};
 pub use plan::{Plan, Run};
-pub use rate::RateSchedule;
 pub use trainer::Trainer;
-pub use weighting::Weighting;

@@ -12,22 +12,23 @@
 
 use crate::error::{Error, Result};
 use crate::schedule::Level;
+use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
 
 /// What the network was trained to output.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, ValueEnum)]
 #[serde(rename_all = "kebab-case")]
 pub enum Prediction {
-    /// The noise ε.
+    /// The noise ε
     #[default]
     Epsilon,
-    /// v = α ε − σ x₀.
+    /// v = α ε − σ x₀
     V,
-    /// The clean sample x₀.
+    /// The clean sample x₀
     X0,
-    /// The flow velocity u = ε − x₀.
+    /// The flow velocity u = ε − x₀
     Flow,
 }
 

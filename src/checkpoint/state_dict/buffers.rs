@@ -1,9 +1,10 @@
 //! Schedule and prediction type from the buffers that trainers save beside the weights: `betas` or `alphas_cumprod`
 //! (latent-diffusion, denoising-diffusion-pytorch) and `loss_weight` (denoising-diffusion-pytorch).
 
-use super::super::{Declared, NamedSchedule};
+use super::super::Declared;
 use crate::error::Result;
 use crate::prediction::Prediction;
+use crate::schedule::NamedSchedule;
 use crate::schedule::{NoiseSchedule, Table};
 use crate::tensor_file::NamedArrays;
 use std::sync::Arc;

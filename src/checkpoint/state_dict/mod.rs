@@ -8,7 +8,7 @@
 mod buffers;
 mod sets;
 
-use super::{Checkpoint, Declared, Format, NamedSchedule, Request, Source, sha256};
+use super::{Checkpoint, Declared, Format, Request, Source, sha256};
 use crate::error::{Doing, Error, Result};
 use crate::network::recognise::{Shapes, Told};
 use crate::network::{self};
@@ -94,7 +94,7 @@ fn configuration(set: &Set, told: &Told, path: &Path) -> Result<Value> {
 fn said(told: &Told) -> Result<Declared> {
     let text = |key: &str| told.get(key).map(|value| value.as_str().map_or_else(|| value.to_string(), str::to_string));
     Ok(Declared {
-        schedule: text("schedule").map(|text| NamedSchedule::parse(&text)).transpose()?,
+        schedule: text("schedule").map(|text| text.parse()).transpose()?,
         prediction: text("prediction").map(|text| text.parse()).transpose()?,
         share: text("share"),
         conditioning: text("condition").map(|text| text.parse()).transpose()?,

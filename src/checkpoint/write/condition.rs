@@ -1,7 +1,7 @@
 //! The condition c = factor · axis(f(t)) in tensor operations, for a trace: any batch of t, float or integer, on and
 //! between the grid's timesteps.
 
-use crate::checkpoint::{Declared, NamedSchedule};
+use crate::checkpoint::Declared;
 use crate::error::{Doing, Result};
 use crate::time::{Conditioning, Timestep};
 use crate::timestep_map;
@@ -21,7 +21,7 @@ impl Condition {
     pub fn new(declared: &Declared) -> Result<Self> {
         let conditioning = declared.conditioning.unwrap_or_default();
         // As where a checkpoint without a schedule is opened.
-        let named = declared.schedule.clone().map_or_else(|| NamedSchedule::parse("linear"), Ok)?;
+        let named = declared.schedule.clone().map_or_else(|| "linear".parse(), Ok)?;
         let schedule = &*named.schedule;
         let map = timestep_map::parse(declared.share.as_deref().unwrap_or("none"), schedule.timesteps())?;
         let plain = conditioning == Conditioning::default();

@@ -104,7 +104,7 @@ impl<'a> Sweep<'a> {
                 Drawn { features: Some(self.yardstick.extractor.extract(&samples)?), non_finite: 0 }
             }
             (Origin::Model(model), Some((sampler, spacing, nfe))) => {
-                let (sampling, _) = sample::sampling((sampler, spacing, nfe, &self.wanted.clip), model)?;
+                let (sampling, _) = sample::sampling((sampler, spacing, nfe, self.wanted.clip), model)?;
                 match self.draw(model, &sampling, self.seed + cell.repetition, progress)? {
                     Some(drawn) => drawn,
                     None => return Ok(None),

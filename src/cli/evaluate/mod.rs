@@ -25,8 +25,8 @@ use yardstick::Yardstick;
 /// Evaluates every model in every way that was asked for.
 pub(super) fn run(args: &EvaluateArgs, global: &Global) -> Result<Option<Outcome>> {
     let wanted = Wanted::parse(args)?;
-    let formats = prepare::formats(&args.figures)?;
-    let arithmetic = prepare::arithmetic(global, &args.model.dtype)?;
+    let formats = args.figures.plot.clone().unwrap_or_default();
+    let arithmetic = prepare::arithmetic(global, args.model.dtype)?;
     let mut subjects = Subjects::open(args, arithmetic)?;
     subjects.models().try_for_each(|model| wanted.fits(model))?;
     let yardstick = Yardstick::new(args, &wanted, &subjects, arithmetic.0, global.seed)?;
@@ -40,7 +40,7 @@ pub(super) fn run(args: &EvaluateArgs, global: &Global) -> Result<Option<Outcome
     warnings.extend(yardstick.notes.iter().map(|note| Warning::Data { message: note.clone() }));
     let mut study = Study { report: first_report(plan, arithmetic.0, &out, args.resume)?, out, formats };
     study.report.warnings = warnings;
-    let batch = sample::batch(&args.batch, &subjects.shape, arithmetic.0)?;
+    let batch = sample::batch(args.batch, &subjects.shape, arithmetic.0);
     let sweep = Sweep { wanted: &wanted, subjects: &subjects, yardstick: &yardstick, batch, seed: global.seed };
     study.carry_out(&sweep, global)?;
     study.present(global)
@@ -56,7 +56,7 @@ fn plan(wanted: &Wanted, subjects: &Subjects, yardstick: &Yardstick, seed: u64) 
         "samplers": wanted.samplers,
         "spacings": wanted.spacings,
         "nfe": wanted.nfe,
-        "clip": wanted.clip,
+        "clip": wanted.clip.to_string(),
         "samples": wanted.samples,
         "seeds": wanted.seeds,
         "metrics": yardstick.names(),

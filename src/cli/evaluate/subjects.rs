@@ -66,7 +66,7 @@ impl Subjects {
             let label = args.label.get(i).map(String::as_str);
             opened.push(Opened::open(name, label, &args.data, &said.request(device))?);
         }
-        let shares = vec![args.model.share.as_deref(); opened.len()];
+        let shares = vec![args.model.share.as_ref(); opened.len()];
         let completed = prepare::complete(opened, &shares, (&args.data, &args.model), (device, kind), false)?;
         let Completed { models, data, mut warnings } = completed;
         let shape = shape(&models, data.as_ref());
@@ -138,8 +138,7 @@ fn read_samples(
 ) -> Result<Subject> {
     let path = Path::new(name);
     let want = SampleShape { sample: Some(shape.to_vec()), channels: None, resizable: false };
-    let scale = options.scale.as_deref().map(str::parse).transpose()?;
-    let samples = DataSpec::File(path.into()).load(&LoadOptions { want, scale, limit: None })?;
+    let samples = DataSpec::File(path.into()).load(&LoadOptions { want, scale: options.scale, limit: None })?;
     warnings.extend(samples.warnings.into_iter().map(|message| Warning::Data { message }));
     let description = json!({
         "source": name,

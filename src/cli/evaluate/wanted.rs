@@ -1,6 +1,6 @@
 //! What was typed, checked as far as that needs no model.
 
-use super::super::args::EvaluateArgs;
+use super::super::args::{Clip, EvaluateArgs, FeaturesInput};
 use super::super::model::Model;
 use super::super::sample;
 use crate::error::{Error, Result};
@@ -17,7 +17,7 @@ pub(super) struct Wanted {
     /// Network evaluations per sample.
     pub nfe: Vec<usize>,
     /// `--clip`.
-    pub clip: String,
+    pub clip: Clip,
     /// Samples per cell.
     pub samples: u64,
     /// Repetitions.
@@ -45,10 +45,10 @@ impl Wanted {
             distinct(args.metrics.clone()).iter().map(|name| quality::find(name)).collect::<Result<_>>()?
         };
         let wanted = Wanted {
-            samplers: distinct(split(&args.sampler)),
+            samplers: distinct(args.sampler.0.clone()),
             spacings: distinct(args.spacing.clone()),
             nfe: distinct(args.nfe.clone()),
-            clip: args.clip.clone(),
+            clip: args.clip,
             samples: args.samples,
             seeds: args.seeds,
             metrics,
@@ -56,7 +56,7 @@ impl Wanted {
             preprocessing: preprocessing(args)?,
         };
         for name in &wanted.samplers {
-            sampler::clip(&wanted.clip, None, &*sampler::parse(name)?)?;
+            sampler::parse(name)?;
         }
         wanted.spacings.iter().try_for_each(|name| sampler::spacing::parse(name).map(|_| ()))?;
         Ok(wanted)
@@ -67,7 +67,7 @@ impl Wanted {
         for sampler in &self.samplers {
             for spacing in &self.spacings {
                 for nfe in &self.nfe {
-                    sample::sampling((sampler, spacing, *nfe, &self.clip), model)?;
+                    sample::sampling((sampler, spacing, *nfe, self.clip), model)?;
                 }
             }
         }
@@ -76,14 +76,10 @@ impl Wanted {
 }
 
 fn preprocessing(args: &EvaluateArgs) -> Result<Preprocessing> {
-    let input = match args.features_input.as_str() {
-        "auto" => None,
-        "uint8" => Some(Input::Bytes),
-        "float" => Some(Input::Floats),
-        other => {
-            let allowed = "it is auto, uint8 or float";
-            return Err(Error::argument("--features-input", other, allowed, "Choose one of them."));
-        }
+    let input = match args.features_input {
+        FeaturesInput::Auto => None,
+        FeaturesInput::Uint8 => Some(Input::Bytes),
+        FeaturesInput::Float => Some(Input::Floats),
     };
     if let Some(size) = args.features_resize.filter(|size| !(1..=4096).contains(size)) {
         return Err(Error::argument("--features-resize", size, "it is from 1 to 4096", "Such as 299."));
@@ -96,19 +92,6 @@ fn at_least_one(name: &str, value: u64) -> Result<()> {
         0 => Err(Error::argument(name, value, "it is a whole number above 0", "Give a larger one.")),
         _ => Ok(()),
     }
-}
-
-/// Names with commas between; a `key=value` without a name before it belongs to the name that it follows.
-fn split(text: &str) -> Vec<String> {
-    let mut names: Vec<String> = Vec::new();
-    for part in text.split(',').map(str::trim).filter(|part| !part.is_empty()) {
-        let belongs = part.contains('=') && !part.contains(':');
-        match names.last_mut().filter(|name| belongs && name.contains(':')) {
-            Some(name) => *name = format!("{name},{part}"),
-            None => names.push(part.into()),
-        }
-    }
-    names
 }
 
 /// Each once, in their order.
@@ -127,10 +110,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn parameters_stay_with_their_sampler() {
-        assert_eq!(split("ddim, dpm-solver-3"), ["ddim", "dpm-solver-3"]);
-        assert_eq!(split("ddim:eta=0.5,heun"), ["ddim:eta=0.5", "heun"]);
-        assert_eq!(split("a:x=1,y=2,b:z=3"), ["a:x=1,y=2", "b:z=3"]);
+    fn each_stands_once() {
         assert_eq!(distinct(vec![10, 20, 10]), [10, 20]);
     }
 }

@@ -2,7 +2,7 @@
 
 use super::versions;
 use crate::checkpoint::{self, Declared, Request, Sidecar, Training, WRITERS, Writer};
-use crate::cli::args::{Global, TrainArgs};
+use crate::cli::args::{Global, Precision, TrainArgs};
 use crate::cli::prepare as common;
 use crate::cli::{data, output};
 use crate::data::DataSpec;
@@ -44,10 +44,10 @@ pub(in crate::cli) struct Every {
 
 /// Resolves the arguments.
 pub(in crate::cli) fn prepare(args: &TrainArgs, global: &Global) -> Result<Prepared> {
-    let (device, _) = common::arithmetic(global, "f32")?;
+    let (device, _) = common::arithmetic(global, Precision::F32)?;
     check_numbers(args)?;
     let (from, declared) = start(args)?;
-    let base = args.schedule.clone().or(declared.schedule.map(|named| named.name)).unwrap_or_else(|| "linear".into());
+    let base = args.schedule.clone().or(declared.schedule).map(|named| named.name).unwrap_or_else(|| "linear".into());
     let timesteps = schedule::parse(&base)?.timesteps();
     let until = args.until.unwrap_or((timesteps / 10).max(1));
     let setting = variant::Setting {
@@ -59,9 +59,8 @@ pub(in crate::cli) fn prepare(args: &TrainArgs, global: &Global) -> Result<Prepa
         penalty_weight: args.penalty_weight,
     };
     let recipe = variant::recipe(&args.variant, &setting)?;
-    let prediction =
-        args.prediction.as_deref().map(str::parse).transpose()?.or(declared.prediction).unwrap_or_default();
-    let spec: DataSpec = args.data.source.as_deref().unwrap_or("digits").parse()?;
+    let prediction = args.prediction.or(declared.prediction).unwrap_or_default();
+    let spec = args.data.source.clone().unwrap_or(DataSpec::Digits);
     let (rows, described) = data::open_training(&spec, &args.data)?;
     described.warnings.iter().for_each(|warning| output::warn(warning));
     let (network, architecture, first_weights) = network(args, from, &described.shape, timesteps, global.seed, device)?;
@@ -75,20 +74,20 @@ pub(in crate::cli) fn prepare(args: &TrainArgs, global: &Global) -> Result<Prepa
         flip: flip(args.flip, &described.shape)?,
         shape: described.shape.clone(),
         prediction,
-        weighting: args.weighting.parse()?,
+        weighting: args.weighting,
         until,
         steps: args.steps,
         batch: args.batch,
         accumulate: args.accumulate,
         learning_rate: args.lr,
-        rate_schedule: args.lr_schedule.parse()?,
+        rate_schedule: args.lr_schedule,
         warmup: args.warmup,
         weight_decay: args.weight_decay,
         clip_norm: Some(args.clip_norm).filter(|norm| *norm > 0.0),
-        ema: ema(&args.ema)?,
+        ema: args.ema.0.clone(),
         seed: global.seed,
         channels_last: args.channels_last,
-        autocast: autocast(args.autocast.as_deref(), device)?,
+        autocast: autocast(args.autocast, device)?,
         device: device::name(device),
     };
     refuse_logarithm_of_zero(&plan)?;
@@ -227,29 +226,12 @@ fn flip(asked: bool, shape: &[i64]) -> Result<bool> {
     Ok(asked)
 }
 
-fn ema(text: &str) -> Result<Vec<f64>> {
-    if text == "none" {
-        return Ok(Vec::new());
+fn autocast(asked: Option<Autocast>, device: Device) -> Result<Option<Autocast>> {
+    if asked.is_some() && device == Device::Mps {
+        let next = "Leave out --autocast.";
+        return Err(Error::unsupported("--autocast on mps", "it works on the CPU and on CUDA", next));
     }
-    let decay = |part: &str| part.trim().parse().ok().filter(|decay| (0.0..1.0).contains(decay));
-    let decays: Option<Vec<f64>> = text.split(',').map(decay).collect();
-    let distinct = |decays: &Vec<f64>| decays.iter().enumerate().all(|(i, decay)| !decays[..i].contains(decay));
-    decays.filter(distinct).ok_or_else(|| {
-        let allowed = "it is none, or different numbers from 0 to below 1 with commas between";
-        Error::argument("--ema", text, allowed, "Such as --ema 0.9999,0.999.")
-    })
-}
-
-fn autocast(text: Option<&str>, device: Device) -> Result<Option<Autocast>> {
-    match text {
-        None => Ok(None),
-        Some(_) if device == Device::Mps => {
-            Err(Error::unsupported("--autocast on mps", "it works on the CPU and on CUDA", "Leave out --autocast."))
-        }
-        Some("bf16") => Ok(Some(Autocast::Bf16)),
-        Some("f16") => Ok(Some(Autocast::F16)),
-        Some(other) => Err(Error::argument("--autocast", other, "it is bf16 or f16", "Leave it out for float32.")),
-    }
+    Ok(asked)
 }
 
 /// A few clean samples, evenly spaced over the data.

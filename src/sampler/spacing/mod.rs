@@ -18,10 +18,8 @@ mod whole;
 use crate::error::{Error, Result};
 use crate::schedule::NoiseSchedule;
 use crate::time::Timestep;
+use lipscope_core::cli::args::REAL;
 use whole::Whole;
-
-/// Ends the name of a spacing whose timesteps are not rounded.
-const REAL: &str = "-real";
 
 /// Places the timesteps of a path.
 pub trait Spacing: std::fmt::Debug + Send + Sync {

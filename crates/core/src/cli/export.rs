@@ -3,19 +3,18 @@
 use super::args::{ExportArgs, Global};
 use super::{Outcome, output};
 use crate::error::Result;
-use crate::report::{self, ExportFormat, Finished};
+use crate::report::{self, Finished};
 use serde_json::json;
 use std::path::Path;
 
 /// Reads, renders all of it, and only then writes.
 pub fn run(args: &ExportArgs, global: &Global) -> Result<Option<Outcome>> {
-    let formats: Vec<ExportFormat> = args.to.iter().map(|text| text.parse()).collect::<Result<_>>()?;
     let file = Finished::file(&args.report);
     let finished = Finished::read(&file)?;
     let beside = file.parent().unwrap_or(Path::new(""));
     let beside = if beside.as_os_str().is_empty() { Path::new(".") } else { beside };
     let out = args.out.as_deref().unwrap_or(beside);
-    let artifacts = report::export(&finished, args.title.as_deref(), &formats)?;
+    let artifacts = report::export(&finished, args.title.as_deref(), &args.to)?;
     let names: Vec<&str> = artifacts.iter().map(|artifact| artifact.file_name.as_str()).collect();
     let resolved = json!({"command": "export", "report": file, "out": out, "title": args.title, "files": names});
     if global.dry_run || global.json {

@@ -10,6 +10,8 @@ pub mod terminal;
 
 use crate::error::{Error, Result};
 use args::{Cli, Command};
+use clap::Parser;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 use std::process::ExitCode;
 
 /// What a finished command has to say about its own success.
@@ -19,6 +21,64 @@ pub enum Outcome {
     Done,
     /// Exit 1: an asserted check did not hold.
     CheckFailed(String),
+}
+
+/// Reads the arguments of this process. Help, version and usage errors end here; a value that is wrong is told as every
+/// other error is: what was given, what is allowed, what to do next.
+pub fn parse() -> Cli {
+    Cli::try_parse().unwrap_or_else(|error| match value_error(&error) {
+        Some(message) => {
+            output::complain("error", &message);
+            std::process::exit(2)
+        }
+        None => error.exit(),
+    })
+}
+
+/// The paragraph for a value that is wrong; `None` for another error.
+fn value_error(error: &clap::Error) -> Option<String> {
+    let text = |kind: ContextKind| match error.get(kind) {
+        Some(ContextValue::String(text)) => Some(text.clone()),
+        Some(ContextValue::Strings(texts)) => Some(texts.join(", ")),
+        _ => None,
+    };
+    if let Some(source) = std::error::Error::source(error) {
+        return match source.downcast_ref::<Error>() {
+            Some(own) => Some(own.to_string()),
+            None => {
+                let next = "`lipscope COMMAND --help` lists all arguments.";
+                Some(
+                    Error::argument(
+                        &flag(&text(ContextKind::InvalidArg)?),
+                        text(ContextKind::InvalidValue)?,
+                        source.to_string(),
+                        next,
+                    )
+                    .to_string(),
+                )
+            }
+        };
+    }
+    if error.kind() != ErrorKind::InvalidValue {
+        return None;
+    }
+    let (name, seen, known) =
+        (text(ContextKind::InvalidArg)?, text(ContextKind::InvalidValue)?, text(ContextKind::ValidValue)?);
+    let next = match text(ContextKind::SuggestedValue) {
+        Some(near) => format!("Did you mean `{near}`?"),
+        None => "Choose one of them.".into(),
+    };
+    let known: Vec<&str> = known.split(", ").collect();
+    let allowed = match known.split_last() {
+        Some((last, rest)) if !rest.is_empty() => format!("it is {} or {last}", rest.join(", ")),
+        _ => format!("it is {}", known.join(", ")),
+    };
+    Some(Error::argument(&flag(&name), seen, allowed, next).to_string())
+}
+
+/// `--axis` of clap's `--axis <AXIS>`.
+fn flag(usage: &str) -> String {
+    usage.split([' ', '=', '[']).next().unwrap_or(usage).to_string()
 }
 
 /// Runs a command that needs no libtorch; `None` for one that does.

@@ -4,8 +4,9 @@ use super::document::Document;
 use super::parquet::parquet;
 use super::tidy_files::distinct;
 use super::{Artifact, FigureFormat, Finished, csv, html, notebook};
-use crate::error::{Error, Result};
-use std::str::FromStr;
+use crate::error::Result;
+use clap::ValueEnum;
+use clap::builder::PossibleValue;
 
 /// What a report can be rendered as.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -46,16 +47,13 @@ impl ExportFormat {
     }
 }
 
-impl FromStr for ExportFormat {
-    type Err = Error;
+impl ValueEnum for ExportFormat {
+    fn value_variants<'a>() -> &'a [Self] {
+        &Self::ALL
+    }
 
-    fn from_str(text: &str) -> Result<Self> {
-        let named = |format: &ExportFormat| format.name().eq_ignore_ascii_case(text.trim());
-        ExportFormat::ALL.into_iter().find(named).ok_or_else(|| {
-            let names = ExportFormat::ALL.map(ExportFormat::name).join(", ");
-            let allowed = format!("reports are written as {names}");
-            Error::argument("--to", text, allowed, "Name one or more, such as html,svg.")
-        })
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        Some(PossibleValue::new(self.name()))
     }
 }
 
@@ -123,12 +121,5 @@ mod tests {
         assert_eq!(curves[0], curve_csv(&shared_pair()).unwrap());
         let tables = export(&Finished::Tables(Box::new(quality())), None, &[ExportFormat::Csv]).unwrap();
         assert_eq!(tables, [tidy_csv(&quality().tables[0]).unwrap()]);
-    }
-
-    #[test]
-    fn formats_have_names() {
-        assert_eq!("Notebook".parse::<ExportFormat>().unwrap(), ExportFormat::Notebook);
-        let message = "docx".parse::<ExportFormat>().unwrap_err().to_string();
-        assert!(message.contains("--to is `docx`") && message.contains("parquet"), "{message}");
     }
 }

@@ -11,6 +11,7 @@ mod custom;
 mod flat_start;
 mod flow;
 mod linear;
+mod named;
 mod scaled_linear;
 mod shifted_cosine;
 mod sigmoid;
@@ -21,6 +22,7 @@ mod tests;
 mod trigflow;
 
 pub use flat_start::FlatStart;
+pub use named::NamedSchedule;
 pub use spec::{Parameters, parse};
 pub use table::Table;
 

@@ -1,7 +1,11 @@
 //! Arguments of `lipscope evaluate`.
 
-use super::{DataOptions, FigureOptions, ModelOptions};
+use super::{
+    BatchSize, Clip, DataOptions, FeaturesInput, FigureOptions, METRICS, ModelOptions, SAMPLERS, Samplers, listed,
+    samplers, spacing,
+};
 use clap::Args;
+use clap::builder::PossibleValuesParser;
 use std::path::PathBuf;
 
 /// Arguments of `lipscope evaluate`.
@@ -13,18 +17,31 @@ pub struct EvaluateArgs {
     /// Name in tables and figures, once per model in their order
     #[arg(long, value_name = "NAME")]
     pub label: Vec<String>,
-    /// Samplers, with commas between, each NAME[:key=value,…]
-    #[arg(long, value_name = "SAMPLER,…", default_value = "ddim", help_heading = "Sampling")]
-    pub sampler: String,
+    #[arg(
+        long,
+        value_name = "SAMPLER,…",
+        default_value = "ddim",
+        value_parser = samplers,
+        help = format!("Samplers, with commas between: {}", listed(SAMPLERS)),
+        help_heading = "Sampling"
+    )]
+    pub sampler: Samplers,
     /// Network evaluations per sample
     #[arg(long, value_name = "N,…", default_value = "10,20,50", value_delimiter = ',', help_heading = "Sampling")]
     pub nfe: Vec<usize>,
     /// Where the steps lie: spacings, with commas between
-    #[arg(long, value_name = "SPACING,…", default_value = "uniform", value_delimiter = ',', help_heading = "Sampling")]
+    #[arg(
+        long,
+        value_name = "SPACING,…",
+        default_value = "uniform",
+        value_delimiter = ',',
+        value_parser = spacing,
+        help_heading = "Sampling"
+    )]
     pub spacing: Vec<String>,
     /// Clamp x̂₀ to ± this: auto (what the checkpoint says, where the sampler is made for it), none or a number
     #[arg(long, value_name = "CLIP", default_value = "auto", allow_hyphen_values = true, help_heading = "Sampling")]
-    pub clip: String,
+    pub clip: Clip,
     /// Samples per model, sampler, spacing, number of evaluations and seed
     #[arg(long, value_name = "N", default_value_t = 2000, help_heading = "Sampling")]
     pub samples: u64,
@@ -33,11 +50,12 @@ pub struct EvaluateArgs {
     pub seeds: u64,
     /// Samples per network call, or auto
     #[arg(long, value_name = "N", default_value = "auto", help_heading = "Sampling")]
-    pub batch: String,
-    /// frechet, kernel, sliced-wasserstein, precision, recall, density, coverage, mixture-mmd, or all
+    pub batch: BatchSize,
+    /// Distances and shares, with commas between
     #[arg(
         long,
         value_name = "METRIC,…",
+        value_parser = PossibleValuesParser::new(METRICS),
         default_value = "frechet,kernel,sliced-wasserstein",
         value_delimiter = ',',
         help_heading = "Quality"
@@ -46,9 +64,9 @@ pub struct EvaluateArgs {
     /// What is compared: identity (the samples themselves), or a TorchScript module that gives features
     #[arg(long, value_name = "FEATURES", default_value = "identity", help_heading = "Quality")]
     pub features: String,
-    /// What the feature network takes: uint8 (0…255), float ([-1, 1]), or auto
-    #[arg(long, value_name = "TYPE", default_value = "auto", help_heading = "Quality")]
-    pub features_input: String,
+    /// What the feature network takes
+    #[arg(long, value_name = "TYPE", value_enum, default_value_t, help_heading = "Quality")]
+    pub features_input: FeaturesInput,
     /// Resize images to this height and width for the feature network
     #[arg(long, value_name = "N", help_heading = "Quality")]
     pub features_resize: Option<i64>,

@@ -1,5 +1,6 @@
 //! Arguments of `lipscope export`.
 
+use crate::report::ExportFormat;
 use clap::Args;
 use std::path::PathBuf;
 
@@ -13,11 +14,13 @@ pub struct ExportArgs {
     #[arg(
         long,
         value_name = "FORMATS",
+        value_enum,
+        ignore_case = true,
         value_delimiter = ',',
         default_value = "csv,parquet,svg,png,pdf,html,notebook",
         help_heading = "Output"
     )]
-    pub to: Vec<String>,
+    pub to: Vec<ExportFormat>,
     /// Folder for the files [default: beside the report]
     #[arg(long, value_name = "DIR", help_heading = "Output")]
     pub out: Option<PathBuf>,

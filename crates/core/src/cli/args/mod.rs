@@ -8,9 +8,16 @@ mod sample;
 mod stability;
 mod suggest;
 mod train;
+mod values;
 
+use crate::data::{DataSpec, ScaleOverride};
+use crate::device_choice::DeviceChoice;
+use crate::prediction::Prediction;
 use crate::quantity::{Norm, Quantities};
-use crate::time::Axis;
+use crate::report::FigureFormat;
+use crate::schedule::NamedSchedule;
+use crate::time::{Axis, Conditioning};
+use crate::timesteps::TimestepSpec;
 use clap::{Args, Parser, Subcommand};
 pub use evaluate::EvaluateArgs;
 pub use export::ExportArgs;
@@ -20,6 +27,7 @@ pub use stability::StabilityArgs;
 use std::path::PathBuf;
 pub use suggest::SuggestArgs;
 pub use train::{TrainArgs, variants};
+pub use values::*;
 
 /// Where a diffusion model's noise prediction changes infinitely fast in time, and what that costs.
 #[derive(Debug, Parser)]
@@ -36,7 +44,7 @@ pub struct Cli {
 pub struct Global {
     /// Where to compute: auto, cpu, cuda, cuda:N or mps
     #[arg(long, global = true, default_value = "auto", value_name = "DEVICE", help_heading = "Global options")]
-    pub device: String,
+    pub device: DeviceChoice,
     /// CPU threads [default: all cores]
     #[arg(long, global = true, value_name = "N", help_heading = "Global options")]
     pub threads: Option<usize>,
@@ -138,10 +146,10 @@ pub struct TheoryArgs {
     pub label: Option<String>,
     /// Noise schedule: NAME[:key=value,…]
     #[arg(long, value_name = "SCHEDULE", default_value = "linear")]
-    pub schedule: String,
+    pub schedule: NamedSchedule,
     /// Ask for the shared timestep: n=5,until=100 or boundaries=0-20-50-100
     #[arg(long, value_name = "SHARING")]
-    pub share: Option<String>,
+    pub share: Option<Share>,
     #[command(flatten)]
     pub options: Options,
 }
@@ -169,10 +177,10 @@ pub struct DataOptions {
     /// Clean samples: digits, moons, swiss-roll, checkerboard, eight-gaussians, mnist:DIR, cifar10:DIR, images:DIR, a file (.npy .npz .safetensors .pt), gaussian:…,
     /// mixture:FILE, or model (samples of the checkpoint itself)
     #[arg(long = "data", value_name = "SRC", help_heading = "Data")]
-    pub source: Option<String>,
+    pub source: Option<DataSpec>,
     /// Stored range that becomes [-1, 1], such as 0..255, or none
     #[arg(long, value_name = "RANGE", allow_hyphen_values = true, help_heading = "Data")]
-    pub scale: Option<String>,
+    pub scale: Option<ScaleOverride>,
     /// TorchScript module that turns images into the latents that the model sees
     #[arg(long, value_name = "FILE", help_heading = "Data")]
     pub encoder: Option<PathBuf>,
@@ -194,13 +202,15 @@ pub struct FigureOptions {
     #[arg(
         long,
         value_name = "FORMATS",
+        value_enum,
+        ignore_case = true,
         num_args = 0..=1,
         require_equals = true,
         default_missing_value = "svg,png,pdf",
         value_delimiter = ',',
         help_heading = "Output"
     )]
-    pub plot: Option<Vec<String>>,
+    pub plot: Option<Vec<FigureFormat>>,
 }
 
 /// What is measured, on what, and where it goes.
@@ -210,7 +220,7 @@ pub struct Options {
     pub data: DataOptions,
     /// auto, all, 0..100, 0..1000/10, log:60 or 0,1,2,5
     #[arg(long, value_name = "SPEC", default_value = "auto", help_heading = "Measurement")]
-    pub timesteps: String,
+    pub timesteps: TimestepSpec,
     /// auto: add timesteps until straight lines between them are this close to the curve, relatively
     #[arg(long, allow_negative_numbers = true, value_name = "E", default_value_t = 0.05, help_heading = "Measurement")]
     pub tolerance: f64,
@@ -231,7 +241,7 @@ pub struct Options {
     pub max_samples: u64,
     /// Samples per network call, or auto
     #[arg(long, value_name = "N", default_value = "auto", help_heading = "Measurement")]
-    pub batch: String,
+    pub batch: BatchSize,
     /// Time axis of the denominator
     #[arg(long, value_name = "AXIS", value_enum, default_value_t, help_heading = "Measurement")]
     pub axis: Axis,
@@ -249,20 +259,20 @@ pub struct Options {
 }
 
 /// What overrides or completes the checkpoint's own word.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Default, Args)]
 pub struct ModelOptions {
     /// Noise schedule: NAME[:key=value,…]
     #[arg(long, value_name = "SCHEDULE", help_heading = "Model (overrides what the checkpoint says)")]
-    pub schedule: Option<String>,
-    /// What the network predicts: epsilon, v, x0 or flow
-    #[arg(long, value_name = "TYPE", help_heading = "Model (overrides what the checkpoint says)")]
-    pub prediction: Option<String>,
+    pub schedule: Option<NamedSchedule>,
+    /// What the network predicts
+    #[arg(long, value_name = "TYPE", value_enum, help_heading = "Model (overrides what the checkpoint says)")]
+    pub prediction: Option<Prediction>,
     /// Lay a timestep map over the model: n=5,until=100 or boundaries=0-20-50-100
     #[arg(long, value_name = "SHARING", help_heading = "Model (overrides what the checkpoint says)")]
-    pub share: Option<String>,
+    pub share: Option<Share>,
     /// The number that the network gets for t: step, unit, sigma, log-snr or c-noise, or one times a factor (sigma*1000)
-    #[arg(long, value_name = "AXIS", help_heading = "Model (overrides what the checkpoint says)")]
-    pub condition: Option<String>,
+    #[arg(long, alias = "condition", value_name = "AXIS", help_heading = "Model (overrides what the checkpoint says)")]
+    pub time_input: Option<Conditioning>,
     /// Class that a class-conditional network is asked for
     #[arg(long, value_name = "CLASS", help_heading = "Model (overrides what the checkpoint says)")]
     pub class: Option<i64>,
@@ -295,7 +305,7 @@ pub struct ModelOptions {
     /// What the shapes of a state dict do not tell, such as num_heads=4: NAME=VALUE, or a file with a JSON object
     #[arg(long, value_name = "NAME=VALUE|FILE", help_heading = "Model (overrides what the checkpoint says)")]
     pub config: Vec<String>,
-    /// dtype of the network: f32, f64, bf16 or f16
-    #[arg(long, value_name = "DTYPE", default_value = "f32", help_heading = "Measurement")]
-    pub dtype: String,
+    /// dtype of the network
+    #[arg(long, value_name = "DTYPE", value_enum, default_value_t, help_heading = "Measurement")]
+    pub dtype: Precision,
 }

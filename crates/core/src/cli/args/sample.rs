@@ -1,6 +1,7 @@
 //! Arguments of `lipscope sample`.
 
-use super::{DataOptions, ModelOptions};
+use super::{BatchSize, Clip, DataOptions, ModelOptions, REAL, SAMPLERS, SPACINGS, listed, sampler, spacing};
+use crate::report::SampleFormat;
 use clap::Args;
 use std::path::PathBuf;
 
@@ -16,26 +17,41 @@ pub struct SampleArgs {
     /// How many to make
     #[arg(long, value_name = "N", default_value_t = 64, help_heading = "Sampling")]
     pub samples: u64,
-    /// ddpm[:variance=large], ddim[:eta=1], dpm-solver-1, dpm-solver-2, dpm-solver-3, dpm-solver++-2m or heun
-    #[arg(long, value_name = "SAMPLER", default_value = "ddim", help_heading = "Sampling")]
+    #[arg(
+        long,
+        value_name = "SAMPLER",
+        default_value = "ddim",
+        value_parser = sampler,
+        help = format!("One of {}", listed(SAMPLERS)),
+        help_heading = "Sampling"
+    )]
     pub sampler: String,
     /// Network evaluations per sample, kept exactly
     #[arg(long, value_name = "N", default_value_t = 50, help_heading = "Sampling")]
     pub nfe: usize,
-    /// Where the steps lie: uniform, quadratic, log-snr, karras, lipschitz:REPORT[#LABEL] (equal ∫K dt of a measured
-    /// curve), times:T-T-…; NAME-real does not round to whole timesteps
-    #[arg(long, value_name = "SPACING", default_value = "uniform", help_heading = "Sampling")]
+    #[arg(
+        long,
+        value_name = "SPACING",
+        default_value = "uniform",
+        value_parser = spacing,
+        help = format!(
+            "Where the steps lie: {} (lipschitz: equal ∫K dt of a measured curve, REPORT#LABEL); NAME{REAL} does not round \
+             to whole timesteps",
+            listed(SPACINGS)
+        ),
+        help_heading = "Sampling"
+    )]
     pub spacing: String,
     /// Clamp the predicted clean sample to ± this: auto (the checkpoint's range with ddpm, ddim and dpm-solver-1), none or a
     /// number
     #[arg(long, value_name = "CLIP", default_value = "auto", help_heading = "Sampling")]
-    pub clip: String,
+    pub clip: Clip,
     /// Samples per network call, or auto; the samples do not depend on it
     #[arg(long, value_name = "N", default_value = "auto", help_heading = "Sampling")]
-    pub batch: String,
-    /// File of the numbers: safetensors or npy
-    #[arg(long, value_name = "FORMAT", default_value = "safetensors", help_heading = "Output")]
-    pub format: String,
+    pub batch: BatchSize,
+    /// File of the numbers
+    #[arg(long, value_name = "FORMAT", value_enum, default_value_t, help_heading = "Output")]
+    pub format: SampleFormat,
     /// Folder for samples, picture and sample.json [default: lipscope-out/sample-<name>]
     #[arg(long, value_name = "DIR", help_heading = "Output")]
     pub out: Option<PathBuf>,

@@ -1,7 +1,8 @@
 //! Arguments of `lipscope stability`.
 
-use super::{DataOptions, FigureOptions, ModelOptions};
+use super::{BatchSize, DataOptions, FigureOptions, ModelOptions, Sizes};
 use crate::quantity::Norm;
+use crate::timesteps::TimestepSpec;
 use clap::Args;
 use std::path::PathBuf;
 
@@ -20,7 +21,7 @@ pub struct StabilityArgs {
     pub model: ModelOptions,
     /// all, 0..100, 0..1000/10, log:60 or 0,1,2,5 [default: every third step of the first tenth]
     #[arg(long, value_name = "SPEC", help_heading = "Measurement")]
-    pub timesteps: Option<String>,
+    pub timesteps: Option<TimestepSpec>,
     /// Standard deviations per element of the Gaussian δ that is added to x_t, or none
     #[arg(
         long,
@@ -29,7 +30,7 @@ pub struct StabilityArgs {
         default_value = "0.001,0.01,0.1,0.3",
         help_heading = "Measurement"
     )]
-    pub sizes: String,
+    pub sizes: Sizes,
     /// Steps by which the network's timestep is moved, or none
     #[arg(
         long,
@@ -38,13 +39,13 @@ pub struct StabilityArgs {
         default_value = "1,2,5,10",
         help_heading = "Measurement"
     )]
-    pub time_steps: String,
+    pub time_steps: Sizes,
     /// (x₀, ε, δ) triples per timestep
     #[arg(long, value_name = "N", default_value_t = 64, help_heading = "Measurement")]
     pub samples: u64,
     /// Samples per network call, or auto
     #[arg(long, value_name = "N", default_value = "auto", help_heading = "Measurement")]
-    pub batch: String,
+    pub batch: BatchSize,
     /// Norm of changes and of perturbations
     #[arg(long, value_name = "NORM", value_enum, default_value_t, help_heading = "Measurement")]
     pub norm: Norm,

@@ -1,6 +1,8 @@
 //! Arguments of `lipscope suggest`.
 
+use crate::suggest::SPLITS;
 use clap::Args;
+use clap::builder::{PossibleValue, PossibleValuesParser};
 use std::path::PathBuf;
 
 /// Arguments of `lipscope suggest`.
@@ -24,8 +26,14 @@ pub struct SuggestArgs {
         help_heading = "Sub-intervals"
     )]
     pub level: f64,
-    /// Equal in all sub-intervals: mass (how far ε moves), error (how far x̂₀ moves) or uniform (length, the paper's)
-    #[arg(long, value_name = "SPLIT", default_value = "mass", help_heading = "Sub-intervals")]
+    #[arg(
+        long,
+        value_name = "SPLIT",
+        default_value = "mass",
+        value_parser = PossibleValuesParser::new(SPLITS.iter().map(|split| PossibleValue::new(split.name).help(split.about))),
+        help = "What is alike in all sub-intervals",
+        help_heading = "Sub-intervals"
+    )]
     pub split: String,
     /// How many sub-intervals [default: 5, or as few as the bounds below allow]
     #[arg(long, value_name = "N", conflicts_with_all = ["max_error", "max_jump"], help_heading = "Sub-intervals")]

@@ -1,8 +1,13 @@
 //! Arguments of `lipscope train`.
 
-use super::DataOptions;
+use super::{Autocast, DataOptions, Decays, WRITERS};
+use crate::learning_rate::RateSchedule;
+use crate::prediction::Prediction;
+use crate::schedule::NamedSchedule;
 use crate::variants::CATALOGUE;
+use crate::weighting::Weighting;
 use clap::Args;
+use clap::builder::{PossibleValue, PossibleValuesParser};
 use std::path::PathBuf;
 
 /// The variants, a line each.
@@ -13,8 +18,14 @@ pub fn variants() -> String {
 
 #[derive(Debug, Args)]
 pub struct TrainArgs {
-    /// ddpm, e-tsdm or another of the variants below
-    #[arg(long, value_name = "VARIANT", help_heading = "Model")]
+    /// How the network is trained
+    #[arg(
+        long,
+        value_name = "VARIANT",
+        value_parser = PossibleValuesParser::new(CATALOGUE.map(|(name, about)| PossibleValue::new(name).help(about))),
+        hide_possible_values = true,
+        help_heading = "Model"
+    )]
     pub variant: String,
     /// e-tsdm: number of shared sub-intervals [default: 5]
     #[arg(long, value_name = "N", help_heading = "Model")]
@@ -36,10 +47,10 @@ pub struct TrainArgs {
     pub from: Option<PathBuf>,
     /// Noise schedule: NAME[:key=value,…] [default: linear, or what --from says]
     #[arg(long, value_name = "SCHEDULE", help_heading = "Model")]
-    pub schedule: Option<String>,
-    /// What the network predicts: epsilon, v, x0 or flow [default: epsilon, or what --from says]
-    #[arg(long, value_name = "TYPE", help_heading = "Model")]
-    pub prediction: Option<String>,
+    pub schedule: Option<NamedSchedule>,
+    /// What the network predicts [default: epsilon, or what --from says]
+    #[arg(long, value_name = "TYPE", value_enum, help_heading = "Model")]
+    pub prediction: Option<Prediction>,
     #[command(flatten)]
     pub data: DataOptions,
     /// Mirror half of the samples left to right
@@ -57,9 +68,9 @@ pub struct TrainArgs {
     /// Highest learning rate
     #[arg(long, allow_negative_numbers = true, value_name = "RATE", default_value_t = 2e-4, help_heading = "Training")]
     pub lr: f64,
-    /// constant or cosine, after the warm-up
-    #[arg(long, value_name = "SCHEDULE", default_value = "constant", help_heading = "Training")]
-    pub lr_schedule: String,
+    /// The rate after the warm-up
+    #[arg(long, value_name = "SCHEDULE", value_enum, default_value_t, help_heading = "Training")]
+    pub lr_schedule: RateSchedule,
     /// Steps over which the rate rises
     #[arg(long, value_name = "N", default_value_t = 100, help_heading = "Training")]
     pub warmup: u64,
@@ -71,21 +82,28 @@ pub struct TrainArgs {
     pub clip_norm: f64,
     /// Decays of averages of the weights, the first being the checkpoint's default, or none
     #[arg(long, value_name = "DECAY,…", default_value = "0.9999", help_heading = "Training")]
-    pub ema: String,
+    pub ema: Decays,
     /// constant, min-snr or min-snr:gamma=5
     #[arg(long, value_name = "WEIGHTING", default_value = "constant", help_heading = "Training")]
-    pub weighting: String,
+    pub weighting: Weighting,
     /// Keep images channels last in memory
     #[arg(long, help_heading = "Training")]
     pub channels_last: bool,
-    /// dtype of products and convolutions: bf16 or f16 [default: float32]
-    #[arg(long, value_name = "DTYPE", help_heading = "Training")]
-    pub autocast: Option<String>,
+    /// dtype of products and convolutions [default: float32]
+    #[arg(long, value_name = "DTYPE", value_enum, help_heading = "Training")]
+    pub autocast: Option<Autocast>,
     /// Folder for checkpoint, state and train.csv [default: lipscope-out/train-<variant>-<data>]
     #[arg(long, value_name = "DIR", help_heading = "Output")]
     pub out: Option<PathBuf>,
-    /// Forms of the checkpoint: pt, safetensors, diffusers
-    #[arg(long, value_name = "FORMATS", default_value = "pt", value_delimiter = ',', help_heading = "Output")]
+    /// Forms of the checkpoint
+    #[arg(
+        long,
+        value_name = "FORMATS",
+        value_parser = PossibleValuesParser::new(WRITERS),
+        default_value = "pt",
+        value_delimiter = ',',
+        help_heading = "Output"
+    )]
     pub format: Vec<String>,
     /// Steps between two checkpoints
     #[arg(long, value_name = "N", default_value_t = 1000, help_heading = "Output")]

@@ -8,8 +8,8 @@ pub(in crate::report) mod scale;
 pub(in crate::report) mod style;
 
 use super::Artifact;
-use crate::error::{Error, Result};
-use std::str::FromStr;
+use crate::error::Result;
+use clap::ValueEnum;
 
 #[cfg(test)]
 pub(in crate::report) use encode::text_boxes;
@@ -24,13 +24,13 @@ pub(in crate::report) const TICK_TEXT: f64 = 7.0;
 pub(in crate::report) const LABEL_TEXT: f64 = 7.5;
 
 /// A file format of a figure.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
 pub enum FigureFormat {
-    /// Scalable, with letters as outlines.
+    /// Scalable, with letters as outlines
     Svg,
-    /// 300 dpi.
+    /// 300 dpi
     Png,
-    /// Scalable, with searchable text.
+    /// Scalable, with searchable text
     Pdf,
 }
 
@@ -45,22 +45,6 @@ impl FigureFormat {
             FigureFormat::Png => "png",
             FigureFormat::Pdf => "pdf",
         }
-    }
-}
-
-impl FromStr for FigureFormat {
-    type Err = Error;
-
-    fn from_str(text: &str) -> Result<Self> {
-        let named = |f: &FigureFormat| f.extension().eq_ignore_ascii_case(text.trim());
-        FigureFormat::ALL.into_iter().find(named).ok_or_else(|| {
-            Error::argument(
-                "--plot",
-                text,
-                "figures are written as svg, png or pdf",
-                "Name one or more, such as svg,pdf.",
-            )
-        })
     }
 }
 

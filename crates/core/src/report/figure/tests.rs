@@ -140,10 +140,3 @@ fn nothing_to_draw_is_an_error() {
         assert!(figure(&report).unwrap_err().to_string().contains("nothing to draw"));
     }
 }
-
-#[test]
-fn formats_have_names() {
-    assert_eq!("PDF".parse::<FigureFormat>().unwrap(), FigureFormat::Pdf);
-    let message = "gif".parse::<FigureFormat>().unwrap_err().to_string();
-    assert!(message.contains("--plot is `gif`"), "{message}");
-}

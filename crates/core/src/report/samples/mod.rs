@@ -5,13 +5,13 @@ mod scatter;
 
 use super::{Artifact, FigureFormat, Provenance, Warning};
 use crate::error::{Error, Result};
+use clap::ValueEnum;
 use ndarray::{ArrayD, IxDyn};
 use ndarray_npy::WriteNpyExt;
 use safetensors::Dtype;
 use safetensors::tensor::TensorView;
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
-use std::str::FromStr;
 
 /// Stem of the files.
 const STEM: &str = "samples";
@@ -57,24 +57,13 @@ pub struct SampleSet {
 }
 
 /// How the numbers are stored.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
 pub enum SampleFormat {
-    /// `samples.safetensors`: one float32 tensor `samples` [N, …], and the plan in the metadata.
+    /// One float32 tensor `samples` [N, …], and the plan in the metadata
+    #[default]
     Safetensors,
-    /// `samples.npy`: float32 [N, …].
+    /// float32 [N, …]
     Npy,
-}
-
-impl FromStr for SampleFormat {
-    type Err = Error;
-
-    fn from_str(text: &str) -> Result<Self> {
-        match text {
-            "safetensors" => Ok(SampleFormat::Safetensors),
-            "npy" => Ok(SampleFormat::Npy),
-            _ => Err(Error::argument("--format", text, "it is safetensors or npy", "Choose one of them.")),
-        }
-    }
 }
 
 impl SampleSet {

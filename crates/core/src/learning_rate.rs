@@ -1,29 +1,17 @@
 //! The learning rate over steps: linear warm-up, then constant or half a cosine down to 0.
 
-use crate::error::Error;
+use clap::ValueEnum;
 use serde::Serialize;
-use std::str::FromStr;
 
 /// What follows the warm-up.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, ValueEnum)]
 #[serde(rename_all = "kebab-case")]
 pub enum RateSchedule {
-    /// The rate stays.
+    /// The rate stays
+    #[default]
     Constant,
-    /// rate · (1 + cos(π s))/2 with s from 0 to 1.
+    /// rate · (1 + cos(π s))/2 with s from 0 to 1
     Cosine,
-}
-
-impl FromStr for RateSchedule {
-    type Err = Error;
-
-    fn from_str(text: &str) -> Result<Self, Error> {
-        match text {
-            "constant" => Ok(RateSchedule::Constant),
-            "cosine" => Ok(RateSchedule::Cosine),
-            _ => Err(Error::argument("--lr-schedule", text, "it is constant or cosine", "Choose one of them.")),
-        }
-    }
 }
 
 impl RateSchedule {
