@@ -30,6 +30,7 @@
 #![deny(missing_docs, rustdoc::broken_intra_doc_links)]
 
 pub mod checkpoint;
+pub mod clean_data;
 pub mod cli;
 pub mod compare;
 pub mod denoiser;
@@ -38,14 +39,17 @@ pub mod draws;
 pub mod dual;
 pub mod error;
 pub mod estimator;
+pub mod evaluate;
 pub mod guidance;
 pub mod ideal;
 pub mod libtorch;
 pub mod measure;
+pub mod model;
 pub mod network;
 pub mod nn;
 pub mod quality;
 pub mod rounding;
+pub mod run;
 pub mod sampler;
 pub mod stability;
 pub mod sweep;

@@ -82,6 +82,8 @@ pub struct Format {
     pub about: &'static str,
     /// Whether this is one.
     pub recognises: fn(&Source) -> bool,
+    /// Reads what it says about its use, without the weights.
+    pub declared: fn(&Source, &Request) -> Result<Declared>,
     /// Reads it.
     pub open: fn(&Source, &Request) -> Result<Checkpoint>,
 }
@@ -104,6 +106,18 @@ pub fn open(path: &Path, request: &Request) -> Result<Checkpoint> {
     }
     refuse_non_finite(&checkpoint)?;
     Ok(checkpoint)
+}
+
+/// What a checkpoint says about its use, from its configuration and headers: no weights are read.
+///
+/// # Errors
+/// It is no checkpoint, or its description is damaged.
+pub fn declared(path: &Path, request: &Request) -> Result<Declared> {
+    let source = look(path)?;
+    match FORMATS.iter().find(|format| (format.recognises)(&source)) {
+        Some(format) => (format.declared)(&source, request),
+        None => Err(unrecognised(&source)),
+    }
 }
 
 /// The name of the format that what is at `path` has; `None` where it is no checkpoint.

@@ -7,11 +7,13 @@ use crate::error::{Error, Result};
 use crate::network;
 use crate::nn::Weights;
 use crate::tensor_file;
+use std::path::Path;
 
 pub(super) const FORMAT: Format = Format {
     name: "safetensors",
     about: "a .safetensors file that lipscope train wrote, with its configuration in the metadata",
     recognises,
+    declared: |source, _| sidecar(&tensor_file::entries(source.path)?.metadata, source.path)?.declared(source.path),
     open,
 };
 
@@ -23,11 +25,15 @@ fn recognises(source: &Source) -> bool {
         && tensor_file::entries(source.path).is_ok_and(|listing| listing.metadata.iter().any(|(key, _)| key == KEY))
 }
 
+fn sidecar(metadata: &[(String, String)], path: &Path) -> Result<Sidecar> {
+    let text = metadata.iter().find(|(key, _)| key == KEY).map(|(_, text)| text.as_str()).unwrap_or_default();
+    Sidecar::from_json(text, path)
+}
+
 fn open(source: &Source, request: &Request) -> Result<Checkpoint> {
     let path = source.path;
     let file = tensor_file::read(path)?;
-    let text = file.metadata.iter().find(|(key, _)| key == KEY).map(|(_, text)| text.as_str()).unwrap_or_default();
-    let mut sidecar = Sidecar::from_json(text, path)?;
+    let mut sidecar = sidecar(&file.metadata, path)?;
     let Some(architecture) = sidecar.architecture.take() else {
         let next = "Save it with lipscope train, or as a TorchScript module or a diffusers folder.";
         return Err(Error::file(path, "its description names no architecture", next));

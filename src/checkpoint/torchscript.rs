@@ -14,6 +14,7 @@ pub(super) const FORMAT: Format = Format {
     name: "torchscript",
     about: "a TorchScript module f(x, t), as torch.jit.save writes it",
     recognises,
+    declared: |source, _| sidecar(source)?.declared(source.path),
     open,
 };
 
@@ -27,10 +28,14 @@ fn recognises(source: &Source) -> bool {
     source.sniffed.as_ref().is_some_and(|sniffed| sniffed.format == tensor_file::Format::TorchScript)
 }
 
+fn sidecar(source: &Source) -> Result<Sidecar> {
+    let text = source.sniffed.as_ref().and_then(|sniffed| sniffed.lipscope_json.as_deref());
+    text.map_or_else(|| Ok(Sidecar::default()), |text| Sidecar::from_json(text, source.path))
+}
+
 fn open(source: &Source, request: &Request) -> Result<Checkpoint> {
     let path = source.path;
-    let sidecar = source.sniffed.as_ref().and_then(|sniffed| sniffed.lipscope_json.as_deref());
-    let mut sidecar = sidecar.map(|text| Sidecar::from_json(text, path)).transpose()?.unwrap_or_default();
+    let mut sidecar = sidecar(source)?;
     let architecture = sidecar.architecture.take();
     let declared = sidecar.declared(path)?;
     let checkpoint = |network, declared, reference| -> Result<Checkpoint> {

@@ -1,10 +1,11 @@
 //! `lipscope compare BASE CANDIDATE…`.
 
-use super::args::{CompareArgs, Global, Share};
-use super::{Outcome, job, prepare};
+use super::args::{CompareArgs, Global};
+use super::{Outcome, curves};
 use crate::error::{Error, Result};
 use crate::estimator::Quantity;
 use crate::report::{ModelReport, Report};
+use crate::run::Measurement;
 
 /// Several checkpoints on identical x_t.
 pub(super) fn run(args: &CompareArgs, global: &Global) -> Result<Option<Outcome>> {
@@ -15,21 +16,14 @@ pub(super) fn run(args: &CompareArgs, global: &Global) -> Result<Option<Outcome>
 
 /// The comparison, measured and written; `None` of a dry run.
 pub(super) fn compare(args: &CompareArgs, global: &Global) -> Result<Option<Report>> {
-    let arguments: Vec<&String> = std::iter::once(&args.baseline).chain(&args.candidates).collect();
     if let Some(wanted) = args.require_reduction.filter(|wanted| !(0.0..=1.0).contains(wanted)) {
         let next = "For example --require-reduction 0.5.";
         return Err(Error::argument("--require-reduction", wanted, "it lies between 0 and 1", next));
     }
-    let arithmetic = prepare::arithmetic(global, args.model.dtype)?;
-    let opened = prepare::open_all(&arguments, &args.label, &args.options.data, &args.model, arithmetic.0)?;
-    // Foreign checkpoints do not say how they share: --share is laid over the candidates, not over the baseline.
-    let share = args.model.share.as_ref();
-    let shares: Vec<Option<&Share>> = (0..arguments.len()).map(|i| share.filter(|_| i > 0)).collect();
-    let prepared = prepare::prepare("compare", opened, &shares, (&args.options, &args.model), arithmetic, global.seed)?;
-    if job::dry_run(&prepared, global)? {
-        return Ok(None);
-    }
-    job::carry_out(prepared, global).map(Some)
+    let CompareArgs { baseline, candidates, label, options, model, output, .. } = args;
+    let checkpoints: Vec<&String> = std::iter::once(baseline).chain(candidates).collect();
+    let measurement = Measurement::of_checkpoints(&checkpoints, label, options, model, &super::setup(global))?;
+    curves(measurement, output, global)
 }
 
 /// Why the required reduction does not hold, if it does not.

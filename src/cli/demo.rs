@@ -1,10 +1,11 @@
 //! `lipscope demo`: trains `ddpm` and `e-tsdm` on embedded data, and compares them with the ideal denoiser's curve.
 
 use super::args::{Cli, Command, CompareArgs, DemoArgs, Global, TrainArgs};
-use super::progress::watch_interrupts;
-use super::{Outcome, compare, output, train};
+use super::watch::Terminal;
+use super::{Outcome, compare, output};
 use crate::error::{Error, Result};
 use crate::report::{Curve, Report};
+use crate::train::Job;
 use clap::Parser;
 use std::path::Path;
 
@@ -20,15 +21,12 @@ pub(super) fn run(args: &DemoArgs, global: &Global) -> Result<Option<Outcome>> {
         output::note("The same three commands by hand:");
         trainings.iter().chain([&comparison]).for_each(|command| output::note(&format!("  {}", command.join(" "))));
     }
-    let stopped = watch_interrupts()?;
+    let watch = Terminal::new(global.quiet)?;
     for command in &trainings {
-        let mut training = parse_training(command)?;
-        training.resume = true;
-        let prepared = train::prepare(&training, global)?;
-        if global.dry_run {
-            continue;
+        let job = Job::new(&parse_training(command)?, &super::setup(global))?;
+        if !global.dry_run {
+            job.run(&watch)?;
         }
-        train::carry_out(prepared, global.quiet, &stopped)?;
     }
     if global.dry_run {
         return Ok(None);

@@ -1,40 +1,58 @@
 //! The command line: arguments as typed → a resolved plan → the job → files and text. Only this module touches the
 //! terminal.
 
-mod clean_samples;
 mod compare;
-mod condition;
-mod data;
 mod demo;
 mod doctor;
 mod evaluate;
 mod inspect;
-mod job;
-mod latents;
 mod measure;
-mod model;
-mod plan;
-mod prepare;
-mod progress;
-mod record;
+mod present;
 mod reproduce;
-mod rounding;
-mod said;
 mod sample;
 mod stability;
 mod theory;
 mod train;
+mod watch;
 
-use crate::error::Result;
-use args::{Cli, Command};
+use crate::error::{Error, Result};
+use crate::report::Report;
+use crate::run::{Measurement, Setup, Store};
+use args::{Cli, Command, Global, OutputOptions};
 use lipscope_core::cli::{Outcome, args, output};
 use std::process::ExitCode;
+use watch::Terminal;
 
-/// Runs the program `lipscope-engine`; see [`lipscope_core::cli::exit`] for its exit status.
+/// Runs the program `lipscope-engine`; its exit status is that of [`lipscope_core::cli::exit`], and 143 where TERM
+/// stopped it.
 pub fn main() -> ExitCode {
     let parsed = lipscope_core::cli::parse();
     crate::device::keep_freed_memory();
-    lipscope_core::cli::exit(lipscope_core::cli::run(&parsed).unwrap_or_else(|| run(&parsed)))
+    let done = lipscope_core::cli::run(&parsed).unwrap_or_else(|| run(&parsed));
+    let interrupted = matches!(done, Err(Error::Interrupted { .. }));
+    let status = lipscope_core::cli::exit(done);
+    match watch::signal().filter(|_| interrupted) {
+        Some(signal) => ExitCode::from(128u8.saturating_add(signal as u8)),
+        None => status,
+    }
+}
+
+/// Where a command computes, and its seed.
+fn setup(global: &Global) -> Setup {
+    Setup { device: global.device, threads: global.threads, seed: global.seed }
+}
+
+/// Carries out a measurement, or with `--dry-run` prints its plan: the life of `measure`, `compare` and `theory`.
+fn curves(measurement: Measurement, options: &OutputOptions, global: &Global) -> Result<Option<Report>> {
+    let plan = measurement.plan().to_json()?;
+    if global.dry_run {
+        return output::print_json(&plan).map(|_| None);
+    }
+    let mut store = Store::open(&measurement.folder(options.out.as_deref()), &plan)?;
+    store.damaged().iter().for_each(|part| output::warn(part));
+    let report = measurement.run(Some(&mut store), &Terminal::new(global.quiet)?)?;
+    present::curves(&report, &mut store, options, global)?;
+    Ok(Some(report))
 }
 
 fn run(cli: &Cli) -> Result<Outcome> {

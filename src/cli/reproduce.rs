@@ -1,12 +1,13 @@
 //! `lipscope reproduce PLAN`: plan → steps → processes of this very program → tables over seeds, figures, report.
 
 use super::args::{Cli, Global, ReproduceArgs};
-use super::progress::{Progress, watch_interrupts};
-use super::{Outcome, job, output};
+use super::watch::Terminal;
+use super::{Outcome, output};
 use crate::atomic::cache_folder;
 use crate::device;
 use crate::error::{Error, Result};
 use crate::report::{self, Provenance, SCHEMA_VERSION, TidyReport};
+use crate::run::{self, Watch};
 use crate::sweep::{self, Observer, Resources, Results, Step, SweepPlan, command_line};
 use clap::Parser;
 use serde_json::{Value, json};
@@ -27,12 +28,13 @@ pub(super) fn run(args: &ReproduceArgs, global: &Global) -> Result<Option<Outcom
     let out = args.out.clone().unwrap_or_else(|| default_out(&plan));
     report::prepare_dir(&out)?;
     let resources = resources(args, global)?;
-    let began = job::now();
+    let began = run::now();
     let outcome = carry_out(&steps, &results, &resources, global.quiet);
     let provenance = Provenance { began, ..provenance(&plan, &steps, &results, &resources)? };
     // What is finished is told even where something failed or was interrupted.
     let found = tidy(&plan, &steps, &results, provenance, outcome.is_ok())?;
-    let files = report::write_tidy(&found, &out, if outcome.is_ok() { &formats } else { &[] })?;
+    let artifacts = report::tidy_files(&found, if outcome.is_ok() { &formats } else { &[] })?;
+    let files = report::write_all(&out, &artifacts)?;
     outcome?;
     if global.json {
         return output::print_json(&found);
@@ -82,38 +84,37 @@ fn resources(args: &ReproduceArgs, global: &Global) -> Result<Resources> {
 }
 
 fn carry_out(steps: &[Step], results: &Results, resources: &Resources, quiet: bool) -> Result<()> {
-    let stopped = watch_interrupts()?;
+    let terminal = Terminal::new(quiet)?;
     let mut keys: Vec<&str> = steps.iter().map(|step| step.key.as_str()).collect();
     keys.sort_unstable();
     keys.dedup();
-    let progress = Progress::new(keys.len() as u64, "steps", quiet, &stopped);
-    sweep::run(steps, results, resources, &mut Watch { progress, running: Vec::new(), quiet })
+    terminal.begin(keys.len() as u64, "steps");
+    sweep::run(steps, results, resources, &mut Steps { terminal: &terminal, running: Vec::new() })
 }
 
 /// Tells the terminal how it goes.
-struct Watch {
-    progress: Progress,
+struct Steps<'a> {
+    terminal: &'a Terminal,
     running: Vec<String>,
-    quiet: bool,
 }
 
-impl Observer for Watch {
+impl Observer for Steps<'_> {
     fn began(&mut self, step: &Step) {
         self.running.push(step.name());
-        self.progress.say(self.running.join("; "));
+        self.terminal.say(&self.running.join("; "));
     }
 
     fn finished(&mut self, step: &Step, seconds: Option<f64>) {
         self.running.retain(|name| *name != step.name());
-        self.progress.say(self.running.join("; "));
-        self.progress.advance();
-        if let (Some(seconds), false) = (seconds, self.quiet) {
-            self.progress.line(&format!("{seconds:7.1} s  {}", step.name()));
+        self.terminal.say(&self.running.join("; "));
+        self.terminal.advance();
+        if let Some(seconds) = seconds {
+            self.terminal.note(&format!("{seconds:7.1} s  {}", step.name()));
         }
     }
 
     fn goes_on(&self) -> bool {
-        self.progress.goes_on()
+        self.terminal.goes_on()
     }
 }
 
@@ -140,7 +141,7 @@ fn provenance(plan: &SweepPlan, steps: &[Step], results: &Results, resources: &R
     // What the steps took, whenever they were carried out.
     let seconds: BTreeMap<&str, f64> =
         steps.iter().filter_map(|step| Some((step.key.as_str(), results.done(&step.key)?.wall_seconds))).collect();
-    let fresh = job::provenance(plan, resources.device.clone());
+    let fresh = run::provenance(plan, resources.device.clone());
     Ok(Provenance { threads: resources.threads * resources.jobs, wall_seconds: seconds.values().sum(), ..fresh })
 }
 

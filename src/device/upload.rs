@@ -1,4 +1,4 @@
-//! From the host's memory to the device: the one place where numbers enter it.
+//! Between the host's memory and the device: the one place where samples enter it and leave it.
 
 use crate::error::{Doing, Result};
 use tch::{Device, Kind, Tensor};
@@ -26,6 +26,16 @@ pub fn scale_rows(rows: &Tensor, factors: &[f64]) -> Result<Tensor> {
         Some((first, rest)) if rest.iter().all(|other| other == first) => rows.f_mul_scalar(*first).doing(doing),
         _ => rows.f_mul(&column(factors, rows.dim(), rows.device(), rows.kind())?).doing(doing),
     }
+}
+
+/// A tensor's numbers, row by row.
+pub fn fetch(x: &Tensor) -> Result<Vec<f32>> {
+    let doing = "fetching samples";
+    let flat = x.f_to_kind(Kind::Float).and_then(|v| v.f_to_device(Device::Cpu)).and_then(|v| v.f_contiguous());
+    let flat = flat.doing(doing)?;
+    let mut rows = vec![0.0f32; flat.numel()];
+    flat.f_copy_data(&mut rows, flat.numel()).doing(doing)?;
+    Ok(rows)
 }
 
 fn to(host: &Tensor, device: Device, kind: Kind) -> Result<Tensor> {

@@ -101,12 +101,18 @@ impl<'a> Sweep<'a> {
         }
     }
 
+    /// The timesteps in groups that share batches and that no other timestep shares them with: the units of work, which
+    /// do not depend on who does them.
+    pub fn units<'t>(&self, timesteps: &'t [Timestep]) -> impl Iterator<Item = &'t [Timestep]> + use<'t> {
+        timesteps.chunks(self.together)
+    }
+
     /// Measures the timesteps in their order, and hands each to the observer as it is finished. `false` if the observer
     /// stopped it.
     pub fn measure(&mut self, timesteps: &[Timestep], observer: &mut dyn Observer) -> Result<bool> {
         let _no_grad = tch::no_grad_guard();
         let (subjects, first_round) = (self.batcher.subjects, self.rule.first_round());
-        for group in timesteps.chunks(self.together) {
+        for group in self.units(timesteps) {
             let mut points: Vec<Ongoing> =
                 group.iter().map(|&t| Ongoing::new(subjects, t, self.expected, first_round)).collect();
             while points.iter().any(|point| point.done < point.wanted) {

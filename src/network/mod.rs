@@ -4,6 +4,7 @@
 //! from a configuration.
 
 pub mod arch;
+mod closure;
 pub mod denoising_diffusion_pytorch;
 pub mod dit;
 mod images;
@@ -16,6 +17,8 @@ pub mod torchscript;
 pub mod unet2d;
 pub mod unet2d_condition;
 mod unet_blocks;
+
+pub use closure::Closure;
 
 use crate::dual::Dual;
 use crate::error::{Error, Result};

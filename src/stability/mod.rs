@@ -10,10 +10,12 @@
 //!
 //! All models see the same x₀, ε and z; z does not depend on the size either.
 
+mod study;
 mod summary;
 #[cfg(test)]
 mod tests;
 
+pub use study::Study;
 pub use summary::{Entry, tidy};
 
 use crate::denoiser::Denoiser;

@@ -6,15 +6,21 @@
 
 mod bands;
 mod batches;
+mod job;
+mod log;
 mod loss;
 mod optimiser;
 mod plan;
+mod prepare;
 mod state;
 mod trainer;
 pub mod variant;
 
 pub use lipscope_core::learning_rate::RateSchedule;
 pub use lipscope_core::weighting::Weighting;
+
+pub use job::Done;
+pub use prepare::Job;
 
 pub use bands::{Bands, Row};
 pub use batches::{Batch, Batches, Data};

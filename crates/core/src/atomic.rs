@@ -3,6 +3,7 @@
 
 use crate::error::{Error, Result};
 use std::fs::{self, File};
+use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -19,11 +20,23 @@ pub fn write(path: &Path, bytes: &[u8]) -> Result<()> {
     outcome.map_err(|e| Error::io(path, "writing", &e))
 }
 
-/// A name in the same folder (a rename across file systems is not atomic), unlike that of any other writer.
+/// Creates `path` whole, or fails with [`io::ErrorKind::AlreadyExists`] where it is there: of several writers one wins.
+pub fn create(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let (dir, name) = (path.parent().unwrap_or(Path::new("")), path.file_name().unwrap_or_default());
+    let temporary = temporary_name(dir, &name.to_string_lossy());
+    // A link fails where its name is taken, which a rename does not.
+    let outcome = write_synced(&temporary, bytes).and_then(|()| fs::hard_link(&temporary, path));
+    let _ = fs::remove_file(&temporary);
+    sync_folder(dir);
+    outcome
+}
+
+/// A name in the same folder (a rename across file systems is not atomic), unlike that of any other writer: process
+/// numbers come again on other machines and in other containers that share the folder.
 pub(crate) fn temporary_name(dir: &Path, file_name: &str) -> PathBuf {
     static COUNTER: AtomicU64 = AtomicU64::new(0);
     let n = COUNTER.fetch_add(1, Ordering::Relaxed);
-    dir.join(format!(".{file_name}.{}-{n}.tmp", std::process::id()))
+    dir.join(format!(".{file_name}.{}-{:016x}-{n}.tmp", std::process::id(), random()))
 }
 
 /// Removes what a killed process left of files named `file_name` in `dir`. Only for a folder with a single writer.
@@ -37,9 +50,14 @@ pub fn remove_leftovers(dir: &Path, file_name: &str) {
     }
 }
 
+/// A number unlike those of other processes, on this machine and others.
+pub(crate) fn random() -> u64 {
+    // The standard library's only source of randomness.
+    RandomState::new().build_hasher().finish()
+}
+
 /// Creates the file, writes it and waits until it is on the disk.
 pub(crate) fn write_synced(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    // Not `create_new`: in a container the same process id comes again, and so would what a killed run left behind.
     let mut file = File::create(path)?;
     file.write_all(bytes)?;
     file.sync_all()

@@ -6,7 +6,7 @@ mod shards;
 use super::weights::{Reference, choose, reference};
 use super::{Checkpoint, Declared, Format, Request, Sidecar, Source, scheduler_config, sha256};
 use crate::error::{Doing, Error, Result};
-use crate::network::{self, Network};
+use crate::network;
 use crate::nn::Weights;
 use crate::tensor_file::{self, IntoTensor};
 use serde_json::Value;
@@ -19,6 +19,11 @@ pub(super) const FORMAT: Format = Format {
     name: "diffusers",
     about: "a diffusers folder (a model's own, or a pipeline's with unet/ or transformer/, and scheduler/)",
     recognises: |source| source.sniffed.is_none() && model_folder(source.path).is_some(),
+    declared: |source, _| match (own_description(source.path)?, model_folder(source.path)) {
+        (Some(own), _) => own.declared(source.path),
+        (None, Some(folder)) => scheduled(&folder),
+        (None, None) => Ok(Declared::default()),
+    },
     open,
 };
 
@@ -75,7 +80,7 @@ fn open(source: &Source, request: &Request) -> Result<Checkpoint> {
     let network = network::build(&config, &Weights::new(weights.read(request.device)?, weights.path()), &config_path)?;
     let declared = match own {
         Some(own) => own.declared(source.path)?,
-        None => declared(&folder, &*network)?,
+        None => Declared { sample_shape: network.input_shape().sample, ..scheduled(&folder)? },
     };
     Ok(Checkpoint {
         path: source.path.to_path_buf(),
@@ -114,13 +119,12 @@ fn own_samples(folder: &Path) -> Result<Option<Reference>> {
     reference(&tensor_file::read(&path)?.arrays, &path)
 }
 
-fn declared(folder: &Path, network: &dyn Network) -> Result<Declared> {
-    let mut declared = match scheduler_path(folder) {
-        Some(path) => scheduler_config::read(&read_json(&path)?, &path)?,
-        None => Declared::default(),
-    };
-    declared.sample_shape = network.input_shape().sample;
-    Ok(declared)
+/// What the scheduler beside a model says.
+fn scheduled(folder: &Path) -> Result<Declared> {
+    match scheduler_path(folder) {
+        Some(path) => scheduler_config::read(&read_json(&path)?, &path),
+        None => Ok(Declared::default()),
+    }
 }
 
 /// The configuration of a class that is loaded natively. The oldest files leave the class out.

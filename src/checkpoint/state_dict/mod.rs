@@ -27,6 +27,7 @@ pub(super) const FORMAT: Format = Format {
     name: NAME,
     about: "a torch.save or .safetensors file with the weights of an architecture that is known by their names",
     recognises,
+    declared,
     open,
 };
 
@@ -34,6 +35,16 @@ fn recognises(source: &Source) -> bool {
     let kinds = [File::TorchSave, File::TorchSaveLegacy, File::Safetensors];
     source.sniffed.as_ref().is_some_and(|sniffed| kinds.contains(&sniffed.format))
         && tensor_file::entries(source.path).is_ok_and(|listing| !sets::find(&listing).is_empty())
+}
+
+/// What the user says, and the small buffers beside the weights.
+fn declared(source: &Source, request: &Request) -> Result<Declared> {
+    let path = source.path;
+    let sets = sets::find(&tensor_file::entries(path)?);
+    let buffers = buffers::Wanted::beside(&sets::choose(&sets, request.weights, path)?.prefix);
+    let named = tensor_file::read_selected(path, &|name| buffers.has(name))?;
+    let told = request.told.map(said).transpose()?.unwrap_or_default();
+    Ok(told.or(buffers.declared(&named)?))
 }
 
 fn open(source: &Source, request: &Request) -> Result<Checkpoint> {

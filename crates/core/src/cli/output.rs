@@ -7,6 +7,7 @@ use anstyle::AnsiColor;
 use serde::Serialize;
 use std::io::Write;
 
+pub use crate::report::json;
 pub use terminal::complain;
 
 /// Writes text to stdout as it is.
@@ -17,12 +18,6 @@ pub fn print(text: &str) -> Result<Option<Outcome>> {
 /// Writes a value to stdout as JSON.
 pub fn print_json(value: &impl Serialize) -> Result<Option<Outcome>> {
     print(&json(value)?)
-}
-
-/// A value as indented JSON.
-pub fn json(value: &impl Serialize) -> Result<String> {
-    serde_json::to_string_pretty(value)
-        .map_err(|e| Error::mismatch(format!("JSON cannot be written ({e})"), "Report this."))
 }
 
 /// One paragraph on stderr behind a yellow word.

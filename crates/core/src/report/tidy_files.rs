@@ -3,10 +3,9 @@
 
 use super::csv::{column, floats, steps, write};
 use super::table::{number, one_line, render};
-use super::{Artifact, Cell, FigureFormat, Table, TidyReport, chart, write_all};
+use super::{Artifact, Cell, FigureFormat, Table, TidyReport, chart};
 use crate::error::{Error, Result};
 use polars::prelude::{Column, DataFrame};
-use std::path::{Path, PathBuf};
 
 /// Rows that the terminal shows at most, per table.
 const ROWS: usize = 40;
@@ -46,12 +45,12 @@ fn typed(table: &Table, i: usize) -> Column {
     if numbers.iter().all(Option::is_none) { floats(name, numbers) } else { steps(name, numbers) }
 }
 
-/// Writes report.json, the tables and the charts into `dir`, all or none of them; says where they are.
+/// report.json, the tables, and the charts in these formats.
 ///
 /// # Errors
 ///
-/// As [`tidy_csv`] and [`chart()`], two files of one name, and what the file system refuses.
-pub fn write_tidy(report: &TidyReport, dir: &Path, formats: &[FigureFormat]) -> Result<Vec<PathBuf>> {
+/// As [`tidy_csv`] and [`chart()`], and two files of one name.
+pub fn tidy_files(report: &TidyReport, formats: &[FigureFormat]) -> Result<Vec<Artifact>> {
     let json = serde_json::to_string(report)
         .map_err(|e| Error::mismatch(format!("JSON cannot be written ({e})"), "Report this."))?;
     let mut artifacts = vec![Artifact::new("report.json", json)];
@@ -66,7 +65,7 @@ pub fn write_tidy(report: &TidyReport, dir: &Path, formats: &[FigureFormat]) -> 
         }
     }
     distinct(&artifacts)?;
-    write_all(dir, &artifacts)
+    Ok(artifacts)
 }
 
 /// The name as the stem of a file in the folder itself, whatever a foreign report holds.
@@ -173,17 +172,18 @@ mod tests {
     fn everything_is_written_or_nothing() {
         let folder = tempfile::tempdir().unwrap();
         let mut report = quality();
-        let files = write_tidy(&report, folder.path(), &[FigureFormat::Svg]).unwrap();
+        let files =
+            crate::report::write_all(folder.path(), &tidy_files(&report, &[FigureFormat::Svg]).unwrap()).unwrap();
         let names: Vec<String> = files.iter().map(|f| f.file_name().unwrap().to_string_lossy().into()).collect();
         assert_eq!(names, ["report.json", "quality.csv", "quality-over-nfe.svg", "quality-by-sampler.svg"]);
         let read: TidyReport = serde_json::from_str(&std::fs::read_to_string(&files[0]).unwrap()).unwrap();
         assert_eq!(read.tables, report.tables);
         let empty = tempfile::tempdir().unwrap();
         report.charts[1].name = "quality-over-nfe".into();
-        let error = write_tidy(&report, empty.path(), &[FigureFormat::Svg]).unwrap_err().to_string();
+        let error = tidy_files(&report, &[FigureFormat::Svg]).unwrap_err().to_string();
         assert!(error.contains("quality-over-nfe.svg"), "{error}");
         report.charts[1].name = "../evil".into();
-        assert!(write_tidy(&report, empty.path(), &[FigureFormat::Svg]).is_err());
+        assert!(tidy_files(&report, &[FigureFormat::Svg]).is_err());
         assert_eq!(std::fs::read_dir(empty.path()).unwrap().count(), 0);
     }
 

@@ -1,7 +1,7 @@
 //! Arguments of `lipscope evaluate`.
 
 use super::{
-    BatchSize, Clip, DataOptions, FeaturesInput, FigureOptions, METRICS, ModelOptions, SAMPLERS, Samplers, listed,
+    BatchSize, Clip, DataOptions, FeaturesInput, METRICS, OutputOptions, Overrides, SAMPLERS, Samplers, listed,
     samplers, spacing,
 };
 use clap::Args;
@@ -76,16 +76,10 @@ pub struct EvaluateArgs {
     /// Neither read nor write features of the data in the cache folder
     #[arg(long, help_heading = "Quality")]
     pub no_cache: bool,
-    /// Folder for report and figures [default: lipscope-out/evaluate-<name>]
-    #[arg(long, value_name = "DIR", help_heading = "Output")]
-    pub out: Option<PathBuf>,
     #[command(flatten)]
-    pub figures: FigureOptions,
-    /// Go on from an interrupted run in the same --out
-    #[arg(long, help_heading = "Output")]
-    pub resume: bool,
+    pub output: OutputOptions,
     #[command(flatten)]
     pub data: DataOptions,
     #[command(flatten)]
-    pub model: ModelOptions,
+    pub model: Overrides,
 }

@@ -1,6 +1,6 @@
 //! Arguments of `lipscope sample`.
 
-use super::{BatchSize, Clip, DataOptions, ModelOptions, REAL, SAMPLERS, SPACINGS, listed, sampler, spacing};
+use super::{BatchSize, Clip, DataOptions, Overrides, REAL, SAMPLERS, SPACINGS, listed, sampler, spacing};
 use crate::report::SampleFormat;
 use clap::Args;
 use std::path::PathBuf;
@@ -58,5 +58,5 @@ pub struct SampleArgs {
     #[command(flatten)]
     pub data: DataOptions,
     #[command(flatten)]
-    pub model: ModelOptions,
+    pub model: Overrides,
 }

@@ -1,10 +1,9 @@
 //! Arguments of `lipscope stability`.
 
-use super::{BatchSize, DataOptions, FigureOptions, ModelOptions, Sizes};
+use super::{BatchSize, DataOptions, OutputOptions, Overrides, Sizes};
 use crate::quantity::Norm;
 use crate::timesteps::TimestepSpec;
 use clap::Args;
-use std::path::PathBuf;
 
 /// Arguments of `lipscope stability`.
 #[derive(Debug, Args)]
@@ -18,7 +17,7 @@ pub struct StabilityArgs {
     #[command(flatten)]
     pub data: DataOptions,
     #[command(flatten)]
-    pub model: ModelOptions,
+    pub model: Overrides,
     /// all, 0..100, 0..1000/10, log:60 or 0,1,2,5 [default: every third step of the first tenth]
     #[arg(long, value_name = "SPEC", help_heading = "Measurement")]
     pub timesteps: Option<TimestepSpec>,
@@ -49,9 +48,6 @@ pub struct StabilityArgs {
     /// Norm of changes and of perturbations
     #[arg(long, value_name = "NORM", value_enum, default_value_t, help_heading = "Measurement")]
     pub norm: Norm,
-    /// Folder for report, tables and figures [default: lipscope-out/stability-<names>]
-    #[arg(long, value_name = "DIR", help_heading = "Output")]
-    pub out: Option<PathBuf>,
     #[command(flatten)]
-    pub figures: FigureOptions,
+    pub output: OutputOptions,
 }

@@ -1,14 +1,14 @@
 //! The cells of a sweep: one model, one way of sampling, one seed.
 
-use super::super::model::Model;
-use super::super::sample;
 use super::subjects::{Origin, Subject, Subjects};
 use super::tables::{self, Row};
 use super::wanted::Wanted;
 use super::yardstick::Yardstick;
 use crate::device::upload;
 use crate::error::{Doing, Error, Result};
+use crate::model::Model;
 use crate::report::Cell as Entry;
+use crate::run::sampling;
 use crate::sampler;
 use ndarray::s;
 use std::time::Instant;
@@ -104,7 +104,7 @@ impl<'a> Sweep<'a> {
                 Drawn { features: Some(self.yardstick.extractor.extract(&samples)?), non_finite: 0 }
             }
             (Origin::Model(model), Some((sampler, spacing, nfe))) => {
-                let (sampling, _) = sample::sampling((sampler, spacing, nfe, self.wanted.clip), model)?;
+                let (sampling, _) = sampling::sampling((sampler, spacing, nfe, self.wanted.clip), model)?;
                 match self.draw(model, &sampling, self.seed + cell.repetition, progress)? {
                     Some(drawn) => drawn,
                     None => return Ok(None),

@@ -1,9 +1,9 @@
-//! What the user says of a checkpoint before it is opened: `--weights`, `--config`, `--inputs`, `--output`.
+//! What the user says about a checkpoint before it is opened: `--weights`, `--config`, `--inputs`, `--output`.
 
-use super::args::ModelOptions;
 use crate::checkpoint::Request;
 use crate::error::{Error, Result};
 use crate::network::recognise::Told;
+use lipscope_core::options::Overrides;
 use serde_json::{Map, Value};
 use std::path::Path;
 use tch::Device;
@@ -12,7 +12,7 @@ use tch::Device;
 const MOST_BYTES: u64 = 4 << 20;
 
 /// These arguments, read once for all checkpoints of a command.
-pub(super) struct Said {
+pub struct Said {
     weights: Option<String>,
     told: Told,
     inputs: Option<String>,
@@ -21,8 +21,8 @@ pub(super) struct Said {
 
 impl Said {
     /// Reads them.
-    pub fn new(options: &ModelOptions) -> Result<Self> {
-        let ModelOptions { weights, config, inputs, output, .. } = options;
+    pub fn new(options: &Overrides) -> Result<Self> {
+        let Overrides { weights, config, inputs, output, .. } = options;
         Ok(Said { weights: weights.clone(), told: told(config)?, inputs: inputs.clone(), output: output.clone() })
     }
 

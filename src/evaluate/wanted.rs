@@ -1,12 +1,12 @@
 //! What was typed, checked as far as that needs no model.
 
-use super::super::args::{Clip, EvaluateArgs, FeaturesInput};
-use super::super::model::Model;
-use super::super::sample;
 use crate::error::{Error, Result};
+use crate::model::Model;
 use crate::quality::features::{Input, Preprocessing};
 use crate::quality::{self, MEMBERS, Member};
+use crate::run::sampling;
 use crate::sampler;
+use lipscope_core::cli::args::{Clip, EvaluateArgs, FeaturesInput};
 
 /// What is sampled and measured.
 pub(super) struct Wanted {
@@ -67,7 +67,7 @@ impl Wanted {
         for sampler in &self.samplers {
             for spacing in &self.spacings {
                 for nfe in &self.nfe {
-                    sample::sampling((sampler, spacing, *nfe, self.clip), model)?;
+                    sampling::sampling((sampler, spacing, *nfe, self.clip), model)?;
                 }
             }
         }

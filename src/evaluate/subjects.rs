@@ -1,15 +1,15 @@
 //! What is evaluated: models that make samples, and files that hold some; and the data that they are compared with.
 
-use super::super::args::{DataOptions, EvaluateArgs};
-use super::super::data::Data;
-use super::super::model::{Model, Opened};
-use super::super::prepare::{self, Completed};
-use super::super::said::Said;
 use crate::checkpoint;
+use crate::clean_data::CleanData;
 use crate::data::{DataSpec, LoadOptions, SampleShape};
 use crate::error::{Error, Result};
+use crate::model::{Model, Opened, Said};
 use crate::report::Warning;
+use crate::run::setup::{self, Completed};
 use crate::tensor_file::{self, Format};
+use lipscope_core::cli::args::EvaluateArgs;
+use lipscope_core::options::DataOptions;
 use ndarray::Array2;
 use serde_json::{Value, json};
 use std::path::Path;
@@ -39,7 +39,7 @@ pub(super) struct Subjects {
     /// In the order in which they were named; the first is the baseline.
     pub all: Vec<Subject>,
     /// Real samples; `None` where only statistics of them are given.
-    pub data: Option<Data>,
+    pub data: Option<CleanData>,
     /// Shape of one sample.
     pub shape: Vec<i64>,
     /// What a reader must know.
@@ -67,7 +67,7 @@ impl Subjects {
             opened.push(Opened::open(name, label, &args.data, &said.request(device))?);
         }
         let shares = vec![args.model.share.as_ref(); opened.len()];
-        let completed = prepare::complete(opened, &shares, (&args.data, &args.model), (device, kind), false)?;
+        let completed = setup::complete(opened, &shares, (&args.data, &args.model), (device, kind), false)?;
         let Completed { models, data, mut warnings } = completed;
         let shape = shape(&models, data.as_ref());
         let mut models = models.into_iter();
@@ -124,7 +124,7 @@ fn holds_samples(name: &str) -> Result<bool> {
     Ok(arrays && checkpoint::format(path)?.is_none())
 }
 
-fn shape(models: &[Model], data: Option<&Data>) -> Vec<i64> {
+fn shape(models: &[Model], data: Option<&CleanData>) -> Vec<i64> {
     let own = models.first().map(|model| model.denoiser.sample_shape().to_vec());
     own.or_else(|| data.map(|data| data.shape.clone())).unwrap_or_default()
 }
@@ -165,7 +165,7 @@ fn distinct_labels(all: &mut [Subject]) {
 }
 
 /// What a checkpoint carries is enough to measure a curve on, and hardly to judge samples by.
-fn few(data: &Data) -> Option<Warning> {
+fn few(data: &CleanData) -> Option<Warning> {
     let count = data.rows()?;
     let carried = data.description.get("source").is_some_and(|source| source == "reference samples");
     let message = if carried {

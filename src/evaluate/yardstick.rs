@@ -1,15 +1,15 @@
 //! What samples are measured by: features, the metrics built for the data, and how far the data is from itself.
 
-use super::super::args::EvaluateArgs;
-use super::super::data::{Data, Whole};
 use super::subjects::Subjects;
 use super::wanted::Wanted;
+use crate::clean_data::{CleanData, Whole};
 use crate::device::upload;
 use crate::draws::CleanSamples;
 use crate::error::{Doing, Error, Result};
 use crate::quality::features::{Cache, Extractor, Identity, TorchScriptFeatures, read_statistics};
 use crate::quality::{Member, Metric, Moments, Reference, Setting};
 use crate::random::{Purpose, stream};
+use lipscope_core::cli::args::EvaluateArgs;
 use rand::seq::SliceRandom;
 use rayon::prelude::*;
 use serde_json::{Value, json};
@@ -162,7 +162,7 @@ impl Source<'_> {
         Ok((Reference { moments: Some(moments), ..Reference::default() }, None, description))
     }
 
-    fn data(&self, data: &Data) -> Result<Made> {
+    fn data(&self, data: &CleanData) -> Result<Made> {
         match &data.whole {
             Whole::Rows(rows) => {
                 let flat = rows.as_standard_layout();

@@ -1,48 +1,22 @@
-//! `lipscope train`: arguments → plan → network and batches → the loop, with checkpoints on the way.
+//! A training as a run: network and batches, the loop, checkpoints and `train.csv` on the way.
 
-mod log;
-mod plan;
-
-use super::args::{Global, TrainArgs};
-use super::progress::{Progress, watch_interrupts};
-use super::{Outcome, output};
+use super::log::Log;
+use super::prepare::{Every, Job};
+use super::{Batch, Batches, Row, Trainer};
 use crate::atomic;
 use crate::checkpoint::{Content, Sidecar, Training, Writer};
 use crate::device;
 use crate::error::{Error, Result};
-use crate::report;
-use crate::train::{Batch, Batches, Row, Trainer};
-use log::Log;
-pub(super) use plan::prepare;
-use plan::{Every, Prepared};
+use crate::run::{Store, Watch};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 use std::sync::mpsc::Receiver;
 
-/// The state that `--resume` goes on from.
+/// The state that a run goes on from.
 const STATE: &str = "training.safetensors";
 
-/// Trains one variant.
-pub(super) fn run(args: &TrainArgs, global: &Global) -> Result<Option<Outcome>> {
-    let prepared = prepare(args, global)?;
-    if global.dry_run {
-        return output::print_json(&prepared.plan.to_json()?);
-    }
-    let stopped = watch_interrupts()?;
-    let done = carry_out(prepared, global.quiet, &stopped)?;
-    if global.json {
-        return output::print_json(&done.to_json());
-    }
-    if !global.quiet {
-        output::print(&done.to_text())?;
-    }
-    Ok(None)
-}
-
 /// What a finished run has to say.
-pub(super) struct Done {
+pub struct Done {
     /// Its folder.
     pub out: PathBuf,
     /// The checkpoints.
@@ -53,7 +27,8 @@ pub(super) struct Done {
 }
 
 impl Done {
-    fn to_json(&self) -> Value {
+    /// As JSON.
+    pub fn to_json(&self) -> Value {
         let bands =
             |row: &Row| -> Value { self.bands.iter().cloned().zip(row.bands.iter().map(|b| json!(b))).collect() };
         json!({
@@ -71,7 +46,8 @@ impl Done {
         })
     }
 
-    fn to_text(&self) -> String {
+    /// In a few lines.
+    pub fn to_text(&self) -> String {
         let mut text = format!("{} steps done", self.steps);
         if let Some(row) = &self.row {
             let bands = self.bands.iter().zip(&row.bands).filter_map(|(name, mse)| mse.map(|mse| (name, mse)));
@@ -89,50 +65,53 @@ impl Done {
     }
 }
 
-/// Trains to the end, or to an interrupt.
-pub(super) fn carry_out(prepared: Prepared, quiet: bool, stopped: &Arc<AtomicBool>) -> Result<Done> {
-    let Prepared { plan, network, data, writers, out, sidecar, reference, resume, every, device } = prepared;
-    let state = clear_the_way(&out, &writers, resume)?;
-    let mut trainer = Trainer::new(plan.clone(), network, device)?;
-    if resume && state.exists() {
-        trainer.restore(&state)?;
+impl Job {
+    /// Trains to the end, from the state of an earlier run where there is one.
+    ///
+    /// # Errors
+    /// The folder belongs to another training; the loss is not finite any more; or [`Error::Interrupted`] where the
+    /// watcher stopped it: the state of the last step is saved then.
+    pub fn run(self, watch: &dyn Watch) -> Result<Done> {
+        let store = self.open()?;
+        let out = store.folder().to_path_buf();
+        let Job { plan, network, data, writers, sidecar, reference, every, device, .. } = self;
+        let state = out.join(STATE);
+        atomic::remove_leftovers(&out, STATE);
+        writers.iter().for_each(|writer| atomic::remove_leftovers(&out, writer.file_name));
+        let mut trainer = Trainer::new(plan.clone(), network, device)?;
+        if state.exists() {
+            trainer.restore(&state)?;
+        }
+        let mut log = Log::open(&out, &trainer.band_names(), trainer.step())?;
+        let batches = Batches {
+            data,
+            shape: plan.shape.clone(),
+            timesteps: trainer.timesteps(),
+            flip: plan.flip,
+            seed: plan.seed,
+            size: plan.batch / plan.accumulate,
+        };
+        let batches = batches.start(trainer.step() * plan.accumulate);
+        let keeper = Keeper { out: &out, state: &state, writers: &writers, sidecar: &sidecar, reference: &reference };
+        watch.begin(plan.steps, &format!("steps of {}", plan.variant));
+        watch.skip(trainer.step());
+        let last = train(&mut trainer, plan.steps, &batches, every, (&keeper, &mut log, watch))?;
+        watch.end();
+        if writers.iter().any(|writer| !out.join(writer.file_name).exists()) {
+            keeper.write(&trainer)?;
+        }
+        let files = writers.iter().map(|writer| out.join(writer.file_name)).collect();
+        Ok(Done { files, row: last, bands: trainer.band_names(), steps: trainer.step(), out })
     }
-    let mut log = Log::open(&out, &trainer.band_names(), trainer.step())?;
-    let batches = Batches {
-        data,
-        shape: plan.shape.clone(),
-        timesteps: trainer.timesteps(),
-        flip: plan.flip,
-        seed: plan.seed,
-        size: plan.batch / plan.accumulate,
-    };
-    let batches = batches.start(trainer.step() * plan.accumulate);
-    let keeper = Keeper { out: &out, state: &state, writers: &writers, sidecar: &sidecar, reference: &reference };
-    let progress = Progress::new(plan.steps, &format!("steps of {}", plan.variant), quiet, stopped);
-    progress.skip(trainer.step());
-    let last = train(&mut trainer, plan.steps, &batches, every, (&keeper, &mut log, &progress))?;
-    drop(progress);
-    if writers.iter().any(|writer| !out.join(writer.file_name).exists()) {
-        keeper.write(&trainer)?;
-    }
-    let files = writers.iter().map(|writer| out.join(writer.file_name)).collect();
-    Ok(Done { files, row: last, bands: trainer.band_names(), steps: trainer.step(), out })
-}
 
-/// Makes the folder ready, and returns the path of the state in it.
-fn clear_the_way(out: &Path, writers: &[&Writer], resume: bool) -> Result<PathBuf> {
-    report::prepare_dir(out)?;
-    let state = out.join(STATE);
-    if state.exists() && !resume {
-        return Err(Error::file(
-            &state,
-            "an earlier run is here",
-            "Go on from it with --resume, choose another --out, or remove the folder.",
-        ));
+    /// The folder; more steps of the same training belong into it.
+    fn open(&self) -> Result<Store> {
+        let mut plan = self.plan.to_json()?;
+        if let Some(object) = plan.as_object_mut() {
+            object.remove("steps");
+        }
+        Store::open(&self.folder, &plan)
     }
-    atomic::remove_leftovers(out, STATE);
-    writers.iter().for_each(|writer| atomic::remove_leftovers(out, writer.file_name));
-    Ok(state)
 }
 
 /// The loop; returns the last row of `train.csv`.
@@ -141,7 +120,7 @@ fn train(
     steps: u64,
     batches: &Receiver<Batch>,
     every: Every,
-    (keeper, log, progress): (&Keeper, &mut Log, &Progress),
+    (keeper, log, watch): (&Keeper, &mut Log, &dyn Watch),
 ) -> Result<Option<Row>> {
     let mut last = None;
     while trainer.step() < steps {
@@ -151,16 +130,17 @@ fn train(
             last = trainer.row().map_err(|e| keeper.with_last_good(e))?;
             if let Some(row) = &last {
                 log.write(row)?;
-                progress.say(format!("loss {:.4}, {:.0} images/s", row.mse, row.images_per_second));
+                watch.say(&format!("loss {:.4}, {:.0} images/s", row.mse, row.images_per_second));
             }
         }
-        let goes_on = progress.advance();
+        watch.advance();
+        let goes_on = watch.goes_on();
         if step.is_multiple_of(every.save) || step == steps || !goes_on {
             keeper.save(trainer)?;
         }
         if !goes_on && step < steps {
             let out = keeper.out.display();
-            let next = format!("Step {step} is saved in {out}; the same command with --resume goes on from there.");
+            let next = format!("Step {step} is saved in {out}; the same command goes on from there.");
             return Err(Error::Interrupted { next });
         }
     }
@@ -214,6 +194,6 @@ impl Keeper<'_> {
 }
 
 /// Versions that a checkpoint names.
-fn versions() -> Value {
+pub(super) fn versions() -> Value {
     json!({ "lipscope": env!("CARGO_PKG_VERSION"), "libtorch": device::LIBTORCH_VERSION })
 }

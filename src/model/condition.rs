@@ -1,19 +1,19 @@
 //! What a conditional network is asked for: `--class`, `--context`, and `--guidance` with `--null-class` and
 //! `--null-context`.
 
-use super::args::ModelOptions;
 use crate::checkpoint::sha256_of;
 use crate::error::{Error, Result};
 use crate::guidance::{Asked, Guidance};
 use crate::network::Network;
 use crate::network::torchscript::one_sample;
+use lipscope_core::options::Overrides;
 use std::path::Path;
 use tch::{Device, Kind, Tensor};
 
 /// The condition, and the guidance towards it, ready on the network's device and in its dtype.
-pub(super) fn condition(
+pub fn condition(
     network: &dyn Network,
-    options: &ModelOptions,
+    options: &Overrides,
     (device, kind): (Device, Kind),
 ) -> Result<(Asked, Option<Guidance>)> {
     let label = class(network, options.class)?;
@@ -29,7 +29,7 @@ pub(super) fn condition(
 }
 
 /// What was asked for, for the report; `None` where nothing was.
-pub(super) fn in_words(asked: &Asked, guidance: Option<&Guidance>) -> Option<String> {
+pub fn in_words(asked: &Asked, guidance: Option<&Guidance>) -> Option<String> {
     let part = |asked: &Asked| {
         let class = asked.label.map(|label| format!("class {label}"));
         let context = asked.context.as_ref().map(fingerprint);
@@ -103,7 +103,7 @@ fn context(network: &dyn Network, flag: &str, path: Option<&Path>) -> Result<Opt
     Ok(Some(context))
 }
 
-fn guidance(network: &dyn Network, options: &ModelOptions, scale: f64) -> Result<Guidance> {
+fn guidance(network: &dyn Network, options: &Overrides, scale: f64) -> Result<Guidance> {
     if !scale.is_finite() {
         let next = "Give w in (1 + w) ε(x, t, c) − w ε(x, t, ∅), such as 2.0.";
         return Err(Error::argument("--guidance", scale, "it is a finite number", next));
@@ -125,7 +125,7 @@ fn guidance(network: &dyn Network, options: &ModelOptions, scale: f64) -> Result
     Ok(Guidance { scale, without: Asked { label, context } })
 }
 
-fn null_class(network: &dyn Network, options: &ModelOptions) -> Result<i64> {
+fn null_class(network: &dyn Network, options: &Overrides) -> Result<i64> {
     let known = options.null_class.or(network.null_label());
     let class = known.ok_or_else(|| {
         Error::mismatch(

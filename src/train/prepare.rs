@@ -1,10 +1,9 @@
 //! From arguments to everything that a training run needs; nothing is trained or written yet.
 
-use super::versions;
+use super::job::versions;
+use super::{Data, Plan, variant};
 use crate::checkpoint::{self, Declared, Request, Sidecar, Training, WRITERS, Writer};
-use crate::cli::args::{Global, Precision, TrainArgs};
-use crate::cli::prepare as common;
-use crate::cli::{data, output};
+use crate::clean_data;
 use crate::data::DataSpec;
 use crate::device;
 use crate::error::{Doing, Error, Result};
@@ -12,8 +11,9 @@ use crate::libtorch::Autocast;
 use crate::network::{self, Network};
 use crate::nn::Weights;
 use crate::random::{Purpose, stream};
+use crate::run::{Folder, Setup};
 use crate::schedule;
-use crate::train::{Data, Plan, variant};
+use lipscope_core::cli::args::{Precision, TrainArgs};
 use std::path::{Path, PathBuf};
 use tch::{Device, Kind, Tensor};
 
@@ -21,89 +21,97 @@ use tch::{Device, Kind, Tensor};
 const REFERENCES: usize = 256;
 const REFERENCE_NUMBERS: usize = 1 << 20;
 
-/// Everything that a run needs.
-pub(in crate::cli) struct Prepared {
+/// A training, resolved and checked, with its network and data.
+pub struct Job {
+    /// Everything that the weights depend on.
     pub plan: Plan,
-    pub network: Box<dyn Network>,
-    pub data: Data,
-    pub writers: Vec<&'static Writer>,
-    pub out: PathBuf,
-    pub sidecar: Sidecar,
-    pub reference: Tensor,
-    pub resume: bool,
-    pub every: Every,
-    pub device: Device,
+    /// What a reader must know.
+    pub warnings: Vec<String>,
+    pub(super) folder: Folder,
+    pub(super) network: Box<dyn Network>,
+    pub(super) data: Data,
+    pub(super) writers: Vec<&'static Writer>,
+    pub(super) sidecar: Sidecar,
+    pub(super) reference: Tensor,
+    pub(super) every: Every,
+    pub(super) device: Device,
 }
 
 /// Steps between two checkpoints, and between two rows of `train.csv`.
 #[derive(Clone, Copy)]
-pub(in crate::cli) struct Every {
+pub(super) struct Every {
     pub save: u64,
     pub log: u64,
 }
 
-/// Resolves the arguments.
-pub(in crate::cli) fn prepare(args: &TrainArgs, global: &Global) -> Result<Prepared> {
-    let (device, _) = common::arithmetic(global, Precision::F32)?;
-    check_numbers(args)?;
-    let (from, declared) = start(args)?;
-    let base = args.schedule.clone().or(declared.schedule).map(|named| named.name).unwrap_or_else(|| "linear".into());
-    let timesteps = schedule::parse(&base)?.timesteps();
-    let until = args.until.unwrap_or((timesteps / 10).max(1));
-    let setting = variant::Setting {
-        schedule: base,
-        timesteps,
-        intervals: args.intervals,
-        boundaries: args.boundaries.clone(),
-        until,
-        penalty_weight: args.penalty_weight,
-    };
-    let recipe = variant::recipe(&args.variant, &setting)?;
-    let prediction = args.prediction.or(declared.prediction).unwrap_or_default();
-    let spec = args.data.source.clone().unwrap_or(DataSpec::Digits);
-    let (rows, described) = data::open_training(&spec, &args.data)?;
-    described.warnings.iter().for_each(|warning| output::warn(warning));
-    let (network, architecture, first_weights) = network(args, from, &described.shape, timesteps, global.seed, device)?;
-    let writers = writers(&args.format, &architecture)?;
-    let plan = Plan {
-        variant: args.variant.clone(),
-        recipe,
-        architecture,
-        first_weights,
-        data: described.description.clone(),
-        flip: flip(args.flip, &described.shape)?,
-        shape: described.shape.clone(),
-        prediction,
-        weighting: args.weighting,
-        until,
-        steps: args.steps,
-        batch: args.batch,
-        accumulate: args.accumulate,
-        learning_rate: args.lr,
-        rate_schedule: args.lr_schedule,
-        warmup: args.warmup,
-        weight_decay: args.weight_decay,
-        clip_norm: Some(args.clip_norm).filter(|norm| *norm > 0.0),
-        ema: args.ema.0.clone(),
-        seed: global.seed,
-        channels_last: args.channels_last,
-        autocast: autocast(args.autocast, device)?,
-        device: device::name(device),
-    };
-    refuse_logarithm_of_zero(&plan)?;
-    let reference = reference(&rows, &plan.shape)?;
-    Ok(Prepared {
-        sidecar: sidecar(&plan, clip(&reference, &plan.shape))?,
-        out: args.out.clone().unwrap_or_else(|| default_out(&args.variant, &spec)),
-        plan,
-        network,
-        data: rows,
-        writers,
-        reference,
-        resume: args.resume,
-        every: Every { save: args.save_every, log: args.log_every },
-        device,
-    })
+impl Job {
+    /// Resolves what was asked for.
+    ///
+    /// # Errors
+    /// Arguments that do not fit each other, the data, or the checkpoint to start from.
+    pub fn new(args: &TrainArgs, setup: &Setup) -> Result<Self> {
+        let (device, _) = setup.arithmetic(Precision::F32)?;
+        check_numbers(args)?;
+        let (from, declared) = start(args)?;
+        let base =
+            args.schedule.clone().or(declared.schedule).map(|named| named.name).unwrap_or_else(|| "linear".into());
+        let timesteps = schedule::parse(&base)?.timesteps();
+        let until = args.until.unwrap_or((timesteps / 10).max(1));
+        let setting = variant::Setting {
+            schedule: base,
+            timesteps,
+            intervals: args.intervals,
+            boundaries: args.boundaries.clone(),
+            until,
+            penalty_weight: args.penalty_weight,
+        };
+        let recipe = variant::recipe(&args.variant, &setting)?;
+        let prediction = args.prediction.or(declared.prediction).unwrap_or_default();
+        let spec = args.data.source.clone().unwrap_or(DataSpec::Digits);
+        let (rows, described) = clean_data::open_training(&spec, &args.data)?;
+        let (network, architecture, first_weights) =
+            network(args, from, &described.shape, timesteps, setup.seed, device)?;
+        let writers = writers(&args.format, &architecture)?;
+        let plan = Plan {
+            variant: args.variant.clone(),
+            recipe,
+            architecture,
+            first_weights,
+            data: described.description.clone(),
+            flip: flip(args.flip, &described.shape)?,
+            shape: described.shape.clone(),
+            prediction,
+            weighting: args.weighting,
+            until,
+            steps: args.steps,
+            batch: args.batch,
+            accumulate: args.accumulate,
+            learning_rate: args.lr,
+            rate_schedule: args.lr_schedule,
+            warmup: args.warmup,
+            weight_decay: args.weight_decay,
+            clip_norm: Some(args.clip_norm).filter(|norm| *norm > 0.0),
+            ema: args.ema.0.clone(),
+            seed: setup.seed,
+            channels_last: args.channels_last,
+            autocast: autocast(args.autocast, device)?,
+            device: device::name(device),
+        };
+        refuse_logarithm_of_zero(&plan)?;
+        let reference = reference(&rows, &plan.shape)?;
+        Ok(Job {
+            sidecar: sidecar(&plan, clip(&reference, &plan.shape))?,
+            folder: Folder::new(args.out.as_deref(), || default_out(&args.variant, &spec)),
+            warnings: described.warnings,
+            plan,
+            network,
+            data: rows,
+            writers,
+            reference,
+            every: Every { save: args.save_every, log: args.log_every },
+            device,
+        })
+    }
 }
 
 fn check_numbers(args: &TrainArgs) -> Result<()> {

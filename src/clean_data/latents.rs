@@ -1,10 +1,10 @@
 //! Data of latent models: `--encoder vae.pt` turns images into latents, `--latent-scale` multiplies them.
 
-use super::args::DataOptions;
 use crate::checkpoint::sha256;
 use crate::data::{self, Samples};
 use crate::error::{Doing, Error, Result, torch_message};
 use crate::network::torchscript::first_tensor;
+use lipscope_core::options::DataOptions;
 use ndarray::Array2;
 use serde_json::{Map, Value, json};
 use std::path::Path;
@@ -17,7 +17,7 @@ const BATCH: usize = 16;
 ///
 /// An encoder is called as f(x) with x [B, C, H, W] in float32, and gives latents [B, …]; of several outputs the first
 /// tensor counts. The factor is the one of the model's training, such as 0.18215 for Stable Diffusion 1.
-pub(super) fn encode(samples: &mut Samples, options: &DataOptions, device: Device) -> Result<Map<String, Value>> {
+pub fn encode(samples: &mut Samples, options: &DataOptions, device: Device) -> Result<Map<String, Value>> {
     let mut said = Map::new();
     if options.encoder.is_none() && options.latent_scale.is_none() {
         return Ok(said);

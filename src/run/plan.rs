@@ -1,15 +1,19 @@
 //! The resolved plan: every setting that the numbers depend on, checked before anything is measured.
 
-use super::args::Options;
-use super::model::Model;
 use crate::error::{Error, Result};
-use crate::estimator::{Norm, Quantities};
+use crate::estimator::{Estimator, Norm, Quantities, estimators};
 use crate::measure::SampleRule;
+use crate::model::Model;
 use crate::refine::Refinement;
+use crate::report::ModelDescription;
 use crate::time::{Axis, Timestep};
 use crate::timesteps::{Grid, TimestepSpec};
+use lipscope_core::options::MeasureOptions;
 use serde::Serialize;
 use serde_json::Value;
+
+/// T of the schedule that is taken where nothing names one.
+pub const DEFAULT_TIMESTEPS: usize = 1000;
 
 const DEFAULT_SAMPLES: u64 = 64;
 
@@ -18,7 +22,7 @@ const MOST_TIMESTEPS: usize = 200;
 
 /// What is measured, apart from the models and the data.
 #[derive(Debug, Clone, Serialize)]
-pub(super) struct Plan {
+pub struct Plan {
     /// `measure`, `compare` or `theory`.
     pub command: &'static str,
     /// Model by model: source, fingerprint and everything that gives the output a meaning.
@@ -42,6 +46,8 @@ pub(super) struct Plan {
     /// How `auto` adds to them.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub refinement: Option<Refinement>,
+    /// Rows of a network call at most: it decides which rows share one, and so the last bits of the numbers.
+    pub batch: u64,
     /// Seed of all streams.
     pub seed: u64,
     /// Timesteps of a range that have no t′ on the grid.
@@ -49,93 +55,116 @@ pub(super) struct Plan {
     pub left_out: usize,
 }
 
-/// What was typed, parsed; still without models.
-pub(super) struct Wanted {
-    quantity: Quantities,
-    axis: Axis,
-    norm: Norm,
-    rule: SampleRule,
-    dt: f64,
-    timesteps: TimestepSpec,
-    tolerance: f64,
+/// What [`Plan::resolve`] needs to know about a model before its weights are read.
+#[derive(Debug, Clone)]
+pub struct Facts {
+    /// Name in messages.
+    pub label: String,
+    /// T.
+    pub timesteps: usize,
+    /// Boundaries of shared sub-intervals.
+    pub boundaries: Vec<f64>,
 }
 
-impl Wanted {
-    /// Parses and checks what does not need a model.
-    pub fn parse(options: &Options) -> Result<Self> {
-        if !(options.dt > 0.0 && options.dt.is_finite()) {
-            let next = "Give the distance in steps, such as --dt 1.";
-            return Err(Error::argument("--dt", options.dt, "it is a number above 0", next));
-        }
-        if !(options.tolerance > 0.0 && options.tolerance < 1.0) {
-            let next = "For example --tolerance 0.05; --timesteps all measures every step.";
-            return Err(Error::argument("--tolerance", options.tolerance, "it lies between 0 and 1", next));
-        }
-        Ok(Wanted {
-            quantity: options.quantity,
-            axis: options.axis,
-            norm: options.norm,
-            rule: rule(options)?,
-            dt: options.dt,
-            timesteps: options.timesteps.clone(),
-            tolerance: options.tolerance,
-        })
+impl Facts {
+    /// Of a model that is there.
+    pub fn of(model: &Model) -> Self {
+        let ModelDescription { timesteps, boundaries, .. } = &model.description;
+        Facts { label: model.label.clone(), timesteps: *timesteps, boundaries: boundaries.clone() }
     }
+}
 
-    /// Whether ∂/∂t is wanted.
-    pub fn derivative(&self) -> bool {
-        self.quantity.has_derivative()
-    }
+/// The timesteps of a plan and what follows from them: everything that can be wrong without weights.
+#[derive(Debug, Clone)]
+pub struct Times {
+    timesteps: Vec<Timestep>,
+    left_out: usize,
+    until: Timestep,
+    refinement: Option<Refinement>,
+}
 
-    /// Resolves against the models; all of them have the same T.
-    pub fn resolve(self, command: &'static str, models: &[Model], data: Value, seed: u64) -> Result<Plan> {
+impl Times {
+    /// Resolves the options against T and the boundaries of all models.
+    pub fn resolve(options: &MeasureOptions, models: &[Facts]) -> Result<Self> {
+        check(options)?;
         let timesteps = common_timesteps(models)?;
-        let boundaries: Vec<f64> =
-            models.iter().flat_map(|model| model.description.boundaries.iter().copied()).collect();
+        let boundaries: Vec<f64> = models.iter().flat_map(|model| model.boundaries.iter().copied()).collect();
         let until = boundaries.iter().copied().reduce(f64::max).unwrap_or((timesteps / 10).max(1) as f64);
-        let reach = if self.quantity.has_secant() { self.dt } else { 0.0 };
+        let reach = if options.quantity.has_secant() { options.dt } else { 0.0 };
         if reach > (timesteps - 1) as f64 {
             let allowed = format!("the schedule has T = {timesteps} timesteps");
             return Err(Error::argument("--dt", reach, allowed, "Give a smaller distance."));
         }
         let grid = Grid { timesteps, reach, window: until, boundaries: &boundaries };
-        let (timesteps, left_out) = self.timesteps.resolve(&grid)?;
-        let refinement = (self.timesteps == TimestepSpec::Auto).then(|| Refinement {
-            tolerance: self.tolerance,
+        let (timesteps, left_out) = options.timesteps.resolve(&grid)?;
+        let refinement = (options.timesteps == TimestepSpec::Auto).then(|| Refinement {
+            tolerance: options.tolerance,
             most: MOST_TIMESTEPS.max(timesteps.len()),
             window: until,
         });
-        if self.quantity.has_derivative() {
+        Ok(Times { timesteps, left_out, until, refinement })
+    }
+}
+
+/// What does not depend on any model.
+fn check(options: &MeasureOptions) -> Result<()> {
+    if !(options.dt > 0.0 && options.dt.is_finite()) {
+        let next = "Give the distance in steps, such as --dt 1.";
+        return Err(Error::argument("--dt", options.dt, "it is a number above 0", next));
+    }
+    if !(options.tolerance > 0.0 && options.tolerance < 1.0) {
+        let next = "For example --tolerance 0.05; --timesteps all measures every step.";
+        return Err(Error::argument("--tolerance", options.tolerance, "it lies between 0 and 1", next));
+    }
+    if options.quantity == Quantities::Spatial && (options.axis, options.norm) != (Axis::Step, Norm::L2) {
+        return Err(Error::mismatch(
+            "‖∂ε/∂x‖₂ has no time axis, and its norm is the spectral one",
+            "Leave out --axis and --norm with --quantity spatial.",
+        ));
+    }
+    rule(options).map(|_| ())
+}
+
+impl Plan {
+    /// Resolves the options against models that are there; all of them have the same T.
+    pub fn resolve(
+        command: &'static str,
+        models: &[Model],
+        data: Value,
+        options: &MeasureOptions,
+        (seed, batch): (u64, u64),
+    ) -> Result<Plan> {
+        let facts: Vec<Facts> = models.iter().map(Facts::of).collect();
+        let Times { timesteps, left_out, until, refinement } = Times::resolve(options, &facts)?;
+        if options.quantity.has_derivative() {
             refuse_without_rate(models)?;
         }
-        if self.quantity == Quantities::Spatial && (self.axis, self.norm) != (Axis::Step, Norm::L2) {
-            return Err(Error::mismatch(
-                "‖∂ε/∂x‖₂ has no time axis, and its norm is the spectral one",
-                "Leave out --axis and --norm with --quantity spatial.",
-            ));
-        }
-        if self.quantity.has_jacobian() {
-            refuse_without_jacobian(models, self.quantity)?;
+        if options.quantity.has_jacobian() {
+            refuse_without_jacobian(models, options.quantity)?;
         }
         Ok(Plan {
             command,
             models: models.iter().map(describe).collect::<Result<_>>()?,
             data,
-            quantity: self.quantity,
-            dt: self.dt,
-            axis: self.axis,
-            norm: self.norm,
-            samples: self.rule,
+            quantity: options.quantity,
+            dt: options.dt,
+            axis: options.axis,
+            norm: options.norm,
+            samples: rule(options)?,
             near_zero_until: until,
             timesteps,
             refinement,
+            batch,
             seed,
             left_out,
         })
     }
-}
 
-impl Plan {
+    /// The estimators of one model.
+    pub fn estimators(&self) -> Vec<Box<dyn Estimator>> {
+        estimators(self.quantity, self.dt, self.axis, self.norm)
+    }
+
     /// As JSON, for the report and for `--dry-run`.
     pub fn to_json(&self) -> Result<Value> {
         serde_json::to_value(self)
@@ -144,7 +173,7 @@ impl Plan {
 }
 
 /// What a report says about a model, with its label.
-pub(super) fn describe(model: &Model) -> Result<Value> {
+pub fn describe(model: &Model) -> Result<Value> {
     let mut value = serde_json::to_value(&model.description)
         .map_err(|e| Error::mismatch(format!("the plan cannot be written ({e})"), "Report this."))?;
     if let Some(object) = value.as_object_mut() {
@@ -153,7 +182,7 @@ pub(super) fn describe(model: &Model) -> Result<Value> {
     Ok(value)
 }
 
-fn rule(options: &Options) -> Result<SampleRule> {
+fn rule(options: &MeasureOptions) -> Result<SampleRule> {
     match options.rel_error {
         None => {
             let samples = options.samples.unwrap_or(DEFAULT_SAMPLES);
@@ -175,13 +204,15 @@ fn rule(options: &Options) -> Result<SampleRule> {
 }
 
 /// T, which all models must have in common.
-pub(super) fn common_timesteps(models: &[Model]) -> Result<usize> {
-    let mut counts = models.iter().map(|model| (model.description.timesteps, &model.label));
-    let Some((first, label)) = counts.next() else { return Ok(1) };
-    match counts.find(|(count, _)| *count != first) {
-        None => Ok(first),
-        Some((count, other)) => Err(Error::mismatch(
-            format!("{label} has T = {first} timesteps and {other} has T = {count}"),
+pub fn common_timesteps(models: &[Facts]) -> Result<usize> {
+    let Some(first) = models.first() else { return Ok(1) };
+    match models.iter().find(|model| model.timesteps != first.timesteps) {
+        None => Ok(first.timesteps),
+        Some(other) => Err(Error::mismatch(
+            format!(
+                "{} has T = {} timesteps and {} has T = {}",
+                first.label, first.timesteps, other.label, other.timesteps
+            ),
             "Compare models of one T, or measure them one by one.",
         )),
     }

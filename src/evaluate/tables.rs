@@ -69,11 +69,6 @@ fn seed_rows(report: &TidyReport) -> &[Row] {
     report.tables.iter().find(|table| table.name == SEEDS).map_or(&[], |table| &table.rows)
 }
 
-/// Whether a cell is measured already.
-pub(super) fn holds(report: &TidyReport, key: &[Cell; KEY]) -> bool {
-    seed_rows(report).iter().any(|row| row.starts_with(key))
-}
-
 /// Adds the rows of a cell.
 pub(super) fn add(report: &mut TidyReport, rows: Vec<Row>) {
     if let Some(table) = report.tables.iter_mut().find(|table| table.name == SEEDS) {

@@ -1,0 +1,224 @@
+//! The folder of a run: its plan, its finished units of work with their raw numbers, and what was rendered from them.
+//!
+//! ```text
+//! OUT/plan.json                 what is asked; written once, by whoever comes first
+//! OUT/parts/*.safetensors       finished units, in files that are never changed and whose names are never used twice
+//! OUT/report.json, *.csv, …     a function of plan and units, written again whenever there are more
+//! ```
+//!
+//! A unit is a piece of work that does not depend on who does it: what shares batches in an undisturbed run. Whoever runs
+//! the same plan takes the units that are there and does those that are missing, so that going on after an interrupt,
+//! repeating a run, and putting together the parts of several processes are one and the same.
+
+mod claim;
+mod part;
+mod unit;
+
+pub use claim::Folder;
+pub use unit::{Unit, array, array_f32};
+
+use crate::error::Result;
+use crate::report::{Artifact, write_all};
+use serde_json::Value;
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+/// Units stay in memory at most this long at the beginning of a run, and later a part of its age, so that a long run has
+/// hundreds of parts and not thousands.
+const SHORTEST: Duration = Duration::from_secs(2);
+const LONGEST: Duration = Duration::from_secs(60);
+const SHARE_OF_AGE: u32 = 20;
+
+/// A folder that belongs to one plan.
+pub struct Store {
+    folder: PathBuf,
+    /// Fingerprint of the plan.
+    plan: String,
+    done: HashMap<(String, String), Unit>,
+    /// Units that are in no part yet.
+    fresh: Vec<Unit>,
+    /// Parts that could not be read, with the reason.
+    damaged: Vec<String>,
+    began: Instant,
+    written: Instant,
+}
+
+impl Store {
+    /// The store of `plan` in `folder`, with the units that are there.
+    ///
+    /// # Errors
+    /// The folder belongs to another plan, which is told by the key that differs; or it cannot be written to.
+    pub fn open(folder: &Folder, plan: &Value) -> Result<Self> {
+        let folder = folder.claim(plan)?;
+        let plan = claim::fingerprint(plan);
+        let (units, damaged) = part::read_all(&folder, &plan)?;
+        let done = units.into_iter().map(|unit| ((unit.kind.clone(), unit.key.clone()), unit)).collect();
+        let now = Instant::now();
+        Ok(Store { folder, plan, done, fresh: Vec::new(), damaged, began: now, written: now })
+    }
+
+    /// The folder.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Parts that could not be read, with the reason; what they held counts as missing.
+    pub fn damaged(&self) -> &[String] {
+        &self.damaged
+    }
+
+    /// A finished unit.
+    pub fn get(&self, kind: &str, key: &str) -> Option<&Unit> {
+        self.done.get(&(kind.to_string(), key.to_string()))
+    }
+
+    /// Takes a unit that is finished. It is on disk after a while; see [`Store::keep`].
+    pub fn add(&mut self, unit: Unit) {
+        self.done.insert((unit.kind.clone(), unit.key.clone()), unit.clone());
+        self.fresh.push(unit);
+    }
+
+    /// Whether it is time to write units, and reports that follow from them.
+    pub fn is_due(&self) -> bool {
+        let wait = (self.began.elapsed() / SHARE_OF_AGE).clamp(SHORTEST, LONGEST);
+        self.written.elapsed() > wait
+    }
+
+    /// Puts all units on disk.
+    pub fn keep(&mut self) -> Result<()> {
+        self.written = Instant::now();
+        if self.fresh.is_empty() {
+            return Ok(());
+        }
+        part::write(&self.folder, &self.plan, &self.fresh)?;
+        self.fresh.clear();
+        Ok(())
+    }
+
+    /// Puts all units on disk, and then what was rendered from them.
+    pub fn publish(&mut self, artifacts: &[Artifact]) -> Result<()> {
+        self.keep()?;
+        write_all(&self.folder, artifacts).map(|_| ())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::Error;
+    use serde_json::json;
+    use std::fs;
+
+    fn unit(key: &str, numbers: &[f64]) -> Unit {
+        Unit::new("points", key, json!({"seconds": 0.5})).with("norms", array(&[numbers.len()], numbers).unwrap())
+    }
+
+    fn plan() -> Value {
+        json!({"command": "measure", "models": [{"source": "a.pt", "sha256": "12", "label": "a"}], "seed": 1})
+    }
+
+    fn open(folder: &Path, plan: &Value) -> Result<Store> {
+        Store::open(&Folder::Named(folder.into()), plan)
+    }
+
+    #[test]
+    fn units_come_back_bit_for_bit() {
+        let dir = tempfile::tempdir().unwrap();
+        let numbers = [1.0, -0.0, f64::NAN, f64::INFINITY, 1e-300, 0.1 + 0.2];
+        let mut store = open(dir.path(), &plan()).unwrap();
+        store.add(unit("0 1", &numbers));
+        store.keep().unwrap();
+        store.add(unit("2", &[]));
+        store.keep().unwrap();
+        let again = open(dir.path(), &plan()).unwrap();
+        let bits = |numbers: &[f64]| numbers.iter().map(|n| n.to_bits()).collect::<Vec<u64>>();
+        assert_eq!(bits(&again.get("points", "0 1").unwrap().numbers("norms").unwrap()), bits(&numbers));
+        assert!(again.get("points", "2").unwrap().numbers("norms").unwrap().is_empty());
+        assert_eq!(again.get("points", "2").unwrap().about["seconds"], 0.5);
+        assert!(again.get("points", "3").is_none() && again.damaged().is_empty());
+    }
+
+    #[test]
+    fn what_is_not_kept_is_not_there() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut store = open(dir.path(), &plan()).unwrap();
+        store.add(unit("0", &[1.0]));
+        assert!(store.get("points", "0").is_some());
+        assert!(open(dir.path(), &plan()).unwrap().get("points", "0").is_none());
+    }
+
+    #[test]
+    fn parts_of_two_folders_are_put_together_by_copying() {
+        let (a, b) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        for (dir, key) in [(&a, "0"), (&b, "1")] {
+            let mut store = open(dir.path(), &plan()).unwrap();
+            store.add(unit(key, &[2.0]));
+            store.keep().unwrap();
+        }
+        for entry in fs::read_dir(b.path().join("parts")).unwrap() {
+            let entry = entry.unwrap();
+            fs::copy(entry.path(), a.path().join("parts").join(entry.file_name())).unwrap();
+        }
+        let both = open(a.path(), &plan()).unwrap();
+        assert!(both.get("points", "0").is_some() && both.get("points", "1").is_some());
+    }
+
+    #[test]
+    fn another_plan_is_refused_by_name() {
+        let dir = tempfile::tempdir().unwrap();
+        open(dir.path(), &plan()).unwrap();
+        let mut moved = plan();
+        moved["models"][0]["source"] = json!("elsewhere/a.pt");
+        assert!(open(dir.path(), &moved).is_ok(), "the weights are the same, whatever their path");
+        let mut other = plan();
+        other["seed"] = json!(2);
+        let error = open(dir.path(), &other).err().unwrap();
+        assert!(matches!(error, Error::File { .. }) && error.to_string().contains("`seed`"), "{error}");
+    }
+
+    #[test]
+    fn default_folders_of_different_plans_never_collide() {
+        let dir = tempfile::tempdir().unwrap();
+        let base = Folder::Default(dir.path().join("measure-model"));
+        let mut plans = vec![plan(), plan(), plan()];
+        plans[1]["seed"] = json!(2);
+        plans[2]["models"][0]["sha256"] = json!("34");
+        let folder = |plan: &Value| Store::open(&base, plan).unwrap().folder().to_path_buf();
+        let folders: Vec<PathBuf> = plans.iter().map(folder).collect();
+        let names = ["measure-model", "measure-model-2", "measure-model-3"];
+        assert_eq!(folders, names.map(|name| dir.path().join(name)));
+        assert_eq!(plans.iter().map(folder).collect::<Vec<_>>(), folders, "each finds its own again");
+    }
+
+    #[test]
+    fn a_damaged_part_counts_as_missing_and_is_named() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut store = open(dir.path(), &plan()).unwrap();
+        store.add(unit("0", &[1.0, 2.0, 3.0]));
+        store.keep().unwrap();
+        let part = fs::read_dir(dir.path().join("parts")).unwrap().next().unwrap().unwrap().path();
+        let whole = fs::read(&part).unwrap();
+        let last = whole.len() - 1;
+        let flipped = [&whole[..last], &[whole[last] ^ 1]].concat();
+        for damaged in [&whole[..whole.len() / 2], &whole[..last], &flipped[..], &b"nothing"[..], &[]] {
+            fs::write(&part, damaged).unwrap();
+            let store = open(dir.path(), &plan()).unwrap();
+            assert!(store.get("points", "0").is_none());
+            assert!(store.damaged().len() == 1 && store.damaged()[0].contains(".safetensors"), "{:?}", store.damaged());
+        }
+    }
+
+    #[test]
+    fn parts_of_another_plan_are_not_taken() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut store = open(dir.path(), &plan()).unwrap();
+        store.add(unit("0", &[1.0]));
+        store.keep().unwrap();
+        fs::remove_file(dir.path().join("plan.json")).unwrap();
+        let mut other = plan();
+        other["seed"] = json!(2);
+        let store = open(dir.path(), &other).unwrap();
+        assert!(store.get("points", "0").is_none() && store.damaged().len() == 1);
+    }
+}

@@ -1,0 +1,20 @@
+//! `lipscope evaluate CKPT…`.
+
+use super::args::{EvaluateArgs, Global};
+use super::watch::Terminal;
+use super::{Outcome, output, present};
+use crate::error::Result;
+use crate::evaluate::Evaluation;
+use crate::run::Store;
+
+/// Evaluates every model in every way that was asked for.
+pub(super) fn run(args: &EvaluateArgs, global: &Global) -> Result<Option<Outcome>> {
+    let evaluation = Evaluation::new(args, &super::setup(global))?;
+    if global.dry_run {
+        return output::print_json(evaluation.plan());
+    }
+    let mut store = Store::open(&evaluation.folder(args.output.out.as_deref()), evaluation.plan())?;
+    let report = evaluation.run(&mut store, &Terminal::new(global.quiet)?)?;
+    let shown = Evaluation::shown(&report);
+    present::tables(&report, shown, &mut store, &args.output, global).map(|()| None)
+}

@@ -1,0 +1,73 @@
+//! What a finished run shows: warnings on stderr; on stdout the report as JSON, or tables, reading and where the files are.
+
+use super::args::{Global, OutputOptions};
+use super::output;
+use crate::error::Result;
+use crate::report::{self, Artifact, Report, TidyReport, Warning};
+use crate::run::Store;
+use serde::Serialize;
+use serde_json::Value;
+
+/// Writes the files of a report of curves and shows it.
+pub(super) fn curves(report: &Report, store: &mut Store, options: &OutputOptions, global: &Global) -> Result<()> {
+    let artifacts = report::files(report, options.figures.plot.as_deref().unwrap_or_default())?;
+    store.publish(&artifacts)?;
+    show(report, &report.warnings, global, || {
+        let width = output::width();
+        let table = if report.models.len() > 1 {
+            report::comparison_table(report, width)
+        } else {
+            report::curve_table(report, width)
+        };
+        let rounding = report.rounding.as_ref();
+        let rounding = rounding.map(|found| {
+            format!("{}\n\n{}\n\n", report::rounding_table(found, width), report::rounding_reading(found))
+        });
+        let data = report.provenance.plan.get("data").and_then(|data| data.get("source")).and_then(Value::as_str);
+        format!(
+            "{table}\n\n{}{}\n\n{}x₀ from {}; {}",
+            report::reading(report),
+            report::resolution_reading(report),
+            rounding.unwrap_or_default(),
+            data.unwrap_or("an unknown source"),
+            place(store, &artifacts)
+        )
+    })
+}
+
+/// Writes the files of a report of tables and shows its table `shown`.
+pub(super) fn tables(
+    report: &TidyReport,
+    shown: Option<report::Table>,
+    store: &mut Store,
+    options: &OutputOptions,
+    global: &Global,
+) -> Result<()> {
+    let artifacts = report::tidy_files(report, options.figures.plot.as_deref().unwrap_or_default())?;
+    store.publish(&artifacts)?;
+    show(report, &report.warnings, global, || {
+        let table = shown.map(|table| report::tidy_text(&table, output::width())).unwrap_or_default();
+        format!("{table}\n\n{}\n\n{}", report.reading.join("\n"), place(store, &artifacts))
+    })
+}
+
+/// Warnings, then JSON or text.
+pub(super) fn show(
+    report: &impl Serialize,
+    warnings: &[Warning],
+    global: &Global,
+    text: impl FnOnce() -> String,
+) -> Result<()> {
+    warnings.iter().for_each(|warning| output::warn(&warning.to_string()));
+    match (global.json, global.quiet) {
+        (true, _) => output::print_json(report).map(|_| ()),
+        (false, true) => Ok(()),
+        (false, false) => output::print(&text()).map(|_| ()),
+    }
+}
+
+/// Where the files are.
+pub(super) fn place(store: &Store, artifacts: &[Artifact]) -> String {
+    let names: Vec<&str> = artifacts.iter().map(|artifact| artifact.file_name.as_str()).collect();
+    format!("files in {}: {}\n", store.folder().display(), names.join(", "))
+}

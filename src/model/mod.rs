@@ -1,0 +1,129 @@
+//! The front door: from a file, a closed form or a function of one's own to a model that can be measured, compared and
+//! sampled.
+//!
+//! file → network + schedule + timestep map + prediction + condition, with what was assumed and from where.
+
+mod condition;
+mod opened;
+mod resolve;
+mod told;
+
+pub use opened::Opened;
+pub use resolve::{DEFAULT_SCHEDULE, Setting};
+pub use told::Said;
+
+use crate::denoiser::{Denoiser, NetworkDenoiser};
+use crate::device;
+use crate::error::{Error, Result};
+use crate::guidance::Asked;
+use crate::network::{Closure, Network};
+use crate::prediction::Prediction;
+use crate::report::{ModelDescription, Warning};
+use crate::schedule::NamedSchedule;
+use crate::time::Conditioning;
+use crate::timestep_map::Identity;
+use lipscope_core::cli::args::Precision;
+use lipscope_core::options::{DataOptions, Overrides};
+use std::sync::Arc;
+use tch::{Device, Kind, Tensor};
+
+/// A model, ready to be measured.
+pub struct Model<D = Box<dyn Denoiser>> {
+    /// Name in tables and figures.
+    pub label: String,
+    /// What the report says about it.
+    pub description: ModelDescription,
+    /// ε(x, t) and everything that estimators and samplers ask.
+    pub denoiser: D,
+    /// x̂₀ is clamped to ± this when it makes samples.
+    pub clip: Option<f64>,
+    /// What a reader must know, such as what was assumed.
+    pub warnings: Vec<Warning>,
+}
+
+impl Model {
+    /// Loads a checkpoint on the CPU: a file or folder that `lipscope inspect` recognises, or `ideal:DATA`.
+    ///
+    /// # Errors
+    /// The file is no checkpoint or damaged; it does not say what a sample looks like; or `overrides` do not fit it.
+    pub fn load(path: &str, overrides: &Overrides) -> Result<Self> {
+        let said = Said::new(overrides)?;
+        let opened = Opened::open(path, None, &DataOptions::default(), &said.request(Device::Cpu))?;
+        let shape = opened.want().sample.ok_or_else(|| {
+            Error::mismatch(
+                format!("{path} does not say what a sample looks like"),
+                "Measure it with data of the right shape: Measurement::of_checkpoint with DataOptions.",
+            )
+        })?;
+        let setting = Setting {
+            shape: &shape,
+            overrides,
+            device: Device::Cpu,
+            kind: kind(overrides.dtype),
+            derivative: true,
+            ideal_schedule: None,
+        };
+        opened.resolve(&setting, overrides.share.as_ref())
+    }
+}
+
+impl Model<NetworkDenoiser> {
+    /// A function f(x, t) of one's own, with x [B, …] and t `[B]`, both float32 on the CPU; it answers [B, …] of x's shape
+    /// with what `prediction` names. It has secants and no exact derivatives.
+    pub fn from_fn(
+        label: &str,
+        sample_shape: &[i64],
+        schedule: NamedSchedule,
+        prediction: Prediction,
+        f: impl Fn(&Tensor, &Tensor) -> std::result::Result<Tensor, tch::TchError> + 'static,
+    ) -> Self {
+        let network = Closure::new(sample_shape, f);
+        let description = ModelDescription {
+            source: label.into(),
+            sha256: None,
+            format: "function".into(),
+            architecture: network.architecture(),
+            parameters: 0,
+            sample_shape: sample_shape.to_vec(),
+            prediction: prediction.name().into(),
+            schedule: schedule.name.clone(),
+            timesteps: schedule.schedule.timesteps(),
+            conditioning: Conditioning::default().to_string(),
+            asked: None,
+            boundaries: Vec::new(),
+            dtype: device::dtype_name(Kind::Float).into(),
+            derivative: None,
+        };
+        let denoiser = NetworkDenoiser {
+            network: Box::new(network),
+            schedule: schedule.schedule,
+            map: Arc::new(Identity),
+            prediction,
+            conditioning: Conditioning::default(),
+            asked: Asked::default(),
+            guidance: None,
+            sample_shape: sample_shape.to_vec(),
+            device: Device::Cpu,
+            kind: Kind::Float,
+        };
+        Model { label: label.into(), description, denoiser, clip: None, warnings: Vec::new() }
+    }
+}
+
+impl<D: Denoiser + 'static> Model<D> {
+    /// The same with its type forgotten.
+    pub fn boxed(self) -> Model {
+        let Model { label, description, denoiser, clip, warnings } = self;
+        Model { label, description, denoiser: Box::new(denoiser), clip, warnings }
+    }
+}
+
+/// The dtype that `--dtype` names.
+pub fn kind(dtype: Precision) -> Kind {
+    match dtype {
+        Precision::F32 => Kind::Float,
+        Precision::F64 => Kind::Double,
+        Precision::Bf16 => Kind::BFloat16,
+        Precision::F16 => Kind::Half,
+    }
+}

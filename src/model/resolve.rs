@@ -1,0 +1,169 @@
+//! From what a file says to a model: completed by defaults, overridden by the user, with what was assumed.
+
+use super::Model;
+use super::condition::{condition, in_words};
+use crate::checkpoint::Checkpoint;
+use crate::clean_data::Ideal;
+use crate::denoiser::NetworkDenoiser;
+use crate::device::dtype_name;
+use crate::error::Result;
+use crate::ideal::IdealDenoiser;
+use crate::network::Probe;
+use crate::prediction::Prediction;
+use crate::report::{ModelDescription, Warning};
+use crate::schedule::NamedSchedule;
+use crate::time::Axis;
+use crate::timestep_map::{Identity, TimestepMap};
+use lipscope_core::cli::args::Share;
+use lipscope_core::options::Overrides;
+use std::sync::Arc;
+use tch::{Device, Kind};
+
+/// The schedule where neither file nor user names one.
+pub const DEFAULT_SCHEDULE: &str = "linear";
+
+/// What models are completed for.
+pub struct Setting<'a> {
+    /// Shape of one sample.
+    pub shape: &'a [i64],
+    /// What overrides or completes the checkpoint's own word.
+    pub overrides: &'a Overrides,
+    /// Where the arithmetic runs.
+    pub device: Device,
+    /// dtype of networks.
+    pub kind: Kind,
+    /// Whether ∂/∂t is wanted.
+    pub derivative: bool,
+    /// The schedule of closed forms, where the command line names none.
+    pub ideal_schedule: Option<NamedSchedule>,
+}
+
+fn map(share: Option<&Share>, timesteps: usize) -> Result<Arc<dyn TimestepMap>> {
+    share.map_or_else(|| Ok(Arc::new(Identity) as Arc<dyn TimestepMap>), |share| share.map(timesteps))
+}
+
+pub(super) fn resolve_ideal(
+    ideal: Ideal,
+    argument: &str,
+    label: String,
+    setting: &Setting,
+    share: Option<&Share>,
+) -> Result<Model> {
+    let Setting { shape, overrides, device, .. } = *setting;
+    let named = match (&overrides.schedule, &setting.ideal_schedule) {
+        (Some(named), _) | (None, Some(named)) => named.clone(),
+        (None, None) => DEFAULT_SCHEDULE.parse()?,
+    };
+    let map = map(share, named.schedule.timesteps())?;
+    let description = ModelDescription {
+        source: argument.to_string(),
+        sha256: ideal.data.description.get("sha256").and_then(|v| v.as_str()).map(str::to_string),
+        format: "closed-form".into(),
+        architecture: "ideal denoiser".into(),
+        parameters: 0,
+        prediction: Prediction::Epsilon.name().into(),
+        conditioning: Axis::Step.name().into(),
+        dtype: dtype_name(Kind::Double).into(),
+        derivative: setting.derivative.then(|| "closed form".into()),
+        ..describe(&named, &*map, shape)
+    };
+    let denoiser = IdealDenoiser {
+        distribution: ideal.distribution,
+        schedule: named.schedule,
+        map,
+        sample_shape: shape.to_vec(),
+        device,
+    };
+    Ok(Model { label, description, denoiser: Box::new(denoiser), clip: None, warnings: Vec::new() })
+}
+
+pub(super) fn resolve_file(
+    file: Checkpoint,
+    label: String,
+    setting: &Setting,
+    share: Option<&Share>,
+) -> Result<Model<NetworkDenoiser>> {
+    let Setting { shape, overrides, device, kind, .. } = *setting;
+    let Checkpoint { path, format, sha256, mut network, declared, left_out, .. } = file;
+    let mut warnings: Vec<Warning> = Warning::left_out(&label, &left_out).into_iter().collect();
+    let mut assumed = |what: &str, flag: &str| {
+        warnings.push(Warning::Assumed { model: label.clone(), what: what.into(), flag: flag.into() });
+    };
+    let named = match (&overrides.schedule, declared.schedule) {
+        (Some(named), _) => named.clone(),
+        (None, Some(named)) => named,
+        (None, None) => {
+            assumed("the linear schedule of DDPM with T = 1000", "--schedule");
+            DEFAULT_SCHEDULE.parse()?
+        }
+    };
+    let prediction = match (&overrides.prediction, declared.prediction) {
+        (Some(prediction), _) => *prediction,
+        (None, Some(prediction)) => prediction,
+        (None, None) => {
+            assumed("epsilon prediction", "--prediction");
+            Prediction::Epsilon
+        }
+    };
+    let conditioning = overrides.time_input.or(declared.conditioning).unwrap_or_default();
+    let declared_share: Option<Share> = declared.share.as_deref().map(str::parse).transpose()?;
+    let map = map(share.or(declared_share.as_ref()), named.schedule.timesteps())?;
+    let (asked, guidance) = condition(&*network, overrides, (device, kind))?;
+    network.to(device, kind)?;
+    if matches!(kind, Kind::Half | Kind::BFloat16) && network.config().is_none() {
+        warnings.push(Warning::HalfPrecisionTime { model: label.clone(), dtype: dtype_name(kind).into() });
+    }
+    let example = asked.batch(2, device, kind)?;
+    let times = conditioning.probes(&*named.schedule);
+    let probe = Probe { sample_shape: shape, times, condition: &example, device, kind };
+    network.prepare(&probe)?;
+    if setting.derivative {
+        network.prepare_rate(&probe)?;
+    }
+    let description = ModelDescription {
+        source: path.display().to_string(),
+        sha256: Some(sha256),
+        format,
+        architecture: network.architecture(),
+        parameters: network.parameters().iter().map(|(_, tensor)| tensor.numel() as u64).sum(),
+        prediction: prediction.name().into(),
+        conditioning: conditioning.to_string(),
+        asked: in_words(&asked, guidance.as_ref()),
+        dtype: dtype_name(kind).into(),
+        derivative: setting.derivative.then(|| network.rate_route().into()),
+        ..describe(&named, &*map, shape)
+    };
+    let denoiser = NetworkDenoiser {
+        network,
+        schedule: named.schedule,
+        map,
+        prediction,
+        conditioning,
+        asked,
+        guidance,
+        sample_shape: shape.to_vec(),
+        device,
+        kind,
+    };
+    Ok(Model { label, description, denoiser, clip: declared.clip, warnings })
+}
+
+/// The part of a description that schedule, map and shape give.
+fn describe(named: &NamedSchedule, map: &dyn TimestepMap, shape: &[i64]) -> ModelDescription {
+    ModelDescription {
+        source: String::new(),
+        sha256: None,
+        format: String::new(),
+        architecture: String::new(),
+        parameters: 0,
+        sample_shape: shape.to_vec(),
+        prediction: String::new(),
+        schedule: named.name.clone(),
+        timesteps: named.schedule.timesteps(),
+        conditioning: String::new(),
+        asked: None,
+        boundaries: map.boundaries().to_vec(),
+        dtype: String::new(),
+        derivative: None,
+    }
+}

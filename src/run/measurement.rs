@@ -1,0 +1,364 @@
+//! `measure`, `compare` and `theory`: one curve per model and quantity, on the same x_t.
+
+use super::closed_form::Expectation;
+use super::plan::{self, Plan};
+use super::record::{Recorder, known};
+use super::setup::{self, Completed, Setup};
+use super::{Facts, Folder, Store, Times, Watch, interrupted, provenance, rounding};
+use crate::checkpoint;
+use crate::clean_data::{self, CleanData, Ideal};
+use crate::compare::{empty_curve, summarise};
+use crate::data::DataSpec;
+use crate::device;
+use crate::draws::CleanSamples;
+use crate::error::{Error, Result};
+use crate::estimator::Quantities;
+use crate::ideal::Gaussian;
+use crate::measure::{SampleRule, Settings, Subject, Sweep};
+use crate::model::{Model, Opened, Said};
+use crate::report::{self, ComparisonRow, ModelReport, Point, Report, Warning};
+use crate::rounding as dtypes;
+use crate::schedule::NoiseSchedule;
+use lipscope_core::cli::args::{BatchSize, Precision, Share};
+use lipscope_core::options::{MeasureOptions, Overrides};
+use std::path::Path;
+use std::sync::Arc;
+use tch::Device;
+
+/// A measurement, resolved and checked, with its models; nothing is measured yet.
+pub struct Measurement {
+    plan: Plan,
+    models: Vec<Model>,
+    /// The clean samples; `None` where the first model has to make them.
+    source: Option<Arc<dyn CleanSamples>>,
+    automatic_batch: bool,
+    device: Device,
+    warnings: Vec<Warning>,
+    /// The network whose rounding is measured after the curves, where that was asked for.
+    rounding: Option<dtypes::Subject>,
+    /// The data, where the expectation over it has a closed form.
+    gaussian: Option<Gaussian>,
+}
+
+impl Measurement {
+    /// The curve of one checkpoint, or of `ideal:DATA`.
+    ///
+    /// # Errors
+    /// Options that are wrong by themselves or for the schedule that the checkpoint names are refused before weights are
+    /// read; then what [`Model::load`] refuses.
+    pub fn of_checkpoint(
+        checkpoint: &str,
+        label: Option<&str>,
+        options: &MeasureOptions,
+        overrides: &Overrides,
+        setup: &Setup,
+    ) -> Result<Self> {
+        let labels: Vec<String> = label.iter().map(|label| label.to_string()).collect();
+        Self::open("measure", &[checkpoint], &labels, &[overrides.share.as_ref()], (options, overrides, setup))
+    }
+
+    /// The curves of several checkpoints on identical x_t; the first is the baseline. Foreign checkpoints do not say how
+    /// they share: `overrides.share` is laid over the others, not over the baseline.
+    ///
+    /// # Errors
+    /// As [`Measurement::of_checkpoint`]; and models that do not fit each other.
+    pub fn of_checkpoints<S: AsRef<str>>(
+        checkpoints: &[S],
+        labels: &[String],
+        options: &MeasureOptions,
+        overrides: &Overrides,
+        setup: &Setup,
+    ) -> Result<Self> {
+        let share = |i: usize| overrides.share.as_ref().filter(|_| i > 0);
+        let shares: Vec<Option<&Share>> = (0..checkpoints.len()).map(share).collect();
+        Self::open("compare", checkpoints, labels, &shares, (options, overrides, setup))
+    }
+
+    /// The curve of the ideal denoiser of `options.data`, in float64. For a Gaussian the expectation itself has a closed
+    /// form; for mixtures and finite data sets the closed-form ε* is averaged over samples.
+    ///
+    /// # Errors
+    /// As [`Measurement::of_checkpoint`]; and data without a known distribution.
+    pub fn of_ideal(
+        label: Option<&str>,
+        options: &MeasureOptions,
+        overrides: &Overrides,
+        setup: &Setup,
+    ) -> Result<Self> {
+        let overrides = &Overrides { dtype: Precision::F64, ..overrides.clone() };
+        let arithmetic = setup.arithmetic(Precision::F64)?;
+        let spec = options.data.source.clone().unwrap_or(DataSpec::Digits);
+        let mut ideal: Ideal = clean_data::open_ideal(&spec, &options.data, arithmetic.0)?;
+        let gaussian = ideal.gaussian.take().filter(|_| !options.quantity.has_jacobian());
+        let label = label.map_or_else(|| format!("ideal {spec}"), str::to_string);
+        let opened = vec![Opened::ideal(&spec.to_string(), &label, ideal)];
+        let share = [overrides.share.as_ref()];
+        let derivative = options.quantity.has_derivative();
+        let completed = setup::complete(opened, &share, (&options.data, overrides), arithmetic, derivative)?;
+        let measurement = Self::resolve("theory", completed, options, (setup.seed, arithmetic.0))?;
+        Ok(Measurement { gaussian, ..measurement })
+    }
+
+    /// The curves of models that are there, with clean samples of one's own; `None` has the first model make them.
+    ///
+    /// # Errors
+    /// Options that do not fit the models.
+    pub fn of_models(models: Vec<Model>, data: Option<CleanData>, options: &MeasureOptions, seed: u64) -> Result<Self> {
+        let command = if models.len() > 1 { "compare" } else { "measure" };
+        let device = models.first().map_or(Device::Cpu, |model| model.denoiser.device());
+        Self::resolve(command, Completed { models, data, warnings: Vec::new() }, options, (seed, device))
+    }
+
+    fn open<S: AsRef<str>>(
+        command: &'static str,
+        checkpoints: &[S],
+        labels: &[String],
+        shares: &[Option<&Share>],
+        (options, overrides, setup): (&MeasureOptions, &Overrides, &Setup),
+    ) -> Result<Self> {
+        check_before_weights(checkpoints, shares, options, overrides)?;
+        let arithmetic = setup.arithmetic(overrides.dtype)?;
+        let opened = setup::open_all(checkpoints, labels, &options.data, overrides, arithmetic.0)?;
+        let derivative = options.quantity.has_derivative();
+        let completed = setup::complete(opened, shares, (&options.data, overrides), arithmetic, derivative)?;
+        Self::resolve(command, completed, options, (setup.seed, arithmetic.0))
+    }
+
+    fn resolve(
+        command: &'static str,
+        completed: Completed,
+        options: &MeasureOptions,
+        (seed, device): (u64, Device),
+    ) -> Result<Self> {
+        let Completed { models, data, mut warnings } = completed;
+        let description = match &data {
+            Some(data) => data.description.clone(),
+            None => clean_data::model_samples(&models),
+        };
+        let shape = models.first().map(|model| model.denoiser.sample_shape().to_vec()).unwrap_or_default();
+        let batch = setup::batch(options.batch, &shape, device);
+        let plan = Plan::resolve(command, &models, description, options, (seed, batch))?;
+        warnings.extend(plan_warnings(&plan, &models));
+        Ok(Measurement {
+            automatic_batch: options.batch == BatchSize::Auto,
+            source: data.map(|data| data.source),
+            rounding: None,
+            gaussian: None,
+            plan,
+            models,
+            device,
+            warnings,
+        })
+    }
+
+    /// Has the rounding of `checkpoint`, which is the measured one, told apart by dtype after the curves.
+    ///
+    /// # Errors
+    /// The network cannot be had in float64.
+    pub fn with_rounding(mut self, checkpoint: &str, options: &MeasureOptions, overrides: &Overrides) -> Result<Self> {
+        let Some(model) = self.models.first() else {
+            return Err(Error::mismatch("there is no model", "Give a checkpoint."));
+        };
+        self.rounding = Some(rounding::open(checkpoint, model, options, overrides, self.device)?);
+        Ok(self)
+    }
+
+    /// The plan.
+    pub fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
+    /// The folder that was named, else the default one.
+    pub fn folder(&self, named: Option<&Path>) -> Folder {
+        let labels = self.models.iter().map(|model| model.label.as_str());
+        Folder::new(named, || setup::default_folder(self.plan.command, labels))
+    }
+
+    /// Measures what the store does not hold yet, and gives the report. Without a store nothing is kept.
+    ///
+    /// # Errors
+    /// [`Error::Interrupted`] where the watcher stopped it: a partial report is in the store's folder then.
+    pub fn run(self, mut store: Option<&mut Store>, watch: &dyn Watch) -> Result<Report> {
+        let mut report = self.empty_report()?;
+        if let Some(gaussian) = &self.gaussian {
+            self.closed_form(&mut report, gaussian);
+            return Ok(report);
+        }
+        let Measurement { plan, models, source, warnings, rounding, automatic_batch, .. } = self;
+        let batch = (plan.batch, plan.seed);
+        let draws = clean_data::draws(&models, source.as_ref(), batch, store.as_deref_mut(), watch)?;
+        let Some(draws) = draws else { return Err(interrupted(store.as_deref())) };
+        let subject = |model: Model| Subject { denoiser: model.denoiser, estimators: plan.estimators() };
+        let subjects: Vec<Subject> = models.into_iter().map(subject).collect();
+        let settings = Settings { rule: plan.samples, batch: plan.batch, probe: automatic_batch };
+        let mut sweep = Sweep::new(&subjects, &draws, &settings);
+        report.warnings = warnings;
+        watch.begin(plan.timesteps.len() as u64, "timesteps");
+        let mut recorder = Recorder::new(&mut report, &subjects, &plan, store.as_deref_mut(), watch);
+        let resolution = recorder.measure(&mut sweep, draws.expected())?;
+        let smaller = recorder.smaller_batch;
+        watch.end();
+        report.warnings.extend(smaller.map(|batch| Warning::SmallerBatch { batch }));
+        report.resolution = resolution;
+        let stop = |report: &Report, store: Option<&mut Store>| -> Error {
+            let kept =
+                store.map(|store| store.publish(&report::files(report, &[])?).map(|()| interrupted(Some(store))));
+            kept.transpose().map_or_else(|error| error, |error| error.unwrap_or_else(|| interrupted(None)))
+        };
+        if report_is_short(&report, &plan) {
+            return Err(stop(&report, store));
+        }
+        if let Some(subject) = rounding {
+            let Some(found) = rounding::measure(subject, &draws, &report, &plan, store.as_deref_mut(), watch)? else {
+                return Err(stop(&report, store));
+            };
+            report.provenance.wall_seconds += found.wall_seconds;
+            report.rounding = Some(found);
+        }
+        let schedules: Vec<&dyn NoiseSchedule> = subjects.iter().map(|subject| subject.denoiser.schedule()).collect();
+        finish(&mut report, plan.near_zero_until, &plan.samples, &schedules);
+        Ok(report)
+    }
+
+    /// The report before the first point.
+    fn empty_report(&self) -> Result<Report> {
+        let curves = || self.plan.estimators();
+        let model = |model: &Model| ModelReport {
+            label: model.label.clone(),
+            model: model.description.clone(),
+            curves: curves().iter().map(|estimator| empty_curve(&**estimator)).collect(),
+            spent: report::Spent::default(),
+            summary: Vec::new(),
+        };
+        Ok(Report {
+            schema_version: report::SCHEMA_VERSION,
+            complete: false,
+            command: self.plan.command.into(),
+            provenance: provenance(self.plan.to_json()?, device::name(self.device)),
+            models: self.models.iter().map(model).collect(),
+            comparison: Vec::new(),
+            resolution: None,
+            rounding: None,
+            warnings: Vec::new(),
+        })
+    }
+
+    /// Fills in the expectations themselves.
+    fn closed_form(&self, report: &mut Report, gaussian: &Gaussian) {
+        use crate::refine::Next;
+        let (Some(model), Some(entry)) = (self.models.first(), report.models.first_mut()) else { return };
+        let plan = &self.plan;
+        let expectation = Expectation::new(gaussian, model.denoiser.schedule(), model.denoiser.timestep_map());
+        entry.curves = expectation.curves(plan);
+        let mut next = Next::Measure(plan.timesteps.clone());
+        while let Next::Measure(timesteps) = next {
+            for curve in &mut entry.curves {
+                let points: Vec<Point> = timesteps.iter().map(|&t| expectation.point(t, curve)).collect();
+                curve.points.extend(points);
+                curve.points.sort_by(|a: &Point, b: &Point| a.timestep.total_cmp(&b.timestep));
+            }
+            let Some(refinement) = plan.refinement else { break };
+            next = refinement.next(&plan.timesteps, &known(std::slice::from_ref(entry)));
+            if let Next::Done(resolution) = &next {
+                report.resolution = Some(resolution.clone());
+            }
+        }
+        report.warnings = self.warnings.clone();
+        finish(report, plan.near_zero_until, &plan.samples, &[model.denoiser.schedule()]);
+    }
+}
+
+/// What can be known to be wrong from arguments, configurations and headers alone.
+fn check_before_weights<S: AsRef<str>>(
+    checkpoints: &[S],
+    shares: &[Option<&Share>],
+    options: &MeasureOptions,
+    overrides: &Overrides,
+) -> Result<()> {
+    let said = Said::new(overrides)?;
+    let mut all = Vec::new();
+    for (checkpoint, share) in checkpoints.iter().zip(shares) {
+        let path = Path::new(checkpoint.as_ref());
+        if Opened::is_ideal(checkpoint.as_ref()) {
+            continue;
+        }
+        let declared = checkpoint::declared(path, &said.request(Device::Cpu))?;
+        let named = overrides.schedule.clone().or(declared.schedule);
+        let timesteps = named.map_or(plan::DEFAULT_TIMESTEPS, |named| named.schedule.timesteps());
+        let own: Option<Share> = declared.share.as_deref().map(str::parse).transpose()?;
+        let map = share.or(own.as_ref()).map(|share| share.map(timesteps)).transpose()?;
+        let boundaries = map.map(|map| map.boundaries().to_vec()).unwrap_or_default();
+        all.push(Facts { label: checkpoint.as_ref().into(), timesteps, boundaries });
+    }
+    if all.is_empty() { Ok(()) } else { Times::resolve(options, &all).map(|_| ()) }
+}
+
+fn plan_warnings(plan: &Plan, models: &[Model]) -> Vec<Warning> {
+    let mut warnings = Vec::new();
+    if plan.left_out > 0 {
+        warnings.push(Warning::NoNextTimestep { count: plan.left_out });
+    }
+    if models.windows(2).any(|pair| pair[0].description.schedule != pair[1].description.schedule) {
+        warnings.push(Warning::SchedulesDiffer);
+    }
+    let shared = models.iter().filter(|model| !model.description.boundaries.is_empty());
+    let shared = shared.map(|model| model.label.clone());
+    if plan.quantity.has_derivative() {
+        warnings.extend(shared.map(|model| Warning::DerivativeBlindToJumps { model }));
+    } else if plan.quantity == Quantities::Path {
+        warnings.extend(shared.map(|model| Warning::PathUndefinedAtJumps { model }));
+    }
+    warnings
+}
+
+fn report_is_short(report: &Report, plan: &Plan) -> bool {
+    let fewer = |points: usize| points < plan.timesteps.len();
+    let short = report.models.iter().flat_map(|model| &model.curves).any(|curve| fewer(curve.points.len()));
+    short || plan.refinement.is_some() && report.resolution.is_none()
+}
+
+/// Summaries, warnings from the numbers, and the mark of completeness.
+fn finish(report: &mut Report, until: f64, rule: &SampleRule, schedules: &[&dyn NoiseSchedule]) {
+    for (model, schedule) in report.models.iter_mut().zip(schedules) {
+        let spent = model.spent;
+        model.summary = model.curves.iter().map(|curve| summarise(curve, until, *schedule, spent)).collect();
+    }
+    // Rows come timestep by timestep; readers want them candidate by candidate.
+    let order: Vec<String> = report.models.iter().map(|model| model.label.clone()).collect();
+    report.comparison.sort_by(|a, b| {
+        let place = |row: &ComparisonRow| order.iter().position(|label| *label == row.model);
+        place(a).cmp(&place(b)).then(a.timestep.total_cmp(&b.timestep))
+    });
+    let warnings = number_warnings(report, rule);
+    report.warnings.extend(warnings);
+    report.complete = true;
+}
+
+fn number_warnings(report: &Report, rule: &SampleRule) -> Vec<Warning> {
+    let mut warnings: Vec<Warning> = report.resolution.iter().filter_map(Warning::unresolved).collect();
+    for model in &report.models {
+        let points = || model.curves.iter().flat_map(|curve| &curve.points);
+        let count = points().map(|point| point.non_finite).sum();
+        if let Some(first) = points().find(|point| point.non_finite > 0) {
+            warnings.push(Warning::NonFinite { model: model.label.clone(), count, timestep: first.timestep });
+        }
+        match points().map(|point| point.unconverged).sum() {
+            0 => {}
+            count => warnings.push(Warning::Unsettled { model: model.label.clone(), count }),
+        }
+        if let SampleRule::RelativeError { target, .. } = *rule {
+            let relative = |point: &report::Point| point.std_error.zip(point.mean).map(|(error, mean)| error / mean);
+            let short: Vec<(f64, f64)> = points()
+                .filter_map(|point| relative(point).filter(|e| *e > target).map(|e| (point.timestep, e)))
+                .collect();
+            if !short.is_empty() {
+                warnings.push(Warning::NotConverged {
+                    model: model.label.clone(),
+                    worst: short.iter().map(|(_, error)| *error).fold(0.0, f64::max),
+                    timesteps: short.into_iter().map(|(t, _)| t).collect(),
+                });
+            }
+        }
+    }
+    warnings
+}

@@ -1,0 +1,58 @@
+//! Runs: what is asked, resolved and checked; carried out unit by unit under the eyes of a watcher; kept in a folder; and
+//! told as a report.
+//!
+//! Every command that takes long has the same life: a plan, a [`Store`] that knows which of its units are finished, a
+//! [`Watch`] that sees progress and says when to stop, and a report that follows from the units alone. The same command
+//! goes on from what is there.
+
+mod closed_form;
+mod measurement;
+mod plan;
+mod points;
+mod record;
+mod rounding;
+pub mod sampling;
+pub mod setup;
+mod watch;
+
+pub use lipscope_core::store::{Folder, Store, Unit};
+pub use measurement::Measurement;
+pub use plan::{Facts, Plan, Times, common_timesteps, describe};
+pub use setup::Setup;
+pub use watch::Watch;
+
+use crate::device;
+use crate::error::Error;
+use crate::report::Provenance;
+use serde_json::Value;
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+
+/// How numbers of a run that begins now come about.
+pub fn provenance(plan: Value, device: String) -> Provenance {
+    let versions = [("lipscope", env!("CARGO_PKG_VERSION")), ("libtorch", device::LIBTORCH_VERSION)];
+    Provenance {
+        plan,
+        versions: versions.map(|(name, version)| (name.to_string(), version.to_string())).into(),
+        device,
+        threads: tch::get_num_threads().max(1) as usize,
+        began: now(),
+        wall_seconds: 0.0,
+    }
+}
+
+/// The time of day, RFC 3339, UTC.
+pub fn now() -> String {
+    OffsetDateTime::now_utc().format(&Rfc3339).unwrap_or_default()
+}
+
+/// A clean stop: what was finished is in the store.
+pub fn interrupted(store: Option<&Store>) -> Error {
+    let next = match store {
+        Some(store) => {
+            format!("What was finished is in {}; the same command goes on from there.", store.folder().display())
+        }
+        None => "Nothing was kept.".into(),
+    };
+    Error::Interrupted { next }
+}
