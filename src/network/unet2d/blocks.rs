@@ -1,15 +1,15 @@
 //! The blocks of a U-Net: residual blocks at one resolution, each followed by attention where the block has it, then a
 //! change of resolution.
 
-use super::config::{AttentionPlan, BlockPlan, BodyPlan, MidPlan, ResnetPlan};
+use super::config::{AttentionPlan, BlockPlan, BodyPlan, MidPlan};
 use super::transformer::Transformer2d;
 use crate::dual::Dual;
 use crate::error::Result;
-use crate::nn::{Attention, Conv2d, Downsample, Resample, ResnetBlock, Weights, upsample_nearest};
+use crate::nn::{Attention, Conv2d, Downsample, Resample, ResnetBlock, ResnetConfig, Weights, upsample_nearest};
 
 /// What enters every block besides its input.
 #[derive(Debug, Clone, Copy)]
-pub struct Side<'a> {
+pub(super) struct Side<'a> {
     /// The time embedding [B, E].
     pub emb: &'a Dual,
     /// The context [B, L, D] of a network that attends to one.
@@ -54,13 +54,13 @@ impl Layer {
     /// Takes `resnets.{index}` and, with attention, `attentions.{index}`.
     fn new(
         weights: &Weights,
-        resnet: &ResnetPlan,
+        resnet: &ResnetConfig,
         index: i64,
         [inputs, outputs]: [i64; 2],
         attention: Option<&AttentionPlan>,
     ) -> Result<Self> {
         Ok(Layer {
-            resnet: resnet.block(&weights.at("resnets").at(index), [inputs, outputs])?,
+            resnet: ResnetBlock::new(&weights.at("resnets").at(index), resnet, [inputs, outputs])?,
             attention: Attend::optional(&weights.at("attentions").at(index), attention)?,
         })
     }
@@ -86,7 +86,7 @@ impl Resampler {
     fn down(weights: &Weights, plan: &BodyPlan, channels: i64, by_resnet: bool) -> Result<Self> {
         let weights = weights.at("downsamplers.0");
         if by_resnet {
-            let resnet = plan.resnet.block(&weights, [channels, channels])?;
+            let resnet = ResnetBlock::new(&weights, &plan.resnet, [channels, channels])?;
             return Ok(Resampler::Resnet(Box::new(resnet.resampling(Resample::Halve))));
         }
         Ok(Resampler::Downsample(Downsample::conv(&weights, channels, plan.downsample_padding)?))
@@ -95,7 +95,7 @@ impl Resampler {
     fn up(weights: &Weights, plan: &BodyPlan, channels: i64, by_resnet: bool) -> Result<Self> {
         let weights = weights.at("upsamplers.0");
         if by_resnet {
-            let resnet = plan.resnet.block(&weights, [channels, channels])?;
+            let resnet = ResnetBlock::new(&weights, &plan.resnet, [channels, channels])?;
             return Ok(Resampler::Resnet(Box::new(resnet.resampling(Resample::Double))));
         }
         Ok(Resampler::Upsample(Conv2d::new(&weights.at("conv"), channels, channels, 3)?))
@@ -162,11 +162,11 @@ pub(super) struct MidBlock {
 
 impl MidBlock {
     /// Takes `mid_block`, whose channels are those of the last block on the way down.
-    pub fn new(weights: &Weights, mid: &MidPlan, resnet: &ResnetPlan, channels: i64) -> Result<Self> {
+    pub fn new(weights: &Weights, mid: &MidPlan, resnet: &ResnetConfig, channels: i64) -> Result<Self> {
         let weights = weights.at("mid_block");
         let resnet = |index| {
-            let resnet = resnet.block(&weights.at("resnets").at(index), [channels, channels])?;
-            Ok(resnet.scaled(mid.scale_factor))
+            let block = ResnetBlock::new(&weights.at("resnets").at(index), resnet, [channels, channels])?;
+            Ok(block.scaled(mid.scale_factor))
         };
         let attention = Attend::optional(&weights.at("attentions.0"), mid.attention.as_ref())?;
         Ok(MidBlock { first: resnet(0)?, attention, last: resnet(1)? })
