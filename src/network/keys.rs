@@ -112,6 +112,14 @@ impl<'a> Keys<'a> {
         Err(self.wrong(key, &format!("a list of {}", list.len()), &allowed))
     }
 
+    /// Refuses a key that is neither absent, null nor false.
+    pub fn refuse_set(&mut self, key: &'static str, allowed: &str) -> Result<()> {
+        match self.take(key) {
+            None | Some(Value::Null | Value::Bool(false)) => Ok(()),
+            Some(_) => Err(unsupported(key, &self.seen(key), allowed)),
+        }
+    }
+
     /// The JSON of a key as text, cut to a readable length.
     pub fn seen(&self, key: &str) -> String {
         shortened(&self.object.get(key).map_or("absent".to_string(), Value::to_string))

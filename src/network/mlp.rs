@@ -136,6 +136,8 @@ impl Layers for MlpLayers {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::network::{Condition, Network};
+    use tch::{Device, Kind, Tensor};
 
     #[test]
     fn the_tangent_is_the_time_derivative() {

@@ -242,3 +242,49 @@ impl<L: Layers> Network for NativeNetwork<L> {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::network::mlp::{MlpConfig, ResidualMlp};
+
+    fn network() -> ResidualMlp {
+        let config = MlpConfig::new(vec![2, 3], 8, 1, Path::new("test")).unwrap();
+        ResidualMlp::new(&config, &Weights::fresh(0)).unwrap()
+    }
+
+    #[test]
+    fn inputs_that_do_not_fit_are_refused() {
+        let network = network();
+        let ones = |size: &[i64], kind| Tensor::ones(size, (kind, Device::Cpu));
+        let (float, double) = (Kind::Float, Kind::Double);
+        let labels = Condition { labels: Some(Tensor::from_slice(&[0i64])), context: None };
+        let context = Condition { labels: None, context: Some(ones(&[1, 4, 5], float)) };
+        for (x, t, condition, says) in [
+            (
+                ones(&[1, 3, 2], float),
+                1,
+                Condition::default(),
+                "[1, 3, 2], where the network takes samples of shape [2, 3]",
+            ),
+            (ones(&[], float), 1, Condition::default(), "samples of shape [2, 3]"),
+            (ones(&[1, 2, 3], double), 1, Condition::default(), "x is Double, where the network computes in Float"),
+            (ones(&[1, 2, 3], float), 2, Condition::default(), "t has shape [2], where x holds 1 samples"),
+            (ones(&[1, 2, 3], float), 1, labels, "no classes"),
+            (ones(&[1, 2, 3], float), 1, context, "attends to none"),
+        ] {
+            let t = Dual::constant(ones(&[t], float));
+            let error = network.forward(&Dual::constant(x), &t, &condition).map(|_| ()).unwrap_err().to_string();
+            assert!(error.contains(says), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_move_keeps_the_dtype_of_time() {
+        let mut network = network();
+        network.set_time_kind(Some(Kind::BFloat16)).unwrap();
+        network.to(Device::Cpu, Kind::Double).unwrap();
+        assert_eq!(network.time_kind(), Some(Kind::BFloat16));
+        assert!(network.parameters().iter().all(|(_, tensor)| tensor.kind() == Kind::Double));
+    }
+}

@@ -145,10 +145,7 @@ fn refuse_other_transformers(keys: &mut Keys) -> Result<()> {
         "use_additional_conditions",
     ];
     for key in empty.into_iter().chain(off) {
-        match keys.take(key) {
-            None | Some(Value::Null | Value::Bool(false)) => {}
-            Some(_) => return Err(unsupported(key, &keys.seen(key), "a DiT has null or false there")),
-        }
+        keys.refuse_set(key, "a DiT has null or false there")?;
     }
     let attention = keys.value("attention_type", Some("default".to_string()))?;
     if attention.as_deref().is_some_and(|kind| kind != "default") {
