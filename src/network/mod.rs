@@ -16,13 +16,14 @@
 
 pub mod arch;
 mod condition;
-pub mod denoising_diffusion_pytorch;
-pub mod dit;
+mod denoising_diffusion_pytorch;
+mod dit;
 mod keys;
 pub mod mlp;
 mod native;
-pub mod openai_unet;
+mod openai_unet;
 pub mod recognise;
+mod skips;
 pub mod torchscript;
 pub mod unet2d;
 

@@ -11,6 +11,7 @@ use crate::error::{Doing, Result};
 use crate::network::InputShape;
 use crate::network::condition::{Embedder, Labels};
 use crate::network::native::{Facts, Inputs, Layers};
+use crate::network::skips::Skips;
 use crate::nn::{Activation, Conv2d, TimeProjection, TimestepEmbedding, Weights};
 use serde_json::Value;
 use std::path::Path;
@@ -96,7 +97,7 @@ impl Layers for UnetLayers {
             false => self.init_conv.forward(inputs.x)?,
         };
         let mut h = first.shallow_clone();
-        let mut skips = Vec::with_capacity(2 * self.downs.len());
+        let mut skips = Skips::default();
         for stage in &self.downs {
             h = stage.descend(h, emb, &mut skips)?;
         }

@@ -9,7 +9,7 @@ use crate::network::condition::{Embedder, Labels};
 use crate::network::native::{Facts, Inputs, Layers};
 use crate::nn::{
     Activation, Conv2d, FeedForward, Init, LayerNorm, Linear, TimeProjection, TimestepEmbedding, TokenAttention,
-    TokenAttentionConfig, Weights, modulate,
+    TokenAttentionConfig, Weights, modulate, to_tokens,
 };
 use serde_json::Value;
 use std::path::Path;
@@ -92,8 +92,7 @@ impl Layers for DitLayers {
     fn forward(&self, inputs: &Inputs) -> Result<Dual> {
         let embed = |embedder: &Embedder| Activation::Silu.forward(&embedder.forward(inputs.features, inputs.labels)?);
         let conditions = self.embedders.iter().map(embed).collect::<Result<Vec<_>>>()?;
-        // [B, C, G, G] → [B, N, C]
-        let tokens = self.patches.forward(inputs.x)?.linear(|x| x.f_flatten(2, 3)?.f_transpose(1, 2))?;
+        let tokens = to_tokens(&self.patches.forward(inputs.x)?)?;
         let (Positions::Stored(positions) | Positions::Computed(positions)) = &self.positions;
         let positions = positions.f_to_kind(tokens.value.kind()).doing("embedding the places of the patches")?;
         let mut h = tokens.add(&Dual::constant(positions))?;

@@ -10,6 +10,7 @@ use crate::error::Result;
 use crate::network::InputShape;
 use crate::network::condition::{Embedder, Labels};
 use crate::network::native::{Facts, Inputs, Layers};
+use crate::network::skips::Skips;
 use crate::nn::{Activation, Conv2d, GroupNorm, Init, TimeProjection, TimestepEmbedding, Weights};
 use serde_json::Value;
 use std::path::Path;
@@ -74,17 +75,14 @@ impl Layers for UNetModelLayers {
     fn forward(&self, inputs: &Inputs) -> Result<Dual> {
         let emb = self.embedder.forward(inputs.features, inputs.labels)?;
         let mut h = inputs.x.shallow_clone();
-        let mut skips = Vec::with_capacity(self.input_blocks.len());
+        let mut skips = Skips::default();
         for block in &self.input_blocks {
             h = block.forward(h, &emb)?;
-            skips.push(h.shallow_clone());
+            skips.keep(&h);
         }
         h = self.middle_block.forward(h, &emb)?;
         for block in &self.output_blocks {
-            if let Some(skip) = skips.pop() {
-                h = Dual::cat(&[&h, &skip], 1)?;
-            }
-            h = block.forward(h, &emb)?;
+            h = block.forward(skips.beside(&h)?, &emb)?;
         }
         self.conv_out.forward(&Activation::Silu.forward(&self.norm_out.forward(&h)?)?)
     }

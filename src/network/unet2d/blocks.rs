@@ -5,6 +5,7 @@ use super::config::{AttentionPlan, BlockPlan, BodyPlan, MidPlan};
 use super::transformer::Transformer2d;
 use crate::dual::Dual;
 use crate::error::Result;
+use crate::network::skips::Skips;
 use crate::nn::{Attention, Conv2d, Downsample, Resample, ResnetBlock, ResnetConfig, Weights, upsample_nearest};
 
 /// What enters every block besides its input.
@@ -137,16 +138,16 @@ impl DownBlock {
         Ok(DownBlock { layers, downsampler })
     }
 
-    /// Pushes the output of every layer, and that of the downsampler, onto `skips`; the last is also the block's.
-    pub fn forward(&self, x: Dual, side: Side, skips: &mut Vec<Dual>) -> Result<Dual> {
+    /// Keeps the output of every layer, and that of the downsampler, in `skips`; the last is also the block's.
+    pub fn forward(&self, x: Dual, side: Side, skips: &mut Skips) -> Result<Dual> {
         let mut h = x;
         for layer in &self.layers {
             h = layer.forward(&h, side)?;
-            skips.push(h.shallow_clone());
+            skips.keep(&h);
         }
         if let Some(downsampler) = &self.downsampler {
             h = downsampler.forward(&h, side.emb)?;
-            skips.push(h.shallow_clone());
+            skips.keep(&h);
         }
         Ok(h)
     }
@@ -215,13 +216,10 @@ impl UpBlock {
     }
 
     /// Every layer takes one of `skips`, the newest first, beside its input.
-    pub fn forward(&self, x: Dual, side: Side, skips: &mut Vec<Dual>) -> Result<Dual> {
+    pub fn forward(&self, x: Dual, side: Side, skips: &mut Skips) -> Result<Dual> {
         let mut h = x;
         for layer in &self.layers {
-            if let Some(skip) = skips.pop() {
-                h = Dual::cat(&[&h, &skip], 1)?;
-            }
-            h = layer.forward(&h, side)?;
+            h = layer.forward(&skips.beside(&h)?, side)?;
         }
         match &self.upsampler {
             Some(upsampler) => upsampler.forward(&h, side.emb),

@@ -12,6 +12,7 @@ use crate::error::{Doing, Result};
 use crate::network::InputShape;
 use crate::network::condition::Embedder;
 use crate::network::native::{Facts, Inputs, Layers};
+use crate::network::skips::Skips;
 use crate::nn::{Activation, Conv2d, GroupNorm, TimeProjection, Weights};
 use serde_json::Value;
 use std::path::Path;
@@ -91,7 +92,8 @@ impl Layers for UNet2dLayers {
             true => self.conv_in.forward(&center(inputs.x)?)?,
             false => self.conv_in.forward(inputs.x)?,
         };
-        let mut skips = vec![h.shallow_clone()];
+        let mut skips = Skips::default();
+        skips.keep(&h);
         for block in &self.down_blocks {
             h = block.forward(h, side, &mut skips)?;
         }
