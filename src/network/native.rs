@@ -1,5 +1,5 @@
-//! Networks in lipscope's own layers. All that they share is here: parameters by name, moves to another device or dtype,
-//! checks of the input, features of t and the dtype that these are computed in.
+//! Networks in lipscope's own layers. What they share is here: parameters by name, moves to another device or dtype,
+//! checks of the input, and the features of t and their dtype.
 
 use super::condition::check_context;
 use super::{Condition, InputShape, Network, integer_time};
@@ -58,9 +58,9 @@ pub struct Facts {
     pub null_label: Option<i64>,
     /// Width D of the context [B, L, D].
     pub context_width: Option<i64>,
-    /// The parameter whose dtype is that of the network, where a file mixes dtypes.
+    /// The parameter whose dtype is the network's, where a file mixes dtypes.
     pub first_weight: &'static str,
-    /// How the names of parameters begin that multiply t and so are never kept below float32.
+    /// Prefix of the parameters that multiply t, which are therefore never kept below float32.
     pub frequencies: Option<&'static str>,
 }
 
@@ -140,8 +140,8 @@ impl Facts {
         if size.get(1..) == Some(sample) {
             return Ok(());
         }
-        let takes = match sample {
-            [_, height, width] => format!("{height}×{width} pixels"),
+        let takes = match (self.input.channels, sample) {
+            (Some(_), [_, height, width]) => format!("{height}×{width} pixels"),
             _ => format!("samples of shape {sample:?}"),
         };
         Err(Error::mismatch(
