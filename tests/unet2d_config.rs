@@ -87,8 +87,9 @@ fn absent_keys_have_the_defaults_of_diffusers() {
     let (full, short) = (read(&full), read(&short));
     assert_eq!(format!("{full:?}"), format!("{short:?}"));
     let empty = UNet2dConfig::from_json(&json!({}), path).unwrap();
-    assert_eq!(empty.block_out_channels, [224, 448, 672, 896]);
-    assert_eq!((empty.norm_num_groups, empty.layers_per_block, empty.sample_size), (32, 2, None));
+    assert_eq!(empty.body.channels, [224, 448, 672, 896]);
+    let (groups, layers) = (empty.body.resnet.norm_groups, empty.body.down[0].layers);
+    assert_eq!((groups, layers, empty.sample_size), (32, 2, None));
 }
 
 #[test]

@@ -51,8 +51,7 @@ fn mlp(text: &str, settings: &[(&str, &str)], shape: &[i64]) -> Result<Value> {
             _ => return Err(bad(text, format!("`{key}` is no key of mlp."))),
         }
     }
-    let config = MlpConfig::new(shape.to_vec(), width, blocks, Path::new("--arch"))?;
-    serde_json::to_value(config).map_err(|e| Error::mismatch(format!("--arch cannot be written ({e})"), "Report this."))
+    Ok(MlpConfig::new(shape.to_vec(), width, blocks, Path::new("--arch"))?.to_json())
 }
 
 /// What the words for a UNet come to, defaults filled in.
@@ -152,12 +151,10 @@ fn from_file(path: &Path, shape: &[i64]) -> Result<Value> {
 fn check(config: Value, shape: &[i64], path: &Path) -> Result<Value> {
     let read = UNet2dConfig::from_json(&config, path)?;
     let factor = read.size_factor();
-    if read.in_channels != shape[0] || read.out_channels != shape[0] {
+    let [inputs, outputs] = [read.body.in_channels, read.body.out_channels];
+    if inputs != shape[0] || outputs != shape[0] {
         return Err(Error::mismatch(
-            format!(
-                "the network takes {} and gives {} channels, and the data has {}",
-                read.in_channels, read.out_channels, shape[0]
-            ),
+            format!("the network takes {inputs} and gives {outputs} channels, and the data has {}", shape[0]),
             "Change the configuration, or the data.",
         ));
     }

@@ -10,6 +10,9 @@ use std::path::Path;
 /// More channels, classes or embedding rows than any network has; larger numbers are typing errors or attacks.
 pub(super) const LARGEST: i64 = 1 << 24;
 
+/// More resolutions than any network has.
+const RESOLUTIONS: usize = 30;
+
 /// A JSON object and the record of which keys were taken.
 pub(super) struct Keys<'a> {
     /// The class whose configuration it is, for messages.
@@ -75,6 +78,48 @@ impl<'a> Keys<'a> {
         Err(self.wrong(key, &number.to_string(), &format!("it must be from {} to {}", range.start(), range.end())))
     }
 
+    /// The same for all of `numbers`.
+    pub fn check_all(&self, key: &str, numbers: &[i64], range: RangeInclusive<i64>) -> Result<()> {
+        numbers.iter().try_for_each(|&number| self.check(key, number, range.clone()).map(|_| ()))
+    }
+
+    /// A list with one entry for each resolution, of which there are 1 to 30.
+    pub fn resolutions<T: DeserializeOwned>(&mut self, key: &'static str, default: Vec<T>) -> Result<Vec<T>> {
+        let list: Vec<T> = self.value(key, default)?;
+        if (1..=RESOLUTIONS).contains(&list.len()) {
+            return Ok(list);
+        }
+        let seen = format!("a list of {}", list.len());
+        Err(self.wrong(key, &seen, &format!("it must have 1 to {RESOLUTIONS} entries")))
+    }
+
+    /// One value for all of `count` resolutions, or a list with one for each; `counted` is the key that has so many.
+    pub fn each<T: DeserializeOwned + Clone>(
+        &mut self,
+        key: &'static str,
+        default: T,
+        count: usize,
+        counted: &str,
+    ) -> Result<Vec<T>> {
+        if !self.take(key).is_some_and(Value::is_array) {
+            return Ok(vec![self.value(key, default)?; count]);
+        }
+        let list: Vec<T> = self.value(key, Vec::new())?;
+        if list.len() == count {
+            return Ok(list);
+        }
+        let allowed = format!("{counted} has {count}, and both must agree");
+        Err(self.wrong(key, &format!("a list of {}", list.len()), &allowed))
+    }
+
+    /// Refuses a key that is neither absent, null nor false.
+    pub fn refuse_set(&mut self, key: &'static str, allowed: &str) -> Result<()> {
+        match self.take(key) {
+            None | Some(Value::Null | Value::Bool(false)) => Ok(()),
+            Some(_) => Err(unsupported(key, &self.seen(key), allowed)),
+        }
+    }
+
     /// The JSON of a key as text, cut to a readable length.
     pub fn seen(&self, key: &str) -> String {
         shortened(&self.object.get(key).map_or("absent".to_string(), Value::to_string))
@@ -112,21 +157,4 @@ pub(super) fn unsupported(key: &str, seen: &str, allowed: &str) -> Error {
 fn shortened(text: &str) -> String {
     const LONGEST: usize = 100;
     if text.chars().count() <= LONGEST { text.into() } else { text.chars().take(LONGEST).chain(['…']).collect() }
-}
-
-/// Height and width of the training images: null, one number for both, or two.
-pub(super) fn sample_size(keys: &mut Keys) -> Result<Option<[i64; 2]>> {
-    let key = "sample_size";
-    let size = match keys.take(key) {
-        None | Some(Value::Null) => return Ok(None),
-        Some(Value::Array(sides)) => match sides.as_slice() {
-            [height, width] => height.as_i64().zip(width.as_i64()).map(|(height, width)| [height, width]),
-            _ => None,
-        },
-        Some(side) => side.as_i64().map(|side| [side, side]),
-    };
-    match size {
-        Some(size) if size.iter().all(|side| (1..=LARGEST).contains(side)) => Ok(Some(size)),
-        _ => Err(keys.wrong(key, &keys.seen(key), &format!("it is null, a number from 1 to {LARGEST}, or two"))),
-    }
 }

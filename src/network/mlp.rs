@@ -3,17 +3,21 @@
 //!
 //! emb = MLP(sinusoids(t));  h = W_in x;  h ← h + W₂ a(W₁ a(h) + W_t a(emb)) in every block;  y = W_out a(h)
 
-use super::{Architecture, Condition, InputShape, Network, TIME_AND_FEATURES};
+use super::condition::{Embedder, Labels};
+use super::native::{Facts, Inputs, Layers};
+use super::{Architecture, InputShape, NativeNetwork};
 use crate::dual::Dual;
-use crate::error::{Doing, Error, Result};
+use crate::error::{Error, Result};
 use crate::nn::{Activation, Linear, TimeProjection, TimestepEmbedding, Weights};
-use serde::{Deserialize, Serialize};
-use serde_json::Value;
-use std::collections::BTreeMap;
+use serde::Deserialize;
+use serde_json::{Value, json};
 use std::path::Path;
-use tch::{Device, Kind, Tensor};
 
-pub(super) const ARCHITECTURE: Architecture = Architecture { class_name: "ResidualMlp", build, state_dict: None };
+/// A residual multilayer perceptron.
+pub type ResidualMlp = NativeNetwork<MlpLayers>;
+
+pub(super) const ARCHITECTURE: Architecture =
+    Architecture { class_name: "ResidualMlp", build: ResidualMlp::build, state_dict: None };
 
 /// More than any perceptron has.
 const LARGEST: i64 = 1 << 20;
@@ -22,7 +26,7 @@ const TIME_FEATURES: i64 = 64;
 const ACTIVATION: Activation = Activation::Silu;
 
 /// What a [`ResidualMlp`] is built to.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct MlpConfig {
     #[serde(rename = "_class_name")]
@@ -49,26 +53,20 @@ impl MlpConfig {
         }
     }
 
+    /// The configuration that [`super::build`] takes.
+    pub fn to_json(&self) -> Value {
+        json!({"_class_name": self.class_name, "shape": self.shape, "width": self.width, "blocks": self.blocks})
+    }
+
     fn elements(&self) -> i64 {
         self.shape.iter().product()
     }
 }
 
-/// A residual multilayer perceptron.
+/// The layers in the order of the forward pass.
 #[derive(Debug)]
-pub struct ResidualMlp {
-    config: MlpConfig,
-    layers: Layers,
-    parameters: Vec<(String, Tensor)>,
-    kind: Kind,
-    /// dtype of t and its features, where it does not follow from `kind`.
-    time_kind: Option<Kind>,
-}
-
-#[derive(Debug)]
-struct Layers {
-    time_proj: TimeProjection,
-    time_embedding: TimestepEmbedding,
+pub struct MlpLayers {
+    embedder: Embedder,
     input: Linear,
     blocks: Vec<Block>,
     output: Linear,
@@ -81,47 +79,33 @@ struct Block {
     linear_2: Linear,
 }
 
-fn build(config: &Value, weights: &Weights, path: &Path) -> Result<Box<dyn Network>> {
-    let read: MlpConfig = serde_json::from_value(config.clone())
-        .map_err(|e| Error::file(path, format!("its architecture cannot be read ({e})"), "Save it again."))?;
-    let config = MlpConfig::new(read.shape, read.width, read.blocks, path)?;
-    Ok(Box::new(ResidualMlp::new(&config, weights)?))
-}
+impl Layers for MlpLayers {
+    type Config = MlpConfig;
 
-impl ResidualMlp {
-    /// The network of `config`, with parameters that share memory with `weights`.
-    ///
-    /// # Errors
-    /// Where a parameter is missing, has another shape than `config` says, or has no place in the network.
-    pub fn new(config: &MlpConfig, weights: &Weights) -> Result<Self> {
-        let layers = Layers::new(config, weights)?;
-        weights.finish()?;
-        let parameters = weights.named();
-        let kind = parameters.first().map_or(Kind::Float, |(_, tensor)| tensor.kind());
-        Ok(ResidualMlp { config: config.clone(), layers, parameters, kind, time_kind: None })
+    fn read(json: &Value, path: &Path) -> Result<MlpConfig> {
+        let read: MlpConfig = serde_json::from_value(json.clone())
+            .map_err(|e| Error::file(path, format!("its architecture cannot be read ({e})"), "Save it again."))?;
+        MlpConfig::new(read.shape, read.width, read.blocks, path)
     }
 
-    fn check_input(&self, x: &Tensor, t: &Tensor) -> Result<()> {
-        let size = x.size();
-        let wanted = &self.config.shape;
-        if size.get(1..) != Some(wanted.as_slice()) || t.size() != size[..1] {
-            return Err(Error::mismatch(
-                format!(
-                    "x has shape {size:?} and t {:?}, where the network takes [batch, {wanted:?}] and [batch]",
-                    t.size()
-                ),
-                "Check that the data and the network belong together.",
-            ));
+    fn facts(config: &MlpConfig) -> Facts {
+        Facts {
+            architecture: ARCHITECTURE.class_name,
+            config: config.to_json(),
+            input: InputShape { sample: Some(config.shape.clone()), channels: None, resizable: false },
+            size_factor: 1,
+            classes: None,
+            null_label: None,
+            context_width: None,
+            first_weight: "input.weight",
+            frequencies: None,
         }
-        if x.kind() != self.kind {
-            let problem = format!("x is {:?}, where the network computes in {:?}", x.kind(), self.kind);
-            return Err(Error::mismatch(problem, "Convert one of them."));
-        }
-        Ok(())
     }
-}
 
-impl Layers {
+    fn time_projection(_config: &MlpConfig, weights: &Weights) -> Result<TimeProjection> {
+        TimeProjection::sinusoid(TIME_FEATURES, true, 0.0, weights.device())
+    }
+
     fn new(config: &MlpConfig, weights: &Weights) -> Result<Self> {
         let width = config.width;
         let block = |i| {
@@ -129,85 +113,31 @@ impl Layers {
             let linear = |name| Linear::new(&weights.at(name), width, width);
             Ok(Block { linear_1: linear("linear_1")?, time: linear("time")?, linear_2: linear("linear_2")? })
         };
-        Ok(Layers {
-            time_proj: TimeProjection::sinusoid(TIME_FEATURES, true, 0.0, weights.device())?,
-            time_embedding: TimestepEmbedding::new(&weights.at("time_embedding"), TIME_FEATURES, width)?,
+        let time = TimestepEmbedding::new(&weights.at("time_embedding"), TIME_FEATURES, width)?;
+        Ok(MlpLayers {
+            embedder: Embedder { time, labels: Labels::None },
             input: Linear::new(&weights.at("input"), config.elements(), width)?,
             blocks: (0..config.blocks).map(block).collect::<Result<_>>()?,
             output: Linear::new(&weights.at("output"), width, config.elements())?,
         })
     }
 
-    fn forward(&self, x: &Dual, features: &Dual) -> Result<Dual> {
-        let emb = ACTIVATION.forward(&self.time_embedding.forward(features)?)?;
-        let mut h = self.input.forward(x)?;
+    fn forward(&self, inputs: &Inputs) -> Result<Dual> {
+        let emb = ACTIVATION.forward(&self.embedder.forward(inputs.features, inputs.labels)?)?;
+        let mut h = self.input.forward(&inputs.x.linear(|x| x.f_flatten(1, -1))?)?;
         for block in &self.blocks {
             let inner = block.linear_1.forward(&ACTIVATION.forward(&h)?)?.add(&block.time.forward(&emb)?)?;
             h = h.add(&block.linear_2.forward(&ACTIVATION.forward(&inner)?)?)?;
         }
-        self.output.forward(&ACTIVATION.forward(&h)?)
-    }
-}
-
-impl Network for ResidualMlp {
-    fn forward(&self, x: &Dual, t: &Dual, condition: &Condition) -> Result<Dual> {
-        if condition.labels.is_some() {
-            return Err(Error::mismatch("the network has no classes", "Leave the labels out."));
-        }
-        self.check_input(&x.value, &t.value)?;
-        let flat = x.linear(|x| x.f_flatten(1, -1))?;
-        let features = self.layers.time_proj.forward_in(t, self.time_kind, self.kind)?;
-        self.layers.forward(&flat, &features)?.linear(|y| y.f_reshape_as(&x.value))
-    }
-
-    fn carries_tangents(&self) -> bool {
-        true
-    }
-
-    fn input_shape(&self) -> InputShape {
-        InputShape { sample: Some(self.config.shape.clone()), channels: None, resizable: false }
-    }
-
-    fn architecture(&self) -> String {
-        ARCHITECTURE.class_name.into()
-    }
-
-    fn parameters(&self) -> Vec<(String, Tensor)> {
-        self.parameters.iter().map(|(name, tensor)| (name.clone(), tensor.shallow_clone())).collect()
-    }
-
-    fn config(&self) -> Option<Value> {
-        serde_json::to_value(&self.config).ok()
-    }
-
-    fn constants(&self) -> Vec<(String, Tensor)> {
-        self.layers.time_proj.constant().map(|omega| ("frequencies".into(), omega)).into_iter().collect()
-    }
-
-    fn set_time_kind(&mut self, kind: Option<Kind>) -> Result<&'static str> {
-        self.time_kind = kind;
-        Ok(TIME_AND_FEATURES)
-    }
-
-    fn time_kind(&self) -> Option<Kind> {
-        self.time_kind
-    }
-
-    fn to(&mut self, device: Device, kind: Kind) -> Result<()> {
-        let mut moved = BTreeMap::new();
-        for (name, tensor) in &self.parameters {
-            let tensor = tensor.f_to_device(device).and_then(|t| t.f_to_kind(kind)).doing("moving the network")?;
-            moved.insert(name.clone(), tensor);
-        }
-        let network = ResidualMlp::new(&self.config, &Weights::new(moved, Path::new("the network")))?;
-        *self = ResidualMlp { time_kind: self.time_kind, ..network };
-        Ok(())
+        self.output.forward(&ACTIVATION.forward(&h)?)?.linear(|y| y.f_reshape_as(&inputs.x.value))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::network::{Condition, Network};
+    use tch::{Device, Kind, Tensor};
 
     #[test]
     fn the_tangent_is_the_time_derivative() {

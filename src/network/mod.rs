@@ -1,28 +1,39 @@
 //! Networks: what a checkpoint computes, before schedule, timestep map and prediction type give it a meaning.
 //!
-//! A new network is one file here that implements [`Network`] and one line in [`ARCHITECTURES`], where it can be built
-//! from a configuration.
+//! f(x, t, condition) → y, with x and y [B, …] (images are [B, C, H, W]), t `[B]`, class labels `[B]` and a context
+//! [B, L, D]. Values are [`Dual`]: a tangent of x or t goes through the same pass. To add a network:
+//!
+//! 1. Write a module with a checked `Config` and a struct of layers from [`crate::nn`] that implements [`Layers`]:
+//!    `read`, JSON → `Config`, by `keys::Keys`; `facts`, what is known without weights; `time_projection`, t `[B]` →
+//!    features [B, F]; `new`, the layers under the names that the trainer gives their parameters; `forward`, from the
+//!    checked [`Inputs`] to y. The embedding of features and labels, [B, E], is `condition::Embedder`. The module's
+//!    doc has the equation and names the reference that its fixture in `tests/fixtures/networks` comes from.
+//! 2. Add a line to [`ARCHITECTURES`], with `build: NativeNetwork::<YourLayers>::build` and, where state dicts come
+//!    without a configuration, how to tell one by the names and shapes of its parameters ([`mod@recognise`]).
+//!
+//! [`NativeNetwork`] does the rest. A module that is not in lipscope's layers, such as [`torchscript`], implements
+//! [`Network`] itself.
 
 pub mod arch;
 mod closure;
-pub mod denoising_diffusion_pytorch;
-pub mod dit;
-mod images;
+mod condition;
+mod denoising_diffusion_pytorch;
+mod dit;
 mod keys;
-mod labels;
 pub mod mlp;
-pub mod openai_unet;
+mod native;
+mod openai_unet;
 pub mod recognise;
+mod skips;
 pub mod torchscript;
 pub mod unet2d;
-pub mod unet2d_condition;
-mod unet_blocks;
 
 pub use closure::Closure;
 
 use crate::dual::Dual;
 use crate::error::{Error, Result};
 use crate::nn::Weights;
+pub use native::{Facts, Inputs, Layers, NativeNetwork};
 use recognise::{Shapes, StateDict};
 use serde_json::Value;
 use std::path::Path;
@@ -40,8 +51,8 @@ pub struct Architecture {
 
 /// The family.
 pub const ARCHITECTURES: &[Architecture] = &[
-    unet2d::ARCHITECTURE,
-    unet2d_condition::ARCHITECTURE,
+    unet2d::UNCONDITIONAL,
+    unet2d::CONDITIONAL,
     dit::PAPER,
     dit::DIFFUSERS,
     dit::OLD_DIFFUSERS,
@@ -72,11 +83,8 @@ pub fn recognise(shapes: &Shapes) -> Option<(&'static Architecture, StateDict)> 
     known.into_iter().find(|(_, state_dict)| state_dict.anchors.iter().all(|name| shapes.has(name)))
 }
 
-/// What t and its features are, where [`Network::set_time_kind`] sets the dtype of both.
-pub(crate) const TIME_AND_FEATURES: &str = "t and its sinusoids";
-
 /// The refusal of [`Network::set_time_kind`] by a network that takes t as an integer.
-pub(crate) fn integer_time(architecture: &str) -> Error {
+fn integer_time(architecture: &str) -> Error {
     Error::unsupported(
         format!("another dtype of the time embedding of this {architecture}"),
         "it takes t as an integer",
@@ -117,6 +125,14 @@ pub struct InputShape {
     pub channels: Option<i64>,
     /// Whether other heights and widths than `sample`'s are fine (a fully convolutional network).
     pub resizable: bool,
+}
+
+impl InputShape {
+    /// Of a network over images of any size, trained on those of `size` (height and width).
+    fn images(channels: i64, size: Option<[i64; 2]>) -> Self {
+        let sample = size.map(|[height, width]| vec![channels, height, width]);
+        InputShape { sample, channels: Some(channels), resizable: true }
+    }
 }
 
 /// A network f(x, t) or f(x, t, condition), in one dtype on one device.

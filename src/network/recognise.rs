@@ -52,13 +52,21 @@ impl Shapes {
         })
     }
 
+    /// Refuses a first layer `name` that is no convolution over images, [out, in, k, k].
+    pub fn check_images(&self, name: &str) -> Result<()> {
+        let first = self.get(name)?;
+        if first.len() == 4 {
+            return Ok(());
+        }
+        let problem = format!("its first kernel has shape {first:?}: a network, but not one over images");
+        Err(Error::mismatch(problem, "Export it to TorchScript."))
+    }
+
     /// One size of a parameter that must be there.
     pub fn size(&self, name: &str, axis: usize) -> Result<i64> {
         let shape = self.get(name)?;
-        shape.get(axis).copied().ok_or_else(|| {
-            let next = "The weights look like those of a variant that is not known; export it to TorchScript.";
-            Error::mismatch(format!("the parameter `{name}` has shape {shape:?}, with no axis {axis}"), next)
-        })
+        let problem = || format!("the parameter `{name}` has shape {shape:?}, with no axis {axis}");
+        shape.get(axis).copied().ok_or_else(|| unknown_variant(problem()))
     }
 
     /// How many of `{before}0.`, `{before}1.`, … begin the names of parameters: the length of a list of layers.
@@ -84,6 +92,11 @@ impl Told {
     /// From a JSON object.
     pub fn new(values: Map<String, Value>) -> Self {
         Told { values, used: RefCell::default() }
+    }
+
+    #[cfg(test)]
+    pub(super) fn of(values: Value) -> Self {
+        Told::new(values.as_object().unwrap().clone())
     }
 
     /// What was said under this name.
@@ -122,6 +135,11 @@ impl Told {
     }
 }
 
+/// The error for weights of a known architecture that are in no way that is known here.
+pub(super) fn unknown_variant(problem: String) -> Error {
+    Error::mismatch(problem, "The weights look like those of a variant that is not known; export it to TorchScript.")
+}
+
 fn wrong(key: &str, value: &Value, allowed: &str) -> Error {
     Error::argument("--config", format!("{key}={value}"), allowed, "Correct it.")
 }
@@ -143,10 +161,6 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    fn told(values: Value) -> Told {
-        Told::new(values.as_object().unwrap().clone())
-    }
-
     #[test]
     fn lists_of_layers_are_counted() {
         let names = ["blocks.0.a", "blocks.1.a", "blocks.10.a", "blocks.3.a", "blocksx.2.a"];
@@ -159,7 +173,7 @@ mod tests {
 
     #[test]
     fn what_nobody_asks_for_is_refused() {
-        let told = told(json!({"num_heads": 4, "heads": 4}));
+        let told = Told::of(json!({"num_heads": 4, "heads": 4}));
         assert_eq!(told.integer("num_heads").unwrap(), Some(4));
         assert!(told.refuse_unused().unwrap_err().to_string().contains("--config is `heads`"));
         assert_eq!(told.integer("heads").unwrap(), Some(4));
@@ -168,13 +182,14 @@ mod tests {
 
     #[test]
     fn what_is_not_said_is_asked_for_by_name() {
-        let message = told(json!({})).required("num_heads", "the number of heads", &[4, 1]).unwrap_err().to_string();
+        let message =
+            Told::of(json!({})).required("num_heads", "the number of heads", &[4, 1]).unwrap_err().to_string();
         assert!(message.contains("--config num_heads=4 (likely: 4, 1)"), "{message}");
-        assert_eq!(told(json!({"num_heads": 2})).required("num_heads", "", &[]).unwrap(), 2);
+        assert_eq!(Told::of(json!({"num_heads": 2})).required("num_heads", "", &[]).unwrap(), 2);
         for value in [json!(0), json!("four"), json!(1.5)] {
-            assert!(told(json!({ "num_heads": value })).integer("num_heads").is_err());
+            assert!(Told::of(json!({ "num_heads": value })).integer("num_heads").is_err());
         }
-        assert_eq!(told(json!({"learn_sigma": true})).flag("learn_sigma").unwrap(), Some(true));
-        assert!(told(json!({"learn_sigma": 1})).flag("learn_sigma").is_err());
+        assert_eq!(Told::of(json!({"learn_sigma": true})).flag("learn_sigma").unwrap(), Some(true));
+        assert!(Told::of(json!({"learn_sigma": 1})).flag("learn_sigma").is_err());
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! With the N = H·W pixels of GroupNorm(x) as tokens: y = (attention(tokens) + x) / rescale.
 
-use super::{GroupNorm, QkvOrder, TokenAttention, TokenAttentionConfig, Weights};
+use super::{GroupNorm, QkvOrder, TokenAttention, TokenAttentionConfig, Weights, to_tokens};
 use crate::dual::Dual;
 use crate::error::{Error, Result};
 
@@ -61,11 +61,9 @@ impl Attention {
     /// x [B, C, H, W] → the same shape.
     pub fn forward(&self, x: &Dual) -> Result<Dual> {
         let tokens = match &self.group_norm {
-            Some(norm) => norm.forward(x)?,
-            None => x.shallow_clone(),
+            Some(norm) => to_tokens(&norm.forward(x)?)?,
+            None => to_tokens(x)?,
         };
-        // [B, C, H, W] → [B, N, C]
-        let tokens = tokens.linear(|x| x.f_flatten(2, 3)?.f_transpose(1, 2))?;
         let out = self.tokens.forward(&tokens, None)?;
         let out = out.linear(|out| out.f_transpose(1, 2)?.f_reshape_as(&x.value))?.add(x)?;
         if self.rescale == 1.0 { Ok(out) } else { out.linear(|x| x.f_div_scalar(self.rescale)) }

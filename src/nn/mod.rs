@@ -35,6 +35,7 @@ pub use resnet_block::{Resample, ResnetBlock, ResnetConfig, ResnetNames};
 pub use rms_norm::RmsNorm;
 pub use time_projection::TimeProjection;
 pub use timestep_embedding::TimestepEmbedding;
+pub(crate) use token_attention::to_tokens;
 pub use token_attention::{QkvOrder, TokenAttention, TokenAttentionConfig};
 pub use weights::{Init, Weights};
 

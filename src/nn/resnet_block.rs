@@ -11,13 +11,11 @@ use super::{Activation, Conv2d, Downsample, GroupNorm, Linear, Weights, modulate
 use crate::dual::Dual;
 use crate::error::Result;
 
-/// What a residual block is built to.
+/// What the residual blocks of a network are built to, whatever their channels.
 #[derive(Debug, Clone, Copy)]
 pub struct ResnetConfig {
-    /// Channels of x.
-    pub inputs: i64,
-    /// Channels of the output.
-    pub outputs: i64,
+    /// What the implementation calls their layers.
+    pub names: ResnetNames,
     /// Width E of the time embedding.
     pub embedding: i64,
     /// Groups of both normalisations.
@@ -89,10 +87,10 @@ pub struct ResnetBlock {
 }
 
 impl ResnetBlock {
-    /// Takes two normalisations, two convolutions, a linear layer for the time embedding and, where the channels
-    /// change, a shortcut, all under the given names.
-    pub fn new(weights: &Weights, names: &ResnetNames, config: &ResnetConfig) -> Result<Self> {
-        let &ResnetConfig { inputs, outputs, embedding, norm_groups, norm_epsilon, activation, scale_shift } = config;
+    /// From so many channels of x to so many of the output. Takes two normalisations, two convolutions, a linear layer
+    /// for the time embedding and, where the channels change, a shortcut.
+    pub fn new(weights: &Weights, config: &ResnetConfig, [inputs, outputs]: [i64; 2]) -> Result<Self> {
+        let &ResnetConfig { names, embedding, norm_groups, norm_epsilon, activation, scale_shift } = config;
         let norm = |name, channels| GroupNorm::new(&weights.at(name), channels, norm_groups, norm_epsilon);
         let projected = if scale_shift { 2 * outputs } else { outputs };
         let shortcut =

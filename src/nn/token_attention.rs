@@ -112,6 +112,11 @@ impl TokenAttention {
     }
 }
 
+/// Pixels as tokens, row by row: [B, C, H, W] → [B, H·W, C].
+pub(crate) fn to_tokens(x: &Dual) -> Result<Dual> {
+    x.linear(|x| x.f_flatten(2, 3)?.f_transpose(1, 2))
+}
+
 /// Channels of one head.
 fn divided(weights: &Weights, width: i64, heads: i64) -> Result<i64> {
     if heads < 1 || width % heads != 0 {

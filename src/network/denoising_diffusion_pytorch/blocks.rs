@@ -6,6 +6,7 @@ use super::attention::PixelAttention;
 use super::config::{BlockNorm, UnetConfig};
 use crate::dual::Dual;
 use crate::error::Result;
+use crate::network::skips::Skips;
 use crate::nn::{Activation, Conv2d, Downsample, GroupNorm, Linear, RmsNorm, Weights, modulate, upsample_nearest};
 
 /// Normalisation of one block.
@@ -128,23 +129,20 @@ impl Stage {
         Ok(Stage { resnets: [resnet(0)?, resnet(1)?], attention, resampler })
     }
 
-    /// On the way down: pushes what each residual block leads to onto `skips`.
-    pub fn descend(&self, x: Dual, emb: &Dual, skips: &mut Vec<Dual>) -> Result<Dual> {
+    /// On the way down: keeps what each residual block leads to in `skips`.
+    pub fn descend(&self, x: Dual, emb: &Dual, skips: &mut Skips) -> Result<Dual> {
         let h = self.resnets[0].forward(&x, emb)?;
-        skips.push(h.shallow_clone());
+        skips.keep(&h);
         let h = self.attention.forward(&self.resnets[1].forward(&h, emb)?)?;
-        skips.push(h.shallow_clone());
+        skips.keep(&h);
         self.resample(&h)
     }
 
     /// On the way up: every residual block takes one of `skips` beside its input, the newest first.
-    pub fn ascend(&self, x: Dual, emb: &Dual, skips: &mut Vec<Dual>) -> Result<Dual> {
+    pub fn ascend(&self, x: Dual, emb: &Dual, skips: &mut Skips) -> Result<Dual> {
         let mut h = x;
         for resnet in &self.resnets {
-            if let Some(skip) = skips.pop() {
-                h = Dual::cat(&[&h, &skip], 1)?;
-            }
-            h = resnet.forward(&h, emb)?;
+            h = resnet.forward(&skips.beside(&h)?, emb)?;
         }
         self.resample(&self.attention.forward(&h)?)
     }

@@ -1,4 +1,4 @@
-//! The `Unet` of denoising-diffusion-pytorch (Phil Wang), in our own layers under its parameter names: that of its releases
+//! The `Unet` of denoising-diffusion-pytorch (Phil Wang), in lipscope's own layers under its parameter names: that of its releases
 //! from 1.8 on (references: 1.8.15, 1.10.17 and 2.3.4).
 //!
 //! Releases below 2 normalise groups of channels in their blocks, later ones pixels; from 1.10 on attention has memory,
@@ -15,21 +15,14 @@ mod model;
 mod read;
 mod state_dict;
 
-use super::{Architecture, Network};
-use crate::error::Result;
-use crate::nn::Weights;
-use serde_json::Value;
-use std::path::Path;
-
-pub use config::{BlockNorm, StageAttention, TimeFeatures, UnetConfig};
-pub use model::Unet;
+use super::{Architecture, NativeNetwork};
+use model::UnetLayers;
 
 /// `_class_name` of its configurations.
 const CLASS: &str = "Unet";
 
-pub(super) const ARCHITECTURE: Architecture =
-    Architecture { class_name: CLASS, build, state_dict: Some(state_dict::STATE_DICT) };
-
-fn build(config: &Value, weights: &Weights, path: &Path) -> Result<Box<dyn Network>> {
-    Ok(Box::new(Unet::new(&UnetConfig::from_json(config, path)?, weights)?))
-}
+pub(super) const ARCHITECTURE: Architecture = Architecture {
+    class_name: CLASS,
+    build: NativeNetwork::<UnetLayers>::build,
+    state_dict: Some(state_dict::STATE_DICT),
+};

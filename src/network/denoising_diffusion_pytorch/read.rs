@@ -7,12 +7,9 @@ use super::CLASS;
 use super::config::{BlockNorm, StageAttention, TimeFeatures, UnetConfig};
 use crate::error::Result;
 use crate::network::keys::{Keys, LARGEST};
-use serde::de::DeserializeOwned;
 use serde_json::Value;
 use std::path::Path;
 
-/// More resolutions than any network has.
-const RESOLUTIONS: usize = 30;
 /// More heads, or channels of one, than any network has.
 const LARGEST_HEAD: i64 = 1 << 12;
 
@@ -56,16 +53,9 @@ impl UnetConfig {
 
 /// `dim_mults` times `dim`.
 fn dims(keys: &mut Keys, dim: i64) -> Result<Vec<i64>> {
-    let key = "dim_mults";
-    let factors: Vec<i64> = keys.value(key, vec![1, 2, 4, 8])?;
-    if factors.is_empty() || factors.len() > RESOLUTIONS {
-        let seen = format!("a list of {}", factors.len());
-        return Err(keys.wrong(key, &seen, &format!("it must have 1 to {RESOLUTIONS} entries")));
-    }
-    match factors.iter().find(|factor| !(1..=LARGEST / dim).contains(*factor)) {
-        Some(bad) => Err(keys.wrong(key, &bad.to_string(), &format!("each must be from 1 to {}", LARGEST / dim))),
-        None => Ok(factors.into_iter().map(|factor| factor * dim).collect()),
-    }
+    let factors = keys.resolutions("dim_mults", vec![1, 2, 4, 8])?;
+    keys.check_all("dim_mults", &factors, 1..=LARGEST / dim)?;
+    Ok(factors.into_iter().map(|factor| factor * dim).collect())
 }
 
 fn time(keys: &mut Keys, dim: i64) -> Result<TimeFeatures> {
@@ -89,30 +79,18 @@ fn time(keys: &mut Keys, dim: i64) -> Result<TimeFeatures> {
 }
 
 fn attention(keys: &mut Keys, count: usize) -> Result<Vec<StageAttention>> {
-    let heads = each(keys, "attn_heads", 4, count)?;
-    let head_dims = each(keys, "attn_dim_head", 32, count)?;
+    let mut each = |key, default| -> Result<Vec<i64>> {
+        let numbers = keys.each(key, default, count, "dim_mults")?;
+        keys.check_all(key, &numbers, 1..=LARGEST_HEAD)?;
+        Ok(numbers)
+    };
+    let (heads, head_dims) = (each("attn_heads", 4)?, each("attn_dim_head", 32)?);
     let key = "full_attn";
-    let given = keys.take(key).is_some_and(|value| !value.is_null());
     // Without a word only the coarsest resolution has it.
-    let full = if given { each(keys, key, false, count)? } else { (1..=count).map(|i| i == count).collect() };
-    for (key, numbers) in [("attn_heads", &heads), ("attn_dim_head", &head_dims)] {
-        if let Some(bad) = numbers.iter().find(|number| !(1..=LARGEST_HEAD).contains(*number)) {
-            return Err(keys.wrong(key, &bad.to_string(), &format!("it must be from 1 to {LARGEST_HEAD}")));
-        }
-    }
+    let full = match keys.take(key) {
+        None | Some(Value::Null) => (1..=count).map(|i| i == count).collect(),
+        Some(_) => keys.each(key, false, count, "dim_mults")?,
+    };
     let all = full.into_iter().zip(heads).zip(head_dims);
     Ok(all.map(|((full, heads), head_dim)| StageAttention { full, heads, head_dim }).collect())
-}
-
-/// A value for each resolution: one for all, or a list.
-fn each<T: DeserializeOwned + Clone>(keys: &mut Keys, key: &'static str, default: T, count: usize) -> Result<Vec<T>> {
-    if !keys.take(key).is_some_and(Value::is_array) {
-        return Ok(vec![keys.value(key, default)?; count]);
-    }
-    let list: Vec<T> = keys.value(key, vec![])?;
-    if list.len() == count {
-        return Ok(list);
-    }
-    let seen = format!("a list of {}", list.len());
-    Err(keys.wrong(key, &seen, &format!("dim_mults has {count}, and both must agree")))
 }

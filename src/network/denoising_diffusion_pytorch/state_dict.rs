@@ -2,7 +2,7 @@
 
 use super::CLASS;
 use crate::error::{Error, Result};
-use crate::network::recognise::{Shapes, StateDict, Told};
+use crate::network::recognise::{Shapes, StateDict, Told, unknown_variant};
 use serde_json::{Map, Value};
 
 pub(super) const STATE_DICT: StateDict = StateDict {
@@ -58,20 +58,15 @@ fn config(shapes: &Shapes, told: &Told) -> Result<Value> {
 }
 
 fn refuse_variants(shapes: &Shapes) -> Result<()> {
-    let next = "Export it to TorchScript.";
     if let Some(name) = shapes.names().find(|name| name.contains(".fn.") || name.starts_with("classes_")) {
         return Err(Error::unsupported(
             format!("`{name}`, of a release of denoising-diffusion-pytorch below 1.8 or of its class-conditional Unet"),
             "older releases standardise the weights of convolutions, or do not, which no name tells; the unconditional \
              Unet of 1.8 and later is built here",
-            next,
+            "Export it to TorchScript.",
         ));
     }
-    let first = shapes.get("init_conv.weight")?;
-    if first.len() == 4 {
-        return Ok(());
-    }
-    Err(Error::mismatch(format!("its first kernel has shape {first:?}: a network, but not one over images"), next))
+    shapes.check_images("init_conv.weight")
 }
 
 /// Channels behind each resolution by `dim`.
@@ -83,8 +78,7 @@ fn dim_mults(shapes: &Shapes, dim: i64) -> Result<Value> {
         if dim > 0 && channels % dim == 0 {
             return Ok(channels / dim);
         }
-        let next = "The weights look like those of a variant that is not known; export it to TorchScript.";
-        Err(Error::mismatch(format!("its {channels} channels behind `downs.{stage}` are no multiple of {dim}"), next))
+        Err(unknown_variant(format!("its {channels} channels behind `downs.{stage}` are no multiple of {dim}")))
     };
     Ok((0..stages).map(factor).collect::<Result<Vec<i64>>>()?.into())
 }
@@ -149,7 +143,7 @@ mod tests {
     }
 
     fn config_of(shapes: &Shapes, told: Value) -> Result<Value> {
-        (recognise(shapes).unwrap().1.config)(shapes, &Told::new(told.as_object().unwrap().clone()))
+        (recognise(shapes).unwrap().1.config)(shapes, &Told::of(told))
     }
 
     #[test]

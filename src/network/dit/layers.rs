@@ -1,67 +1,100 @@
-//! The layers of a diffusion transformer, under the names of either release.
+//! The network under the names of either release: x [B, in, H, W], t [B] and labels [B] → [B, out, H, W].
 
 use super::config::{DitConfig, Release};
 use super::positions::positions;
 use crate::dual::Dual;
-use crate::error::{Doing, Result};
-use crate::network::labels::Labels;
+use crate::error::{Doing, Error, Result};
+use crate::network::InputShape;
+use crate::network::condition::{Embedder, Labels};
+use crate::network::native::{Facts, Inputs, Layers};
 use crate::nn::{
     Activation, Conv2d, FeedForward, Init, LayerNorm, Linear, TimeProjection, TimestepEmbedding, TokenAttention,
-    TokenAttentionConfig, Weights, modulate,
+    TokenAttentionConfig, Weights, modulate, to_tokens,
 };
-use tch::{Kind, Tensor};
+use serde_json::Value;
+use std::path::Path;
+use tch::Tensor;
 
 /// Sinusoids of t, cosines first.
 const TIME_FEATURES: i64 = 256;
 
 /// The layers in the order of the forward pass.
 #[derive(Debug)]
-pub(super) struct Layers {
-    pub time_proj: TimeProjection,
+pub(super) struct DitLayers {
     /// One for all blocks, or one for each.
     embedders: Vec<Embedder>,
     patches: Conv2d,
-    /// [1, N, C]
-    pub positions: Tensor,
+    positions: Positions,
     blocks: Vec<Block>,
     last: Last,
 }
 
-impl Layers {
-    pub fn new(config: &DitConfig, weights: &Weights) -> Result<Self> {
-        let time_proj = TimeProjection::sinusoid(TIME_FEATURES, true, config.freq_shift, weights.device())?;
+/// The embedding of the places of the patches [1, N, C].
+#[derive(Debug)]
+enum Positions {
+    /// A parameter.
+    Stored(Tensor),
+    Computed(Tensor),
+}
+
+impl Layers for DitLayers {
+    type Config = DitConfig;
+
+    fn read(json: &Value, path: &Path) -> Result<DitConfig> {
+        DitConfig::from_json(json, path)
+    }
+
+    fn facts(config: &DitConfig) -> Facts {
+        let (channels, size) = (config.in_channels, [config.input_size; 2]);
+        let (architecture, first_weight) = match config.release {
+            Release::Paper => ("DiT", "x_embedder.proj.weight"),
+            Release::Diffusers => ("DiTTransformer2DModel", "pos_embed.proj.weight"),
+        };
+        Facts {
+            architecture,
+            config: config.json.clone(),
+            // The places of patches are learned or computed for one size.
+            input: InputShape { resizable: false, ..InputShape::images(channels, Some(size)) },
+            size_factor: config.patch_size,
+            classes: Some(config.classes),
+            null_label: config.null_class.then_some(config.classes),
+            context_width: None,
+            first_weight,
+            frequencies: None,
+        }
+    }
+
+    fn time_projection(config: &DitConfig, weights: &Weights) -> Result<TimeProjection> {
+        TimeProjection::sinusoid(TIME_FEATURES, true, config.freq_shift, weights.device())
+    }
+
+    fn new(config: &DitConfig, weights: &Weights) -> Result<Self> {
         let (hidden, patch) = (config.hidden_size, config.patch_size);
         let (patches, blocks) = match config.release {
             Release::Paper => ("x_embedder.proj", weights.at("blocks")),
             Release::Diffusers => ("pos_embed.proj", weights.at("transformer_blocks")),
         };
         let patches = Conv2d::new(&weights.at(patches), config.in_channels, hidden, patch)?.strided(patch, 0);
+        let in_blocks = |i| embedder(&blocks.at(i).at("norm1.emb"), config);
         let embedders = match config.release {
-            Release::Paper => vec![Embedder::paper(weights, config)?],
-            Release::Diffusers => (0..config.depth)
-                .map(|i| Embedder::diffusers(&blocks.at(i).at("norm1.emb"), config))
-                .collect::<Result<_>>()?,
+            Release::Paper => vec![embedder(weights, config)?],
+            Release::Diffusers => (0..config.depth).map(in_blocks).collect::<Result<_>>()?,
         };
-        Ok(Layers {
-            time_proj,
+        Ok(DitLayers {
             embedders,
             patches,
-            positions: stored_positions(config, weights)?,
+            positions: Positions::new(config, weights)?,
             blocks: (0..config.depth).map(|i| Block::new(&blocks.at(i), config)).collect::<Result<_>>()?,
             last: Last::new(weights, config)?,
         })
     }
 
-    /// x [B, in, H, W], the features of t [B, 256] and the labels `[B]` → [B, out, H, W].
-    pub fn forward(&self, x: &Dual, features: &Dual, labels: Option<&Tensor>, kind: Kind) -> Result<Dual> {
-        let embed = |embedder: &Embedder| {
-            let emb = embedder.time.forward(features)?;
-            Activation::Silu.forward(&embedder.labels.add_to(emb, labels, &self.time_proj, kind)?)
-        };
+    fn forward(&self, inputs: &Inputs) -> Result<Dual> {
+        let embed = |embedder: &Embedder| Activation::Silu.forward(&embedder.forward(inputs.features, inputs.labels)?);
         let conditions = self.embedders.iter().map(embed).collect::<Result<Vec<_>>>()?;
-        // [B, C, G, G] → [B, N, C]
-        let tokens = self.patches.forward(x)?.linear(|x| x.f_flatten(2, 3)?.f_transpose(1, 2))?;
-        let positions = self.positions.f_to_kind(kind).doing("embedding the places of the patches")?;
+        let tokens = to_tokens(&self.patches.forward(inputs.x)?)?;
+        let (Positions::Stored(positions) | Positions::Computed(positions)) = &self.positions;
+        let positions = positions.f_to_kind(tokens.value.kind()).doing("embedding the places of the patches")?;
         let mut h = tokens.add(&Dual::constant(positions))?;
         // With a single condition, it is that of every block.
         for (block, condition) in self.blocks.iter().zip(conditions.iter().cycle()) {
@@ -72,50 +105,42 @@ impl Layers {
             None => Ok(h),
         }
     }
-}
 
-/// The parameter `pos_embed`, or diffusers' computed embedding, which it stores in no file of today.
-fn stored_positions(config: &DitConfig, weights: &Weights) -> Result<Tensor> {
-    let shape = [1, config.grid() * config.grid(), config.hidden_size];
-    if config.release == Release::Paper {
-        return weights.tensor("pos_embed", &shape, Init::Normal(0.02));
-    }
-    match weights.optional("pos_embed.pos_embed", &shape)? {
-        Some(stored) => Ok(stored),
-        None => positions(config.grid(), config.hidden_size, weights.device()).doing("computing places of patches"),
+    fn constants(&self) -> Vec<(String, Tensor)> {
+        match &self.positions {
+            Positions::Stored(_) => Vec::new(),
+            Positions::Computed(positions) => vec![("positions".into(), positions.shallow_clone())],
+        }
     }
 }
 
-/// From t and the class to the condition of the blocks, before its activation.
-#[derive(Debug)]
-struct Embedder {
-    time: TimestepEmbedding,
-    labels: Labels,
-}
-
-impl Embedder {
-    /// Takes `t_embedder` and `y_embedder`.
-    fn paper(weights: &Weights, config: &DitConfig) -> Result<Self> {
-        let (time, names) = (weights.at("t_embedder"), ["mlp.0", "mlp.2"]);
-        Ok(Embedder {
-            time: TimestepEmbedding::named(&time, names, TIME_FEATURES, config.hidden_size)?,
-            labels: labels(&weights.at("y_embedder"), config)?,
-        })
-    }
-
-    /// Takes `timestep_embedder` and `class_embedder`.
-    fn diffusers(weights: &Weights, config: &DitConfig) -> Result<Self> {
-        let time = weights.at("timestep_embedder");
-        Ok(Embedder {
-            time: TimestepEmbedding::new(&time, TIME_FEATURES, config.hidden_size)?,
-            labels: labels(&weights.at("class_embedder"), config)?,
-        })
+impl Positions {
+    /// The parameter `pos_embed`, or diffusers' computed embedding, which it stores in no file of today.
+    fn new(config: &DitConfig, weights: &Weights) -> Result<Self> {
+        let shape = [1, config.grid() * config.grid(), config.hidden_size];
+        if config.release == Release::Paper {
+            return Ok(Positions::Stored(weights.tensor("pos_embed", &shape, Init::Normal(0.02))?));
+        }
+        if let Some(stored) = weights.optional("pos_embed.pos_embed", &shape)? {
+            return Ok(Positions::Stored(stored));
+        }
+        let computed = positions(config.grid(), config.hidden_size, weights.device());
+        Ok(Positions::Computed(computed.doing("computing places of patches")?))
     }
 }
 
-fn labels(weights: &Weights, config: &DitConfig) -> Result<Labels> {
-    let shape = [config.class_rows(), config.hidden_size];
-    Ok(Labels::Table(weights.at("embedding_table").tensor("weight", &shape, Init::Normal(0.02))?))
+/// From t and the class to the condition of the blocks, before its activation. Takes `t_embedder` and `y_embedder`, or
+/// diffusers' `timestep_embedder` and `class_embedder`.
+fn embedder(weights: &Weights, config: &DitConfig) -> Result<Embedder> {
+    let (time, dense, labels) = match config.release {
+        Release::Paper => ("t_embedder", ["mlp.0", "mlp.2"], "y_embedder"),
+        Release::Diffusers => ("timestep_embedder", ["linear_1", "linear_2"], "class_embedder"),
+    };
+    let (table, hidden) = (weights.at(labels).at("embedding_table"), config.hidden_size);
+    Ok(Embedder {
+        time: TimestepEmbedding::named(&weights.at(time), dense, TIME_FEATURES, hidden)?,
+        labels: Labels::table(&table, config.class_rows(), hidden, Init::Normal(0.02))?,
+    })
 }
 
 /// Attention and dense layers, each behind a modulated normalisation and with a gate:
@@ -169,7 +194,7 @@ fn chunks<const N: usize>(x: &Dual) -> Result<[Dual; N]> {
     for i in 0..N as i64 {
         parts.push(x.linear(|x| x.f_narrow(1, i * width, width)?.f_unsqueeze(1))?);
     }
-    parts.try_into().map_err(|_| crate::error::Error::mismatch("a modulation has lost parts", "Report this."))
+    parts.try_into().map_err(|_| Error::mismatch("a modulation has lost parts", "Report this."))
 }
 
 /// From tokens to the image: linear(norm(x) (1 + s) + b), [B, N, C] → [B, out, H, W].

@@ -1,4 +1,4 @@
-//! DiT, the diffusion transformer of Peebles & Xie (2023, arXiv 2212.09748) with adaLN-Zero, in our own layers.
+//! DiT, the diffusion transformer of Peebles & Xie (2023, arXiv 2212.09748) with adaLN-Zero, in lipscope's own layers.
 //!
 //! Two releases of one computation, under the parameter names of each: the paper's code (facebookresearch/DiT, class
 //! `DiT`), whose state dicts come without a configuration, and diffusers' `DiTTransformer2DModel` (reference: diffusers
@@ -9,34 +9,21 @@
 
 mod config;
 mod layers;
-mod model;
 mod positions;
 mod read;
 mod state_dict;
 
-use super::{Architecture, Network};
-use crate::error::Result;
-use crate::nn::Weights;
-use config::DitConfig;
-use serde_json::Value;
-use std::path::Path;
-
-pub use model::Dit;
+use super::recognise::StateDict;
+use super::{Architecture, NativeNetwork};
+use layers::DitLayers;
 
 /// The paper's release.
-pub(super) const PAPER: Architecture =
-    Architecture { class_name: "DiT", build: build_paper, state_dict: Some(state_dict::STATE_DICT) };
+pub(super) const PAPER: Architecture = architecture("DiT", Some(state_dict::STATE_DICT));
 /// diffusers.
-pub(super) const DIFFUSERS: Architecture =
-    Architecture { class_name: "DiTTransformer2DModel", build: build_diffusers, state_dict: None };
+pub(super) const DIFFUSERS: Architecture = architecture("DiTTransformer2DModel", None);
 /// diffusers before it gave DiT a class of its own.
-pub(super) const OLD_DIFFUSERS: Architecture =
-    Architecture { class_name: "Transformer2DModel", build: build_diffusers, state_dict: None };
+pub(super) const OLD_DIFFUSERS: Architecture = architecture("Transformer2DModel", None);
 
-fn build_paper(config: &Value, weights: &Weights, path: &Path) -> Result<Box<dyn Network>> {
-    Ok(Box::new(Dit::new(&DitConfig::paper(config, path)?, weights)?))
-}
-
-fn build_diffusers(config: &Value, weights: &Weights, path: &Path) -> Result<Box<dyn Network>> {
-    Ok(Box::new(Dit::new(&DitConfig::diffusers(config, path)?, weights)?))
+const fn architecture(class_name: &'static str, state_dict: Option<StateDict>) -> Architecture {
+    Architecture { class_name, build: NativeNetwork::<DitLayers>::build, state_dict }
 }

@@ -11,11 +11,19 @@ use std::path::Path;
 const LARGEST_GRID: i64 = 512;
 
 impl DitConfig {
+    /// Reads and checks the configuration of either release; `path` is for messages.
+    pub fn from_json(json: &Value, path: &Path) -> Result<Self> {
+        match json.get("_class_name").and_then(Value::as_str) {
+            Some("DiT") => DitConfig::paper(json, path),
+            _ => DitConfig::diffusers(json, path),
+        }
+    }
+
     /// The arguments of the constructor in the paper's release, under their names there.
     ///
     /// # Errors
     /// For a value of a wrong type, out of range or against another one, and for unknown keys.
-    pub fn paper(json: &Value, path: &Path) -> Result<Self> {
+    fn paper(json: &Value, path: &Path) -> Result<Self> {
         let mut keys = Keys::new("DiT", json, path)?;
         let positive = 1..=LARGEST;
         let in_channels = keys.integer("in_channels", 4, positive.clone())?;
@@ -47,7 +55,7 @@ impl DitConfig {
     ///
     /// # Errors
     /// The same, and for values that diffusers knows and this version does not.
-    pub fn diffusers(json: &Value, path: &Path) -> Result<Self> {
+    fn diffusers(json: &Value, path: &Path) -> Result<Self> {
         let mut keys = Keys::new("DiTTransformer2DModel", json, path)?;
         let positive = 1..=LARGEST;
         refuse_other_transformers(&mut keys)?;
@@ -137,10 +145,7 @@ fn refuse_other_transformers(keys: &mut Keys) -> Result<()> {
         "use_additional_conditions",
     ];
     for key in empty.into_iter().chain(off) {
-        match keys.take(key) {
-            None | Some(Value::Null | Value::Bool(false)) => {}
-            Some(_) => return Err(unsupported(key, &keys.seen(key), "a DiT has null or false there")),
-        }
+        keys.refuse_set(key, "a DiT has null or false there")?;
     }
     let attention = keys.value("attention_type", Some("default".to_string()))?;
     if attention.as_deref().is_some_and(|kind| kind != "default") {

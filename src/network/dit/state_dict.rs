@@ -109,10 +109,6 @@ mod tests {
         all.into_iter().collect()
     }
 
-    fn told(values: Value) -> Told {
-        Told::new(values.as_object().unwrap().clone())
-    }
-
     #[test]
     fn published_sizes_need_no_words() {
         let config = config(&shapes(1152, 28, 1001), &Told::default()).unwrap();
@@ -125,7 +121,7 @@ mod tests {
 
     #[test]
     fn what_was_said_wins_over_published_sizes() {
-        let said = told(json!({"num_heads": 18, "num_classes": 1001}));
+        let said = Told::of(json!({"num_heads": 18, "num_classes": 1001}));
         let config = config(&shapes(1152, 28, 1001), &said).unwrap();
         assert_eq!((config["num_heads"].as_i64(), config["num_classes"].as_i64()), (Some(18), Some(1001)));
         assert_eq!(config["class_dropout_prob"], 0.0);
@@ -139,7 +135,7 @@ mod tests {
 
     #[test]
     fn classes_are_asked_for_but_of_imagenet() {
-        let ask = |rows, said| config(&shapes(384, 12, rows), &told(said)).map_err(|e| e.to_string());
+        let ask = |rows, said| config(&shapes(384, 12, rows), &Told::of(said)).map_err(|e| e.to_string());
         assert!(ask(11, json!({})).unwrap_err().contains("--config num_classes=10 (likely: 10, 11)"));
         assert!(ask(11, json!({"num_classes": 9})).unwrap_err().contains("num_classes=9"));
         let with_null = ask(11, json!({"num_classes": 10})).unwrap();

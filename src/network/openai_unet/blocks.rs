@@ -3,7 +3,7 @@
 use super::config::UNetModelConfig;
 use crate::dual::Dual;
 use crate::error::Result;
-use crate::nn::{Attention, Conv2d, Downsample, Resample, ResnetBlock, ResnetNames, Weights, upsample_nearest};
+use crate::nn::{Attention, Conv2d, Downsample, Resample, ResnetBlock, Weights, upsample_nearest};
 
 /// One layer of a block.
 #[derive(Debug)]
@@ -58,12 +58,12 @@ impl Builder<'_> {
     }
 
     fn resnet(&self, weights: &Weights, inputs: i64, outputs: i64) -> Result<ResnetBlock> {
-        ResnetBlock::new(weights, &ResnetNames::OPENAI, &self.config.resnet(inputs, outputs))
+        ResnetBlock::new(weights, &self.config.resnet, [inputs, outputs])
     }
 
     fn attention(&self, weights: &Weights, channels: i64) -> Result<Layer> {
         let heads = self.config.heads(channels, self.upward)?;
-        let (order, groups) = (self.config.qkv_order, self.config.norm_num_groups);
+        let (order, groups) = (self.config.qkv_order, self.config.resnet.norm_groups);
         Ok(Layer::Attention(Attention::joint(weights, channels, heads, order, groups)?))
     }
 

@@ -1,6 +1,6 @@
 //! The U-Net of improved-diffusion (Nichol & Dhariwal, 2021, arXiv 2102.09672) and of guided-diffusion, where it is
 //! called ADM (Dhariwal & Nichol, 2021, arXiv 2105.05233), and that of latent-diffusion without a text (Rombach et al.,
-//! 2022, arXiv 2112.10752), in our own layers under the parameter names of these releases.
+//! 2022, arXiv 2112.10752), in lipscope's own layers under the parameter names of these releases.
 //!
 //! References: openai/improved-diffusion 1bc7bbb, openai/guided-diffusion 22e0df8, CompVis/latent-diffusion a506df5,
 //! class `UNetModel` in each. Configurations are the arguments of its constructor, under their names there, with
@@ -14,21 +14,14 @@ mod model;
 mod read;
 mod state_dict;
 
-use super::{Architecture, Network};
-use crate::error::Result;
-use crate::nn::Weights;
-use serde_json::Value;
-use std::path::Path;
-
-pub use config::{Heads, UNetModelConfig};
-pub use model::UNetModel;
+use super::{Architecture, NativeNetwork};
+use model::UNetModelLayers;
 
 /// `_class_name` of its configurations.
 const CLASS: &str = "UNetModel";
 
-pub(super) const ARCHITECTURE: Architecture =
-    Architecture { class_name: CLASS, build, state_dict: Some(state_dict::STATE_DICT) };
-
-fn build(config: &Value, weights: &Weights, path: &Path) -> Result<Box<dyn Network>> {
-    Ok(Box::new(UNetModel::new(&UNetModelConfig::from_json(config, path)?, weights)?))
-}
+pub(super) const ARCHITECTURE: Architecture = Architecture {
+    class_name: CLASS,
+    build: NativeNetwork::<UNetModelLayers>::build,
+    state_dict: Some(state_dict::STATE_DICT),
+};

@@ -6,14 +6,12 @@ use super::CLASS;
 use super::config::{Heads, UNetModelConfig};
 use crate::error::Result;
 use crate::network::keys::{Keys, LARGEST, unsupported};
-use crate::nn::QkvOrder;
+use crate::nn::{Activation, QkvOrder, ResnetConfig, ResnetNames};
 use serde_json::Value;
 use std::path::Path;
 
 /// Groups that the releases normalise.
 pub(super) const GROUPS: i64 = 32;
-/// More resolutions than any network has.
-const RESOLUTIONS: usize = 30;
 
 impl UNetModelConfig {
     /// Reads and checks a JSON object; `path` is for messages.
@@ -40,10 +38,16 @@ impl UNetModelConfig {
             heads: heads(&mut keys)?,
             qkv_order: if new_order { QkvOrder::ProjectionsFirst } else { QkvOrder::HeadsFirst },
             num_classes: keys.optional_integer("num_classes", positive.clone())?,
-            use_scale_shift_norm: keys.value("use_scale_shift_norm", false)?,
+            resnet: ResnetConfig {
+                names: ResnetNames::OPENAI,
+                embedding: 4 * model_channels,
+                norm_groups: keys.integer("norm_num_groups", GROUPS, positive)?,
+                norm_epsilon: 1e-5,
+                activation: Activation::Silu,
+                scale_shift: keys.value("use_scale_shift_norm", false)?,
+            },
             resblock_updown: keys.value("resblock_updown", false)?,
             conv_resample: keys.value("conv_resample", true)?,
-            norm_num_groups: keys.integer("norm_num_groups", GROUPS, positive)?,
         };
         check_the_rest(&mut keys)?;
         keys.finish()?;
@@ -54,11 +58,7 @@ impl UNetModelConfig {
 /// `channel_mult` times `model_channels`; the factors may be fractions.
 fn channels(keys: &mut Keys, model_channels: i64) -> Result<Vec<i64>> {
     let key = "channel_mult";
-    let factors: Vec<f64> = keys.value(key, vec![1.0, 2.0, 4.0, 8.0])?;
-    if factors.is_empty() || factors.len() > RESOLUTIONS {
-        let seen = format!("a list of {}", factors.len());
-        return Err(keys.wrong(key, &seen, &format!("it must have 1 to {RESOLUTIONS} entries")));
-    }
+    let factors: Vec<f64> = keys.resolutions(key, vec![1.0, 2.0, 4.0, 8.0])?;
     let channels = factors.iter().map(|factor| (factor * model_channels as f64).round());
     let channels: Vec<f64> = channels.collect();
     match channels.iter().find(|channels| !(1.0..=LARGEST as f64).contains(*channels)) {

@@ -2,7 +2,7 @@
 
 use super::{CLASS, read::GROUPS};
 use crate::error::{Error, Result};
-use crate::network::recognise::{Shapes, StateDict, Told};
+use crate::network::recognise::{Shapes, StateDict, Told, unknown_variant};
 use serde_json::{Map, Value, json};
 
 pub(super) const STATE_DICT: StateDict = StateDict {
@@ -61,12 +61,7 @@ fn refuse_variants(shapes: &Shapes) -> Result<()> {
              that folder, or export it to TorchScript.",
         ));
     }
-    let first = shapes.get("input_blocks.0.0.weight")?;
-    if first.len() == 4 {
-        return Ok(());
-    }
-    let next = "Export it to TorchScript.";
-    Err(Error::mismatch(format!("its first kernel has shape {first:?}: a network, but not one over images"), next))
+    shapes.check_images("input_blocks.0.0.weight")
 }
 
 /// Heads leave no trace in any shape.
@@ -103,10 +98,9 @@ impl Plan {
         let levels = 1 + by_conv + by_resnet + bare;
         let kinds = [by_conv, by_resnet, bare].iter().filter(|count| **count > 0).count();
         if kinds > 1 || !blocks.is_multiple_of(levels) || blocks < 2 * levels {
-            return Err(Error::mismatch(
-                format!("its {blocks} output blocks do not spread over {levels} resolutions as in the releases"),
-                "The weights look like those of a variant that is not known; export it to TorchScript.",
-            ));
+            let problem =
+                format!("its {blocks} output blocks do not spread over {levels} resolutions as in the releases");
+            return Err(unknown_variant(problem));
         }
         let num_res_blocks = blocks / levels - 1;
         Ok(Plan { levels, num_res_blocks, resblock_updown: by_resnet > 0, conv_resample: bare == 0 })
@@ -144,10 +138,6 @@ mod tests {
     use super::*;
     use crate::network::recognise;
 
-    fn told(value: Value) -> Told {
-        Told::new(value.as_object().unwrap().clone())
-    }
-
     /// Names and shapes of a network with two resolutions, attention at the coarser, and residual blocks in between.
     fn shapes() -> Shapes {
         let (time, block) = ([256, 64].as_slice(), "in_layers.2.weight");
@@ -181,7 +171,7 @@ mod tests {
         let shapes = shapes();
         let message = (known(&shapes).config)(&shapes, &Told::default()).unwrap_err().to_string();
         assert!(message.contains("--config num_heads=4") && message.contains("num_head_channels: 64"), "{message}");
-        let config = (known(&shapes).config)(&shapes, &told(json!({"num_head_channels": 64}))).unwrap();
+        let config = (known(&shapes).config)(&shapes, &Told::of(json!({"num_head_channels": 64}))).unwrap();
         assert_eq!(
             config,
             json!({
@@ -199,7 +189,7 @@ mod tests {
         let names = shapes();
         let all = names.names().map(|name| (name.to_string(), names.get(name).unwrap().to_vec()));
         let shapes: Shapes = all.chain([(name.to_string(), vec![64, 768])]).collect();
-        let message = (known(&shapes).config)(&shapes, &told(json!({"num_heads": 8}))).unwrap_err().to_string();
+        let message = (known(&shapes).config)(&shapes, &Told::of(json!({"num_heads": 8}))).unwrap_err().to_string();
         assert!(message.contains(name) && message.contains("from_single_file"), "{message}");
     }
 }

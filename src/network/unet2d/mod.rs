@@ -1,23 +1,32 @@
-//! diffusers' `UNet2DModel` (reference: diffusers 0.42.1) in our own layers, under diffusers' parameter names.
+//! diffusers' `UNet2DModel` and `UNet2DConditionModel` (reference: diffusers 0.42.1) in lipscope's own layers, under
+//! diffusers' parameter names.
 //!
-//! `google/ddpm-cifar10-32` and its kin, with every tangent carried through the one forward pass.
+//! `UNet2DModel` is the network of `google/ddpm-cifar10-32` and its kin. `UNet2DConditionModel` is that of Stable
+//! Diffusion 1 and 2 (Rombach et al., 2022, arXiv 2112.10752): its residual blocks are followed by transformers that also
+//! attend to a context [B, L, D], such as the embeddings of a text. The context is a constant, so no tangent is carried
+//! through it.
 
+mod blocks;
+mod conditional;
 mod config;
 mod model;
 mod read;
+mod refuse;
+mod transformer;
+mod unconditional;
 
-use super::{Architecture, Network};
-use crate::error::Result;
-use crate::nn::Weights;
-use serde_json::Value;
-use std::path::Path;
+use super::{Architecture, NativeNetwork};
 
-pub use super::unet_blocks::TimeScaleShift;
-pub use config::{BlockType, ClassEmbedding, TimeEmbeddingType, UNet2dConfig};
-pub use model::UNet2d;
+pub use config::UNet2dConfig;
+pub use model::UNet2dLayers;
 
-pub(super) const ARCHITECTURE: Architecture = Architecture { class_name: "UNet2DModel", build, state_dict: None };
+/// diffusers' `UNet2DModel` or `UNet2DConditionModel`.
+pub type UNet2d = NativeNetwork<UNet2dLayers>;
 
-fn build(config: &Value, weights: &Weights, path: &Path) -> Result<Box<dyn Network>> {
-    Ok(Box::new(UNet2d::new(&UNet2dConfig::from_json(config, path)?, weights)?))
-}
+const UNCONDITIONAL_CLASS: &str = "UNet2DModel";
+const CONDITIONAL_CLASS: &str = "UNet2DConditionModel";
+
+pub(super) const UNCONDITIONAL: Architecture =
+    Architecture { class_name: UNCONDITIONAL_CLASS, build: UNet2d::build, state_dict: None };
+pub(super) const CONDITIONAL: Architecture =
+    Architecture { class_name: CONDITIONAL_CLASS, build: UNet2d::build, state_dict: None };

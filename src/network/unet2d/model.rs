@@ -1,186 +1,139 @@
-//! The network: x [B, in, H, W] and t [B] → [B, out, H, W].
+//! The network: x [B, in, H, W], t [B], labels and, where it attends to one, a context [B, L, D] → [B, out, H, W].
 //!
 //! emb = MLP(features(t)) [+ class embedding]; h = conv_in(x); down, keeping every output; middle; up, taking them back;
-//! y = conv_out(silu(norm(h))), and y/t where the time features are Fourier features.
+//! y = conv_out(a(norm(h))), and y/t where the time features are Fourier features.
+//!
+//! Labels are int64 `[B]`; where `class_embed_type` is `identity` or `projection` they are vectors [B, width].
 
+use super::blocks::{DownBlock, MidBlock, Side, UpBlock};
 use super::config::{ClassEmbedding, TimeEmbeddingType, UNet2dConfig};
 use crate::dual::Dual;
 use crate::error::{Doing, Result};
-use crate::network::images::{Images, center, handles, kind_of, moved};
-use crate::network::labels::Labels;
-use crate::network::unet_blocks::{Body, Side};
-use crate::network::{Condition, InputShape, Network, TIME_AND_FEATURES, integer_time};
-use crate::nn::{Init, TimeProjection, TimestepEmbedding, Weights};
-use tch::{Device, Kind, Tensor};
+use crate::network::InputShape;
+use crate::network::condition::Embedder;
+use crate::network::native::{Facts, Inputs, Layers};
+use crate::network::skips::Skips;
+use crate::nn::{Activation, Conv2d, GroupNorm, TimeProjection, Weights};
+use serde_json::Value;
+use std::path::Path;
+use tch::Tensor;
 
-/// diffusers' `UNet2DModel`.
+/// The layers of diffusers' U-Nets in the order of the forward pass.
 #[derive(Debug)]
-pub struct UNet2d {
-    config: UNet2dConfig,
-    layers: Layers,
-    /// Handles on the same tensors as the layers', under the file's names.
-    parameters: Vec<(String, Tensor)>,
-    kind: Kind,
-    /// dtype of t and its features, where it does not follow from `kind`.
-    time_kind: Option<Kind>,
+pub struct UNet2dLayers {
+    center_input_sample: bool,
+    embedder: Embedder,
+    conv_in: Conv2d,
+    down_blocks: Vec<DownBlock>,
+    mid_block: Option<MidBlock>,
+    up_blocks: Vec<UpBlock>,
+    conv_norm_out: GroupNorm,
+    last_activation: Activation,
+    conv_out: Conv2d,
+    divide_by_time: bool,
 }
 
-/// The layers in the order of the forward pass.
-#[derive(Debug)]
-struct Layers {
-    time_proj: TimeProjection,
-    time_embedding: TimestepEmbedding,
-    labels: Labels,
-    body: Body,
-}
+impl Layers for UNet2dLayers {
+    type Config = UNet2dConfig;
 
-impl UNet2d {
-    /// The network of `config`, with parameters that share memory with `weights`. It computes in the dtype of
-    /// `conv_in.weight`; where a file mixes dtypes, [`Network::to`] makes them one.
-    ///
-    /// # Errors
-    /// Where a parameter is missing, has another shape than `config` says, or has no place in the network.
-    pub fn new(config: &UNet2dConfig, weights: &Weights) -> Result<Self> {
-        let layers = Layers::new(config, weights)?;
-        weights.finish()?;
-        let parameters = weights.named();
-        let kind = kind_of(&parameters, "conv_in.weight");
-        Ok(UNet2d { config: config.clone(), layers, parameters, kind, time_kind: None })
+    fn read(json: &Value, path: &Path) -> Result<UNet2dConfig> {
+        UNet2dConfig::from_json(json, path)
     }
 
-    /// emb [B, E] from t [B] and the labels.
-    fn embedding(&self, t: &Dual, condition: &Condition) -> Result<Dual> {
-        let features = self.layers.time_proj.forward_in(t, self.time_kind, self.kind)?;
-        let emb = self.layers.time_embedding.forward(&features)?;
-        self.layers.labels.add_to(emb, condition.labels.as_ref(), &self.layers.time_proj, self.kind)
+    fn facts(config: &UNet2dConfig) -> Facts {
+        Facts {
+            architecture: config.class_name,
+            config: config.json.clone(),
+            input: InputShape::images(config.body.in_channels, config.sample_size),
+            size_factor: config.size_factor(),
+            // A network whose labels are not rows of a table has no such number.
+            classes: match config.class_embedding {
+                ClassEmbedding::Table(classes) => Some(classes),
+                _ => None,
+            },
+            null_label: None,
+            context_width: config.cross_attention_dim,
+            first_weight: "conv_in.weight",
+            frequencies: Some("time_proj."),
+        }
     }
 
-    /// y = h/t, ẏ = (ḣ − y ṫ)/t, in the dtype of t and then in that of the network.
-    fn divide_by_time(&self, h: &Dual, t: &Dual) -> Result<Dual> {
-        let doing = "dividing by the timestep";
-        let per_sample = |t: &Tensor| t.f_reshape([-1, 1, 1, 1]).doing(doing);
-        let time = per_sample(&t.value)?;
-        let y = h.value.f_div(&time).doing(doing)?;
-        let through_time = match &t.tangent {
-            Some(dt) => Some(y.f_mul(&per_sample(dt)?).doing(doing)?),
-            None => None,
-        };
-        let numerator = match (&h.tangent, through_time) {
-            (Some(dh), Some(through_time)) => Some(dh.f_sub(&through_time).doing(doing)?),
-            (Some(dh), None) => Some(dh.shallow_clone()),
-            (None, Some(through_time)) => Some(through_time.f_neg().doing(doing)?),
-            (None, None) => None,
-        };
-        let tangent = match numerator {
-            Some(numerator) => Some(numerator.f_div(&time).doing(doing)?),
-            None => None,
-        };
-        Dual { value: y, tangent }.linear(|y| y.f_to_kind(self.kind))
+    fn time_projection(config: &UNet2dConfig, weights: &Weights) -> Result<TimeProjection> {
+        config.time_projection(weights)
     }
-}
 
-impl Layers {
     fn new(config: &UNet2dConfig, weights: &Weights) -> Result<Self> {
-        let (features, emb) = (config.time_features(), config.time_embed_dim);
-        Ok(Layers {
-            time_proj: time_projection(config, &weights.at("time_proj"))?,
-            time_embedding: TimestepEmbedding::new(&weights.at("time_embedding"), features, emb)?,
-            labels: labels(config, &weights.at("class_embedding"))?,
-            body: Body::new(weights, &config.body())?,
+        let plan = &config.body;
+        let (first, last) = (plan.channels[0], plan.channels[plan.channels.len() - 1]);
+        let indices = 0..plan.channels.len();
+        let embedder =
+            Embedder { time: config.time_embedding(&weights.at("time_embedding"))?, labels: config.labels(weights)? };
+        let (groups, eps) = (plan.resnet.norm_groups, plan.resnet.norm_epsilon);
+        let mid = plan.mid.as_ref().map(|mid| MidBlock::new(weights, mid, &plan.resnet, last));
+        Ok(UNet2dLayers {
+            center_input_sample: config.center_input_sample,
+            embedder,
+            conv_in: Conv2d::new(&weights.at("conv_in"), plan.in_channels, first, 3)?,
+            down_blocks: indices.clone().map(|i| DownBlock::new(weights, plan, i)).collect::<Result<_>>()?,
+            mid_block: mid.transpose()?,
+            up_blocks: indices.map(|i| UpBlock::new(weights, plan, i)).collect::<Result<_>>()?,
+            conv_norm_out: GroupNorm::new(&weights.at("conv_norm_out"), first, groups, eps)?,
+            last_activation: plan.last_activation,
+            conv_out: Conv2d::new(&weights.at("conv_out"), first, plan.out_channels, 3)?,
+            divide_by_time: config.time_embedding_type == TimeEmbeddingType::Fourier,
         })
     }
+
+    fn forward(&self, inputs: &Inputs) -> Result<Dual> {
+        let emb = self.embedder.forward(inputs.features, inputs.labels)?;
+        let context = inputs.context.map(|context| Dual::constant(context.shallow_clone()));
+        let side = Side { emb: &emb, context: context.as_ref() };
+        let mut h = match self.center_input_sample {
+            true => self.conv_in.forward(&center(inputs.x)?)?,
+            false => self.conv_in.forward(inputs.x)?,
+        };
+        let mut skips = Skips::default();
+        skips.keep(&h);
+        for block in &self.down_blocks {
+            h = block.forward(h, side, &mut skips)?;
+        }
+        if let Some(block) = &self.mid_block {
+            h = block.forward(&h, side)?;
+        }
+        for block in &self.up_blocks {
+            h = block.forward(h, side, &mut skips)?;
+        }
+        let y = self.conv_out.forward(&self.last_activation.forward(&self.conv_norm_out.forward(&h)?)?)?;
+        if self.divide_by_time { divide_by_time(&y, inputs.t) } else { Ok(y) }
+    }
 }
 
-fn time_projection(config: &UNet2dConfig, weights: &Weights) -> Result<TimeProjection> {
-    let width = config.block_out_channels[0];
-    match config.time_embedding_type {
-        TimeEmbeddingType::Positional => {
-            TimeProjection::sinusoid(width, config.flip_sin_to_cos, config.freq_shift, weights.device())
-        }
-        TimeEmbeddingType::Fourier => TimeProjection::gaussian_fourier(weights, width),
-        TimeEmbeddingType::Learned(timesteps) => TimeProjection::learned(weights, timesteps, width),
-    }
+/// 2x − 1
+fn center(x: &Dual) -> Result<Dual> {
+    let mut centered = x.linear(|x| x.f_mul_scalar(2.0))?;
+    centered.value = centered.value.f_sub_scalar(1.0).doing("centring the input")?;
+    Ok(centered)
 }
 
-fn labels(config: &UNet2dConfig, weights: &Weights) -> Result<Labels> {
-    let emb = config.time_embed_dim;
-    Ok(match config.class_embedding {
-        ClassEmbedding::None => Labels::None,
-        ClassEmbedding::Table(classes) => {
-            Labels::Table(weights.tensor("weight", &[classes, emb], Init::Normal(1.0))?)
-        }
-        ClassEmbedding::Timestep => Labels::Timestep(TimestepEmbedding::new(weights, config.time_features(), emb)?),
-        ClassEmbedding::Identity => Labels::Identity(emb),
-    })
-}
-
-impl Network for UNet2d {
-    /// Labels are int64 `[B]`; where `class_embed_type` is `identity` they are embeddings [B, time_embed_dim].
-    fn forward(&self, x: &Dual, t: &Dual, condition: &Condition) -> Result<Dual> {
-        let (channels, multiple_of) = (self.config.in_channels, self.config.size_factor());
-        Images { channels, kind: self.kind, multiple_of }.check(x, t)?;
-        let emb = self.embedding(t, condition)?;
-        let x = if self.config.center_input_sample { center(x)? } else { x.shallow_clone() };
-        let y = self.layers.body.forward(&x, Side { emb: &emb, context: None })?;
-        if self.config.time_embedding_type == TimeEmbeddingType::Fourier { self.divide_by_time(&y, t) } else { Ok(y) }
-    }
-
-    fn carries_tangents(&self) -> bool {
-        true
-    }
-
-    fn input_shape(&self) -> InputShape {
-        let channels = self.config.in_channels;
-        InputShape {
-            sample: self.config.sample_size.map(|[height, width]| vec![channels, height, width]),
-            channels: Some(channels),
-            resizable: true,
-        }
-    }
-
-    /// The size of the table of classes. A network whose labels are not rows of a table has no such number.
-    fn classes(&self) -> Option<i64> {
-        match self.config.class_embedding {
-            ClassEmbedding::Table(classes) => Some(classes),
-            ClassEmbedding::None | ClassEmbedding::Timestep | ClassEmbedding::Identity => None,
-        }
-    }
-
-    fn architecture(&self) -> String {
-        "UNet2DModel".into()
-    }
-
-    fn config(&self) -> Option<serde_json::Value> {
-        let mut json = self.config.json.clone();
-        // Old files leave it out.
-        json.as_object_mut()?.entry("_class_name").or_insert_with(|| self.architecture().into());
-        Some(json)
-    }
-
-    fn constants(&self) -> Vec<(String, Tensor)> {
-        self.layers.time_proj.constant().map(|omega| ("frequencies".into(), omega)).into_iter().collect()
-    }
-
-    fn parameters(&self) -> Vec<(String, Tensor)> {
-        handles(&self.parameters)
-    }
-
-    fn set_time_kind(&mut self, kind: Option<Kind>) -> Result<&'static str> {
-        if !self.layers.time_proj.computes_features() {
-            return Err(integer_time("UNet2DModel with a learned table"));
-        }
-        self.time_kind = kind;
-        Ok(TIME_AND_FEATURES)
-    }
-
-    fn time_kind(&self) -> Option<Kind> {
-        self.time_kind
-    }
-
-    fn to(&mut self, device: Device, kind: Kind) -> Result<()> {
-        // Layers hold nothing but handles on parameters, so new layers are the short way to move all of them.
-        let network = UNet2d::new(&self.config, &moved(&self.parameters, device, kind, &["time_proj."])?)?;
-        *self = UNet2d { time_kind: self.time_kind, ..network };
-        Ok(())
-    }
+/// y = h/t, ẏ = (ḣ − y ṫ)/t, in the dtype of t and then in that of h.
+fn divide_by_time(h: &Dual, t: &Dual) -> Result<Dual> {
+    let doing = "dividing by the timestep";
+    let per_sample = |t: &Tensor| t.f_reshape([-1, 1, 1, 1]).doing(doing);
+    let time = per_sample(&t.value)?;
+    let y = h.value.f_div(&time).doing(doing)?;
+    let through_time = match &t.tangent {
+        Some(dt) => Some(y.f_mul(&per_sample(dt)?).doing(doing)?),
+        None => None,
+    };
+    let numerator = match (&h.tangent, through_time) {
+        (Some(dh), Some(through_time)) => Some(dh.f_sub(&through_time).doing(doing)?),
+        (Some(dh), None) => Some(dh.shallow_clone()),
+        (None, Some(through_time)) => Some(through_time.f_neg().doing(doing)?),
+        (None, None) => None,
+    };
+    let tangent = match numerator {
+        Some(numerator) => Some(numerator.f_div(&time).doing(doing)?),
+        None => None,
+    };
+    Dual { value: y, tangent }.linear(|y| y.f_to_kind(h.value.kind()))
 }

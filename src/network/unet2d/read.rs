@@ -2,157 +2,180 @@
 //!
 //! Every value is bounded here, so that building the network afterwards can neither overflow nor divide by zero.
 
-use super::config::{BlockType, ClassEmbedding, TimeEmbeddingType, UNet2dConfig};
+use super::config::{BodyPlan, ClassEmbedding, TimeEmbeddingType, UNet2dConfig};
+use super::{CONDITIONAL_CLASS, UNCONDITIONAL_CLASS, conditional, unconditional};
 use crate::error::Result;
-use crate::network::keys::{Keys, LARGEST, sample_size, unsupported};
-use crate::network::unet_blocks::TimeScaleShift;
-use crate::network::unet_blocks::read::{
-    act_fn, channels, check_shift, downsample_padding, groups, norm_eps, scale_factor, time_embed_dim, time_scale_shift,
-};
+use crate::network::keys::{Keys, LARGEST, unsupported};
+use crate::nn::{Activation, ResnetConfig, ResnetNames};
 use serde_json::Value;
 use std::path::Path;
 
+/// What the two classes have under other keys or with other defaults.
+pub(super) struct Own {
+    pub body: BodyPlan,
+    pub time_embedding_type: TimeEmbeddingType,
+    pub time_activation: Activation,
+    pub cross_attention_dim: Option<i64>,
+}
+
 impl UNet2dConfig {
-    /// Reads and checks the JSON object of a config.json; `path` is for messages.
+    /// Reads and checks the JSON object of a config.json, that of a `UNet2DModel` unless it names the other class;
+    /// `path` is for messages.
     ///
     /// # Errors
     /// A file error for a value of a wrong type, out of range or against another one; an unsupported error for values
     /// that diffusers knows and this version does not, and for unknown keys that do not start with `_`.
     pub fn from_json(json: &Value, path: &Path) -> Result<Self> {
-        let mut keys = Keys::new("UNet2DModel", json, path)?;
-        let block_out_channels = channels(&mut keys, &[224, 448, 672, 896])?;
-        let (down_blocks, up_blocks) = blocks(&mut keys, block_out_channels.len())?;
-        let resnet_time_scale_shift = time_scale_shift(&mut keys)?;
-        let norm_num_groups = groups(&mut keys)?;
+        let attends = json.get("_class_name").and_then(Value::as_str) == Some(CONDITIONAL_CLASS);
+        let class_name = if attends { CONDITIONAL_CLASS } else { UNCONDITIONAL_CLASS };
+        let mut keys = Keys::new(class_name, json, path)?;
+        let own = if attends { conditional::read(&mut keys)? } else { unconditional::read(&mut keys)? };
         let config = UNet2dConfig {
+            class_name,
             json: json.clone(),
             sample_size: sample_size(&mut keys)?,
-            in_channels: keys.integer("in_channels", 3, 1..=LARGEST)?,
-            out_channels: keys.integer("out_channels", 3, 1..=LARGEST)?,
-            center_input_sample: keys.value("center_input_sample", false)?,
-            time_embed_dim: time_embed_dim(&mut keys, block_out_channels[0])?,
+            time_embedding_type: own.time_embedding_type,
+            time_activation: own.time_activation,
             freq_shift: keys.finite("freq_shift", 0.0)?,
             flip_sin_to_cos: keys.value("flip_sin_to_cos", true)?,
-            down_blocks,
-            mid_block: mid_block(&mut keys)?,
-            up_blocks,
-            layers_per_block: keys.integer("layers_per_block", 2, 1..=1000)?,
-            mid_block_scale_factor: scale_factor(&mut keys)?,
-            downsample_padding: downsample_padding(&mut keys)?,
-            act_fn: act_fn(&mut keys)?,
-            attention_head_dim: head_dim(&mut keys)?,
-            norm_num_groups,
-            mid_attention_groups: mid_attention_groups(&mut keys, resnet_time_scale_shift, norm_num_groups)?,
-            norm_eps: norm_eps(&mut keys)?,
-            resnet_time_scale_shift,
-            add_attention: keys.value("add_attention", true)?,
-            class_embedding: class_embedding(&mut keys)?,
-            time_embedding_type: time_embedding_type(&mut keys)?,
-            block_out_channels,
+            class_embedding: class_embedding(&mut keys, attends)?,
+            cross_attention_dim: own.cross_attention_dim,
+            center_input_sample: keys.value("center_input_sample", false)?,
+            body: own.body,
         };
-        // Dropout does nothing at inference.
-        keys.finite("dropout", 0.0)?;
-        config.check(&keys)?;
+        if config.time_embedding_type == TimeEmbeddingType::Positional {
+            check_shift(&keys, config.freq_shift, config.body.channels[0])?;
+        }
         keys.finish()?;
         Ok(config)
     }
+}
 
-    /// Checks that no single value shows.
-    fn check(&self, keys: &Keys) -> Result<()> {
-        match self.time_embedding_type {
-            TimeEmbeddingType::Positional => check_shift(keys, self.freq_shift, self.block_out_channels[0]),
-            TimeEmbeddingType::Fourier | TimeEmbeddingType::Learned(_) => Ok(()),
-        }
+/// `block_out_channels`.
+pub(super) fn channels(keys: &mut Keys, default: &[i64]) -> Result<Vec<i64>> {
+    let channels = keys.resolutions("block_out_channels", default.to_vec())?;
+    keys.check_all("block_out_channels", &channels, 1..=LARGEST)?;
+    Ok(channels)
+}
+
+/// `down_block_types` or `up_block_types`, one for each of `count` resolutions.
+pub(super) fn block_types(keys: &mut Keys, key: &'static str, default: [&str; 4], count: usize) -> Result<Vec<String>> {
+    let names = keys.value(key, default.map(str::to_string).to_vec())?;
+    if names.len() == count {
+        return Ok(names);
+    }
+    let allowed = format!("block_out_channels has {count}, and all three must agree");
+    Err(keys.wrong(key, &format!("a list of {}", names.len()), &allowed))
+}
+
+/// Every residual block; `first` is the number of channels of the first.
+pub(super) fn resnet(keys: &mut Keys, first: i64) -> Result<ResnetConfig> {
+    Ok(ResnetConfig {
+        names: ResnetNames::DIFFUSERS,
+        embedding: match keys.optional_integer("time_embedding_dim", 0..=LARGEST)? {
+            None | Some(0) => 4 * first,
+            Some(width) => width,
+        },
+        norm_groups: groups(keys)?,
+        norm_epsilon: match keys.finite("norm_eps", 1e-5)? {
+            eps if eps < 0.0 => return Err(keys.wrong("norm_eps", &eps.to_string(), "it must not be negative")),
+            eps => eps,
+        },
+        activation: act_fn(keys)?,
+        scale_shift: scale_shift(keys)?,
+    })
+}
+
+fn scale_shift(keys: &mut Keys) -> Result<bool> {
+    let key = "resnet_time_scale_shift";
+    match keys.value(key, "default".to_string())?.as_str() {
+        "default" => Ok(false),
+        "scale_shift" => Ok(true),
+        other => Err(unsupported(key, other, "it is `default` or `scale_shift`")),
     }
 }
 
-fn blocks(keys: &mut Keys, count: usize) -> Result<(Vec<BlockType>, Vec<BlockType>)> {
-    let names = |names: [&str; 4]| names.map(str::to_string).to_vec();
-    let attn_down = "AttnDownBlock2D";
-    let down: Vec<String> = keys.value("down_block_types", names(["DownBlock2D", attn_down, attn_down, attn_down]))?;
-    let attn_up = "AttnUpBlock2D";
-    let up: Vec<String> = keys.value("up_block_types", names([attn_up, attn_up, attn_up, "UpBlock2D"]))?;
-    let down_by_resnet = resamples_by_resnet(keys, "downsample_type")?;
-    let up_by_resnet = resamples_by_resnet(keys, "upsample_type")?;
-    for (key, list) in [("down_block_types", &down), ("up_block_types", &up)] {
-        if list.len() != count {
-            let allowed = format!("block_out_channels has {count}, and all three must agree");
-            return Err(keys.wrong(key, &format!("a list of {}", list.len()), &allowed));
-        }
-    }
-    let down = down.iter().map(|name| block_type("down_block_types", name, ["Down", "Downsample"], down_by_resnet));
-    let up = up.iter().map(|name| block_type("up_block_types", name, ["Up", "Upsample"], up_by_resnet));
-    Ok((down.collect::<Result<_>>()?, up.collect::<Result<_>>()?))
-}
-
-/// The block called `name`. Of all kinds, diffusers lets only those with attention follow `downsample_type`.
-fn block_type(key: &str, name: &str, [way, resampling]: [&str; 2], attention_by_resnet: bool) -> Result<BlockType> {
-    let plain = format!("{way}Block2D");
-    let attention = format!("Attn{way}Block2D");
-    let resnet = format!("Resnet{resampling}Block2D");
-    // The oldest files have this prefix.
-    let bare = name.strip_prefix("UNetRes").unwrap_or(name);
-    if bare == plain {
-        Ok(BlockType { attention: false, resnet_resampling: false })
-    } else if bare == attention {
-        Ok(BlockType { attention: true, resnet_resampling: attention_by_resnet })
-    } else if bare == resnet {
-        Ok(BlockType { attention: false, resnet_resampling: true })
-    } else {
-        Err(unsupported(key, name, &format!("the blocks are {plain}, {attention} and {resnet}")))
+fn groups(keys: &mut Keys) -> Result<i64> {
+    let key = "norm_num_groups";
+    match keys.integer_or_null(key, Some(32), 1..=LARGEST)? {
+        Some(groups) => Ok(groups),
+        None => Err(unsupported(key, "null", "only skip blocks, which this version lacks, choose their own groups")),
     }
 }
 
-fn resamples_by_resnet(keys: &mut Keys, key: &'static str) -> Result<bool> {
-    match keys.value(key, Some("conv".to_string()))?.as_deref() {
-        None | Some("conv") => Ok(false),
-        Some("resnet") => Ok(true),
-        Some(other) => Err(unsupported(key, other, "it is `conv` or `resnet`")),
+fn act_fn(keys: &mut Keys) -> Result<Activation> {
+    let name = keys.value("act_fn", "silu".to_string())?;
+    let known = || format!("the activations are {}", Activation::NAMES);
+    Activation::from_name(&name).ok_or_else(|| unsupported("act_fn", &name, &known()))
+}
+
+/// 1, or 0 for zeros below and to the right only.
+pub(super) fn downsample_padding(keys: &mut Keys) -> Result<i64> {
+    let key = "downsample_padding";
+    match keys.integer(key, 1, i64::MIN..=i64::MAX)? {
+        padding @ (0 | 1) => Ok(padding),
+        other => Err(unsupported(key, &other.to_string(), "with any but 0 and 1 the sizes would not be halved")),
     }
 }
 
-fn mid_block(keys: &mut Keys) -> Result<bool> {
+/// What the layers of the middle block divide their outputs by; `None` where there is no such block, called `name`.
+pub(super) fn mid_block(keys: &mut Keys, name: &str) -> Result<Option<f64>> {
     let key = "mid_block_type";
-    match keys.value(key, Some("UNetMidBlock2D".to_string()))?.as_deref() {
-        None => Ok(false),
-        Some("UNetMidBlock2D") => Ok(true),
-        Some(other) => Err(unsupported(key, other, "it is `UNetMidBlock2D` or null")),
+    let scale_factor = match keys.finite("mid_block_scale_factor", 1.0)? {
+        0.0 => return Err(keys.wrong("mid_block_scale_factor", "0", "the middle block divides by it")),
+        factor => factor,
+    };
+    match keys.value(key, Some(name.to_string()))? {
+        None => Ok(None),
+        Some(known) if known == name => Ok(Some(scale_factor)),
+        Some(other) => Err(unsupported(key, &other, &format!("it is `{name}` or null"))),
     }
 }
 
-/// Without a number of its own, attention in the middle is normalised like everything else in a network of the default
-/// kind, and not at all with scale_shift: so it is in diffusers.
-fn mid_attention_groups(keys: &mut Keys, shift: TimeScaleShift, norm_num_groups: i64) -> Result<Option<i64>> {
-    match keys.optional_integer("attn_norm_num_groups", 1..=LARGEST)? {
-        None => Ok((shift == TimeScaleShift::Default).then_some(norm_num_groups)),
-        own => Ok(own),
-    }
-}
-
-fn head_dim(keys: &mut Keys) -> Result<Option<i64>> {
-    keys.integer_or_null("attention_head_dim", Some(8), 1..=LARGEST)
-}
-
-fn time_embedding_type(keys: &mut Keys) -> Result<TimeEmbeddingType> {
-    let key = "time_embedding_type";
-    let rows = keys.optional_integer("num_train_timesteps", 1..=LARGEST)?;
-    match (keys.value(key, "positional".to_string())?.as_str(), rows) {
-        ("positional", _) => Ok(TimeEmbeddingType::Positional),
-        ("fourier", _) => Ok(TimeEmbeddingType::Fourier),
-        ("learned", Some(rows)) => Ok(TimeEmbeddingType::Learned(rows)),
-        ("learned", None) => Err(keys.wrong("num_train_timesteps", "absent", "a learned time embedding needs it")),
-        (other, _) => Err(unsupported(key, other, "it is `positional`, `fourier` or `learned`")),
-    }
-}
-
-fn class_embedding(keys: &mut Keys) -> Result<ClassEmbedding> {
-    let key = "class_embed_type";
+/// What a label is turned into; `projected` where it may be a vector.
+fn class_embedding(keys: &mut Keys, projected: bool) -> Result<ClassEmbedding> {
+    let (key, width_key) = ("class_embed_type", "projection_class_embeddings_input_dim");
     let rows = keys.optional_integer("num_class_embeds", 1..=LARGEST)?;
-    match (keys.value(key, None::<String>)?.as_deref(), rows) {
-        (None, None) => Ok(ClassEmbedding::None),
-        (None, Some(rows)) => Ok(ClassEmbedding::Table(rows)),
-        (Some("timestep"), _) => Ok(ClassEmbedding::Timestep),
-        (Some("identity"), _) => Ok(ClassEmbedding::Identity),
-        (Some(other), _) => Err(unsupported(key, other, "it is null, `timestep` or `identity`")),
+    let width = if projected { keys.optional_integer(width_key, 1..=LARGEST)? } else { None };
+    match (keys.value(key, None::<String>)?.as_deref(), rows, width) {
+        (None, None, _) => Ok(ClassEmbedding::None),
+        (None, Some(rows), _) => Ok(ClassEmbedding::Table(rows)),
+        (Some("timestep"), ..) => Ok(ClassEmbedding::Timestep),
+        (Some("identity"), ..) => Ok(ClassEmbedding::Identity),
+        (Some("projection"), _, Some(width)) => Ok(ClassEmbedding::Projection(width)),
+        (Some("projection"), ..) if projected => {
+            Err(keys.wrong(width_key, "absent", "a projection of labels needs it"))
+        }
+        (Some(other), ..) => {
+            let more = if projected { ", `projection`" } else { "" };
+            Err(unsupported(key, other, &format!("it is null, `timestep`{more} or `identity`")))
+        }
     }
+}
+
+/// Height and width of the training images: null, one number for both, or two.
+fn sample_size(keys: &mut Keys) -> Result<Option<[i64; 2]>> {
+    let key = "sample_size";
+    let size = match keys.take(key) {
+        None | Some(Value::Null) => return Ok(None),
+        Some(Value::Array(sides)) => match sides.as_slice() {
+            [height, width] => height.as_i64().zip(width.as_i64()).map(|(height, width)| [height, width]),
+            _ => None,
+        },
+        Some(side) => side.as_i64().map(|side| [side, side]),
+    };
+    match size {
+        Some(size) if size.iter().all(|side| (1..=LARGEST).contains(side)) => Ok(Some(size)),
+        _ => Err(keys.wrong(key, &keys.seen(key), &format!("it is null, a number from 1 to {LARGEST}, or two"))),
+    }
+}
+
+/// Refuses a `freq_shift` with which the frequencies of `width` sinusoids are not finite.
+fn check_shift(keys: &Keys, freq_shift: f64, width: i64) -> Result<()> {
+    let half = (width / 2) as f64;
+    if half > freq_shift {
+        return Ok(());
+    }
+    let allowed = format!("it must be below half of block_out_channels[0], which is {half}");
+    Err(keys.wrong("freq_shift", &freq_shift.to_string(), &allowed))
 }

@@ -3,7 +3,6 @@
 
 use crate::error::Result;
 use crate::network::keys::{Keys, LARGEST, unsupported};
-use serde_json::Value;
 
 /// Keys that must be null, false or absent, and what they would bring in.
 const REFUSED: [(&str, &str); 11] = [
@@ -41,9 +40,7 @@ const IDLE: [&str; 7] = [
 /// Takes all of them.
 pub(super) fn refuse(keys: &mut Keys) -> Result<()> {
     for (key, allowed) in REFUSED {
-        if !matches!(keys.take(key), None | Some(Value::Null | Value::Bool(false))) {
-            return Err(unsupported(key, &keys.seen(key), &format!("it is {allowed}")));
-        }
+        keys.refuse_set(key, &format!("it is {allowed}"))?;
     }
     for (key, known) in FIXED_WORDS {
         let other = keys.take(key).filter(|value| !value.is_null() && value.as_str() != Some(known));

@@ -1,15 +1,16 @@
 //! The blocks of a U-Net: residual blocks at one resolution, each followed by attention where the block has it, then a
 //! change of resolution.
 
-use super::config::{AttentionPlan, BlockPlan, BodyPlan, MidPlan, ResnetPlan};
+use super::config::{AttentionPlan, BlockPlan, BodyPlan, MidPlan};
 use super::transformer::Transformer2d;
 use crate::dual::Dual;
 use crate::error::Result;
-use crate::nn::{Attention, Conv2d, Downsample, Resample, ResnetBlock, Weights, upsample_nearest};
+use crate::network::skips::Skips;
+use crate::nn::{Attention, Conv2d, Downsample, Resample, ResnetBlock, ResnetConfig, Weights, upsample_nearest};
 
 /// What enters every block besides its input.
 #[derive(Debug, Clone, Copy)]
-pub struct Side<'a> {
+pub(super) struct Side<'a> {
     /// The time embedding [B, E].
     pub emb: &'a Dual,
     /// The context [B, L, D] of a network that attends to one.
@@ -54,13 +55,13 @@ impl Layer {
     /// Takes `resnets.{index}` and, with attention, `attentions.{index}`.
     fn new(
         weights: &Weights,
-        resnet: &ResnetPlan,
+        resnet: &ResnetConfig,
         index: i64,
         [inputs, outputs]: [i64; 2],
         attention: Option<&AttentionPlan>,
     ) -> Result<Self> {
         Ok(Layer {
-            resnet: resnet.block(&weights.at("resnets").at(index), [inputs, outputs])?,
+            resnet: ResnetBlock::new(&weights.at("resnets").at(index), resnet, [inputs, outputs])?,
             attention: Attend::optional(&weights.at("attentions").at(index), attention)?,
         })
     }
@@ -86,7 +87,7 @@ impl Resampler {
     fn down(weights: &Weights, plan: &BodyPlan, channels: i64, by_resnet: bool) -> Result<Self> {
         let weights = weights.at("downsamplers.0");
         if by_resnet {
-            let resnet = plan.resnet.block(&weights, [channels, channels])?;
+            let resnet = ResnetBlock::new(&weights, &plan.resnet, [channels, channels])?;
             return Ok(Resampler::Resnet(Box::new(resnet.resampling(Resample::Halve))));
         }
         Ok(Resampler::Downsample(Downsample::conv(&weights, channels, plan.downsample_padding)?))
@@ -95,7 +96,7 @@ impl Resampler {
     fn up(weights: &Weights, plan: &BodyPlan, channels: i64, by_resnet: bool) -> Result<Self> {
         let weights = weights.at("upsamplers.0");
         if by_resnet {
-            let resnet = plan.resnet.block(&weights, [channels, channels])?;
+            let resnet = ResnetBlock::new(&weights, &plan.resnet, [channels, channels])?;
             return Ok(Resampler::Resnet(Box::new(resnet.resampling(Resample::Double))));
         }
         Ok(Resampler::Upsample(Conv2d::new(&weights.at("conv"), channels, channels, 3)?))
@@ -137,16 +138,16 @@ impl DownBlock {
         Ok(DownBlock { layers, downsampler })
     }
 
-    /// Pushes the output of every layer, and that of the downsampler, onto `skips`; the last is also the block's.
-    pub fn forward(&self, x: Dual, side: Side, skips: &mut Vec<Dual>) -> Result<Dual> {
+    /// Keeps the output of every layer, and that of the downsampler, in `skips`; the last is also the block's.
+    pub fn forward(&self, x: Dual, side: Side, skips: &mut Skips) -> Result<Dual> {
         let mut h = x;
         for layer in &self.layers {
             h = layer.forward(&h, side)?;
-            skips.push(h.shallow_clone());
+            skips.keep(&h);
         }
         if let Some(downsampler) = &self.downsampler {
             h = downsampler.forward(&h, side.emb)?;
-            skips.push(h.shallow_clone());
+            skips.keep(&h);
         }
         Ok(h)
     }
@@ -162,11 +163,11 @@ pub(super) struct MidBlock {
 
 impl MidBlock {
     /// Takes `mid_block`, whose channels are those of the last block on the way down.
-    pub fn new(weights: &Weights, mid: &MidPlan, resnet: &ResnetPlan, channels: i64) -> Result<Self> {
+    pub fn new(weights: &Weights, mid: &MidPlan, resnet: &ResnetConfig, channels: i64) -> Result<Self> {
         let weights = weights.at("mid_block");
         let resnet = |index| {
-            let resnet = resnet.block(&weights.at("resnets").at(index), [channels, channels])?;
-            Ok(resnet.scaled(mid.scale_factor))
+            let block = ResnetBlock::new(&weights.at("resnets").at(index), resnet, [channels, channels])?;
+            Ok(block.scaled(mid.scale_factor))
         };
         let attention = Attend::optional(&weights.at("attentions.0"), mid.attention.as_ref())?;
         Ok(MidBlock { first: resnet(0)?, attention, last: resnet(1)? })
@@ -215,13 +216,10 @@ impl UpBlock {
     }
 
     /// Every layer takes one of `skips`, the newest first, beside its input.
-    pub fn forward(&self, x: Dual, side: Side, skips: &mut Vec<Dual>) -> Result<Dual> {
+    pub fn forward(&self, x: Dual, side: Side, skips: &mut Skips) -> Result<Dual> {
         let mut h = x;
         for layer in &self.layers {
-            if let Some(skip) = skips.pop() {
-                h = Dual::cat(&[&h, &skip], 1)?;
-            }
-            h = layer.forward(&h, side)?;
+            h = layer.forward(&skips.beside(&h)?, side)?;
         }
         match &self.upsampler {
             Some(upsampler) => upsampler.forward(&h, side.emb),

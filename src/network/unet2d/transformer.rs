@@ -9,6 +9,7 @@ use crate::dual::Dual;
 use crate::error::{Error, Result};
 use crate::nn::{
     Conv2d, FeedForward, GroupNorm, LayerNorm, Linear, Nonlinearity, TokenAttention, TokenAttentionConfig, Weights,
+    to_tokens,
 };
 
 /// ε of the normalisation in front, whatever the other normalisations have.
@@ -80,11 +81,6 @@ impl Transformer2d {
         };
         out.add(x)
     }
-}
-
-/// [B, C, H, W] → [B, N, C]
-fn to_tokens(x: &Dual) -> Result<Dual> {
-    x.linear(|x| x.f_flatten(2, 3)?.f_transpose(1, 2))
 }
 
 /// diffusers' `BasicTransformerBlock`.

@@ -1,0 +1,117 @@
+//! What a network takes besides x and t, and the embedding of t and class labels.
+
+use crate::dual::Dual;
+use crate::error::{Doing, Error, Result};
+use crate::nn::{Init, TimeProjection, TimestepEmbedding, Weights, in_range};
+use tch::{Kind, Tensor};
+
+/// From the features of t and the labels to the embedding of both: emb = MLP(features(t)) + embedding(label).
+#[derive(Debug)]
+pub(super) struct Embedder {
+    pub time: TimestepEmbedding,
+    pub labels: Labels,
+}
+
+impl Embedder {
+    /// features [B, F] → [B, E].
+    pub fn forward(&self, features: &Dual, labels: Option<&Tensor>) -> Result<Dual> {
+        self.labels.add_to(self.time.forward(features)?, labels)
+    }
+}
+
+/// From class labels to what is added to the time embedding.
+#[derive(Debug)]
+pub(super) enum Labels {
+    /// There are none.
+    None,
+    /// A row of this table [classes, E].
+    Table(Tensor),
+    /// The label goes through the features of a timestep and dense layers.
+    Timestep(TimeProjection, TimestepEmbedding),
+    /// The label is a vector of this width, which goes through dense layers.
+    Projection(TimestepEmbedding, i64),
+    /// The label is an embedding of this width already.
+    Identity(i64),
+}
+
+impl Labels {
+    /// Takes the table `weight` [rows, width], which `init` draws in a new network.
+    pub fn table(weights: &Weights, rows: i64, width: i64, init: Init) -> Result<Self> {
+        Ok(Labels::Table(weights.tensor("weight", &[rows, width], init)?))
+    }
+
+    /// emb [B, E] with the embedding of the labels added.
+    fn add_to(&self, emb: Dual, labels: Option<&Tensor>) -> Result<Dual> {
+        let Some(labels) = labels else {
+            return match self {
+                Labels::None => Ok(emb),
+                _ => Err(Error::mismatch("the network was trained with class labels", "Give a label.")),
+            };
+        };
+        let batch = emb.value.size().first().copied().unwrap_or(0);
+        let expected = match self {
+            Labels::Projection(_, width) | Labels::Identity(width) => vec![batch, *width],
+            _ => vec![batch],
+        };
+        if labels.size() != expected && !matches!(self, Labels::None) {
+            return Err(Error::mismatch(
+                format!("the labels have shape {:?}, where the network takes {expected:?}", labels.size()),
+                "Give one label for each sample.",
+            ));
+        }
+        let kind = emb.value.kind();
+        let vectors = || labels.f_to_kind(kind).doing("embedding the class labels").map(Dual::constant);
+        let embedded = match self {
+            Labels::None => return Err(Error::mismatch("the network has no classes", "Leave the labels out.")),
+            Labels::Table(table) => look_up(table, labels)?,
+            Labels::Timestep(features, dense) => {
+                dense.forward(&features.forward(&Dual::constant(labels.shallow_clone()), kind)?)?
+            }
+            Labels::Projection(dense, _) => dense.forward(&vectors()?)?,
+            Labels::Identity(_) => vectors()?,
+        };
+        emb.add(&embedded)
+    }
+}
+
+/// Rows of the table [classes, E] for labels `[B]`.
+fn look_up(table: &Tensor, labels: &Tensor) -> Result<Dual> {
+    let doing = "embedding the class labels";
+    let classes = table.size().first().copied().unwrap_or(0);
+    let index = labels.f_to_kind(Kind::Int64).doing(doing)?;
+    if !in_range(&index, classes)? {
+        let problem = format!("the network has the classes 0 to {}", classes - 1);
+        return Err(Error::mismatch(problem, "Choose labels in that range."));
+    }
+    Ok(Dual::constant(Tensor::f_embedding(table, &index, -1, false, false).doing(doing)?))
+}
+
+/// Refuses a context where the network attends to none, and one that is not [B, L, `width`] in its dtype where it does.
+pub(super) fn check_context(context: Option<&Tensor>, width: Option<i64>, batch: i64, kind: Kind) -> Result<()> {
+    let (context, width) = match (context, width) {
+        (None, None) => return Ok(()),
+        (Some(context), Some(width)) => (context, width),
+        (Some(_), None) => {
+            let problem = "embeddings were given to a network that attends to none";
+            return Err(Error::mismatch(problem, "Leave the context out."));
+        }
+        (None, Some(width)) => {
+            return Err(Error::mismatch(
+                format!("the network attends to embeddings [batch, tokens, {width}], and none were given"),
+                "Give what its text encoder (or other encoder) made of the condition.",
+            ));
+        }
+    };
+    let size = context.size();
+    if !matches!(*size.as_slice(), [rows, tokens, found] if rows == batch && tokens > 0 && found == width) {
+        return Err(Error::mismatch(
+            format!("the context has shape {size:?}, where the network takes [{batch}, tokens, {width}]"),
+            "Give embeddings of the encoder that the network was trained with, one row for each sample.",
+        ));
+    }
+    if context.kind() != kind {
+        let problem = format!("the context is {:?}, where the network computes in {kind:?}", context.kind());
+        return Err(Error::mismatch(problem, "Convert one of them."));
+    }
+    Ok(())
+}
