@@ -188,7 +188,7 @@ fn resolve_ideal(ideal: Ideal, argument: &str, label: String, setting: &Setting,
     };
     let denoiser = IdealDenoiser {
         distribution: ideal.distribution,
-        schedule: named.schedule,
+        process: named.schedule.into(),
         map,
         sample_shape: shape.to_vec(),
         device,
@@ -254,7 +254,7 @@ fn resolve_file(
     };
     let denoiser = NetworkDenoiser {
         network,
-        schedule: named.schedule,
+        process: named.schedule.into(),
         map,
         prediction,
         conditioning,
