@@ -84,7 +84,7 @@ fn main() -> Result<()> {
     let network = open()?.network;
     let denoiser = NetworkDenoiser {
         network: open()?.network,
-        schedule: schedule::parse("linear")?,
+        process: schedule::parse("linear")?.into(),
         map: Arc::new(Identity),
         prediction: Prediction::Epsilon,
         conditioning: Conditioning::default(),

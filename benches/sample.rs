@@ -52,7 +52,7 @@ impl Job {
         let request = Request::on(Device::Cpu);
         Ok(NetworkDenoiser {
             network: checkpoint::open(Path::new(&self.folder), &request)?.network,
-            schedule: schedule::parse("linear")?,
+            process: schedule::parse("linear")?.into(),
             map: Arc::new(Identity),
             prediction: Prediction::Epsilon,
             conditioning: Conditioning::default(),

@@ -7,6 +7,7 @@ use crate::error::{Doing, Error, Result};
 use crate::guidance::{Asked, Guidance};
 use crate::network::Network;
 use crate::prediction::{Affine, Prediction};
+use crate::process::{self, ForwardProcess};
 use crate::schedule::NoiseSchedule;
 use crate::time::{Conditioning, Timestep};
 use crate::timestep_map::TimestepMap;
@@ -15,7 +16,10 @@ use tch::{Device, Kind, Tensor};
 
 /// ε(x, t) for a batch, one timestep per row.
 pub trait Denoiser {
-    /// The schedule by which x_t is noised.
+    /// How x_t comes from x₀.
+    fn process(&self) -> &dyn ForwardProcess;
+
+    /// The schedule of its process.
     fn schedule(&self) -> &dyn NoiseSchedule;
 
     /// The map from t to the network's condition.
@@ -101,8 +105,8 @@ pub(crate) fn transposed(x: &Tensor, u: &Tensor, f: impl FnOnce(&Tensor) -> Resu
 pub struct NetworkDenoiser {
     /// The network, on its device and in its dtype.
     pub network: Box<dyn Network>,
-    /// The schedule that it was trained with.
-    pub schedule: Arc<dyn NoiseSchedule>,
+    /// The process that it was trained on.
+    pub process: process::Gaussian,
     /// The timestep map laid over it.
     pub map: Arc<dyn TimestepMap>,
     /// What it outputs.
@@ -129,7 +133,7 @@ impl NetworkDenoiser {
 
     /// The same where x has a tangent of its own.
     fn output_along(&self, x: &Dual, t: &[Timestep], with_tangent: bool) -> Result<Dual> {
-        let schedule = &*self.schedule;
+        let schedule = self.schedule();
         let coordinate = |&t: &Timestep| self.conditioning.coordinate(schedule, self.map.condition(t));
         let value = self.per_row(t, coordinate)?;
         let time = if with_tangent {
@@ -194,8 +198,9 @@ impl NetworkDenoiser {
             return Ok((x.f_zeros_like().doing(doing)?, 0));
         }
         let output = self.output(x, t, false)?.value;
-        let to_epsilon =
-            |times: &[Timestep]| convert(&output, x, times, |t| self.prediction.epsilon(&self.schedule.level(t)));
+        let to_epsilon = |times: &[Timestep]| {
+            convert(&output, x, times, |t| self.prediction.epsilon(&self.process.schedule.level(t)))
+        };
         Ok((to_epsilon(t_next)?.f_sub(&to_epsilon(t)?).doing(doing)?, t.len() as u64))
     }
 }
@@ -211,8 +216,12 @@ fn convert(output: &Tensor, x: &Tensor, t: &[Timestep], f: impl Fn(Timestep) -> 
 }
 
 impl Denoiser for NetworkDenoiser {
+    fn process(&self) -> &dyn ForwardProcess {
+        &self.process
+    }
+
     fn schedule(&self) -> &dyn NoiseSchedule {
-        &*self.schedule
+        &*self.process.schedule
     }
 
     fn timestep_map(&self) -> &dyn TimestepMap {
@@ -233,7 +242,7 @@ impl Denoiser for NetworkDenoiser {
 
     fn epsilon(&self, x: &Tensor, t: &[Timestep]) -> Result<Tensor> {
         let output = self.output(x, t, false)?.value;
-        convert(&output, x, t, |t| self.prediction.epsilon(&self.schedule.level(t)))
+        convert(&output, x, t, |t| self.prediction.epsilon(&self.process.schedule.level(t)))
     }
 
     fn epsilon_along(&self, x: &Tensor, v: &Tensor, with_time: bool, t: &[Timestep]) -> Result<Tensor> {
@@ -241,11 +250,11 @@ impl Denoiser for NetworkDenoiser {
         let output = self.output_along(&Dual::new(x.shallow_clone(), v.shallow_clone()), t, with_time)?;
         let tangent = output.tangent.unwrap_or_else(|| x.zeros_like());
         // ε = a·output + b·x  ⇒  dε = a·d output + b·v, and with time ȧ·output + ḃ·x
-        let along = convert(&tangent, v, t, |t| self.prediction.epsilon(&self.schedule.level(t)))?;
+        let along = convert(&tangent, v, t, |t| self.prediction.epsilon(&self.process.schedule.level(t)))?;
         if !with_time {
             return Ok(along);
         }
-        let moving = convert(&output.value, x, t, |t| self.prediction.epsilon_rate(&self.schedule.level(t)))?;
+        let moving = convert(&output.value, x, t, |t| self.prediction.epsilon_rate(&self.process.schedule.level(t)))?;
         along.f_add(&moving).doing(doing)
     }
 
@@ -256,10 +265,10 @@ impl Denoiser for NetworkDenoiser {
     fn epsilon_rate(&self, x: &Tensor, t: &[Timestep]) -> Result<Tensor> {
         let output = self.output(x, t, true)?;
         // ε = a·output + b·x  ⇒  ∂ε/∂t = ȧ·output + ḃ·x + a·∂output/∂t
-        let moving = convert(&output.value, x, t, |t| self.prediction.epsilon_rate(&self.schedule.level(t)))?;
+        let moving = convert(&output.value, x, t, |t| self.prediction.epsilon_rate(&self.process.schedule.level(t)))?;
         let Some(tangent) = output.tangent else { return Ok(moving) };
         let carried = convert(&tangent, x, t, |t| {
-            self.prediction.epsilon(&self.schedule.level(t)).map(|factor| Affine { x: 0.0, ..factor })
+            self.prediction.epsilon(&self.process.schedule.level(t)).map(|factor| Affine { x: 0.0, ..factor })
         })?;
         moving.f_add(&carried).doing("adding the parts of the derivative")
     }
@@ -282,7 +291,7 @@ impl Denoiser for NetworkDenoiser {
 
     fn x0_asked(&self, x: &Tensor, t: &[Timestep], asked: &[Timestep]) -> Result<Tensor> {
         let output = self.output(x, asked, false)?.value;
-        convert(&output, x, t, |t| self.prediction.x0(&self.schedule.level(t)))
+        convert(&output, x, t, |t| self.prediction.x0(&self.process.schedule.level(t)))
     }
 
     fn predicts_without_signal(&self) -> bool {

@@ -1,10 +1,10 @@
 //! The (x₀, ε) pairs that expectations are taken over: one random stream per timestep and sample.
 
 use crate::control_variates::{Covariates, covariates};
-use crate::device::{scale_rows, upload};
-use crate::error::{Doing, Result};
+use crate::device::upload;
+use crate::error::Result;
+use crate::process::ForwardProcess;
 use crate::random::{Purpose, fill_normal, stream};
-use crate::schedule::NoiseSchedule;
 use crate::time::Timestep;
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
@@ -94,11 +94,8 @@ impl Draws {
 }
 
 impl Pairs {
-    /// x_t = α_t x₀ + σ_t ε, with one timestep per row.
-    pub fn x_t(&self, schedule: &dyn NoiseSchedule, t: &[Timestep]) -> Result<Tensor> {
-        let doing = "noising samples";
-        let factors = |of: &dyn Fn(Timestep) -> f64| t.iter().map(|&t| of(t)).collect::<Vec<f64>>();
-        let signal = scale_rows(&self.x0, &factors(&|t| schedule.alpha(t)))?;
-        signal.f_add(&scale_rows(&self.noise, &factors(&|t| schedule.sigma(t)))?).doing(doing)
+    /// x_t of a process, with one timestep per row.
+    pub fn x_t(&self, process: &dyn ForwardProcess, t: &[Timestep]) -> Result<Tensor> {
+        process.state(&self.x0, &self.noise, t)
     }
 }

@@ -13,6 +13,7 @@
 //! | [`schedule`], [`timestep_map`], [`prediction`], [`time`] | the diffusion's mathematics, in float64 and free of tch |
 //! | [`dual`], [`nn`], [`network`] | networks whose one forward pass carries an optional tangent |
 //! | [`checkpoint`], [`tensor_file`], [`data`] | what is on disk, recognised by content |
+//! | [`process`] | how clean samples become states x_t |
 //! | [`denoiser`], [`ideal`] | ε(x, t), learned and in closed form: all that estimators and samplers see |
 //! | [`estimator`], [`draws`], [`measure`], [`refine`], [`compare`], [`lipschitz_mass`], [`singularity`], [`stats`], [`control_variates`] | from pairs (x₀, ε) to numbers with intervals |
 //! | [`stability`] | how much the predicted x₀ changes under perturbations |
@@ -47,6 +48,7 @@ pub mod measure;
 pub mod model;
 pub mod network;
 pub mod nn;
+pub mod process;
 pub mod quality;
 pub mod rounding;
 pub mod run;

@@ -94,7 +94,7 @@ impl Subject {
             Ok(words) => (DTYPES.map(Some).to_vec(), words.to_string()),
             Err(error) => (vec![None], format!("not varied: {}", error.problem())),
         };
-        let probes = denoiser.conditioning.probes(&*denoiser.schedule);
+        let probes = denoiser.conditioning.probes(&*denoiser.process.schedule);
         let (device, kind) = (denoiser.device, DTYPES[0]);
         let prepared = denoiser.asked.batch(2, device, kind).and_then(|condition| {
             let sample_shape = &denoiser.sample_shape;
@@ -158,7 +158,7 @@ impl Subject {
             let wanted: Vec<Draw> = (0..settings.samples).map(|sample| Draw { t, sample }).collect();
             let pairs = draws.to_device(&draws.rows(&wanted), self.denoiser.device, Kind::Double)?;
             let x = pairs
-                .x_t(self.denoiser.schedule(), &vec![t; wanted.len()])?
+                .x_t(self.denoiser.process(), &vec![t; wanted.len()])?
                 .f_to_kind(Kind::BFloat16)
                 .doing("rounding samples")?;
             Ok(At { t, x, references: [None, None] })

@@ -41,7 +41,7 @@ fn settings() -> Vec<Setting> {
 fn denoiser(network: Box<dyn Network>, label: Option<i64>, shape: &[i64], kind: Kind, s: &Setting) -> NetworkDenoiser {
     NetworkDenoiser {
         network,
-        schedule: schedule::parse(s.schedule).unwrap(),
+        process: schedule::parse(s.schedule).unwrap().into(),
         map: Arc::clone(&s.map),
         prediction: s.prediction,
         conditioning: s.condition.parse::<Conditioning>().unwrap(),

@@ -35,7 +35,7 @@ fn model(schedule: Arc<dyn NoiseSchedule>) -> IdealDenoiser {
     let parts = vec![part([0.8, 0.0], 0.3), part([-0.6, 0.5], 0.2), part([-0.2, -0.7], 0.4)];
     IdealDenoiser {
         distribution: Box::new(Mixture::new(&[0.5, 0.3, 0.2], parts)),
-        schedule,
+        process: schedule.into(),
         map: Arc::new(Identity),
         sample_shape: vec![2],
         device: Device::Cpu,

@@ -91,7 +91,7 @@ fn derivatives_in_x_agree_with_differences() {
     let network = network("torchscript/pipeline", Kind::Double);
     let denoiser = NetworkDenoiser {
         network,
-        schedule: lipscope::schedule::parse("linear").unwrap(),
+        process: lipscope::schedule::parse("linear").unwrap().into(),
         map: std::sync::Arc::new(lipscope::timestep_map::Identity),
         prediction: Prediction::V,
         conditioning: Default::default(),

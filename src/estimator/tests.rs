@@ -11,7 +11,7 @@ use tch::Device;
 fn gaussian(name: &str, map: Arc<dyn TimestepMap>) -> IdealDenoiser {
     IdealDenoiser {
         distribution: Box::new(Gaussian::diagonal(&[0.2, -0.4], &[0.25, 0.04], Device::Cpu)),
-        schedule: schedule::parse(name).unwrap(),
+        process: schedule::parse(name).unwrap().into(),
         map,
         sample_shape: vec![2],
         device: Device::Cpu,

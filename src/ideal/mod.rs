@@ -16,6 +16,7 @@ pub use mixture::Mixture;
 use crate::denoiser::Denoiser;
 use crate::dual::Dual;
 use crate::error::{Error, Result};
+use crate::process::{self, ForwardProcess};
 use crate::schedule::{Level, NoiseSchedule};
 use crate::time::Timestep;
 use crate::timestep_map::TimestepMap;
@@ -36,7 +37,7 @@ pub struct IdealDenoiser {
     /// The clean samples' distribution.
     pub distribution: Box<dyn Distribution>,
     /// How they are noised.
-    pub schedule: Arc<dyn NoiseSchedule>,
+    pub process: process::Gaussian,
     /// The map laid over it.
     pub map: Arc<dyn TimestepMap>,
     /// Shape of one sample; its elements number [`Distribution::dim`].
@@ -47,13 +48,17 @@ pub struct IdealDenoiser {
 
 impl IdealDenoiser {
     fn levels(&self, t: &[Timestep]) -> Vec<Level> {
-        t.iter().map(|&t| self.schedule.level(self.map.condition(t))).collect()
+        t.iter().map(|&t| self.process.schedule.level(self.map.condition(t))).collect()
     }
 }
 
 impl Denoiser for IdealDenoiser {
+    fn process(&self) -> &dyn ForwardProcess {
+        &self.process
+    }
+
     fn schedule(&self) -> &dyn NoiseSchedule {
-        &*self.schedule
+        &*self.process.schedule
     }
 
     fn timestep_map(&self) -> &dyn TimestepMap {
@@ -92,7 +97,7 @@ impl Denoiser for IdealDenoiser {
     }
 
     fn x0(&self, x: &Tensor, t: &[Timestep]) -> Result<Tensor> {
-        let levels: Vec<Level> = t.iter().map(|&t| self.schedule.level(t)).collect();
+        let levels: Vec<Level> = t.iter().map(|&t| self.process.schedule.level(t)).collect();
         if levels.iter().any(|level| level.alpha == 0.0) {
             return Err(Error::mismatch(
                 "x0 cannot be computed from ε at a timestep where α = 0",

@@ -13,7 +13,7 @@ fn random(shape: &[i64], seed: i64) -> Tensor {
 fn denoiser(distribution: Box<dyn Distribution>, name: &str) -> IdealDenoiser {
     let sample_shape = vec![distribution.dim()];
     let schedule = schedule::parse(name).unwrap();
-    IdealDenoiser { distribution, schedule, map: Arc::new(Identity), sample_shape, device: Device::Cpu }
+    IdealDenoiser { distribution, process: schedule.into(), map: Arc::new(Identity), sample_shape, device: Device::Cpu }
 }
 
 fn relative(a: &Tensor, b: &Tensor) -> f64 {

@@ -76,7 +76,7 @@ impl Batcher<'_> {
                 Some((d, k, pairs)) if (d, k) == (device, kind) => pairs,
                 _ => self.draws.to_device(&rows, device, kind)?,
             };
-            let x_t = pairs.x_t(subject.denoiser.schedule(), &t)?;
+            let x_t = pairs.x_t(subject.denoiser.process(), &t)?;
             let (mut norms, mut evaluations) = (Vec::with_capacity(subject.estimators.len()), 0);
             for estimator in &subject.estimators {
                 let measured = estimator.norms(&*subject.denoiser, &x_t, &t)?;

@@ -38,7 +38,7 @@ fn gaussian() -> Gaussian {
 fn subjects(rows: i64) -> Vec<Subject> {
     let denoiser = IdealDenoiser {
         distribution: Box::new(Small { gaussian: gaussian(), rows }),
-        schedule: schedule::parse("linear").unwrap(),
+        process: schedule::parse("linear").unwrap().into(),
         map: Arc::new(Sharing::uniform(2, 20).unwrap()),
         sample_shape: vec![2],
         device: Device::Cpu,
@@ -142,7 +142,7 @@ fn large_samples_are_probed_one_row_first() {
     let gaussian = || Gaussian::diagonal(&mean, &vec![0.25; 1 << 14], Device::Cpu);
     let denoiser = IdealDenoiser {
         distribution: Box::new(gaussian()),
-        schedule: schedule::parse("linear").unwrap(),
+        process: schedule::parse("linear").unwrap().into(),
         map: Arc::new(Sharing::uniform(2, 20).unwrap()),
         sample_shape: shape.clone(),
         device: Device::Cpu,

@@ -96,7 +96,7 @@ impl Model<NetworkDenoiser> {
         };
         let denoiser = NetworkDenoiser {
             network: Box::new(network),
-            schedule: schedule.schedule,
+            process: schedule.schedule.into(),
             map: Arc::new(Identity),
             prediction,
             conditioning: Conditioning::default(),

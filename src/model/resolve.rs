@@ -69,7 +69,7 @@ pub(super) fn resolve_ideal(
     };
     let denoiser = IdealDenoiser {
         distribution: ideal.distribution,
-        schedule: named.schedule,
+        process: named.schedule.into(),
         map,
         sample_shape: shape.to_vec(),
         device,
@@ -135,7 +135,7 @@ pub(super) fn resolve_file(
     };
     let denoiser = NetworkDenoiser {
         network,
-        schedule: named.schedule,
+        process: named.schedule.into(),
         map,
         prediction,
         conditioning,

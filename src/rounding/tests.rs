@@ -31,7 +31,7 @@ fn mlp() -> Subject {
 fn subject(network: Box<dyn crate::network::Network>) -> Subject {
     Subject::new(NetworkDenoiser {
         network,
-        schedule: schedule::parse("linear").unwrap(),
+        process: schedule::parse("linear").unwrap().into(),
         map: Arc::new(Identity),
         prediction: Prediction::Epsilon,
         conditioning: Conditioning::default(),

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::ideal::{Distribution, Gaussian, IdealDenoiser, Mixture};
+use crate::process::ForwardProcess;
 use crate::random::{Purpose, fill_normal, stream};
 use crate::schedule::{self, NoiseSchedule};
 use crate::timestep_map::{Identity, TimestepMap};
@@ -17,7 +18,7 @@ fn ideal(distribution: Box<dyn Distribution>, schedule: &str) -> IdealDenoiser {
     IdealDenoiser {
         sample_shape: vec![distribution.dim()],
         distribution,
-        schedule: schedule::parse(schedule).unwrap(),
+        process: schedule::parse(schedule).unwrap().into(),
         map: Arc::new(Identity),
         device: Device::Cpu,
     }
@@ -232,6 +233,9 @@ fn nonsense_is_refused() {
 struct PredictsX0(IdealDenoiser);
 
 impl Denoiser for PredictsX0 {
+    fn process(&self) -> &dyn ForwardProcess {
+        self.0.process()
+    }
     fn schedule(&self) -> &dyn NoiseSchedule {
         self.0.schedule()
     }

@@ -156,7 +156,7 @@ fn batch(
     let times = vec![t; wanted.len()];
     let of_model = |denoiser: &&dyn Denoiser| {
         let (device, kind) = (denoiser.device(), denoiser.kind());
-        let x = draws.to_device(&rows, device, kind)?.x_t(denoiser.schedule(), &times)?;
+        let x = draws.to_device(&rows, device, kind)?.x_t(denoiser.process(), &times)?;
         let z = upload(&directions, &x.size(), device, kind)?;
         let reference = denoiser.x0(&x, &times)?;
         let in_x = settings.sizes.iter().map(|&size| in_x(*denoiser, (&x, &z, size), &times));

@@ -12,7 +12,7 @@ const VARIANCES: [f64; 2] = [0.25, 0.01];
 fn denoiser(map: Arc<dyn TimestepMap>) -> IdealDenoiser {
     IdealDenoiser {
         distribution: Box::new(Gaussian::diagonal(&[0.0; 2], &VARIANCES, Device::Cpu)),
-        schedule: schedule::parse("linear").unwrap(),
+        process: schedule::parse("linear").unwrap().into(),
         map,
         sample_shape: vec![2],
         device: Device::Cpu,

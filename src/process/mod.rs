@@ -1,0 +1,61 @@
+//! Forward processes: how clean samples x₀ become states x_t, the law q(x_t | x₀).
+//!
+//! Estimators need the times, the axes and the blocks of a process only; α, σ, λ, prediction types and samplers exist
+//! where it is Gaussian. A new process is one file that implements [`ForwardProcess`] and one line here.
+
+mod gaussian;
+#[cfg(test)]
+mod tests;
+
+pub use gaussian::Gaussian;
+
+use crate::error::Result;
+use crate::schedule::NoiseSchedule;
+use crate::time::{Axis, Timestep};
+use std::ops::Range;
+use tch::Tensor;
+
+/// q(x_t | x₀).
+pub trait ForwardProcess {
+    /// Number of grid steps T.
+    fn timesteps(&self) -> usize;
+
+    /// Its schedule where x_t = α_t x₀ + σ_t ε; without one there are no α, σ and λ, prediction types and samplers.
+    fn gaussian(&self) -> Option<&dyn NoiseSchedule>;
+
+    /// a(t); `None` where the process has no such axis.
+    fn coordinate(&self, axis: Axis, t: Timestep) -> Option<f64>;
+
+    /// da/dt per step; `None` where the process has no such axis.
+    fn coordinate_rate(&self, axis: Axis, t: Timestep) -> Option<f64>;
+
+    /// Shape of one state, for clean samples of shape `sample`.
+    fn state_shape(&self, sample: &[i64]) -> Vec<i64>;
+
+    /// The parts of a state that have a norm each, in the order of their elements.
+    fn blocks(&self, sample: &[i64]) -> Vec<Block>;
+
+    /// What [`ForwardProcess::state`] takes as noise.
+    fn noise(&self) -> NoiseKind;
+
+    /// x_t, [B, …], of clean samples and noise [B, …], with one timestep per row.
+    fn state(&self, clean: &Tensor, noise: &Tensor, t: &[Timestep]) -> Result<Tensor>;
+}
+
+/// A part of a state.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Block {
+    /// Name in tables; `None` where there is one block only.
+    pub name: Option<String>,
+    /// Its elements among those of the flattened state.
+    pub elements: Range<i64>,
+}
+
+/// The distribution of a process's noise, element by element.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NoiseKind {
+    /// N(0, 1).
+    Normal,
+    /// Uniform on [0, 1), by which jumps are decided.
+    Uniform,
+}
