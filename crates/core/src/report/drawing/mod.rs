@@ -1,14 +1,13 @@
-//! What every figure is drawn with: one font, one palette, points on paper, scales and a legend, and the three formats.
+//! What every figure is drawn with: one font, one palette, points on paper, and the three formats.
 
 mod encode;
 pub(in crate::report) mod font;
 pub(in crate::report) mod ink;
-pub(in crate::report) mod legend;
-pub(in crate::report) mod scale;
 pub(in crate::report) mod style;
 
 use super::Artifact;
 use crate::error::{Error, Result};
+use ink::Ink;
 use std::str::FromStr;
 
 #[cfg(test)]
@@ -73,10 +72,9 @@ pub struct Figure {
 }
 
 impl Figure {
-    /// From the SVG that plotters wrote in sheet units, on a page of `size` points; `title` is for readers who cannot
-    /// see it.
-    pub(in crate::report) fn new(drawn: &str, size: (f64, f64), stem: &str, title: String) -> Result<Figure> {
-        Ok(Figure { tree: encode::parse(drawn, size.0, size.1)?, stem: stem.into(), title })
+    /// From what was drawn, on a page of `size` points; `title` is for readers who cannot see it.
+    pub(in crate::report) fn new(drawn: Ink, size: (f64, f64), stem: &str, title: String) -> Result<Figure> {
+        Ok(Figure { tree: encode::parse(&drawn.into_svg(), size.0, size.1)?, stem: stem.into(), title })
     }
 
     /// The file `<stem>.<format>`; the stem of Lipschitz curves is `lipschitz`, that of a chart its name.
@@ -97,6 +95,16 @@ impl Figure {
     /// What it shows, in one sentence.
     pub fn title(&self) -> &str {
         &self.title
+    }
+
+    /// The elements of the SVG without their root, for a page of its own.
+    pub(in crate::report) fn elements(&self) -> String {
+        encode::elements(&self.tree)
+    }
+
+    /// Its width and height in pixels of 1/96 inch.
+    pub(in crate::report) fn size(&self) -> (f32, f32) {
+        (self.tree.size().width(), self.tree.size().height())
     }
 
     /// Its width in pixels of 1/96 inch.
