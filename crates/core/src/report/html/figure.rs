@@ -21,7 +21,7 @@ pub(super) fn embedded(i: usize, drawing: &Drawing) -> String {
     let least = if width > SHRINKS { format!("min-width:{width:.0}px;") } else { String::new() };
     let style = format!("{least}width:{:.0}px", ENLARGED * width);
     format!(
-        "<figure data-plot=\"{i}\">\n<h2>{title}</h2>\n<div class=\"scroll sheet\">\n\
+        "<figure data-plot=\"{i}\">\n<h2>{title}</h2>\n<div class=\"sheet\">\n\
          <svg viewBox=\"0 0 {width} {height}\" style=\"{style}\" role=\"img\" aria-label=\"{about}\">\n{}</svg>\n</div>\n\
          {caption}</figure>\n",
         grouped(&drawing.figure.elements())
