@@ -3,7 +3,7 @@
 mod curves;
 mod tables;
 
-use super::plot::{self, Mark, Plot};
+use super::plot::{self, Plot};
 use super::{Cell, Chart, Figure, Finished, Provenance, Table, Warning};
 use crate::error::Result;
 use polars::prelude::{AnyValue, DataFrame};
@@ -45,8 +45,6 @@ pub(super) struct Drawing {
     pub plot: Plot,
     /// The picture.
     pub figure: Figure,
-    /// The values of every panel where they stand in the picture.
-    pub marks: Vec<Vec<Mark>>,
     /// The line above it.
     pub title: String,
     /// What its vertical axis shows, in full; empty where the label says it.
@@ -57,8 +55,8 @@ pub(super) struct Drawing {
 
 impl Drawing {
     fn new(plot: Plot, title: &str, about: String, source: Source) -> Result<Drawing> {
-        let (figure, marks) = plot::draw(&plot)?;
-        Ok(Drawing { plot, figure, marks, title: title.into(), about, source })
+        let (figure, _) = plot::draw(&plot)?;
+        Ok(Drawing { plot, figure, title: title.into(), about, source })
     }
 }
 

@@ -3,8 +3,7 @@
 use super::font;
 use crate::error::{Error, Result};
 use resvg::tiny_skia::Pixmap;
-use resvg::usvg::Indent;
-use resvg::usvg::{Options, Transform, Tree, WriteOptions};
+use resvg::usvg::{Indent, Options, Transform, Tree, WriteOptions};
 
 /// CSS pixels per inch, by which SVG counts.
 const CSS_DPI: f32 = 96.0;

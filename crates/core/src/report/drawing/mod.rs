@@ -107,11 +107,6 @@ impl Figure {
         (self.tree.size().width(), self.tree.size().height())
     }
 
-    /// Its width in pixels of 1/96 inch.
-    pub(in crate::report) fn width(&self) -> f32 {
-        self.tree.size().width()
-    }
-
     /// The page, for tests of what stands where.
     #[cfg(test)]
     pub(in crate::report) fn tree(&self) -> &resvg::usvg::Tree {

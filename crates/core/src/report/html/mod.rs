@@ -23,7 +23,8 @@ const FOLDED: usize = 30;
 
 /// The page of a report.
 pub(super) fn page(document: &Document) -> Result<Artifact> {
-    let figures = document.drawings.iter().enumerate().map(|(i, drawing)| figure::embedded(i, drawing));
+    let embedded_figures = document.drawings.iter().enumerate().map(|(i, drawing)| figure::embedded(i, drawing));
+    let (figures, data): (Vec<String>, Vec<Value>) = embedded_figures.collect::<Result<Vec<_>>>()?.into_iter().unzip();
     let plan = serde_json::to_string_pretty(&document.plan).map_err(|e| unwritable(&e))?;
     let values = [
         ("title", escaped(&document.title)),
@@ -34,11 +35,11 @@ pub(super) fn page(document: &Document) -> Result<Artifact> {
         ("script", SCRIPT.to_string()),
         ("reading", document.reading.iter().map(|text| format!("<p>{}</p>\n", escaped(text))).collect()),
         ("warnings", warnings(&document.warnings)),
-        ("figures", figures.collect()),
+        ("figures", figures.concat()),
         ("tables", document.tables.iter().map(shown).collect()),
         ("provenance", document.provenance.iter().map(definition).collect()),
         ("plan", escaped(&plan)),
-        ("data", embedded(&Value::Array(document.drawings.iter().map(figure::values).collect()))),
+        ("data", embedded(&Value::Array(data))),
     ];
     Ok(Artifact::new("report.html", filled(PAGE, &values)?))
 }

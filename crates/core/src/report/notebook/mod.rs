@@ -42,7 +42,7 @@ pub(super) fn notebook(document: &Document) -> Result<Artifact> {
         let image = STANDARD.encode(drawing.figure.artifact(FigureFormat::Png)?.bytes);
         let output = json!({"image/png": image, "text/plain": [drawing.figure.title()]});
         // A PNG of 300 dpi would be three times as large as its letters are meant to be.
-        let width = (1.5 * drawing.figure.width()).round();
+        let width = (1.5 * drawing.figure.size().0).round();
         cells.code(&drawn_again(drawing)?, Some(Output::Image(output, json!({"image/png": {"width": width}}))));
     }
     cells.markdown(&provenance(document)?);
