@@ -48,28 +48,19 @@ pub(super) struct Sheet<'a> {
 
 impl<'a> Sheet<'a> {
     pub fn new(plot: &'a Plot) -> Sheet<'a> {
-        let several = plot.panels.len() > 1;
-        let wide = !plot.stacked && several || plot.categories.len() > COLUMN_CATEGORIES;
+        let wide = !plot.stacked && plot.panels.len() > 1 || plot.categories.len() > COLUMN_CATEGORIES;
         let width = if wide { 2.0 * COLUMN } else { COLUMN };
         let mut views: Vec<View> = plot.panels.iter().map(|panel| View::new(plot, panel)).collect();
         let shared_y = !plot.stacked && share_axis(plot, &mut views);
         let rows = if plot.stacked { views.len() } else { views.len().div_ceil(ACROSS) }.max(1);
         let across = views.len().div_ceil(rows).max(1);
-        let frame_height = match (plot.stacked, several) {
-            (false, _) => FRAME_HEIGHT.0,
-            (true, true) => FRAME_HEIGHT.1,
-            (true, false) => FRAME_HEIGHT.2,
-        };
+        let frame_height = frame_height(plot);
         let y_label = y_label(plot, rows as f64 * (frame_height + 2.0 * CAPTION));
         let room = views.iter().map(View::label_room).fold(0.0, f64::max);
         let mut sheet = Sheet {
             width,
             height: 0.0,
-            title: if plot.title.is_empty() {
-                Vec::new()
-            } else {
-                wrap(&printable(&plot.title), width - 2.0 * MARGIN, TITLE)
-            },
+            title: title(plot, width),
             legend: Legend::new(keys(plot), width - 2.0 * MARGIN),
             y_label,
             views,
@@ -135,6 +126,22 @@ impl<'a> Sheet<'a> {
             ink.text_upwards(row, (MARGIN + (0.8 + LABEL_ROW * i as f64) * LABEL_TEXT, middle), LABEL_TEXT);
         }
     }
+}
+
+fn frame_height(plot: &Plot) -> f64 {
+    match (plot.stacked, plot.panels.len()) {
+        (false, _) => FRAME_HEIGHT.0,
+        (true, 1) => FRAME_HEIGHT.2,
+        (true, _) => FRAME_HEIGHT.1,
+    }
+}
+
+/// The rows of the title; none where there is no title.
+fn title(plot: &Plot, width: f64) -> Vec<String> {
+    if plot.title.is_empty() {
+        return Vec::new();
+    }
+    wrap(&printable(&plot.title), width - 2.0 * MARGIN, TITLE)
 }
 
 /// The most explicit label that fits `height`, else the shortest in several rows.
