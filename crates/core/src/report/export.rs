@@ -81,8 +81,8 @@ pub fn export(finished: &Finished, title: Option<&str>, formats: &[ExportFormat]
         }
     }
     for format in FigureFormat::ALL.into_iter().filter(|format| wants(ExportFormat::Figure(*format))) {
-        for plot in &document.plots {
-            artifacts.push(plot.figure.artifact(format)?);
+        for drawing in &document.drawings {
+            artifacts.push(drawing.figure.artifact(format)?);
         }
     }
     if wants(ExportFormat::Html) {

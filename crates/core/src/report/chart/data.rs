@@ -1,55 +1,22 @@
 //! From the rows of a table to what a chart shows: panels of lines or dots, with every value as it stands in the table.
 
+use super::DENSE;
 use crate::error::{Error, Result};
+use crate::report::plot::{Panel, Spot, Trace};
 use crate::report::{Cell, Chart, Table, TidyReport};
-use serde::Serialize;
 
 /// What one chart shows.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub(in crate::report) struct Data {
+pub(super) struct Data {
     /// Names of the series; one without a name where nothing tells lines apart.
     pub series: Vec<String>,
     /// Names of the places on the x axis; empty where x is a number.
     pub categories: Vec<String>,
     /// Panels, side by side.
-    pub panels: Vec<PanelData>,
-}
-
-/// One panel.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub(in crate::report) struct PanelData {
-    /// The line above it; empty for a panel that stands alone.
-    pub caption: String,
-    /// Its lines.
-    pub traces: Vec<Trace>,
-    /// Ends of the intervals of x that are shaded in turns.
-    pub shades: Vec<f64>,
-}
-
-/// The points of one series within one panel.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub(in crate::report) struct Trace {
-    /// Index of the series.
-    pub series: usize,
-    /// By ascending x.
-    pub spots: Vec<Spot>,
-}
-
-/// One row of the table.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
-pub(in crate::report) struct Spot {
-    /// Where it stands, a category by its index.
-    pub x: f64,
-    /// `None` breaks the line.
-    pub y: Option<f64>,
-    /// 95 % interval.
-    pub interval: Option<(f64, f64)>,
-    /// Whether it rises alone from zeros: no line joins it to its neighbours.
-    pub jump: bool,
+    pub panels: Vec<Panel>,
 }
 
 impl Data {
-    /// Reads the chart's rows.
+    /// The rows that the chart asks for, in panels and series by first appearance.
     ///
     /// # Errors
     ///
@@ -69,6 +36,7 @@ impl Data {
         }
         for trace in data.panels.iter_mut().flat_map(|panel| &mut panel.traces) {
             trace.spots.sort_by(|a, b| a.x.total_cmp(&b.x));
+            mark_jumps(&mut trace.spots);
         }
         if data.spots().all(|spot| spot.y.is_none()) {
             let problem = format!("the chart `{}` has nothing to draw: no row that it shows has a value", chart.name);
@@ -80,6 +48,16 @@ impl Data {
     /// All points of all panels.
     pub fn spots(&self) -> impl Iterator<Item = &Spot> {
         self.panels.iter().flat_map(|panel| &panel.traces).flat_map(|trace| &trace.spots)
+    }
+}
+
+/// Marks the values of a dense line that stand alone among values at or below 0.
+fn mark_jumps(spots: &mut [Spot]) {
+    let off: Vec<bool> = spots.iter().map(|spot| spot.y.is_some_and(|y| y <= 0.0)).collect();
+    let positive = |spot: Option<&Spot>| spot.is_some_and(|spot| spot.y.is_some_and(|y| y > 0.0));
+    for i in 0..spots.len() {
+        let alone = !positive(i.checked_sub(1).and_then(|j| spots.get(j))) && !positive(spots.get(i + 1));
+        spots[i].jump = spots.len() > DENSE && off.contains(&true) && positive(spots.get(i)) && alone;
     }
 }
 
@@ -137,7 +115,7 @@ impl Columns {
         let panel = match data.panels.iter().position(|panel| panel.caption == caption) {
             Some(there) => there,
             None => {
-                data.panels.push(PanelData { caption, traces: Vec::new(), shades: Vec::new() });
+                data.panels.push(Panel { caption, ..Panel::default() });
                 data.panels.len() - 1
             }
         };
@@ -151,7 +129,7 @@ impl Columns {
         let trace = match traces.iter().position(|trace| trace.series == series) {
             Some(there) => there,
             None => {
-                traces.push(Trace { series, spots: Vec::new() });
+                traces.push(Trace { series, spots: Vec::new(), undefined: Vec::new() });
                 traces.len() - 1
             }
         };

@@ -116,28 +116,14 @@ fn no_text_overlaps_another_or_leaves_the_page() {
 }
 
 #[test]
-fn panels_that_share_an_axis_share_its_strip() {
-    let mut table = Table::new("t", "T", &[("x", "x"), ("y", "y"), ("panel", "panel")]);
-    let row = |x: f64, y: f64, panel: &str| vec![Cell::number(x), Cell::number(y), Cell::text(panel)];
-    table.rows =
-        vec![row(0.0, 0.0, "a"), row(1.0, 1.0, "a"), row(2.0, 9.0, "a"), row(0.0, 1.0, "b"), row(1.0, 9.0, "b")];
-    let chart = Chart { panels: Some("panel".into()), ..single_column("c", &[]).charts.remove(0) };
-    let report = tidy(vec![table], vec![chart.clone()]);
-    let data = Data::new(&report, &chart).unwrap();
-    let sheet = Sheet::new(&data, &chart);
-    assert!(sheet.shared_y && sheet.panels.len() == 2);
-    assert!(sheet.panels.iter().all(Panel::is_off_scale));
-}
-
-#[test]
 fn every_row_is_drawn_once() {
     let report = quality();
-    let data = Data::new(&report, &lines()).unwrap();
-    assert_eq!(data.spots().count(), report.tables[0].rows.len());
-    assert_eq!(data.series, ["ddim", "dpm-solver-2"]);
-    assert_eq!(data.panels.iter().map(|p| p.caption.as_str()).collect::<Vec<_>>(), ["DDPM", "E-TSDM"]);
+    let plot = describe(&report, &lines()).unwrap();
+    assert_eq!(plot.spots().count(), report.tables[0].rows.len());
+    assert_eq!(plot.series.iter().map(|s| s.name.as_str()).collect::<Vec<_>>(), ["ddim", "dpm-solver-2"]);
+    assert_eq!(plot.panels.iter().map(|p| p.caption.as_str()).collect::<Vec<_>>(), ["DDPM", "E-TSDM"]);
     let row = &report.tables[0].rows[0];
-    let spot = data.panels[0].traces[0].spots[0];
+    let spot = plot.panels[0].traces[0].spots[0];
     assert_eq!((Some(spot.x), spot.y), (row[2].as_number(), row[3].as_number()));
     assert_eq!(spot.interval, row[4].as_number().zip(row[5].as_number()));
 }
@@ -145,9 +131,9 @@ fn every_row_is_drawn_once() {
 #[test]
 fn only_rows_that_are_asked_for_are_drawn() {
     let report = quality();
-    let data = Data::new(&report, &dots()).unwrap();
-    assert_eq!(data.categories, ["ddim", "dpm-solver-2"]);
-    assert_eq!(data.spots().count(), 4);
+    let plot = describe(&report, &dots()).unwrap();
+    assert_eq!(plot.categories, ["ddim", "dpm-solver-2"]);
+    assert_eq!(plot.spots().count(), 4);
 }
 
 #[test]
@@ -155,8 +141,8 @@ fn a_missing_value_breaks_the_line() {
     let mut rows = numbers([(0.0, 1.0), (1.0, 2.0), (2.0, 3.0)]);
     rows[1].1 = Cell::Missing(());
     let report = single_column("gap", &rows);
-    let data = Data::new(&report, &report.charts[0]).unwrap();
-    assert_eq!(data.spots().map(|s| s.y).collect::<Vec<_>>(), [Some(1.0), None, Some(3.0)]);
+    let plot = describe(&report, &report.charts[0]).unwrap();
+    assert_eq!(plot.spots().map(|s| s.y).collect::<Vec<_>>(), [Some(1.0), None, Some(3.0)]);
 }
 
 #[test]
@@ -171,9 +157,9 @@ fn rows_without_a_place_make_no_panel_and_words_without_a_value_no_place() {
     ];
     let chart = Chart { panels: Some("panel".into()), ..single_column("c", &[]).charts.remove(0) };
     let report = tidy(vec![table], vec![chart.clone()]);
-    let data = Data::new(&report, &chart).unwrap();
-    assert_eq!((data.categories.as_slice(), data.panels.len()), (["other".to_string()].as_slice(), 1));
-    assert_eq!(data.panels[0].caption, "ddim");
+    let plot = describe(&report, &chart).unwrap();
+    assert_eq!((plot.categories.as_slice(), plot.panels.len()), (["other".to_string()].as_slice(), 1));
+    assert_eq!(plot.panels[0].caption, "ddim");
 }
 
 #[test]

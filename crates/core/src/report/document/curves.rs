@@ -1,13 +1,9 @@
 //! A report of curves, for readers.
 
-use super::{Document, Plot, Shown, Source, provenance, table, words};
+use super::{Document, Drawing, Shown, Source, provenance, table, words};
 use crate::error::Result;
-use crate::report::chart::data::{Data, PanelData, Spot, Trace};
 use crate::report::csv::{comparison_frame, curve_frame, rounding_frame};
-use crate::report::figure::{is_jump, near_zero, shared_boundaries, y_labels};
-use crate::report::{
-    Cell, Curve, ModelReport, Point, Report, Summary, Table, figure, reading, resolution_reading, rounding_reading,
-};
+use crate::report::{Cell, ModelReport, Report, Summary, Table, figure, reading, resolution_reading, rounding_reading};
 
 /// What the columns of curve.csv are.
 const CURVE: [&str; 18] = [
@@ -80,59 +76,20 @@ pub(super) fn document(report: &Report) -> Result<Document> {
         complete: report.complete,
         reading: said.into_iter().filter(|text| !text.is_empty()).collect(),
         warnings: words(&report.warnings),
-        plots: vec![plot(report)?],
+        drawings: vec![drawing(report)?],
         tables,
         provenance: about,
         plan: report.provenance.plan.clone(),
     })
 }
 
-fn plot(report: &Report) -> Result<Plot> {
-    let window = near_zero(report);
-    let curves: Vec<(&ModelReport, &Curve)> =
-        report.models.iter().flat_map(|model| model.curves.iter().map(move |curve| (model, curve))).collect();
-    let several = curves.iter().any(|(_, curve)| curve.quantity != curves[0].1.quantity);
-    let name = |(model, curve): &(&ModelReport, &Curve)| {
-        if several { format!("{}: {}", model.label, curve.quantity.letter()) } else { model.label.clone() }
-    };
-    let traces = |until: f64| -> Vec<Trace> {
-        let all = curves.iter().enumerate();
-        all.map(|(series, (model, curve))| Trace { series, spots: spots(model, curve, until) }).collect()
-    };
-    let (whole, near) = (traces(f64::INFINITY), traces(window.1 + 0.15 * (window.1 - window.0)));
-    let shades = shared_boundaries(report);
-    let (mut about, y) = y_labels(report)?;
-    if !shades.is_empty() {
+fn drawing(report: &Report) -> Result<Drawing> {
+    let plot = figure::describe(report)?;
+    let mut about = plot.y.label().to_string();
+    if plot.panels.iter().any(|panel| !panel.shades.is_empty()) {
         about.push_str("; the sub-intervals in which timesteps are shared are shaded");
     }
-    let panel = |caption: &str, traces, shades| PanelData { caption: caption.into(), traces, shades };
-    let panels = if near == whole {
-        vec![panel("", whole, shades)]
-    } else {
-        vec![panel("all measured timesteps", whole, Vec::new()), panel("near t = 0", near, shades)]
-    };
-    Ok(Plot {
-        figure: figure(report)?,
-        title: "Lipschitz estimate over timesteps".into(),
-        about,
-        data: Data { series: curves.iter().map(name).collect(), categories: Vec::new(), panels },
-        x: ("timestep t".into(), false),
-        y: (y, true),
-        source: Source::Curves(window),
-    })
-}
-
-fn spots(model: &ModelReport, curve: &Curve, until: f64) -> Vec<Spot> {
-    let mut points: Vec<&Point> = curve.points.iter().collect();
-    points.sort_by(|a, b| a.timestep.total_cmp(&b.timestep));
-    let values: Vec<Option<f64>> = points.iter().map(|point| point.mean.filter(|mean| mean.is_finite())).collect();
-    let spot = |(i, point): (usize, &&Point)| Spot {
-        x: point.timestep,
-        y: values[i],
-        interval: point.ci_low.zip(point.ci_high),
-        jump: values[i].is_some_and(|value| value > 0.0) && is_jump(model, point, i, &values),
-    };
-    points.iter().enumerate().map(spot).filter(|spot| spot.x <= until).collect()
+    Drawing::new(plot, "Lipschitz estimate over timesteps", about, Source::Curves(figure::near_zero(report)))
 }
 
 /// What every curve comes to, a row each.

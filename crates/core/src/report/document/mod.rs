@@ -3,7 +3,7 @@
 mod curves;
 mod tables;
 
-use super::chart::data::Data;
+use super::plot::{self, Plot};
 use super::{Cell, Chart, Figure, Finished, Provenance, Table, Warning};
 use crate::error::Result;
 use polars::prelude::{AnyValue, DataFrame};
@@ -22,7 +22,7 @@ pub(super) struct Document {
     /// What a reader must know before trusting them.
     pub warnings: Vec<String>,
     /// The figures.
-    pub plots: Vec<Plot>,
+    pub drawings: Vec<Drawing>,
     /// The tables.
     pub tables: Vec<Shown>,
     /// How the numbers came about: what and which.
@@ -40,21 +40,24 @@ pub(super) struct Shown {
 }
 
 /// A figure for readers.
-pub(super) struct Plot {
-    /// Its drawing.
+pub(super) struct Drawing {
+    /// What it shows.
+    pub plot: Plot,
+    /// The picture.
     pub figure: Figure,
     /// The line above it.
     pub title: String,
     /// What its vertical axis shows, in full; empty where the label says it.
     pub about: String,
-    /// Its values.
-    pub data: Data,
-    /// Label of the horizontal axis, and whether it is logarithmic.
-    pub x: (String, bool),
-    /// Label of the vertical axis, and whether it is logarithmic.
-    pub y: (String, bool),
     /// How it is drawn again from the files.
     pub source: Source,
+}
+
+impl Drawing {
+    fn new(plot: Plot, title: &str, about: String, source: Source) -> Result<Drawing> {
+        let (figure, _) = plot::draw(&plot)?;
+        Ok(Drawing { plot, figure, title: title.into(), about, source })
+    }
 }
 
 /// Where the values of a figure are.

@@ -1,8 +1,7 @@
 //! A report of tables, for readers.
 
-use super::{Document, Plot, Shown, Source, provenance, words};
+use super::{Document, Drawing, Shown, Source, provenance, words};
 use crate::error::Result;
-use crate::report::chart::data::Data;
 use crate::report::tidy_files::{data_frame, file_stem};
 use crate::report::{Chart, TidyReport, chart};
 
@@ -12,29 +11,22 @@ pub(super) fn document(report: &TidyReport) -> Result<Document> {
         file_stem(&table.name)?;
         tables.push(Shown { frame: Some(data_frame(table)?), table: table.clone() });
     }
-    let plots = report.charts.iter().map(|asked| plot(report, asked)).collect::<Result<_>>()?;
+    let drawings = report.charts.iter().map(|asked| drawing(report, asked)).collect::<Result<_>>()?;
     Ok(Document {
         title: report.title.clone(),
         command: report.command.clone(),
         complete: report.complete,
         reading: report.reading.clone(),
         warnings: words(&report.warnings),
-        plots,
+        drawings,
         tables,
         provenance: provenance(&report.provenance),
         plan: report.provenance.plan.clone(),
     })
 }
 
-fn plot(report: &TidyReport, asked: &Chart) -> Result<Plot> {
+fn drawing(report: &TidyReport, asked: &Chart) -> Result<Drawing> {
     file_stem(&asked.name)?;
-    Ok(Plot {
-        figure: chart(report, asked)?,
-        title: asked.title.clone(),
-        about: String::new(),
-        data: Data::new(report, asked)?,
-        x: (asked.x.label.clone(), asked.x.log),
-        y: (asked.y.label.clone(), asked.y.log),
-        source: Source::Chart(Box::new(asked.clone())),
-    })
+    let source = Source::Chart(Box::new(asked.clone()));
+    Drawing::new(chart::describe(report, asked)?, &asked.title, String::new(), source)
 }

@@ -1,10 +1,9 @@
 //! One drawing as SVG, PNG and PDF, through one parsed tree, so that the three cannot differ.
 
 use super::font;
-use super::ink::UNITS;
 use crate::error::{Error, Result};
 use resvg::tiny_skia::Pixmap;
-use resvg::usvg::{Options, Transform, Tree, WriteOptions};
+use resvg::usvg::{Indent, Options, Transform, Tree, WriteOptions};
 
 /// CSS pixels per inch, by which SVG counts.
 const CSS_DPI: f32 = 96.0;
@@ -16,14 +15,12 @@ const PNG_RESOLUTION: [u8; 21] =
 /// Signature and header chunk of a PNG; further chunks go behind.
 const PNG_HEADER: usize = 8 + 25;
 
-/// Reads the SVG that plotters wrote in sheet units, as a page of `width` × `height` points.
+/// Reads elements drawn in points, as a page of `width` × `height` points.
 pub(in crate::report) fn parse(drawn: &str, width: f64, height: f64) -> Result<Tree> {
-    let body = drawn.split_once('>').map_or("", |(_, body)| body);
-    let (w, h) = (width * UNITS, height * UNITS);
     let page = format!(
-        "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{width}pt\" height=\"{height}pt\" viewBox=\"0 0 {w} {h}\" \
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{width}pt\" height=\"{height}pt\" viewBox=\"0 0 {width} {height}\" \
          stroke-linejoin=\"round\" stroke-linecap=\"butt\">\
-         <rect width=\"{w}\" height=\"{h}\" fill=\"#fff\"/>{body}"
+         <rect width=\"{width}\" height=\"{height}\" fill=\"#fff\"/>{drawn}</svg>"
     );
     let options = Options { fontdb: font::database(), font_family: font::FAMILY.into(), ..Options::default() };
     Tree::from_str(&page, &options).map_err(failed)
@@ -31,11 +28,26 @@ pub(in crate::report) fn parse(drawn: &str, width: f64, height: f64) -> Result<T
 
 /// The page with every letter as an outline, so that no reader's fonts matter.
 pub(in crate::report) fn svg(tree: &Tree, title: &str) -> String {
-    let options = WriteOptions { preserve_text: false, coordinates_precision: 3, ..WriteOptions::default() };
-    let written = tree.to_string(&options);
+    let written = written(tree);
     let Some((head, body)) = written.split_once('>') else { return written };
     let escaped = title.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
     format!("{head} role=\"img\">\n    <title>{escaped}</title>{body}")
+}
+
+/// What the page holds, without its root.
+pub(in crate::report) fn elements(tree: &Tree) -> String {
+    let written = written(tree);
+    let body = written.split_once('>').map_or("", |(_, body)| body);
+    body.trim_end().trim_end_matches("</svg>").trim_start().to_string()
+}
+
+fn written(tree: &Tree) -> String {
+    tree.to_string(&WriteOptions {
+        preserve_text: false,
+        coordinates_precision: 3,
+        indent: Indent::None,
+        ..WriteOptions::default()
+    })
 }
 
 /// The page at 300 dpi.

@@ -1,15 +1,14 @@
-//! What every figure is drawn with: one font, one palette, points on paper, scales and a legend, and the three formats.
+//! What every figure is drawn with: one font, one palette, points on paper, and the three formats.
 
 mod encode;
 pub(in crate::report) mod font;
 pub(in crate::report) mod ink;
-pub(in crate::report) mod legend;
-pub(in crate::report) mod scale;
 pub(in crate::report) mod style;
 
 use super::Artifact;
 use crate::error::Result;
 use clap::ValueEnum;
+use ink::Ink;
 
 #[cfg(test)]
 pub(in crate::report) use encode::text_boxes;
@@ -57,10 +56,9 @@ pub struct Figure {
 }
 
 impl Figure {
-    /// From the SVG that plotters wrote in sheet units, on a page of `size` points; `title` is for readers who cannot
-    /// see it.
-    pub(in crate::report) fn new(drawn: &str, size: (f64, f64), stem: &str, title: String) -> Result<Figure> {
-        Ok(Figure { tree: encode::parse(drawn, size.0, size.1)?, stem: stem.into(), title })
+    /// From what was drawn, on a page of `size` points; `title` is for readers who cannot see it.
+    pub(in crate::report) fn new(drawn: Ink, size: (f64, f64), stem: &str, title: String) -> Result<Figure> {
+        Ok(Figure { tree: encode::parse(&drawn.into_svg(), size.0, size.1)?, stem: stem.into(), title })
     }
 
     /// The file `<stem>.<format>`; the stem of Lipschitz curves is `lipschitz`, that of a chart its name.
@@ -83,9 +81,14 @@ impl Figure {
         &self.title
     }
 
-    /// Its width in pixels of 1/96 inch.
-    pub(in crate::report) fn width(&self) -> f32 {
-        self.tree.size().width()
+    /// The elements of the SVG without their root, for a page of its own.
+    pub(in crate::report) fn elements(&self) -> String {
+        encode::elements(&self.tree)
+    }
+
+    /// Its width and height in pixels of 1/96 inch.
+    pub(in crate::report) fn size(&self) -> (f32, f32) {
+        (self.tree.size().width(), self.tree.size().height())
     }
 
     /// The page, for tests of what stands where.

@@ -32,12 +32,10 @@ pub(in crate::report) const SHADES: [RGBColor; 2] = [RGBColor(236, 236, 236), RG
 pub(in crate::report) const BAND: f64 = 0.28;
 
 /// A drawn line.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub(in crate::report) struct Stroke {
     /// Colour.
     pub color: RGBColor,
-    /// Opacity.
-    pub alpha: f64,
     /// Width in points.
     pub width: f64,
     /// On-off pattern in points; empty for a solid line.
@@ -47,7 +45,7 @@ pub(in crate::report) struct Stroke {
 impl Stroke {
     /// A solid, opaque line.
     pub fn solid(color: RGBColor, width: f64) -> Self {
-        Stroke { color, alpha: 1.0, width, dash: &[] }
+        Stroke { color, width, dash: &[] }
     }
 }
 
@@ -88,7 +86,7 @@ impl Marker {
 }
 
 /// Colour, line and marker of one curve.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub(in crate::report) struct Look {
     /// The line.
     pub stroke: Stroke,
@@ -101,5 +99,5 @@ pub(in crate::report) fn look(model: usize, derivative: bool) -> Look {
     let i = model % COLORS.len();
     let other = (i + model / COLORS.len()) % COLORS.len();
     let (dash, width) = if derivative { (DOTS[other], 0.9) } else { (DASHES[other], 1.1) };
-    Look { stroke: Stroke { color: COLORS[i], alpha: 1.0, width, dash }, marker: MARKERS[other] }
+    Look { stroke: Stroke { color: COLORS[i], width, dash }, marker: MARKERS[other] }
 }

@@ -1,47 +1,45 @@
 //! `report.html`: one page that needs nothing else, offline, in light and dark.
 //!
-//! Tables and figures are there without scripts; with them tables are sorted by their heads, and figures are drawn again
-//! from the embedded values. Words of a report are escaped wherever they stand, and a content security policy allows no
+//! Tables and figures are there without scripts; with them tables are sorted by their heads, and figures are read by
+//! pointer and keyboard. Words of a report are escaped wherever they stand, and a content security policy allows no
 //! request and no script but the page's own.
 
-use super::chart::data::{PanelData, Spot, Trace};
-use super::document::{Document, Plot, Shown};
+mod figure;
+
+use super::document::{Document, Shown};
 use super::tidy_files::column_text;
-use super::{Artifact, Cell, FigureFormat, Table};
+use super::{Artifact, Cell, Table};
 use crate::error::{Error, Result};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use serde_json::{Value, json};
+use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 const PAGE: &str = include_str!("page.html");
 const STYLE: &str = include_str!("style.css");
-/// In the order in which they need each other.
-const SCRIPTS: [&str; 4] =
-    [include_str!("page.js"), include_str!("axis.js"), include_str!("panel.js"), include_str!("plot.js")];
+const SCRIPT: &str = concat!(include_str!("page.js"), include_str!("figure.js"));
 /// Longer tables are folded.
 const FOLDED: usize = 30;
 
 /// The page of a report.
 pub(super) fn page(document: &Document) -> Result<Artifact> {
-    let script = SCRIPTS.concat();
-    let figures: Vec<String> =
-        document.plots.iter().enumerate().map(|(i, plot)| figure(i, plot)).collect::<Result<_>>()?;
+    let embedded_figures = document.drawings.iter().enumerate().map(|(i, drawing)| figure::embedded(i, drawing));
+    let (figures, data): (Vec<String>, Vec<Value>) = embedded_figures.collect::<Result<Vec<_>>>()?.into_iter().unzip();
     let plan = serde_json::to_string_pretty(&document.plan).map_err(|e| unwritable(&e))?;
     let values = [
         ("title", escaped(&document.title)),
         ("command", escaped(&document.command)),
         ("state", state(document.complete)),
         ("style", STYLE.to_string()),
-        ("script_hash", STANDARD.encode(Sha256::digest(&script))),
-        ("script", script),
+        ("script_hash", STANDARD.encode(Sha256::digest(SCRIPT))),
+        ("script", SCRIPT.to_string()),
         ("reading", document.reading.iter().map(|text| format!("<p>{}</p>\n", escaped(text))).collect()),
         ("warnings", warnings(&document.warnings)),
         ("figures", figures.concat()),
         ("tables", document.tables.iter().map(shown).collect()),
         ("provenance", document.provenance.iter().map(definition).collect()),
         ("plan", escaped(&plan)),
-        ("data", embedded(&Value::Array(document.plots.iter().map(plot_values).collect()))),
+        ("data", embedded(&Value::Array(data))),
     ];
     Ok(Artifact::new("report.html", filled(PAGE, &values)?))
 }
@@ -102,22 +100,6 @@ fn definition((what, which): &(String, String)) -> String {
     format!("<dt>{}</dt><dd>{}</dd>\n", escaped(what), escaped(which))
 }
 
-/// A figure: its title and the drawing as an image, which has no names that could meet those of another.
-fn figure(i: usize, plot: &Plot) -> Result<String> {
-    let drawn = plot.figure.artifact(FigureFormat::Svg)?;
-    let (title, about) = (escaped(&plot.title), escaped(plot.figure.title()));
-    let image = STANDARD.encode(&drawn.bytes);
-    let width = (1.4 * plot.figure.width()).round();
-    let caption = match plot.about.as_str() {
-        "" => String::new(),
-        text => format!("<figcaption>{}</figcaption>\n", escaped(text)),
-    };
-    Ok(format!(
-        "<figure data-plot=\"{i}\">\n<h2>{title}</h2>\n<img class=\"static\" width=\"{width}\" alt=\"{about}\" \
-         src=\"data:image/svg+xml;base64,{image}\">\n{caption}</figure>\n"
-    ))
-}
-
 /// A table with its head; a long one is folded.
 fn shown(shown: &Shown) -> String {
     let table = &shown.table;
@@ -166,30 +148,6 @@ fn rows(table: &Table) -> String {
     }
     html.push_str("</tbody>\n</table>\n");
     html
-}
-
-/// What the script draws: [x, y, low, high] for every point, and 1 behind a jump.
-fn plot_values(plot: &Plot) -> Value {
-    let data = &plot.data;
-    let spot = |spot: &Spot| {
-        let (low, high) = spot.interval.unzip();
-        if spot.jump { json!([spot.x, spot.y, low, high, 1]) } else { json!([spot.x, spot.y, low, high]) }
-    };
-    let trace = |trace: &Trace| {
-        let spots: Vec<Value> = trace.spots.iter().map(spot).collect();
-        json!({"series": trace.series, "spots": spots})
-    };
-    let panel = |panel: &PanelData| {
-        let traces: Vec<Value> = panel.traces.iter().map(trace).collect();
-        json!({"caption": panel.caption, "traces": traces, "shades": panel.shades})
-    };
-    json!({
-        "x": {"label": plot.x.0, "log": plot.x.1},
-        "y": {"label": plot.y.0, "log": plot.y.1},
-        "series": data.series,
-        "categories": data.categories,
-        "panels": data.panels.iter().map(panel).collect::<Vec<Value>>(),
-    })
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 use super::*;
 use crate::report::synthetic::{quality, shared_pair};
 use crate::report::{Finished, Report, Warning};
+use serde_json::json;
 
 fn html(finished: &Finished) -> String {
     String::from_utf8(page(&Document::new(finished).unwrap()).unwrap().bytes).unwrap()
@@ -23,9 +24,13 @@ fn both_kinds_have_figures_tables_and_values() {
     assert!(page.contains("E-TSDM.pt") && page.contains("UNet2DModel"));
     let plot = &embedded_values(&page)[0];
     assert_eq!(plot["series"], json!(["DDPM", "E-TSDM"]));
-    assert_eq!(plot["panels"][0]["traces"][1]["spots"].as_array().unwrap().len(), 999);
+    let marks = plot["panels"][0].as_array().unwrap();
+    assert_eq!(marks.iter().filter(|mark| mark[0] == 1).count(), 999);
     let point = &shared_pair().models[1].curves[0].points[19];
-    assert_eq!(plot["panels"][0]["traces"][1]["spots"][19], json!([19.0, point.mean, point.ci_low, point.ci_high, 1]));
+    let mark = marks.iter().find(|mark| mark[0] == 1 && mark[3] == 19.0).unwrap();
+    assert_eq!(mark.as_array().unwrap()[4..], [json!(point.mean), json!(point.ci_low), json!(point.ci_high)]);
+    assert_eq!(page.matches("<g data-key=").count(), 2, "a legend entry per series");
+    assert!(page.contains("<g data-series=\"1\">") && !page.contains("<g id="));
     let tables = html(&Finished::Tables(Box::new(quality())));
     assert_eq!(tables.matches("<figure data-plot=").count(), 2);
     assert_eq!(embedded_values(&tables)[1]["categories"], json!(["ddim", "dpm-solver-2"]));

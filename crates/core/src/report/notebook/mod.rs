@@ -3,7 +3,7 @@
 //! Its outputs are rendered here, and it says so: tables as the cells show them, figures as lipscope draws them. The same
 //! report gives the same bytes.
 
-use super::document::{Document, Plot, Shown, Source};
+use super::document::{Document, Drawing, Shown, Source};
 use super::{Artifact, Cell, Chart, FigureFormat, Table};
 use crate::error::{Error, Result};
 use base64::Engine;
@@ -28,7 +28,7 @@ pub(super) fn notebook(document: &Document) -> Result<Artifact> {
     cells.markdown(&introduction(document));
     let mut code = SETUP.trim_end().to_string();
     for (needed, function) in [(has_charts(document), CHART), (!has_charts(document), CURVES)] {
-        if needed && !document.plots.is_empty() {
+        if needed && !document.drawings.is_empty() {
             code.push_str("\n\n\n");
             code.push_str(function.trim_end());
         }
@@ -37,13 +37,13 @@ pub(super) fn notebook(document: &Document) -> Result<Artifact> {
     for shown in &document.tables {
         table_cells(&mut cells, shown)?;
     }
-    for plot in &document.plots {
-        cells.markdown(format!("## {}\n\n{}", markdown(&plot.title), markdown(&plot.about)).trim_end());
-        let image = STANDARD.encode(plot.figure.artifact(FigureFormat::Png)?.bytes);
-        let output = json!({"image/png": image, "text/plain": [plot.figure.title()]});
+    for drawing in &document.drawings {
+        cells.markdown(format!("## {}\n\n{}", markdown(&drawing.title), markdown(&drawing.about)).trim_end());
+        let image = STANDARD.encode(drawing.figure.artifact(FigureFormat::Png)?.bytes);
+        let output = json!({"image/png": image, "text/plain": [drawing.figure.title()]});
         // A PNG of 300 dpi would be three times as large as its letters are meant to be.
-        let width = (1.5 * plot.figure.width()).round();
-        cells.code(&drawing(plot)?, Some(Output::Image(output, json!({"image/png": {"width": width}}))));
+        let width = (1.5 * drawing.figure.size().0).round();
+        cells.code(&drawn_again(drawing)?, Some(Output::Image(output, json!({"image/png": {"width": width}}))));
     }
     cells.markdown(&provenance(document)?);
     let notebook = json!({
@@ -135,7 +135,7 @@ fn markdown(text: &str) -> String {
 }
 
 fn has_charts(document: &Document) -> bool {
-    document.plots.iter().any(|plot| matches!(plot.source, Source::Chart(_)))
+    document.drawings.iter().any(|drawing| matches!(drawing.source, Source::Chart(_)))
 }
 
 fn introduction(document: &Document) -> String {
@@ -225,17 +225,17 @@ fn literal(text: &str) -> Result<String> {
 }
 
 /// The cell that draws a figure.
-fn drawing(plot: &Plot) -> Result<String> {
-    match &plot.source {
+fn drawn_again(drawing: &Drawing) -> Result<String> {
+    match &drawing.source {
         Source::Curves((from, until)) => {
             let end = until + 0.15 * (until - from);
-            Ok(format!("curves(curve_rows, until={end}, label={})", literal(&plot.y.0)?))
+            Ok(format!("curves(curve_rows, until={end}, label={})", literal(drawing.plot.y.short_label())?))
         }
-        Source::Chart(chart) => chart_call(chart, plot),
+        Source::Chart(chart) => chart_call(chart, drawing),
     }
 }
 
-fn chart_call(chart: &Chart, plot: &Plot) -> Result<String> {
+fn chart_call(chart: &Chart, drawing: &Drawing) -> Result<String> {
     let mut rows = variable(&chart.table);
     for (column, cell) in &chart.only {
         let name = literal(column)?;
@@ -258,8 +258,8 @@ fn chart_call(chart: &Chart, plot: &Plot) -> Result<String> {
     for (name, log) in [("log_x", chart.x.log), ("log_y", chart.y.log)] {
         arguments.extend(log.then(|| format!("{name}=True")));
     }
-    arguments.push(format!("labels=({}, {})", literal(&plot.x.0)?, literal(&plot.y.0)?));
-    arguments.push(format!("title={}", literal(&plot.title)?));
+    arguments.push(format!("labels=({}, {})", literal(drawing.plot.x.label())?, literal(drawing.plot.y.label())?));
+    arguments.push(format!("title={}", literal(&drawing.title)?));
     Ok(format!("chart(\n    {},\n)", arguments.join(",\n    ")))
 }
 

@@ -3,9 +3,9 @@
 use super::STEM;
 use crate::error::Result;
 use crate::report::drawing::ink::{Anchor, Ink};
-use crate::report::drawing::scale::{Scale, linear_ticks};
 use crate::report::drawing::style::{FRAME, GRID, Marker, Stroke, look};
 use crate::report::drawing::{COLUMN, Figure, LABEL_TEXT, MARGIN, TICK_TEXT, font};
+use crate::report::plot::scale::{Scale, linear_ticks};
 
 /// Dots at most.
 const MOST: usize = 5000;
@@ -25,27 +25,25 @@ pub(super) fn scatter(points: &[[f64; 2]]) -> Result<Option<Figure>> {
     let (left, top, right, bottom) = (MARGIN + ROOM, MARGIN, COLUMN - MARGIN, COLUMN - ROOM);
     let x = Scale { lo: horizontal.0, hi: horizontal.1, from: left, to: right, log: false };
     let y = Scale { lo: vertical.0, hi: vertical.1, from: bottom, to: top, log: false };
-    let mut drawn = String::new();
-    let ink = Ink::new(&mut drawn, COLUMN, COLUMN);
+    let ink = Ink::default();
     for (value, label) in linear_ticks(x.lo, x.hi, 5).major {
-        ink.line(&[(x.at(value), top), (x.at(value), bottom)], &Stroke::solid(GRID, 0.4))?;
-        ink.text(&label, (x.at(value), bottom + 9.0), TICK_TEXT, Anchor::Middle)?;
+        ink.line(&[(x.at(value), top), (x.at(value), bottom)], &Stroke::solid(GRID, 0.4));
+        ink.text(&label, (x.at(value), bottom + 9.0), TICK_TEXT, Anchor::Middle);
     }
     for (value, label) in linear_ticks(y.lo, y.hi, 5).major {
-        ink.line(&[(left, y.at(value)), (right, y.at(value))], &Stroke::solid(GRID, 0.4))?;
-        ink.text(&label, (left - 4.0, y.at(value) + 0.36 * TICK_TEXT), TICK_TEXT, Anchor::End)?;
+        ink.line(&[(left, y.at(value)), (right, y.at(value))], &Stroke::solid(GRID, 0.4));
+        ink.text(&label, (left - 4.0, y.at(value) + 0.36 * TICK_TEXT), TICK_TEXT, Anchor::End);
     }
     for [px, py] in &finite {
         let outline = Marker::Circle.outline((x.at(*px), y.at(*py)), DOT.0 / 2.0);
-        ink.fill(&outline, look(0, false).stroke.color, DOT.1)?;
+        ink.fill(&outline, look(0, false).stroke.color, DOT.1);
     }
     let outline = [(left, top), (right, top), (right, bottom), (left, bottom), (left, top)];
-    ink.line(&outline, &Stroke::solid(FRAME, 0.6))?;
-    ink.text("first coordinate", ((left + right) / 2.0, COLUMN - MARGIN - 2.0), LABEL_TEXT, Anchor::Middle)?;
-    ink.text_upwards("second coordinate", (MARGIN + LABEL_TEXT, (top + bottom) / 2.0), LABEL_TEXT)?;
-    ink.finish()?;
+    ink.line(&outline, &Stroke::solid(FRAME, 0.6));
+    ink.text("first coordinate", ((left + right) / 2.0, COLUMN - MARGIN - 2.0), LABEL_TEXT, Anchor::Middle);
+    ink.text_upwards("second coordinate", (MARGIN + LABEL_TEXT, (top + bottom) / 2.0), LABEL_TEXT);
     let title = format!("{} of {} sampled points", finite.len(), points.len());
-    Figure::new(&drawn, (COLUMN, COLUMN), STEM, title).map(Some)
+    Figure::new(ink, (COLUMN, COLUMN), STEM, title).map(Some)
 }
 
 /// Equally long ranges of both coordinates, around all points.

@@ -1,8 +1,7 @@
 //! The legend: above the panels, in as many rows as its labels need.
 
-use super::ink::{Anchor, Ink, Place, text_width};
-use super::style::{BAND, FRAME, GRID, Look, Marker, SHADES, Stroke};
-use crate::error::Result;
+use crate::report::drawing::ink::{Anchor, Ink, Place, text_width};
+use crate::report::drawing::style::{BAND, FRAME, GRID, Look, SHADES, Stroke};
 
 /// Size of its text in points.
 pub(in crate::report) const SIZE: f64 = 7.0;
@@ -16,10 +15,10 @@ const MAX_ROWS: usize = 3;
 
 /// What stands before a label.
 pub(in crate::report) enum Key {
-    /// A line with its marker.
-    Curve(Look),
-    /// A marker alone.
-    Dot(Look),
+    /// A line with its marker, of the series of this number.
+    Curve(usize, Look),
+    /// A marker alone, of the series of this number.
+    Dot(usize, Look),
     /// An interval along a line.
     Band,
     /// An interval of one value.
@@ -28,16 +27,14 @@ pub(in crate::report) enum Key {
     Shared,
     /// No value here.
     Undefined(Stroke),
-    /// A value that a logarithmic axis cannot show.
-    OffScale,
 }
 
 impl Key {
     /// Width in points.
     fn width(&self) -> f64 {
         match self {
-            Key::Dot(_) | Key::Bar | Key::OffScale | Key::Undefined(_) => DOT,
-            Key::Curve(_) | Key::Band | Key::Shared => SAMPLE,
+            Key::Dot(..) | Key::Bar | Key::Undefined(_) => DOT,
+            Key::Curve(..) | Key::Band | Key::Shared => SAMPLE,
         }
     }
 }
@@ -47,6 +44,17 @@ struct Entry {
     rows: Vec<String>,
     left: f64,
     top: f64,
+}
+
+impl Entry {
+    fn draw(&self, ink: &Ink, corner: Place) {
+        let (left, top) = (corner.0 + self.left, corner.1 + self.top);
+        draw_key(ink, &self.key, left, top + ROW / 2.0);
+        for (i, row) in self.rows.iter().enumerate() {
+            let baseline = top + ROW * (i as f64 + 0.5) + 0.36 * SIZE;
+            ink.text(row, (left + self.key.width() + GAP, baseline), SIZE, Anchor::Start);
+        }
+    }
 }
 
 /// Entries with their places, relative to the legend's corner.
@@ -76,41 +84,37 @@ impl Legend {
     }
 
     /// Draws it with its upper left corner at `corner`.
-    pub fn draw(&self, ink: &Ink, corner: Place) -> Result<()> {
+    pub fn draw(&self, ink: &Ink, corner: Place) {
         for entry in &self.entries {
-            let (left, top) = (corner.0 + entry.left, corner.1 + entry.top);
-            draw_key(ink, &entry.key, left, top + ROW / 2.0)?;
-            for (i, row) in entry.rows.iter().enumerate() {
-                let baseline = top + ROW * (i as f64 + 0.5) + 0.36 * SIZE;
-                ink.text(row, (left + entry.key.width() + GAP, baseline), SIZE, Anchor::Start)?;
+            match &entry.key {
+                Key::Curve(i, _) | Key::Dot(i, _) => ink.group(&format!("key-{i}"), || entry.draw(ink, corner)),
+                _ => entry.draw(ink, corner),
             }
         }
-        Ok(())
     }
 }
 
-fn draw_key(ink: &Ink, key: &Key, left: f64, middle: f64) -> Result<()> {
+fn draw_key(ink: &Ink, key: &Key, left: f64, middle: f64) {
     let (right, centre) = (left + key.width(), left + key.width() / 2.0);
     match key {
-        Key::Curve(look) => {
-            ink.line(&[(left, middle), (right, middle)], &look.stroke)?;
-            ink.marker((centre, middle), look.marker, 3.2, look.stroke.color, false)
+        Key::Curve(_, look) => {
+            ink.line(&[(left, middle), (right, middle)], &look.stroke);
+            ink.marker((centre, middle), look.marker, 3.2, look.stroke.color, false);
         }
-        Key::Dot(look) => ink.marker((centre, middle), look.marker, 3.8, look.stroke.color, false),
+        Key::Dot(_, look) => ink.marker((centre, middle), look.marker, 3.8, look.stroke.color, false),
         Key::Band => {
             let (top, bottom) = (middle - 2.6, middle + 2.6);
-            ink.fill(&[(left, top), (right, top), (right, bottom), (left, bottom)], FRAME, BAND)?;
-            ink.line(&[(left, middle), (right, middle)], &Stroke::solid(FRAME, 0.8))
+            ink.fill(&[(left, top), (right, top), (right, bottom), (left, bottom)], FRAME, BAND);
+            ink.line(&[(left, middle), (right, middle)], &Stroke::solid(FRAME, 0.8));
         }
         Key::Bar => ink.error_bar(centre, (middle + 3.2, middle - 3.2), FRAME),
-        Key::OffScale => ink.marker((centre, middle), Marker::Circle, 3.2, FRAME, true),
         Key::Undefined(stroke) => ink.cross((centre, middle), stroke.color),
         Key::Shared => {
             let (top, bottom) = (middle - 3.0, middle + 3.0);
-            ink.rectangle((left, top), (centre, bottom), SHADES[0])?;
-            ink.rectangle((centre, top), (right, bottom), SHADES[1])?;
+            ink.rectangle((left, top), (centre, bottom), SHADES[0]);
+            ink.rectangle((centre, top), (right, bottom), SHADES[1]);
             let outline = [(left, top), (right, top), (right, bottom), (left, bottom), (left, top)];
-            ink.line(&outline, &Stroke::solid(GRID, 0.5))
+            ink.line(&outline, &Stroke::solid(GRID, 0.5));
         }
     }
 }
@@ -154,7 +158,7 @@ mod tests {
 
     #[test]
     fn labels_wrap_at_spaces_and_paths_anywhere() {
-        super::super::font::register().unwrap();
+        crate::report::drawing::font::register().unwrap();
         assert_eq!(wrap("DDPM", 100.0, SIZE), ["DDPM"]);
         assert_eq!(wrap("a model with a long name", 60.0, SIZE), ["a model with a", "long name"]);
         let rows = wrap(&"x/very_long_path_".repeat(40), 120.0, SIZE);

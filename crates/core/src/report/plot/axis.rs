@@ -1,11 +1,10 @@
-//! The horizontal axis of a chart: numbers, or words in the order of their rows.
+//! The horizontal axis: numbers, or words in the order of their rows.
 
-use super::data::Data;
-use crate::error::Result;
+use super::Plot;
+use super::legend::wrap;
+use super::scale::{Scale, Ticks, linear_range, linear_ticks, log_range, log_ticks};
 use crate::report::drawing::font::printable;
 use crate::report::drawing::ink::{Anchor, Ink, shortened, text_width};
-use crate::report::drawing::legend::wrap;
-use crate::report::drawing::scale::{Scale, Ticks, linear_range, linear_ticks, log_range, log_ticks};
 use crate::report::drawing::style::{FRAME, Stroke};
 use crate::report::drawing::{LABEL_TEXT, TICK_TEXT};
 
@@ -16,7 +15,7 @@ const DROP: f64 = 3.0;
 /// Longest word that is written upwards, in points.
 const UPWARDS: f64 = 92.0;
 /// Empty room at both ends of an axis of numbers.
-const PADDING: f64 = 6.0;
+const PADDING: f64 = 5.0;
 
 /// The axis of all panels of one width.
 #[derive(Debug)]
@@ -33,18 +32,20 @@ pub(super) struct XAxis {
 }
 
 impl XAxis {
-    /// The axis for panels whose frames are `width` points wide.
-    pub fn new(data: &Data, label: &str, log: bool, width: f64) -> XAxis {
-        let label = printable(label);
-        if !data.categories.is_empty() {
-            return XAxis::of_words(&data.categories, label, width);
+    /// The axis for panels whose frames are `width` points wide: over all values, or over a window of them.
+    pub fn new(plot: &Plot, window: Option<(f64, f64)>, width: f64) -> XAxis {
+        let label = printable(plot.x.label());
+        if !plot.categories.is_empty() {
+            return XAxis::of_words(&plot.categories, label, width);
         }
-        let xs: Vec<f64> = data.spots().map(|spot| spot.x).collect();
+        let inside = |x: &f64| window.is_none_or(|(lo, hi)| (lo..=hi).contains(x));
+        let xs: Vec<f64> = plot.spots().map(|spot| spot.x).filter(inside).collect();
         // Where there is a 0 the axis cannot be logarithmic.
-        let log = log && xs.iter().all(|x| *x > 0.0);
+        let log = plot.x.log && xs.iter().all(|x| *x > 0.0);
         let ranged = || xs.iter().map(|x| (*x, None));
         let padded = if log { log_range(ranged()) } else { linear_range(ranged()) };
-        let (lo, hi) = xs.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(lo, hi), x| (lo.min(*x), hi.max(*x)));
+        let ends = xs.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(lo, hi), x| (lo.min(*x), hi.max(*x)));
+        let (lo, hi) = window.unwrap_or(ends);
         let (lo, hi) = if lo < hi { (lo, hi) } else { padded.unwrap_or((0.0, 1.0)) };
         let scale = Scale { lo, hi, from: PADDING, to: width - PADDING, log };
         let ticks = number_ticks(xs, &scale);
@@ -92,36 +93,35 @@ impl XAxis {
     }
 
     /// Ticks and their labels below a frame.
-    pub fn draw_ticks(&self, ink: &Ink, (left, right): (f64, f64), bottom: f64) -> Result<()> {
+    pub fn draw_ticks(&self, ink: &Ink, (left, right): (f64, f64), bottom: f64) {
         let scale = self.scale(left, right);
         let tick = |at: f64, long: f64| ink.line(&[(at, bottom), (at, bottom + long)], &Stroke::solid(FRAME, 0.6));
         for value in &self.ticks.minor {
-            tick(scale.at(*value), 1.6)?;
+            tick(scale.at(*value), 1.6);
         }
         for (value, label) in &self.ticks.major {
             let at = scale.at(*value);
-            tick(at, 2.5)?;
-            ink.text(label, (at, bottom + DROP + 6.2), TICK_TEXT, Anchor::Middle)?;
+            tick(at, 2.5);
+            ink.text(label, (at, bottom + DROP + 6.2), TICK_TEXT, Anchor::Middle);
         }
         for (i, rows) in self.words.iter().enumerate() {
             let at = scale.at(i as f64);
-            tick(at, 2.5)?;
+            tick(at, 2.5);
             for (k, row) in rows.iter().enumerate() {
                 if self.upwards {
                     let middle = bottom + DROP + 1.0 + text_width(row, TICK_TEXT) / 2.0;
-                    ink.text_upwards(row, (at + 0.11 * TICK_TEXT, middle), TICK_TEXT)?;
+                    ink.text_upwards(row, (at + 0.36 * TICK_TEXT, middle), TICK_TEXT);
                 } else {
                     let baseline = bottom + DROP + 6.2 + ROW * k as f64;
-                    ink.text(row, (at, baseline), TICK_TEXT, Anchor::Middle)?;
+                    ink.text(row, (at, baseline), TICK_TEXT, Anchor::Middle);
                 }
             }
         }
-        Ok(())
     }
 
     /// The label, centred on `middle` below the tick labels of a frame.
-    pub fn draw_label(&self, ink: &Ink, middle: f64, bottom: f64) -> Result<()> {
-        ink.text(&self.label, (middle, bottom + self.tick_height() + LABEL_TEXT), LABEL_TEXT, Anchor::Middle)
+    pub fn draw_label(&self, ink: &Ink, middle: f64, bottom: f64) {
+        ink.text(&self.label, (middle, bottom + self.tick_height() + LABEL_TEXT), LABEL_TEXT, Anchor::Middle);
     }
 }
 
