@@ -62,6 +62,8 @@ pub mod stats;
 pub mod suggest;
 pub mod sweep;
 pub mod tensor_file;
+#[cfg(test)]
+mod testing;
 pub mod time;
 pub mod timestep_map;
 pub mod timesteps;
