@@ -56,6 +56,8 @@ pub mod sampler;
 pub mod stability;
 pub mod sweep;
 pub mod tensor_file;
+#[cfg(test)]
+mod testing;
 pub mod train;
 
 pub use lipscope_core::{

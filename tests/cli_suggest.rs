@@ -25,7 +25,7 @@ fn boundaries(shared: &Value) -> Vec<f64> {
 }
 
 fn largest(shared: &Value, column: &str) -> f64 {
-    shared["intervals"].as_array().unwrap().iter().map(|i| i[column].as_f64().unwrap()).fold(0.0, f64::max)
+    common::closeness::largest(shared["intervals"].as_array().unwrap().iter().map(|i| i[column].as_f64().unwrap()))
 }
 
 #[test]

@@ -9,6 +9,9 @@
 //! - `expected.safetensors`: x [2, …], t [2], where there are some labels [2] and context [2, L, D], and the original's
 //!   epsilon in float32, epsilon_f64 in float64, and epsilon_dt, d epsilon_f64 / dt, unless t is an integer there.
 
+mod common;
+
+use common::closeness::{Tolerance, assert_close, compare};
 use lipscope::dual::Dual;
 use lipscope::network::recognise::{Shapes, Told};
 use lipscope::network::{self, Condition, Network};
@@ -23,6 +26,10 @@ struct Fixture {
     expected: BTreeMap<String, Tensor>,
 }
 
+/// How many cases each family has, so that none can go missing unnoticed.
+const FAMILIES: [(&str, usize); 4] =
+    [("denoising_diffusion_pytorch", 4), ("dit", 6), ("openai_unet", 7), ("unet2d_condition", 6)];
+
 fn folders(path: &Path) -> Vec<PathBuf> {
     let entries = std::fs::read_dir(path).unwrap().map(|entry| entry.unwrap().path());
     let mut folders: Vec<PathBuf> = entries.filter(|path| path.is_dir()).collect();
@@ -33,8 +40,12 @@ fn folders(path: &Path) -> Vec<PathBuf> {
 impl Fixture {
     fn all() -> Vec<Self> {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/networks");
-        let cases: Vec<PathBuf> = folders(&root).iter().flat_map(|folder| folders(folder)).collect();
-        cases.into_iter().filter(|case| case.join("expected.safetensors").exists()).map(Self::open).collect()
+        let families: Vec<(String, Vec<PathBuf>)> = (folders(&root).iter())
+            .map(|family| (family.file_name().unwrap().to_string_lossy().into_owned(), folders(family)))
+            .collect();
+        let counts: Vec<(&str, usize)> = families.iter().map(|(name, cases)| (name.as_str(), cases.len())).collect();
+        assert_eq!(counts, FAMILIES, "the number of fixtures by family");
+        families.into_iter().flat_map(|(_, cases)| cases).map(Self::open).collect()
     }
 
     fn open(folder: PathBuf) -> Self {
@@ -80,15 +91,9 @@ impl Fixture {
         let condition = self.condition(x.value.kind());
         let epsilon = network.forward(&x, &t, &condition).unwrap_or_else(|e| panic!("{}: {e}", self.name));
         assert!(epsilon.tangent.is_none(), "{}: a tangent came out of nothing", self.name);
+        assert_eq!(epsilon.value.kind(), x.value.kind(), "{}", self.name);
         epsilon.value
     }
-}
-
-/// max |a − b| / max |b|; NaN and infinity count as infinitely far.
-fn relative_difference(a: &Tensor, b: &Tensor) -> f64 {
-    assert_eq!((a.size(), a.kind()), (b.size(), b.kind()));
-    let difference = (a - b).abs().max().double_value(&[]) / b.abs().max().double_value(&[]);
-    if difference.is_finite() { difference } else { f64::INFINITY }
 }
 
 /// df/dh at 0, by central differences of steps h, 2h, 4h extrapolated twice: error O(h⁶).
@@ -99,33 +104,47 @@ fn derivative(f: impl Fn(f64) -> Tensor, h: f64) -> Tensor {
     (16.0 * fine - coarse) / 15.0
 }
 
-/// Checks |Δ| ≤ tolerance for all fixtures at once, so that a failure shows all numbers.
-fn assert_all(differences: &[(String, f64)], tolerance: f64) {
-    assert!(differences.iter().all(|(_, difference)| *difference <= tolerance), "{differences:#?}");
-    println!("{differences:#?}");
+/// What is not close, of all fixtures at once.
+#[derive(Default)]
+struct Failures(Vec<String>);
+
+impl Failures {
+    fn compare(&mut self, name: &str, found: &Tensor, expected: &Tensor, tolerance: Tolerance) {
+        self.0.extend(compare(found, expected, tolerance).err().map(|why| format!("{name}: {why}")));
+    }
+
+    fn none(self) {
+        assert!(self.0.is_empty(), "{:#?}", self.0);
+    }
 }
 
 #[test]
 fn values_agree_with_the_originals() {
     let _guard = tch::no_grad_guard();
-    // Both sum some hundred products per output in an order of their own: 1e-6 is rounding in float32, 1e-5 leaves room
-    // for other processors, and a wrong term is at 1e-2.
-    for (kind, column, tolerance) in [(Kind::Float, "epsilon", 1e-5), (Kind::Double, "epsilon_f64", 2e-12)] {
-        let difference = |fixture: &Fixture| {
+    // Both sum some hundred products per output in an order of their own: 1e-6 is rounding in float32, and a wrong term is
+    // at 1e-2.
+    let single = Tolerance::of_largest(1e-5, "rounding of float32 is 1e-6; ten times that for other processors");
+    let double = Tolerance::of_largest(2e-12, "rounding of float64");
+    let mut failures = Failures::default();
+    for (kind, column, tolerance) in [(Kind::Float, "epsilon", single), (Kind::Double, "epsilon_f64", double)] {
+        for fixture in Fixture::all() {
             let (x, t) = (fixture.tensor("x", kind), fixture.tensor("t", kind));
             let epsilon = fixture.epsilon(&*fixture.network(kind), &x, &t);
-            relative_difference(&epsilon, &fixture.expected[column])
-        };
-        let differences: Vec<_> = Fixture::all().iter().map(|f| (f.name.clone(), difference(f))).collect();
-        assert_all(&differences, tolerance);
+            failures.compare(&fixture.name, &epsilon, &fixture.expected[column], tolerance);
+        }
     }
+    failures.none();
 }
 
 #[test]
 fn time_derivatives_agree_with_the_originals() {
     let _guard = tch::no_grad_guard();
-    let mut differences = vec![];
-    for fixture in Fixture::all().iter().filter(|fixture| fixture.expected.contains_key("epsilon_dt")) {
+    let tolerance = Tolerance::of_largest(1e-6, "of the script's differences: O(h⁶) and float64 rounding over h");
+    let mut failures = Failures::default();
+    let fixtures: Vec<Fixture> = Fixture::all();
+    let continuous = || fixtures.iter().filter(|fixture| fixture.expected.contains_key("epsilon_dt"));
+    assert_eq!(continuous().count(), 23, "fixtures with a derivative");
+    for fixture in continuous() {
         let network = fixture.network(Kind::Double);
         let (x, t) = (fixture.tensor("x", Kind::Double), fixture.tensor("t", Kind::Double));
         let seeded = Dual::new(t.shallow_clone(), t.ones_like());
@@ -136,18 +155,18 @@ fn time_derivatives_agree_with_the_originals() {
         for sample in 0..2 {
             let name = format!("{} at t = {}", fixture.name, t.double_value(&[sample]));
             let theirs = fixture.expected["epsilon_dt"].get(sample);
-            differences.push((name, relative_difference(&tangent.get(sample), &theirs)));
+            failures.compare(&name, &tangent.get(sample), &theirs, tolerance);
         }
     }
-    // The error of the script's differences, not of the tangent: O(h⁶) and float64 rounding over h.
-    assert_all(&differences, 1e-6);
+    failures.none();
 }
 
 #[test]
 fn tangents_of_x_are_jacobian_vector_products() {
     let _guard = tch::no_grad_guard();
     tch::manual_seed(0);
-    let mut differences = vec![];
+    let tolerance = Tolerance::of_largest(1e-6, "of the differences: O(h⁶) and float64 rounding over h");
+    let mut failures = Failures::default();
     for fixture in Fixture::all() {
         let network = fixture.network(Kind::Double);
         let (x, t) = (fixture.tensor("x", Kind::Double), fixture.tensor("t", Kind::Double));
@@ -156,9 +175,9 @@ fn tangents_of_x_are_jacobian_vector_products() {
         let condition = fixture.condition(Kind::Double);
         let epsilon = network.forward(&seeded, &Dual::constant(t.shallow_clone()), &condition).unwrap();
         let expected = derivative(|h| fixture.epsilon(&*network, &(&x + h * &v), &t), 2e-3);
-        differences.push((fixture.name.clone(), relative_difference(&epsilon.tangent.unwrap(), &expected)));
+        failures.compare(&fixture.name, &epsilon.tangent.unwrap(), &expected, tolerance);
     }
-    assert_all(&differences, 1e-6);
+    failures.none();
 }
 
 #[test]
@@ -170,7 +189,7 @@ fn networks_are_built_again_from_what_they_say_of_themselves() {
         weights.finish().unwrap();
         let (x, t) = (fixture.tensor("x", Kind::Float), fixture.tensor("t", Kind::Float));
         let [first, second] = [&network, &again].map(|network| fixture.epsilon(&**network, &x, &t));
-        assert_eq!(relative_difference(&first, &second), 0.0, "{}", fixture.name);
+        assert_close(&fixture.name, &first, &second, Tolerance::absolute(0.0, "the same weights and kernels"));
     }
 }
 
@@ -180,10 +199,8 @@ fn half_precision_networks_embed_time_in_float32() {
     for fixture in Fixture::all() {
         let (x, t) = (fixture.tensor("x", Kind::BFloat16), fixture.tensor("t", Kind::Float));
         let epsilon = fixture.epsilon(&*fixture.network(Kind::BFloat16), &x, &t);
-        assert_eq!(epsilon.kind(), Kind::BFloat16, "{}", fixture.name);
-        // bfloat16 has 8 bits: 2⁻⁸ per operation, growing over the layers. A wrong phase would give order 1.
-        let reference = fixture.tensor("epsilon_f64", Kind::Float);
-        let difference = relative_difference(&epsilon.to_kind(Kind::Float), &reference);
-        assert!(difference < 0.15, "{}: {difference}", fixture.name);
+        // A wrong phase would give order 1.
+        let tolerance = Tolerance::of_largest(0.15, "bfloat16 has 8 bits: 2⁻⁸ per operation, growing over the layers");
+        assert_close(&fixture.name, &epsilon, &fixture.expected["epsilon_f64"], tolerance);
     }
 }

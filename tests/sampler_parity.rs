@@ -2,6 +2,9 @@
 //!
 //! The fixtures and how they were made: `tests/fixtures/samplers/make.py`.
 
+mod common;
+
+use common::closeness::{Tolerance, assert_close};
 use lipscope::ideal::{Gaussian, IdealDenoiser, Mixture};
 use lipscope::random::{Purpose, fill_normal, stream};
 use lipscope::sampler::{self, Sampling, draw, spacing};
@@ -90,11 +93,8 @@ fn samples_are_those_of_diffusers() {
         };
         let x0 = draw(&model(schedule), &sampling, SEED, 0..SAMPLES, &mut || true).unwrap().unwrap();
         let x0: Vec<f64> = Vec::try_from(x0.reshape([-1]).to_kind(Kind::Double)).unwrap();
-        let theirs = numbers(&case["x0"]);
-        assert_eq!(x0.len(), theirs.len());
-        let difference = x0.iter().zip(&theirs).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
-        println!("{name}, clip {:?}: max |difference| {difference:.1e}", sampling.clip);
-        // diffusers keeps alpha and sigma in float32, and a flow between modes magnifies that.
-        assert!(difference < 1e-4, "{name} differs from diffusers by {difference}");
+        let reason = "diffusers keeps alpha and sigma in float32, and a flow between modes magnifies that";
+        let what = format!("{name}, clip {:?}", sampling.clip);
+        assert_close(what, &x0, &numbers(&case["x0"]), Tolerance::absolute(1e-4, reason));
     }
 }

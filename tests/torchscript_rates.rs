@@ -3,6 +3,7 @@
 
 mod common;
 
+use common::closeness::{Tolerance, assert_close};
 use common::{fixture, fresh, refuse, report, succeed};
 use lipscope::checkpoint::{self, Request};
 use lipscope::denoiser::{Denoiser, NetworkDenoiser};
@@ -37,10 +38,6 @@ fn rate(network: &dyn Network, kind: Kind) -> (Tensor, Tensor) {
     (dual.value.to_kind(Kind::Double), dual.tangent.unwrap().to_kind(Kind::Double))
 }
 
-fn difference(a: &Tensor, b: &Tensor) -> f64 {
-    ((a - b).abs().max() / b.abs().max()).double_value(&[])
-}
-
 #[test]
 fn forward_mode_and_differences_agree_with_the_closed_form() {
     for (name, route) in
@@ -53,8 +50,9 @@ fn forward_mode_and_differences_agree_with_the_closed_form() {
             // f = g(x) cos(t/100), hence ∂f/∂t = −tan(t/100)/100 · f.
             let slope: Vec<f64> = TIMES.iter().map(|t| -0.5 * 0.01 * (0.01 * t).tan()).collect();
             let expected = value * Tensor::from_slice(&slope).view([4, 1, 1, 1]);
-            // Rounding: float64 differences at h = 0.1 keep 1e-12; float32 1e-7 times a tangent of 901/100 of up to 3.
-            assert!(difference(&tangent, &expected) < tolerance, "{name} {kind:?}");
+            let reason =
+                "float64 differences at h = 0.1 keep 1e-12; float32 1e-7 times a tangent of 901/100 of up to 3";
+            assert_close(format!("{name} {kind:?}"), &tangent, &expected, Tolerance::of_largest(tolerance, reason));
         }
     }
 }
@@ -65,9 +63,9 @@ fn double_backward_through_attention_agrees_with_the_native_network() {
         (network("torchscript/pipeline.pt", Kind::Float), network("torchscript/pipeline", Kind::Double));
     assert_eq!((script.rate_route(), native.rate_route()), ("double backward", "tangents through the layers"));
     let ((value, tangent), (exact_value, exact)) = (rate(&*script, Kind::Float), rate(&*native, Kind::Double));
-    // float32 against float64 of the same weights.
-    assert!(difference(&value, &exact_value) < 1e-5);
-    assert!(difference(&tangent, &exact) < 1e-4, "{}", difference(&tangent, &exact));
+    let reason = "float32 against float64 of the same weights";
+    assert_close("value", &value, &exact_value, Tolerance::of_largest(1e-5, reason));
+    assert_close("tangent", &tangent, &exact, Tolerance::of_largest(1e-4, reason));
 }
 
 #[test]
@@ -108,7 +106,7 @@ fn derivatives_in_x_agree_with_differences() {
     let at = |h: f64| denoiser.epsilon(&(&x + h * &v), &[50.0 + h, 700.0 + h]).unwrap();
     let central = |h: f64| (at(h) - at(-h)) / (2.0 * h);
     let richardson = (central(5e-3) * 4.0 - central(1e-2)) / 3.0;
-    assert!(difference(&along, &richardson) < 1e-6, "{}", difference(&along, &richardson));
+    assert_close("along", &along, &richardson, Tolerance::of_largest(1e-6, "of the differences: O(h⁴) and 1e-16/h"));
     // uᵀ(J v) = (Jᵀ u)ᵀ v
     let forward = (denoiser.epsilon_along(&x, &v, false, &[50.0, 700.0]).unwrap() * &u).sum(Kind::Double);
     let reverse = (denoiser.epsilon_transposed(&x, &u, &[50.0, 700.0]).unwrap() * &v).sum(Kind::Double);

@@ -3,6 +3,7 @@
 
 mod common;
 
+use common::closeness::{Numbers, Tolerance, assert_close, largest};
 use common::{fresh, lipscope, names, refuse, succeed};
 use lipscope::checkpoint::{self, Checkpoint, Request};
 use lipscope::dual::Dual;
@@ -36,11 +37,6 @@ fn answer(checkpoint: &Checkpoint, x: &Tensor) -> Tensor {
     checkpoint.network.forward(&x, &c, &Condition::default()).unwrap().value
 }
 
-/// max |Δ| over max |ε|.
-fn difference(a: &Tensor, b: &Tensor) -> f64 {
-    ((a - b).abs().max() / b.abs().max()).double_value(&[])
-}
-
 fn example(shape: &[i64]) -> Tensor {
     let full: Vec<i64> = std::iter::once(TIMES.len() as i64).chain(shape.iter().copied()).collect();
     let count: i64 = full.iter().product();
@@ -67,7 +63,7 @@ fn every_form_answers_alike() {
         let shape = pt.declared.sample_shape.clone().unwrap();
         let x = example(&shape);
         let expected = answer(&pt, &x);
-        assert!(expected.abs().max().double_value(&[]) > 1e-3, "{variant}");
+        assert!(largest(expected.abs().numbers()) > 1e-3, "{variant}");
         let mut others = vec!["model.safetensors"];
         others.extend(forms.contains("diffusers").then_some("model"));
         for other in others {
@@ -88,14 +84,14 @@ fn check_module(path: &Path, x: &Tensor, expected: &Tensor, variant: &str) {
     let _no_grad = tch::no_grad_guard();
     let module = CModule::load(path).unwrap();
     let t = Tensor::from_slice(&TIMES);
-    // The same kernels on the same numbers, up to the rounding of the condition.
-    assert!(difference(&module.forward_ts(&[x, &t]).unwrap(), expected) < 1e-5, "{variant}");
+    let tolerance = Tolerance::of_largest(1e-5, "the same kernels on the same numbers, up to the condition's rounding");
+    assert_close(variant, &module.forward_ts(&[x, &t]).unwrap(), expected, tolerance);
     let integers = module.forward_ts(&[x, &t.to_kind(Kind::Int64)]).unwrap();
-    assert!(difference(&integers, expected) < 1e-5, "{variant}");
+    assert_close(variant, &integers, expected, tolerance);
     for row in [0, 2] {
         let one = module.forward_ts(&[x.narrow(0, row, 1), t.narrow(0, row, 1)]).unwrap();
-        // Another batch size sums in another order.
-        assert!(difference(&one, &expected.narrow(0, row, 1)) < 1e-4, "{variant} {row}");
+        let tolerance = Tolerance::of_largest(1e-4, "another batch size sums in another order");
+        assert_close(format!("{variant} {row}"), &one, &expected.narrow(0, row, 1), tolerance);
     }
     if x.dim() == 4 && variant != "remap" {
         let larger = x.repeat([1, 1, 2, 2]);
@@ -167,9 +163,10 @@ fn training_goes_on_from_a_checkpoint() {
     succeed(folder.path(), &[&fixed[..], &["--lr", "1e-12", "--out", "on"]].concat());
     let on = open(&folder.path().join("on/model.pt"), None);
     assert_eq!(on.declared.prediction.unwrap().name(), "v", "taken over from the checkpoint");
-    // Asked as e-tsdm, rows with t ≥ 100 are conditioned alike; a rate of 1e-12 changes nothing that float32 shows.
+    // Asked as e-tsdm, rows with t ≥ 100 are conditioned alike.
     let last = |y: &Tensor| y.narrow(0, 4, 2);
-    assert!(difference(&last(&answer(&on, &x)), &last(&before)) < 1e-5);
+    let tolerance = Tolerance::of_largest(1e-5, "a rate of 1e-12 changes nothing that float32 shows");
+    assert_close("trained on", &last(&answer(&on, &x)), &last(&before), tolerance);
     let foreign = common::fixture("torchscript/plain.pt");
     refuse(folder.path(), &["train", "--variant", "ddpm", "--from", &foreign], &["foreign TorchScript"]);
 }

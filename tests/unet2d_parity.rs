@@ -2,6 +2,9 @@
 //!
 //! The fixtures and how they were made: `tests/fixtures/unet2d/make.py`.
 
+mod common;
+
+use common::closeness::{Tolerance, assert_close, compare};
 use lipscope::dual::Dual;
 use lipscope::network::unet2d::{UNet2d, UNet2dConfig};
 use lipscope::network::{Condition, Network};
@@ -29,9 +32,9 @@ impl Fixture {
 
     fn all() -> Vec<Self> {
         let entries = std::fs::read_dir(fixtures_folder()).unwrap().map(|entry| entry.unwrap().path());
-        let mut folders: Vec<PathBuf> = entries.filter(|path| path.join("expected.safetensors").exists()).collect();
+        let mut folders: Vec<PathBuf> = entries.filter(|path| path.is_dir()).collect();
         folders.sort();
-        assert!(folders.len() >= 19, "fixtures are missing: {folders:?}");
+        assert_eq!(folders.len(), 19, "the number of fixtures: {folders:?}");
         folders.iter().map(|folder| Self::open(folder)).collect()
     }
 
@@ -63,6 +66,7 @@ impl Fixture {
         let (x, t) = (Dual::constant(x.shallow_clone()), Dual::constant(t.shallow_clone()));
         let epsilon = network.forward(&x, &t, &self.condition()).unwrap();
         assert!(epsilon.tangent.is_none(), "{}: a tangent came out of nothing", self.name);
+        assert_eq!(epsilon.value.kind(), x.value.kind(), "{}", self.name);
         epsilon.value
     }
 
@@ -73,13 +77,6 @@ impl Fixture {
 
 fn fixtures_folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/unet2d")
-}
-
-/// max |a − b| / max |b|; NaN and infinity count as infinitely far.
-fn relative_difference(a: &Tensor, b: &Tensor) -> f64 {
-    assert_eq!((a.size(), a.kind()), (b.size(), b.kind()));
-    let difference = (a - b).abs().max().double_value(&[]) / b.abs().max().double_value(&[]);
-    if difference.is_finite() { difference } else { f64::INFINITY }
 }
 
 /// df/dh at 0, by central differences of steps h, 2h, 4h extrapolated twice: error O(h⁶).
@@ -95,70 +92,76 @@ fn time_step(fixture: &Fixture) -> f64 {
     if fixture.name == "fourier" { 1e-5 } else { 5e-3 }
 }
 
-/// Checks |Δ| ≤ tolerance for all fixtures at once, so that a failure shows all numbers.
-fn assert_all(differences: &[(String, f64)], tolerance: f64) {
-    assert!(differences.iter().all(|(_, difference)| *difference <= tolerance), "{differences:#?}");
+/// What is not close, of all fixtures at once.
+#[derive(Default)]
+struct Failures(Vec<String>);
+
+impl Failures {
+    fn compare(&mut self, name: &str, found: &Tensor, expected: &Tensor, tolerance: Tolerance) {
+        self.0.extend(compare(found, expected, tolerance).err().map(|why| format!("{name}: {why}")));
+    }
+
+    fn none(self) {
+        assert!(self.0.is_empty(), "{:#?}", self.0);
+    }
 }
+
+/// ε of every fixture in a dtype against a column of what diffusers gave.
+fn agrees_with_diffusers(kind: Kind, column: &str, tolerance: Tolerance) {
+    let _guard = tch::no_grad_guard();
+    let mut failures = Failures::default();
+    for fixture in Fixture::all() {
+        let (x, t) = (fixture.tensor("x", kind), fixture.tensor("t", kind));
+        let epsilon = fixture.epsilon(&fixture.network(kind), &x, &t);
+        failures.compare(&fixture.name, &epsilon, &fixture.expected[column], tolerance);
+    }
+    failures.none();
+}
+
+const DOUBLE: &str = "rounding of float64, and of ln t times some hundred radians in the Fourier fixture";
+const DIFFERENCES: &str = "the error of the differences: O(h⁶) and float64 rounding over h";
 
 #[test]
 fn float32_agrees_with_diffusers() {
-    let _guard = tch::no_grad_guard();
-    // Both sum some hundred float32 products per output in an order of their own: 1e-6 is rounding, 1e-5 leaves room
-    // for other processors, and a wrong term is at 1e-2.
-    let difference = |fixture: &Fixture| {
-        let (x, t) = (fixture.tensor("x", Kind::Float), fixture.tensor("t", Kind::Float));
-        let epsilon = fixture.epsilon(&fixture.network(Kind::Float), &x, &t);
-        relative_difference(&epsilon, &fixture.expected["epsilon"])
-    };
-    let differences: Vec<_> = Fixture::all().iter().map(|f| (f.name.clone(), difference(f))).collect();
-    assert_all(&differences, 1e-5);
+    // Both sum some hundred float32 products per output in an order of their own; a wrong term is at 1e-2.
+    let tolerance = Tolerance::of_largest(1e-5, "rounding is 1e-6; ten times that for other processors");
+    agrees_with_diffusers(Kind::Float, "epsilon", tolerance);
 }
 
 #[test]
 fn float64_agrees_with_diffusers() {
-    let _guard = tch::no_grad_guard();
-    // Rounding of float64, and of log t times some hundred radians in the Fourier fixture.
-    let difference = |fixture: &Fixture| {
-        let (x, t) = (fixture.tensor("x", Kind::Double), fixture.tensor("t", Kind::Double));
-        let epsilon = fixture.epsilon(&fixture.network(Kind::Double), &x, &t);
-        relative_difference(&epsilon, &fixture.expected["epsilon_f64"])
-    };
-    let differences: Vec<_> = Fixture::all().iter().map(|f| (f.name.clone(), difference(f))).collect();
-    assert_all(&differences, 2e-12);
+    agrees_with_diffusers(Kind::Double, "epsilon_f64", Tolerance::of_largest(2e-12, DOUBLE));
 }
 
 #[test]
 fn time_derivative_agrees_with_diffusers_and_with_finite_differences() {
     let _guard = tch::no_grad_guard();
-    let mut against_diffusers = vec![];
-    let mut against_ourselves = vec![];
+    let (tolerance, mut failures) = (Tolerance::of_largest(1e-6, DIFFERENCES), Failures::default());
     for fixture in Fixture::all().iter().filter(|fixture| !fixture.learned_time()) {
         let network = fixture.network(Kind::Double);
         let (x, t) = (fixture.tensor("x", Kind::Double), fixture.tensor("t", Kind::Double));
         let seeded = Dual::new(t.shallow_clone(), t.ones_like());
         let epsilon = network.forward(&Dual::constant(x.shallow_clone()), &seeded, &fixture.condition()).unwrap();
-        assert!(relative_difference(&epsilon.value, &fixture.expected["epsilon_f64"]) < 2e-12);
+        let exact = Tolerance::of_largest(2e-12, DOUBLE);
+        failures.compare(&fixture.name, &epsilon.value, &fixture.expected["epsilon_f64"], exact);
         let tangent = epsilon.tangent.unwrap();
         let differences = derivative(|h| fixture.epsilon(&network, &x, &(&t + h)), time_step(fixture));
         // Each sample against its own scale: ∂ε/∂t at t = 0 can be many times that at t = 731.
         for sample in 0..2 {
             let name = format!("{} at t = {}", fixture.name, t.double_value(&[sample]));
             let tangent = tangent.get(sample);
-            let theirs = fixture.expected["epsilon_dt"].get(sample);
-            against_diffusers.push((name.clone(), relative_difference(&tangent, &theirs)));
-            against_ourselves.push((name, relative_difference(&tangent, &differences.get(sample))));
+            failures.compare(&name, &tangent, &fixture.expected["epsilon_dt"].get(sample), tolerance);
+            failures.compare(&format!("{name}, ourselves"), &tangent, &differences.get(sample), tolerance);
         }
     }
-    // The error of the differences, not of the tangent: O(h⁶) and float64 rounding over h.
-    assert_all(&against_diffusers, 1e-6);
-    assert_all(&against_ourselves, 1e-6);
+    failures.none();
 }
 
 #[test]
 fn tangent_of_x_is_a_jacobian_vector_product() {
     let _guard = tch::no_grad_guard();
     tch::manual_seed(0);
-    let mut differences = vec![];
+    let (tolerance, mut failures) = (Tolerance::of_largest(1e-6, DIFFERENCES), Failures::default());
     for name in ["ddpm_cifar10", "scale_shift_attention_norm", "learned_time", "fourier", "centered_gelu"] {
         let fixture = Fixture::named(name);
         let network = fixture.network(Kind::Double);
@@ -167,9 +170,9 @@ fn tangent_of_x_is_a_jacobian_vector_product() {
         let seeded = Dual::new(x.shallow_clone(), v.shallow_clone());
         let epsilon = network.forward(&seeded, &Dual::constant(t.shallow_clone()), &fixture.condition()).unwrap();
         let expected = derivative(|h| fixture.epsilon(&network, &(&x + h * &v), &t), 2e-3);
-        differences.push((fixture.name.clone(), relative_difference(&epsilon.tangent.unwrap(), &expected)));
+        failures.compare(name, &epsilon.tangent.unwrap(), &expected, tolerance);
     }
-    assert_all(&differences, 1e-6);
+    failures.none();
 }
 
 #[test]
@@ -182,8 +185,8 @@ fn tangents_of_x_and_t_add_up() {
     let (x_alone, t_alone) = (Dual::constant(x.shallow_clone()), Dual::constant(t.shallow_clone()));
     let (x_seeded, t_seeded) = (Dual::new(x.shallow_clone(), x.cos()), Dual::new(t.shallow_clone(), t.ones_like()));
     let sum = tangent(&x_seeded, &t_alone) + tangent(&x_alone, &t_seeded);
-    // A derivative is linear in its direction, up to rounding.
-    assert!(relative_difference(&tangent(&x_seeded, &t_seeded), &sum) < 1e-11);
+    let tolerance = Tolerance::of_largest(1e-11, "a derivative is linear in its direction, up to rounding");
+    assert_close("sum", &tangent(&x_seeded, &t_seeded), &sum, tolerance);
 }
 
 #[test]
@@ -216,8 +219,7 @@ fn half_precision_networks_embed_time_in_float32() {
     let fixture = Fixture::named("fourier");
     let (x, t) = (fixture.tensor("x", Kind::BFloat16), fixture.tensor("t", Kind::Float));
     let epsilon = fixture.epsilon(&fixture.network(Kind::BFloat16), &x, &t);
-    assert_eq!(epsilon.kind(), Kind::BFloat16);
-    // bfloat16 has 8 bits: 2⁻⁸ per operation, growing over the layers. A wrong phase would give order 1.
-    let reference = fixture.tensor("epsilon_f64", Kind::Float);
-    assert!(relative_difference(&epsilon.to_kind(Kind::Float), &reference) < 0.1);
+    // A wrong phase would give order 1.
+    let tolerance = Tolerance::of_largest(0.1, "bfloat16 has 8 bits: 2⁻⁸ per operation, growing over the layers");
+    assert_close("fourier", &epsilon, &fixture.expected["epsilon_f64"], tolerance);
 }

@@ -1,5 +1,10 @@
-//! Running the built program.
+//! Running the built program, and comparing numbers.
 #![allow(dead_code)]
+
+#[path = "../../src/testing/closeness.rs"]
+pub mod closeness;
+#[path = "../../src/testing/tensors.rs"]
+mod tensors;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
