@@ -4,30 +4,47 @@
 //! library estimates that curve for trained networks and for closed-form ideal denoisers, and compares models on
 //! identical x_t.
 //!
+//! ```
+//! use lipscope::prelude::*;
+//!
+//! # fn main() -> Result<()> {
+//! // K(t, t + 1) of the ideal denoiser of N(0, 1/4) under DDPM's linear schedule, in closed form.
+//! let options = MeasureOptions {
+//!     data: DataOptions { source: Some("gaussian:mean=0,std=0.5,dim=1".parse()?), ..DataOptions::default() },
+//!     timesteps: "0,100".parse()?,
+//!     ..MeasureOptions::default()
+//! };
+//! let overrides = Overrides { schedule: Some("linear".parse()?), ..Overrides::default() };
+//! let report = Measurement::of_ideal(None, &options, &overrides, &Setup::default())?.run(None, &())?;
+//! let means: Vec<f64> = report.models[0].curves[0].points.iter().filter_map(|point| point.mean).collect();
+//! assert!((3.6..3.8).contains(&(means[0] / means[1])), "it is 3.7 times as large near 0: {means:?}");
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! ```text
-//! argv → Args → Plan → Denoiser → Curve → Comparison → Report → [Artifact] → disk
+//! argv → Args (typed) → Plan (resolved, checked) → Model → units (raw numbers, on disk) → Report → [Artifact] → disk
 //! ```
 //!
 //! | module | holds |
 //! |---|---|
-//! | [`schedule`], [`timestep_map`], [`prediction`], [`time`] | the diffusion's mathematics, in float64 and free of tch |
+//! | [`model`], [`run`], [`evaluate`], [`stability`], [`train`] | the front doors: from a file to a model, from options to a plan, from a plan and its finished units to a report |
+//! | [`schedule`], [`process`], [`timestep_map`], [`prediction`], [`time`] | the diffusion's mathematics |
 //! | [`dual`], [`nn`], [`network`] | networks whose one forward pass carries an optional tangent |
-//! | [`checkpoint`], [`tensor_file`], [`data`] | what is on disk, recognised by content |
-//! | [`process`] | how clean samples become states x_t |
+//! | [`checkpoint`], [`tensor_file`], [`data`], [`clean_data`] | what is on disk, recognised by content |
 //! | [`denoiser`], [`ideal`] | ε(x, t), learned and in closed form: all that estimators and samplers see |
 //! | [`estimator`], [`draws`], [`measure`], [`refine`], [`compare`], [`lipschitz_mass`], [`singularity`], [`stats`], [`control_variates`] | from pairs (x₀, ε) to numbers with intervals |
-//! | [`stability`] | how much the predicted x₀ changes under perturbations |
 //! | [`suggest`] | from a measured curve to shared sub-intervals and a step grid |
 //! | [`rounding`] | how much of those numbers is rounding, by dtype |
-//! | [`sampler`] | samples of a model, by a number of solvers and grids |
-//! | [`quality`] | how far samples are from the data |
-//! | [`train`] | training, alike for every variant of one seed |
+//! | [`sampler`], [`quality`] | samples of a model, and how far they are from the data |
 //! | [`report`] | the result, and its renderers, which never compute |
 //! | [`sweep`] | plans of many trainings and measurements, and what they come to over seeds |
 //! | [`cli`] | the only part that touches the terminal |
 //!
-//! Two programs are built: `lipscope-engine` is [`cli::main`]; `lipscope` has the arguments, help, completions and man page,
-//! is linked without libtorch, and hands everything else over to the engine beside it.
+//! What needs no libtorch lies in the crate `lipscope-core` and is re-exported here.
+//!
+//! Two programs are built: `lipscope-engine` is [`cli::main`]; `lipscope` uses `lipscope-core` alone, renders reports, and
+//! hands everything that computes over to the engine beside it.
 #![deny(missing_docs, rustdoc::broken_intra_doc_links)]
 
 pub mod checkpoint;
@@ -64,3 +81,19 @@ pub use lipscope_core::{
     atomic, control_variates, data, expectation, lipschitz_mass, prediction, random, refine, report, schedule,
     singularity, stats, suggest, time, timestep_map, timesteps,
 };
+
+/// What most programs need.
+pub mod prelude {
+    pub use crate::clean_data::CleanData;
+    pub use crate::error::{Error, Result};
+    pub use crate::evaluate::Evaluation;
+    pub use crate::model::Model;
+    pub use crate::prediction::Prediction;
+    pub use crate::report::{FigureFormat, Report, comparison_table, curve_table, files, reading};
+    pub use crate::run::{Folder, Measurement, Setup, Store, Watch};
+    pub use crate::schedule::NamedSchedule;
+    pub use crate::train::Job;
+    pub use lipscope_core::cli::args::TrainArgs;
+    pub use lipscope_core::options::{DataOptions, MeasureOptions, Overrides};
+    pub use lipscope_core::quantity::{Norm, Quantities, Quantity};
+}

@@ -65,35 +65,50 @@ fn a_checkpoints_own_word_is_taken_and_may_be_overridden() {
     assert!(succeed(folder.path(), &["inspect", &fixture("torchscript/state_dict.pt")]).contains("conv.weight"));
 }
 
-/// An interrupted report, as Ctrl-C leaves it, is gone on from to the same numbers.
+/// The report follows from plan and units: it can be lost, and the same command gives it again without measuring.
 #[test]
-fn resuming_gives_the_same_numbers_bit_for_bit() {
+fn a_lost_report_is_made_again_from_the_units() {
     let (folder, out) = fresh("out");
     let pipeline = fixture("torchscript/pipeline");
     let common = ["compare", &pipeline, "ideal:digits", "--data", "digits", "--timesteps", "0..6", "--samples", "6"];
     let arguments = [&common[..], &["--out", "out", "--quiet"]].concat();
     succeed(folder.path(), &arguments);
-    let whole = report(&out);
-    let mut partial = whole.clone();
-    partial["complete"] = false.into();
-    for model in partial["models"].as_array_mut().unwrap() {
-        model["curves"][0]["points"].as_array_mut().unwrap().truncate(2);
-        model["summary"] = serde_json::json!([]);
-    }
-    partial["comparison"].as_array_mut().unwrap().truncate(2);
-    fs::write(out.join("report.json"), partial.to_string()).unwrap();
+    let (whole, parts) = (report(&out), names(&out.join("parts")));
+    fs::remove_file(out.join("report.json")).unwrap();
     succeed(folder.path(), &[&arguments[..], &["--resume"]].concat());
-    let resumed = report(&out);
-    for model in 0..2 {
-        assert_eq!(resumed["models"][model]["curves"], whole["models"][model]["curves"]);
+    let again = report(&out);
+    for key in ["models", "comparison", "complete", "warnings"] {
+        assert_eq!(again[key], whole[key], "{key}");
     }
-    assert_eq!((&resumed["comparison"], &resumed["complete"]), (&whole["comparison"], &whole["complete"]));
-    refuse(folder.path(), &[&arguments[..], &["--resume", "--seed", "5"]].concat(), &["`seed` differs"]);
+    assert_eq!(names(&out.join("parts")), parts, "nothing was measured again");
+    refuse(folder.path(), &[&arguments[..], &["--seed", "5"]].concat(), &["another plan", "`seed` differs"]);
+    assert_eq!(names(&out.join("parts")), parts);
 }
 
-/// Timesteps that `auto` adds follow from the numbers, so that an interrupted run adds the same ones.
+/// Case by case: two models of one name, in two folders, and another seed.
 #[test]
-fn auto_refines_where_the_curve_bends_and_resumes_alike() {
+fn default_folders_do_not_collide() {
+    let (folder, _) = fresh("");
+    let pipeline = fixture("torchscript/pipeline.pt");
+    for name in ["a", "b"] {
+        fs::create_dir(folder.path().join(name)).unwrap();
+        fs::copy(&pipeline, folder.path().join(name).join("model.pt")).unwrap();
+    }
+    let common = ["--data", "digits", "--timesteps", "0", "--samples", "2", "-q"];
+    let measure = |path: &str, more: &[&str]| {
+        succeed(folder.path(), &[&["measure", path][..], &common, more].concat());
+        names(&folder.path().join("lipscope-out"))
+    };
+    assert_eq!(measure("a/model.pt", &[]), ["measure-model"]);
+    assert_eq!(measure("b/model.pt", &[]), ["measure-model"], "the same weights and the same plan");
+    assert_eq!(measure("a/model.pt", &["--seed", "1"]), ["measure-model", "measure-model-2"]);
+    assert_eq!(measure("a/model.pt", &["--share", "n=2,until=10"]).len(), 3);
+    assert_eq!(measure("a/model.pt", &["--seed", "1"]).len(), 3);
+}
+
+/// Timesteps that `auto` adds follow from the numbers, so that the same command finds all of its units again.
+#[test]
+fn auto_refines_where_the_curve_bends_and_again_alike() {
     let (folder, out) = fresh("out");
     let pipeline = fixture("torchscript/pipeline");
     let common = ["measure", &pipeline, "--data", "digits", "--samples", "8", "--tolerance", "0.3"];
@@ -107,14 +122,8 @@ fn auto_refines_where_the_curve_bends_and_resumes_alike() {
     let (checked, within) = (&whole["resolution"]["checked"], &whole["resolution"]["within"]);
     assert!(checked.as_u64().unwrap() as usize == timesteps.len() - first && within.as_u64() <= checked.as_u64());
     assert!(timesteps.len() > first, "nothing was checked");
-    let mut partial = whole.clone();
-    partial["complete"] = false.into();
-    partial.as_object_mut().unwrap().remove("resolution");
-    // Every third timestep is missing, of the first grid and of what was added.
-    let kept = points(&whole).into_iter().enumerate().filter(|(i, _)| i % 3 != 0).map(|(_, point)| point).collect();
-    partial["models"][0]["curves"][0]["points"] = serde_json::Value::Array(kept);
-    fs::write(out.join("report.json"), partial.to_string()).unwrap();
-    succeed(folder.path(), &[&arguments[..], &["--resume"]].concat());
+    fs::remove_file(out.join("report.json")).unwrap();
+    succeed(folder.path(), &arguments);
     let resumed = report(&out);
     assert_eq!(points(&resumed), points(&whole));
     assert_eq!(resumed["resolution"], whole["resolution"]);

@@ -118,7 +118,10 @@ fn what_cannot_be_done_is_refused_and_leaves_nothing() {
     let (folder, _) = fresh("");
     let pipeline = fixture("torchscript/pipeline");
     let cases: [(&[&str], &[&str]); 12] = [
-        (&["--sampler", "euler"], &["--sampler is `euler`", "ddpm, ddim, dpm-solver-1", "heun"]),
+        (
+            &["--sampler", "euler"],
+            &["--sampler is `euler`", "ddpm[:variance=large], ddim[:eta=1], dpm-solver-1", "heun"],
+        ),
         (&["--sampler", "ddim:eta=3"], &["eta is `3`", "between 0 and 1"]),
         (&["--sampler", "heun:eta=1"], &["takes no parameters"]),
         (&["--nfe", "0"], &["--nfe is `0`"]),

@@ -112,7 +112,7 @@ fn what_cannot_be_used_is_refused_and_nothing_is_written() {
     refuse(here, &with(&["--until", "0"]), &["--until is `0`"]);
     refuse(here, &with(&["--level", "-1"]), &["--level is `-1`"]);
     refuse(here, &with(&["--max-error", "nan"]), &["--max-error is `NaN`"]);
-    refuse(here, &with(&["--split", "even"]), &["mass, error, uniform"]);
+    refuse(here, &with(&["--split", "even"]), &["mass, error or uniform"]);
     refuse(here, &with(&["--intervals", "0"]), &["--intervals is `0`"]);
     refuse(here, &with(&["--intervals", "9", "--until", "5"]), &["5 timesteps to be shared"]);
     refuse(here, &with(&["--level", "100000"]), &["nothing to share", "--until"]);
@@ -123,7 +123,7 @@ fn what_cannot_be_used_is_refused_and_nothing_is_written() {
         fs::write(here.join(name), value.to_string()).unwrap();
     };
     edit("cut.json", &|value| value["complete"] = false.into());
-    refuse(here, &["suggest", "cut.json"], &["not finished", "--resume"]);
+    refuse(here, &["suggest", "cut.json"], &["not finished", "goes on from there"]);
     edit("axis.json", &|value| value["models"][0]["curves"][0]["axis"] = "sigma".into());
     refuse(here, &["suggest", "axis.json"], &["per sigma, not per step"]);
     edit("dt.json", &|value| value["models"][0]["curves"][0]["dt"] = 5.into());

@@ -32,7 +32,7 @@ fn heard(output: &Output) -> (Option<i32>, String, String) {
 fn what_needs_no_libtorch_works_without_the_engine() {
     let (folder, _) = fresh("");
     let program = alone(folder.path());
-    let cases: [(&[&str], i32, &str); 8] = [
+    let cases: [(&[&str], i32, &str); 12] = [
         (&["--version"], 0, concat!("lipscope ", env!("CARGO_PKG_VERSION"))),
         (&["--help"], 0, "Usage: lipscope [OPTIONS] <COMMAND>"),
         (&["train", "--help"], 0, "e-tsdm-noised"),
@@ -40,7 +40,11 @@ fn what_needs_no_libtorch_works_without_the_engine() {
         (&["man"], 0, ".TH lipscope"),
         (&[], 2, "Usage: lipscope"),
         (&["measure"], 2, "<CKPT>"),
-        (&["measure", "a.pt", "--samples", "many"], 2, "invalid value 'many'"),
+        (&["measure", "a.pt", "--axis", "time"], 2, "--axis is `time`, but it is step, unit, sigma or log-snr"),
+        (&["measure", "a.pt", "--timesteps", "0..x"], 2, "--timesteps is `0..x`"),
+        (&["sample", "a.pt", "--sampler", "euler"], 2, "dpm-solver++-2m"),
+        (&["stability", "a.pt", "--sizes", "0.1,-1"], 2, "--sizes is `0.1,-1`"),
+        (&["measure", "a.pt", "--samples", "many"], 2, "--samples is `many`, but it is a whole number"),
     ];
     for (arguments, code, says) in cases {
         let (ended, stdout, stderr) = heard(&run(&program, arguments));

@@ -39,6 +39,14 @@ pub struct CleanData {
 }
 
 impl CleanData {
+    /// The clean samples of a source, in the shape that `options` ask for or that they have; on the CPU.
+    ///
+    /// # Errors
+    /// The source cannot be read, or is `model`, which is no source of its own.
+    pub fn open(spec: &DataSpec, options: &DataOptions) -> Result<Self> {
+        open(spec, SampleShape { sample: options.shape.clone(), ..SampleShape::default() }, options, Device::Cpu)
+    }
+
     /// Number of samples; `None` for a density.
     pub fn rows(&self) -> Option<usize> {
         match &self.whole {

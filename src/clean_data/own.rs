@@ -41,14 +41,14 @@ pub fn draws(
 fn stored_or_own(
     model: &Model,
     numbers: (u64, u64),
-    mut store: Option<&mut Store>,
+    store: Option<&mut Store>,
     watch: &dyn Watch,
 ) -> Result<Option<Rows>> {
     if let Some(stored) = store.as_ref().and_then(|store| store.get(KIND, "")) {
         return rows(stored.array("x0")?.to_f32()?.into_iter().collect()).map(Some);
     }
     let Some(values) = own(model, numbers, watch)? else { return Ok(None) };
-    if let Some(store) = store.as_deref_mut() {
+    if let Some(store) = store {
         store.add(Unit::new(KIND, "", json!({})).with("x0", array_f32(&[values.len()], &values)?));
         store.keep()?;
     }

@@ -103,18 +103,36 @@ fn plain(value: &Saved) -> Value {
     }
 }
 
-/// One line per fact, then the tensors.
+/// Facts that a file may leave out, with the flag that supplies them.
+const FLAGS: [(&str, &str); 5] = [
+    ("schedule", "--schedule"),
+    ("prediction", "--prediction"),
+    ("sharing", "--share"),
+    ("conditioned on", "--time-input"),
+    ("sample shape", "--data or --shape"),
+];
+
+/// One line per fact that is known, one for those that are not, then the tensors.
 fn render(description: &Value) -> String {
     let mut text = String::new();
+    let (mut absent, mut flags) = (Vec::new(), Vec::new());
     for (key, value) in description.as_object().into_iter().flatten().filter(|(key, _)| *key != "tensors") {
         let shown = match value {
-            Value::Null => "not said".to_string(),
+            Value::Null => {
+                absent.push(key.as_str());
+                flags.extend(FLAGS.iter().filter(|(name, _)| name == key).map(|(_, flag)| *flag));
+                continue;
+            }
             Value::String(string) => string.clone(),
             Value::Array(items) if items.is_empty() => continue,
             Value::Object(items) if items.is_empty() => continue,
             other => other.to_string(),
         };
         let _ = writeln!(text, "{key:<16} {}", tensor_file::printable(&shown));
+    }
+    if !absent.is_empty() {
+        let pass = if flags.is_empty() { String::new() } else { format!(" (pass {})", flags.join(", ")) };
+        let _ = writeln!(text, "not in the file: {}{pass}", absent.join(", "));
     }
     let tensors = description.get("tensors").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
     let _ = writeln!(text, "\n{} tensors", tensors.len());

@@ -110,7 +110,8 @@ impl Told {
         let used = self.used.borrow();
         let Some(key) = self.values.keys().find(|key| !used.contains(*key)) else { return Ok(()) };
         let known: Vec<&str> = used.iter().map(String::as_str).collect();
-        let known = if known.is_empty() { "nothing, it says all of itself".into() } else { known.join(", ") };
+        let known =
+            if known.is_empty() { "nothing: this checkpoint is fully described".into() } else { known.join(", ") };
         let allowed = format!("this checkpoint asks for {known}");
         Err(Error::argument("--config", key, allowed, "Leave it out, or correct its name."))
     }
@@ -148,7 +149,7 @@ fn unsaid(key: &str, what: &str, likely: &[i64]) -> Error {
     let values: Vec<String> = likely.iter().map(i64::to_string).collect();
     let example = values.first().map_or("1", String::as_str);
     Error::mismatch(
-        format!("{what} cannot be told from the shapes of the weights"),
+        format!("{what} cannot be inferred from the weight shapes"),
         format!(
             "Say it with --config {key}={example} (likely: {}), or --config FILE with a JSON object.",
             values.join(", ")

@@ -234,7 +234,7 @@ fn refuse_without_rate(models: &[Model]) -> Result<()> {
         None => Ok(()),
         Some((label, what)) => Err(Error::unsupported(
             format!("--quantity derivative for {label}, a {what}"),
-            "no way to its derivative is known",
+            "∂/∂t cannot be computed for it",
             "Use --quantity secant.",
         )),
     }

@@ -59,7 +59,7 @@ pub(super) fn measure(
     draws: &Draws,
     report: &Report,
     plan: &Plan,
-    mut store: Option<&mut Store>,
+    store: Option<&mut Store>,
     watch: &dyn Watch,
 ) -> Result<Option<Rounding>> {
     if let Some(stored) = store.as_ref().and_then(|store| store.get(KIND, "")) {
@@ -77,7 +77,7 @@ pub(super) fn measure(
         watch.goes_on()
     })?;
     watch.end();
-    if let (Some(found), Some(store)) = (&found, store.as_deref_mut()) {
+    if let (Some(found), Some(store)) = (&found, store) {
         store.add(Unit::new(KIND, "", json!({ "found": found })));
         store.keep()?;
     }

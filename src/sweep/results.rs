@@ -64,17 +64,6 @@ impl Results {
             Err(fs::TryLockError::Error(e)) => Err(Error::io(&path, "locking", &e)),
         }
     }
-
-    /// Removes what an earlier run of a step left, but for the lock.
-    pub fn clear(&self, key: &str) -> Result<()> {
-        let folder = self.folder(key);
-        let entries = fs::read_dir(&folder).map_err(|e| Error::io(&folder, "reading the folder", &e))?;
-        for path in entries.flatten().map(|entry| entry.path()).filter(|path| !path.ends_with(LOCK)) {
-            let removed = if path.is_dir() { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
-            removed.map_err(|e| Error::io(&path, "removing", &e))?;
-        }
-        Ok(())
-    }
 }
 
 /// SHA-256 of a file, or of the names and contents of all files in a folder, in the order of their names.
@@ -109,9 +98,6 @@ mod tests {
         let results = Results::new(root.path().into());
         let taken = results.take("a").unwrap();
         assert!(taken.is_some() && results.take("a").unwrap().is_none() && results.take("b").unwrap().is_some());
-        fs::write(results.folder("a").join("half"), "x").unwrap();
-        results.clear("a").unwrap();
-        assert!(!results.folder("a").join("half").exists() && results.take("a").unwrap().is_none());
         drop(taken);
         assert!(results.take("a").unwrap().is_some());
     }

@@ -16,8 +16,6 @@ use std::time::{Duration, Instant};
 const LOG: &str = "log.txt";
 /// Seconds that interrupted parts of a step took.
 const SECONDS: &str = "seconds";
-/// Commands that go on from what an interrupted run left; the others begin anew.
-const RESUMES: [&str; 5] = ["train", "measure", "compare", "theory", "evaluate"];
 /// Memory that a command is taken to need before one of its kind has run.
 const UNKNOWN_NEED: u64 = 1 << 30;
 const PAUSE: Duration = Duration::from_millis(50);
@@ -143,15 +141,11 @@ impl<'a> Runner<'a> {
 
     fn launch(&self, step: &'a Step, lock: File) -> Result<Running<'a>> {
         let folder = self.results.folder(&step.key);
-        let resumes = RESUMES.contains(&step.command.as_str());
-        if !resumes {
-            self.results.clear(&step.key)?;
-        }
         let path = folder.join(LOG);
         let log =
             OpenOptions::new().create(true).append(true).open(&path).map_err(|e| Error::io(&path, "opening", &e))?;
         let mut command = Command::new(&self.resources.program);
-        command.args(command_line(step, self.results)).args(resumes.then_some("--resume"));
+        command.args(command_line(step, self.results));
         command.args(["--quiet", "--device", &self.resources.device, "--threads", &self.resources.threads.to_string()]);
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
         // A group of its own: Ctrl-C goes to this program, which passes it on once.

@@ -80,19 +80,27 @@ impl Trainer {
 fn read<T: serde::de::DeserializeOwned>(file: &NamedArrays, key: &str, path: &Path) -> Result<T> {
     let text = file.metadata.iter().find(|(name, _)| name == key).map(|(_, text)| text.as_str());
     text.and_then(|text| serde_json::from_str(text).ok()).ok_or_else(|| {
-        Error::file(path, format!("this is no state of a training run: it has no {key}"), "Leave out --resume.")
+        Error::file(
+            path,
+            format!("this is no state of a training run: it has no {key}"),
+            "Choose another --out, or remove the file to begin anew.",
+        )
     })
 }
 
 /// Copies one array of the file into a tensor, whose layout in memory stays.
 fn copy(file: &NamedArrays, name: &str, into: &Tensor, path: &Path) -> Result<()> {
     let Some(array) = file.get(name) else {
-        return Err(Error::file(path, format!("the tensor `{name}` is missing"), "Leave out --resume."));
+        return Err(Error::file(
+            path,
+            format!("the tensor `{name}` is missing"),
+            "Choose another --out, or remove the file to begin anew.",
+        ));
     };
     let tensor = array.clone().into_tensor()?;
     if tensor.size() != into.size() {
         let problem = format!("`{name}` has shape {:?}, and the run needs {:?}", tensor.size(), into.size());
-        return Err(Error::file(path, problem, "Leave out --resume."));
+        return Err(Error::file(path, problem, "Choose another --out, or remove the file to begin anew."));
     }
     into.detach().f_copy_(&tensor).doing("restoring the state")
 }

@@ -82,7 +82,7 @@ impl TorchScript {
             let problem = "t is rounded inside it: its output is constant between timesteps, and ∂/∂t does not exist";
             return Err(self.no_rate(problem));
         }
-        Err(self.no_rate(&format!("no way to its ∂/∂t works ({})", reasons.join("; "))))
+        Err(self.no_rate(&format!("∂/∂t cannot be computed; all methods failed ({})", reasons.join("; "))))
     }
 
     fn no_rate(&self, problem: &str) -> Error {

@@ -154,7 +154,12 @@ fn slot(whole: &str, text: &str) -> Result<Slot> {
             "t" => Ok(Slot::T),
             "class" => Ok(Slot::Class),
             "context" => Ok(Slot::Context),
-            _ => Err(Error::argument("--inputs", whole, format!("`{text}` says nothing about its value"), NEXT)),
+            _ => Err(Error::argument(
+                "--inputs",
+                whole,
+                format!("`{text}` has no value; write {text}=FILE or {text}=NUMBER"),
+                NEXT,
+            )),
         },
         Some((_, value)) => match value.parse() {
             Ok(number) => Ok(Slot::Number(number)),

@@ -12,6 +12,7 @@ use crate::error::{Error, Result};
 use args::{Cli, Command};
 use clap::Parser;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
+use std::num::{ParseFloatError, ParseIntError};
 use std::process::ExitCode;
 
 /// What a finished command has to say about its own success.
@@ -44,18 +45,21 @@ fn value_error(error: &clap::Error) -> Option<String> {
     };
     if let Some(source) = std::error::Error::source(error) {
         return match source.downcast_ref::<Error>() {
+            // The flag as it is typed, whatever the value is called where it is parsed.
+            Some(Error::Argument { allowed, next, .. }) => {
+                let (flag, seen) = (flag(&text(ContextKind::InvalidArg)?), text(ContextKind::InvalidValue)?);
+                Some(Error::argument(&flag, seen, allowed.clone(), next.clone()).to_string())
+            }
             Some(own) => Some(own.to_string()),
             None => {
+                let allowed = match (source.is::<ParseIntError>(), source.is::<ParseFloatError>()) {
+                    (true, _) => "it is a whole number".into(),
+                    (_, true) => "it is a number".into(),
+                    _ => source.to_string(),
+                };
+                let (flag, seen) = (flag(&text(ContextKind::InvalidArg)?), text(ContextKind::InvalidValue)?);
                 let next = "`lipscope COMMAND --help` lists all arguments.";
-                Some(
-                    Error::argument(
-                        &flag(&text(ContextKind::InvalidArg)?),
-                        text(ContextKind::InvalidValue)?,
-                        source.to_string(),
-                        next,
-                    )
-                    .to_string(),
-                )
+                Some(Error::argument(&flag, seen, allowed, next).to_string())
             }
         };
     }

@@ -58,11 +58,11 @@ pub const SCHEMA_VERSION: u32 = 1;
 pub struct Report {
     /// [`SCHEMA_VERSION`] of the program that wrote it.
     pub schema_version: u32,
-    /// `false` while points are missing: an interrupted run, to be continued with `--resume`.
+    /// `false` while points are missing: an interrupted run, which the same command goes on with.
     pub complete: bool,
     /// `measure`, `compare` or `theory`.
     pub command: String,
-    /// How the numbers came about.
+    /// Provenance of the numbers.
     pub provenance: Provenance,
     /// One entry per model; in a comparison the first is the baseline.
     pub models: Vec<ModelReport>,
@@ -78,7 +78,7 @@ pub struct Report {
     pub warnings: Vec<Warning>,
 }
 
-/// How the numbers came about.
+/// Provenance of the numbers.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Provenance {
     /// The resolved plan: every setting that the numbers depend on, defaults filled in.
@@ -106,7 +106,7 @@ pub struct ModelReport {
     pub curves: Vec<Curve>,
     /// What it cost so far.
     pub spent: Spent,
-    /// What the curves come to, one entry per quantity; empty until the curve is complete.
+    /// Summary of the curves, one entry per quantity; empty until the curve is complete.
     pub summary: Vec<Summary>,
 }
 

@@ -136,7 +136,7 @@ pub fn reading(report: &Report) -> String {
         let state = if report.complete {
             "There is no summary."
         } else {
-            "The run is not finished; `--resume` goes on with it."
+            "The run is not finished; the same command goes on with it."
         };
         return state.into();
     }
@@ -165,7 +165,7 @@ fn baseline_reading(model: &ModelReport, summary: &Summary) -> String {
     format!("{name} peaks at t = {at} with {}{interval}{unit}{ratio}{}", number(Some(peak)), near_zero(summary))
 }
 
-/// `; towards 0 it grows like s^−0.50 [−0.52, −0.48] of the steps of noise s: singular, driven by the schedule`
+/// `; towards 0 it grows as s^−0.50 [−0.52, −0.48] of the steps of noise s: singular, driven by the schedule`
 fn near_zero(summary: &Summary) -> String {
     let Some(found) = &summary.singularity else { return String::new() };
     let signed = |p: f64| format!("{p:.2}").replace('-', "−");
@@ -181,7 +181,7 @@ fn near_zero(summary: &Summary) -> String {
     };
     let (low, high) = found.exponent_ci;
     format!(
-        "; over t = {} … {} it goes like s^{} [{}, {}] of the steps of noise s: {verdict}",
+        "; over t = {} … {} it grows as s^{} [{}, {}] of the steps of noise s: {verdict}",
         found.range.0,
         found.range.1,
         signed(found.exponent),
@@ -303,7 +303,7 @@ mod tests {
         let mut report = synthetic::shared_pair();
         report.models.iter_mut().for_each(|m| m.summary.clear());
         report.complete = false;
-        assert!(reading(&report).contains("--resume"));
+        assert!(reading(&report).contains("the same command"));
         assert!(reading(&synthetic::with_means(&[None, None])).contains("no value between"));
         assert!(reading(&synthetic::report(Vec::new())).contains("No model"));
     }

@@ -15,7 +15,7 @@ pub struct TidyReport {
     pub command: String,
     /// One line for the head of a page.
     pub title: String,
-    /// How the numbers came about.
+    /// Provenance of the numbers.
     pub provenance: Provenance,
     /// The tables, each of them a file `<name>.csv`.
     pub tables: Vec<Table>,

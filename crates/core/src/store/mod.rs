@@ -181,7 +181,7 @@ mod tests {
     fn default_folders_of_different_plans_never_collide() {
         let dir = tempfile::tempdir().unwrap();
         let base = Folder::Default(dir.path().join("measure-model"));
-        let mut plans = vec![plan(), plan(), plan()];
+        let mut plans = [plan(), plan(), plan()];
         plans[1]["seed"] = json!(2);
         plans[2]["models"][0]["sha256"] = json!("34");
         let folder = |plan: &Value| Store::open(&base, plan).unwrap().folder().to_path_buf();

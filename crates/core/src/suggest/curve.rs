@@ -33,7 +33,7 @@ impl MeasuredCurve {
     /// shares timesteps already.
     pub fn read(report: &Report, label: Option<&str>) -> Result<Self> {
         if !report.complete {
-            let next = "Finish it: the same command with --resume goes on from there.";
+            let next = "Finish it: the command that began it goes on from there.";
             return Err(Error::mismatch("the run behind this report was not finished", next));
         }
         let model = find(report, label)?;

@@ -66,7 +66,7 @@ pub enum Command {
     Compare(CompareArgs),
     /// Compute the ideal denoiser's curve, in closed form, for a data set and schedule
     Theory(TheoryArgs),
-    /// Train ddpm, e-tsdm or an alternative, and write a checkpoint that says everything about itself
+    /// Train ddpm, e-tsdm or an alternative, and write a self-describing checkpoint
     #[command(after_help = variants())]
     Train(Box<TrainArgs>),
     /// Make images or points, by a chosen sampler and number of network evaluations
@@ -106,7 +106,7 @@ pub struct MeasureArgs {
     /// Name in tables and figures [default: the file's]
     #[arg(long, value_name = "NAME")]
     pub label: Option<String>,
-    /// Then find out how much is rounding: float64, float32 and bfloat16, of the network and of its time embedding
+    /// Also estimate the rounding error: float64, float32 and bfloat16, of the network and of its time embedding
     #[arg(long, help_heading = "Measurement")]
     pub rounding: bool,
     #[command(flatten)]

@@ -35,7 +35,7 @@ pub struct SampleArgs {
         default_value = "uniform",
         value_parser = spacing,
         help = format!(
-            "Where the steps lie: {} (lipschitz: equal ∫K dt of a measured curve, REPORT#LABEL); NAME{REAL} does not round \
+            "Where the steps lie: {} (lipschitz: equal ∫K dt of a measured curve); NAME{REAL} does not round \
              to whole timesteps",
             listed(SPACINGS)
         ),

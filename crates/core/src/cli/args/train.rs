@@ -115,3 +115,57 @@ pub struct TrainArgs {
     #[arg(long, help_heading = "Output")]
     pub resume: bool,
 }
+
+impl TrainArgs {
+    /// What the command line takes where nothing but the variant is typed.
+    pub fn of(variant: &str) -> Self {
+        TrainArgs {
+            variant: variant.into(),
+            intervals: None,
+            until: None,
+            boundaries: None,
+            penalty_weight: None,
+            arch: "auto".into(),
+            from: None,
+            schedule: None,
+            prediction: None,
+            data: DataOptions::default(),
+            flip: false,
+            steps: 10_000,
+            batch: 64,
+            accumulate: 1,
+            lr: 2e-4,
+            lr_schedule: RateSchedule::default(),
+            warmup: 100,
+            weight_decay: 0.01,
+            clip_norm: 1.0,
+            ema: Decays(vec![0.9999]),
+            weighting: Weighting::Constant,
+            channels_last: false,
+            autocast: None,
+            out: None,
+            format: vec!["pt".into()],
+            save_every: 1000,
+            log_every: 50,
+            resume: false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::Parser;
+
+    #[derive(Parser)]
+    struct Typed {
+        #[command(flatten)]
+        args: TrainArgs,
+    }
+
+    #[test]
+    fn the_variant_alone_means_what_it_means_when_it_is_typed() {
+        let typed = Typed::try_parse_from(["lipscope", "--variant", "e-tsdm"]).unwrap().args;
+        assert_eq!(format!("{typed:?}"), format!("{:?}", TrainArgs::of("e-tsdm")));
+    }
+}

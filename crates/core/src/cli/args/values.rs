@@ -200,8 +200,14 @@ pub const SAMPLERS: &Names = &[
 ];
 
 /// Where the steps of a sampler lie.
-pub const SPACINGS: &Names =
-    &[("uniform", ""), ("quadratic", ""), ("log-snr", ""), ("karras", ""), ("lipschitz", "REPORT"), ("times", "T-T-…")];
+pub const SPACINGS: &Names = &[
+    ("uniform", ""),
+    ("quadratic", ""),
+    ("log-snr", ""),
+    ("karras", ""),
+    ("lipschitz", "REPORT[#LABEL]"),
+    ("times", "T-T-…"),
+];
 
 /// Ends the name of a spacing whose timesteps are not rounded.
 pub const REAL: &str = "-real";
@@ -213,10 +219,13 @@ pub const METRICS: [&str; 9] =
 /// The forms of a checkpoint.
 pub const WRITERS: [&str; 3] = ["pt", "safetensors", "diffusers"];
 
-/// The names with what may follow each, for help and messages.
+/// The names of samplers with the parameters that may follow them, for help and messages.
 pub fn listed(names: &Names) -> String {
-    let typed =
-        |(name, rest): &(&str, &str)| if rest.is_empty() { name.to_string() } else { format!("{name}[:{rest}]") };
+    let typed = |(name, rest): &(&str, &str)| match *rest {
+        "" => name.to_string(),
+        rest if rest.contains('=') => format!("{name}[:{rest}]"),
+        rest => format!("{name}:{rest}"),
+    };
     names.iter().map(typed).collect::<Vec<_>>().join(", ")
 }
 

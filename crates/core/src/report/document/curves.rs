@@ -108,7 +108,7 @@ fn summaries(report: &Report) -> Table {
         ("verdict", "whether the curve blows up towards t = 0"),
         ("function_evaluations", "evaluations of the network on one x"),
     ];
-    let mut table = Table::new("summary", "What the curves come to", &columns);
+    let mut table = Table::new("summary", "Summary", &columns);
     for model in &report.models {
         table.rows.extend(model.summary.iter().map(|summary| summary_row(&model.label, summary)));
     }

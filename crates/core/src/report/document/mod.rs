@@ -25,7 +25,7 @@ pub(super) struct Document {
     pub drawings: Vec<Drawing>,
     /// The tables.
     pub tables: Vec<Shown>,
-    /// How the numbers came about: what and which.
+    /// Provenance: what and which.
     pub provenance: Vec<(String, String)>,
     /// Every setting that the numbers depend on.
     pub plan: Value,

@@ -28,7 +28,7 @@ pub(super) fn series(report: &Report) -> Result<(Vec<Series>, Vec<Trace>)> {
     if traces.iter().flat_map(|trace| &trace.spots).all(|spot| spot.y.is_none()) {
         return Err(Error::mismatch(
             "there is nothing to draw: no timestep of this report has a value",
-            "Measure at least one timestep with finite values; `--resume` goes on with an interrupted run.",
+            "Measure at least one timestep with finite values; the same command goes on with an interrupted run.",
         ));
     }
     Ok((all, traces))

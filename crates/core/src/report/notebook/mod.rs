@@ -264,7 +264,7 @@ fn chart_call(chart: &Chart, drawing: &Drawing) -> Result<String> {
 }
 
 fn provenance(document: &Document) -> Result<String> {
-    let mut text = String::from("## How the numbers came about\n\n");
+    let mut text = String::from("## Provenance\n\n");
     text.push_str(&format!("- command: {}\n", markdown(&document.command)));
     let said = document.provenance.iter();
     text.extend(said.map(|(what, which)| format!("- {}: {}\n", markdown(what), markdown(which))));
