@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{fixture, lipscope, refuse, report};
+use common::{clear, fixture, lipscope, refuse, report};
 use std::fs;
 use std::path::Path;
 
@@ -28,6 +28,7 @@ fn measure(folder: &Path, arguments: &[&str]) -> (Vec<f64>, u64) {
     let module = fixture("torchscript/conditional.pt");
     let plan = ["--data", "digits", "--timesteps", "10,200", "--samples", "8", "--out", "out", "--quiet"];
     let all = [&["measure", &module], &INPUTS[..], &plan, arguments].concat();
+    clear(folder);
     let output = lipscope(folder, &all);
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let report = report(&folder.join("out"));
@@ -86,7 +87,7 @@ fn what_is_missing_is_named() {
     refuse(here, &with(&[&asked[..], &["--guidance", "1", "--null-class", "0"]].concat()), &["--null-context"]);
     refuse(here, &with(&[&asked[..2], &["--context", "nowhere.npy"]].concat()), &["nowhere.npy"]);
     refuse(here, &["measure", &module, "--data", "digits"], &["--inputs"]);
-    refuse(here, &["measure", &module, "--data", "digits", "--inputs", "x,t,y"], &["`y` says nothing"]);
+    refuse(here, &["measure", &module, "--data", "digits", "--inputs", "x,t,y"], &["`y` has no value"]);
     refuse(here, &["measure", &plain, "--data", "digits", "--output", "eps"], &["under the key `eps`"]);
     refuse(here, &["measure", &plain, "--data", "digits", "--class", "1"], &["takes no class"]);
     refuse(here, &["measure", &plain, "--data", "digits", "--guidance", "1"], &["takes no condition"]);
@@ -103,6 +104,7 @@ fn images_go_through_an_encoder() {
     let (module, encoder) = (fixture("torchscript/plain.pt"), fixture("torchscript/encoder.pt"));
     let plan = ["--timesteps", "10", "--samples", "8", "--out", "out", "--quiet"];
     let run = |data: &[&str]| {
+        clear(here);
         let output = lipscope(here, &[&["measure", &module], data, &plan].concat());
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         report(&here.join("out"))
@@ -132,6 +134,7 @@ fn half_precision_is_measured_and_foreign_modules_are_warned_of() {
     let run = |checkpoint: &str, dtype: &str| {
         let model = fixture(checkpoint);
         let plan = ["--data", "digits", "--timesteps", "100", "--dt", "100", "--samples", "8", "--out", "out"];
+        clear(here);
         let output = lipscope(here, &[&["measure", &model, "--dtype", dtype], &plan[..]].concat());
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         let report = report(&here.join("out"));

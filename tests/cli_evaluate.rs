@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{fixture, fresh, lipscope, names, refuse, report, succeed};
+use common::{clear, fixture, fresh, lipscope, names, refuse, rendered, report, succeed};
 use serde_json::Value;
 use std::fs;
 use std::path::Path;
@@ -56,7 +56,7 @@ fn numbers_do_not_depend_on_batches_and_figures_are_drawn() {
     succeed(folder.path(), &[&common[..], &["--batch", "60", "--out", "one", "--plot=svg", "-q"]].concat());
     succeed(folder.path(), &[&common[..], &["--batch", "7", "--out", "other", "-q"]].concat());
     let files = ["frechet.svg", "kernel.svg", "quality.csv", "report.json", "seeds.csv", "sliced-wasserstein.svg"];
-    assert_eq!(names(&out), files);
+    assert_eq!(rendered(&out), files);
     let (one, other) = (report(&out), report(&folder.path().join("other")));
     for (a, b) in rows(&one, "seeds").iter().zip(rows(&other, "seeds")) {
         let (a, b) = (a["value"].as_f64().unwrap(), b["value"].as_f64().unwrap());
@@ -131,6 +131,7 @@ fn statistics_and_feature_networks_are_taken() {
     succeed(folder.path(), &gaussians);
     let exact = mean(&report(&out), "ideal eight-gaussians", Some(5), "frechet");
     let statistics = fixture("quality/statistics.npz");
+    clear(folder.path());
     succeed(folder.path(), &[&gaussians[..], &["--reference", &statistics]].concat());
     let given = mean(&report(&out), "ideal eight-gaussians", Some(5), "frechet");
     // The statistics are those of the density, which lipscope knows exactly.
@@ -143,6 +144,7 @@ fn statistics_and_feature_networks_are_taken() {
         &["the statistics are of 2 features, and identity has 64"],
     );
     let detector = fixture("quality/detector.pt");
+    clear(folder.path());
     succeed(folder.path(), &[&["evaluate", "ideal:digits", "--features", &detector], &common[..]].concat());
     let plan = report(&out)["provenance"]["plan"].clone();
     let features = &plan["reference"]["features"];

@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{fixture, fresh, names, refuse, report, succeed};
+use common::{fixture, fresh, names, refuse, rendered, report, succeed};
 use std::fs;
 
 #[test]
@@ -12,7 +12,7 @@ fn a_comparison_writes_everything_that_the_contract_names() {
     let stdout = succeed(folder.path(), &[&arguments[..], &["--plot", "--out", "out"]].concat());
     assert!(stdout.contains("K peaks at t = 0") && !stdout.contains('\u{1b}'), "{stdout}");
     let written = ["comparison.csv", "curve.csv", "lipschitz.pdf", "lipschitz.png", "lipschitz.svg", "report.json"];
-    assert_eq!(names(&out), written);
+    assert_eq!(rendered(&out), written);
     let header = |name: &str| fs::read_to_string(out.join(name)).unwrap().lines().next().unwrap().to_string();
     assert_eq!(
         header("curve.csv"),
@@ -137,7 +137,7 @@ fn an_interrupt_leaves_a_valid_partial_report() {
     let pipeline = fixture("torchscript/pipeline");
     let mut child = Command::new(env!("CARGO_BIN_EXE_lipscope"))
         .current_dir(folder.path())
-        .args(["measure", &pipeline, "--data", "digits", "--samples", "4000", "--batch", "16", "--out", "out"])
+        .args(["measure", &pipeline, "--data", "digits", "--samples", "100", "--timesteps", "all", "--out", "out"])
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();

@@ -3,7 +3,7 @@
 mod common;
 
 use common::closeness::{Tolerance, assert_close, distance, largest};
-use common::{fixture, fresh, names, refuse, succeed};
+use common::{fixture, fresh, names, refuse, rendered, succeed};
 use lipscope::tensor_file;
 use serde_json::{Value, json};
 use std::path::Path;
@@ -25,7 +25,7 @@ fn files_hold_samples_a_picture_and_an_account() {
     let common = ["sample", &pipeline, "--samples", "5", "--nfe", "7", "--out", "out", "--seed", "4"];
     let stdout = succeed(folder.path(), &common);
     assert!(stdout.contains("5 samples of pipeline by ddim, 7 network evaluations each"), "{stdout}");
-    assert_eq!(names(&out), ["sample.json", "samples.png", "samples.safetensors"]);
+    assert_eq!(rendered(&out), ["sample.json", "samples.png", "samples.safetensors"]);
     let (shape, values) = numbers(&out.join("samples.safetensors"));
     assert_eq!(shape, [5, 1, 8, 8]);
     let account = account(&out);
@@ -99,7 +99,7 @@ fn points_become_a_scatter_plot_and_a_measured_curve_a_grid() {
     let common = ["sample", "ideal:eight-gaussians", "--samples", "300", "--nfe", "25", "--out", "out"];
     let spacing = ["--sampler", "dpm-solver-3", "--spacing", "lipschitz:measured/report.json"];
     succeed(folder.path(), &[&common[..], &spacing].concat());
-    assert_eq!(names(&out), ["sample.json", "samples.png", "samples.safetensors"]);
+    assert_eq!(rendered(&out), ["sample.json", "samples.png", "samples.safetensors"]);
     let sampling = account(&out)["provenance"]["plan"]["sampling"].clone();
     assert_eq!(sampling["evaluations"], json!([3, 3, 3, 3, 3, 3, 3, 2, 1]));
     let times: Vec<f64> = sampling["timesteps"].as_array().unwrap().iter().map(|t| t.as_f64().unwrap()).collect();

@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{fixture, fresh, names, refuse, report, succeed};
+use common::{fixture, fresh, refuse, rendered, report, succeed};
 use serde_json::Value;
 use std::fs;
 
@@ -26,7 +26,7 @@ fn models_are_perturbed_alike_and_compared() {
     assert!(stdout.contains("by construction"), "{stdout}");
     let files =
         ["change-t.svg", "change-x.svg", "ratio-t.svg", "ratio-x.svg", "report.json", "stability.csv", "summary.csv"];
-    assert_eq!(names(&out), files);
+    assert_eq!(rendered(&out), files);
     let table = fs::read_to_string(out.join("stability.csv")).unwrap();
     assert_eq!((table.lines().next(), table.lines().count()), (Some(HEADER), 1 + 2 * 3 * 4));
     let summary = fs::read_to_string(out.join("summary.csv")).unwrap();

@@ -28,6 +28,14 @@ pub fn succeed(folder: &Path, arguments: &[&str]) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
+/// Removes the folder `out` within `folder`, so that another plan may use its name.
+pub fn clear(folder: &Path) {
+    match std::fs::remove_dir_all(folder.join("out")) {
+        Err(e) if e.kind() != std::io::ErrorKind::NotFound => panic!("{e}"),
+        _ => {}
+    }
+}
+
 /// Runs lipscope, which must refuse with exit 2 and one paragraph that says all of `says`.
 pub fn refuse(folder: &Path, arguments: &[&str], says: &[&str]) {
     let output = lipscope(folder, arguments);
@@ -59,6 +67,14 @@ pub fn names(folder: &Path) -> Vec<String> {
         std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().to_string_lossy().into()).collect();
     names.sort();
     names
+}
+
+/// What a run rendered into its folder: all but its plan and units, which must be there.
+pub fn rendered(out: &Path) -> Vec<String> {
+    let (kept, rendered): (Vec<String>, Vec<String>) =
+        names(out).into_iter().partition(|name| name == "parts" || name == "plan.json");
+    assert_eq!(kept, ["parts", "plan.json"]);
+    rendered
 }
 
 /// A fresh folder and the path `name` in it.
