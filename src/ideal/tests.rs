@@ -3,6 +3,7 @@
 use super::*;
 use crate::draws::CleanSamples;
 use crate::schedule;
+use crate::testing::{Tolerance, assert_close};
 use crate::timestep_map::Identity;
 
 fn random(shape: &[i64], seed: i64) -> Tensor {
@@ -16,8 +17,8 @@ fn denoiser(distribution: Box<dyn Distribution>, name: &str) -> IdealDenoiser {
     IdealDenoiser { distribution, schedule, map: Arc::new(Identity), sample_shape, device: Device::Cpu }
 }
 
-fn relative(a: &Tensor, b: &Tensor) -> f64 {
-    ((a - b).abs().max() / b.abs().max()).double_value(&[])
+fn rounding(size: f64) -> Tolerance {
+    Tolerance::of_largest(size, "rounding of float64")
 }
 
 fn full_gaussian() -> Gaussian {
@@ -39,7 +40,6 @@ fn all() -> Vec<(&'static str, Box<dyn Distribution>)> {
     ]
 }
 
-/// Richardson-extrapolated central differences: truncation h⁴, rounding 1e-16/h.
 #[test]
 fn rates_match_differences_in_time() {
     for schedule in ["linear", "cosine", "trigflow", "flow"] {
@@ -51,8 +51,9 @@ fn rates_match_differences_in_time() {
                 let at = |t: f64| ideal.epsilon(&x, &[t; 5]).unwrap();
                 let central = |h: f64| (at(t + h) - at(t - h)) / (2.0 * h);
                 let difference = (central(5e-3) * 4.0 - central(1e-2)) / 3.0;
-                let error = relative(&ideal.epsilon_rate(&x, &[t; 5]).unwrap(), &difference);
-                assert!(error < 2e-8, "{name} {schedule} at {t}: {error:e}");
+                let what = format!("{name} {schedule} at {t}");
+                let tolerance = Tolerance::of_largest(2e-8, "of the differences: truncation h⁴, rounding 1e-16/h");
+                assert_close(what, &ideal.epsilon_rate(&x, &[t; 5]).unwrap(), &difference, tolerance);
             }
         }
     }
@@ -71,7 +72,7 @@ fn epsilon_is_minus_sigma_times_the_score() {
     let score = Tensor::run_backward(&[log_q.sum(Kind::Double)], &[&x], false, false).remove(0);
     let ideal = Finite::new(&data, Device::Cpu).unwrap().with_chunk_rows(2);
     let epsilon = ideal.epsilon(&x.detach(), &[level; 4], false).unwrap().value;
-    assert!(relative(&epsilon, &(score * -level.sigma)) < 1e-12);
+    assert_close("epsilon", &epsilon, &(score * -level.sigma), rounding(1e-12));
 }
 
 #[test]
@@ -97,8 +98,8 @@ fn limits_agree() {
         [(&full, &diagonal), (&halves, &diagonal), (&finite, &points)];
     for (a, b) in pairs {
         let (a, b) = (epsilon(a), epsilon(b));
-        assert!(relative(&a.value, &b.value) < 1e-12);
-        assert!(relative(&a.tangent.unwrap(), &b.tangent.unwrap()) < 1e-11);
+        assert_close("value", &a.value, &b.value, rounding(1e-12));
+        assert_close("tangent", &a.tangent.unwrap(), &b.tangent.unwrap(), rounding(1e-11));
     }
 }
 
@@ -112,11 +113,11 @@ fn rows_may_have_different_times_and_chunks_do_not_matter() {
     for chunk in [1, 4, 11] {
         let finite = Finite::new(&data, Device::Cpu).unwrap().with_chunk_rows(chunk);
         let chunked = finite.epsilon(&x, &levels, true).unwrap();
-        assert!(relative(&chunked.value, &whole.value) < 1e-12);
-        assert!(relative(chunked.tangent.as_ref().unwrap(), whole.tangent.as_ref().unwrap()) < 1e-9);
+        assert_close("value", &chunked.value, &whole.value, rounding(1e-12));
+        assert_close("tangent", chunked.tangent.as_ref().unwrap(), whole.tangent.as_ref().unwrap(), rounding(1e-9));
         for (i, level) in levels.iter().enumerate() {
             let alone = finite.epsilon(&x.narrow(0, i as i64, 1), &[*level], false).unwrap().value;
-            assert!(relative(&alone, &whole.value.narrow(0, i as i64, 1)) < 1e-12);
+            assert_close(i, &alone, &whole.value.narrow(0, i as i64, 1), rounding(1e-12));
         }
     }
 }
