@@ -142,6 +142,32 @@ fn draws_have_the_moments_of_their_distribution() {
     assert!((cross - 0.2).abs() < 0.0125, "{cross}");
 }
 
+/// Means over the coordinates of E x and of E x² = (E x)² + Var x.
+#[test]
+fn moments_are_those_of_the_definition() {
+    let tolerance = Tolerance::absolute(1e-15, "rounding of float64");
+    let gaussian = [0.6 / 3.0, (0.38 + 1.2) / 3.0];
+    let second = [-0.5 / 3.0, (0.37 + 0.42) / 3.0];
+    assert_close("gaussian", &full_gaussian().samples().moments().unwrap(), &gaussian, tolerance);
+    let both: Vec<f64> = gaussian.iter().zip(second).map(|(a, b)| (2.0 * a + b) / 3.0).collect();
+    assert_close("mixture", &mixture().samples().moments().unwrap()[..], &both[..], tolerance);
+}
+
+#[test]
+fn components_are_drawn_as_often_as_they_weigh() {
+    use crate::random::{Purpose, stream};
+    let points = [-1.0, 0.0, 1.0].map(|mean| Gaussian::diagonal(&[mean], &[0.0], Device::Cpu));
+    let samples = Mixture::new(&[1.0, 2.0, 5.0], points.into()).samples();
+    let (mut counts, draws) = ([0.0; 3], 40_000);
+    for i in 0..draws {
+        let mut x = [f32::NAN];
+        samples.draw(&mut stream(0, Purpose::CleanSample, 0.0, i), &mut x);
+        counts[(x[0] + 1.0) as usize] += 1.0 / draws as f64;
+    }
+    let tolerance = Tolerance::absolute(0.0125, "five standard errors of √(p(1 − p)/n) ≤ 0.0025");
+    assert_close("parts", &counts, &[0.125, 0.25, 0.625], tolerance);
+}
+
 #[test]
 fn covariances_that_are_none_are_refused() {
     assert!(Gaussian::full(&[0.0; 2], &[1.0, 0.5, 0.4, 1.0], Device::Cpu).is_err());

@@ -191,6 +191,18 @@ fn the_end_is_where_the_curve_has_come_down() {
     assert!(curve(&|t| 1.0 + 100.0 / (1000.0 - t)).falls_below(5.0).is_err());
 }
 
+/// Near the end of the curve a period does not fit any more, and what is left of it counts: [1, 1, 10] is not low.
+#[test]
+fn the_end_of_the_curve_is_not_taken_for_a_fall() {
+    let k = [10.0, 1.0, 1.0, 1.0, 10.0, 1.0, 1.0, 1.0, 10.0, 1.0, 1.0, 10.0];
+    let points: Vec<(f64, f64)> = k.iter().enumerate().map(|(t, k)| (t as f64, *k)).collect();
+    let mass = LipschitzMass::new(&points).unwrap();
+    let curve = MeasuredCurve { label: "c".into(), timesteps: T, x0_mass: mass.clone(), mass };
+    // Twice the median is 2; every whole period has a mean of 2.4 at least.
+    let error = curve.falls_below(2.0).unwrap_err().to_string();
+    assert!(error.contains("does not fall to 2 times"), "{error}");
+}
+
 #[test]
 fn a_step_grid_divides_the_mass() {
     let curve = Gaussian::new(&[0.04]).curve();
