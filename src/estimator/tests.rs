@@ -4,6 +4,7 @@ use super::*;
 use crate::expectation::mean_norm;
 use crate::ideal::{Gaussian, IdealDenoiser};
 use crate::schedule;
+use crate::testing::{Tolerance, assert_close, largest};
 use crate::timestep_map::{Identity, Sharing, TimestepMap};
 use std::sync::Arc;
 use tch::Device;
@@ -38,7 +39,7 @@ fn the_secant_converges_to_the_derivative_at_first_order() {
             let exact = values(&Derivative { axis, norm: Norm::L2 }, &ideal, 30.3);
             let error = |dt: f64| {
                 let secants = values(&secant(dt, axis), &ideal, 30.3);
-                secants.iter().zip(&exact).map(|(k, d)| (k / d - 1.0).abs()).fold(0.0, f64::max)
+                largest(secants.iter().zip(&exact).map(|(k, d)| (k / d - 1.0).abs()))
             };
             let order = (error(4e-3) / error(1e-3)).log2() / 2.0;
             assert!((order - 1.0).abs() < 0.02, "{name} {axis}: order {order}");
@@ -106,7 +107,8 @@ fn rms_is_l2_over_the_root_of_the_dimension() {
     let ideal = gaussian("linear", Arc::new(Identity));
     let l2 = values(&secant(1.0, Axis::Step), &ideal, 3.0);
     let rms = values(&Secant { dt: 1.0, axis: Axis::Step, norm: Norm::Rms }, &ideal, 3.0);
-    assert!(l2.iter().zip(rms).all(|(l2, rms)| (l2 / 2f64.sqrt() / rms - 1.0).abs() < 1e-14));
+    let expected: Vec<f64> = l2.iter().map(|l2| l2 / 2f64.sqrt()).collect();
+    assert_close("rms", &rms, &expected, Tolerance::of_each(1e-14, "rounding of float64"));
 }
 
 /// With z = (x − αm)/√V constant along the probability flow of a Gaussian, ε = σ z/√V: dε/dt = z d(σ/√V)/dt.
@@ -185,11 +187,11 @@ fn jacobians_of_closed_forms_are_derivatives() {
         let at = |h: f64| ideal.epsilon(&(&x + h * &v), &times).unwrap();
         let differences = (at(1e-5) - at(-1e-5)) / 2e-5;
         let along = ideal.epsilon_along(&x, &v, false, &times).unwrap();
-        // Central differences: h² times a third derivative of order 10, and rounding 1e-16/h.
-        assert!((along - differences).abs().max().double_value(&[]) < 1e-8);
+        let reason = "central differences: h² times a third derivative of order 10, and rounding 1e-16/h";
+        assert_close("in x", &along, &differences, Tolerance::absolute(1e-8, reason));
         let both = ideal.epsilon_along(&x, &v, true, &times).unwrap();
         let at = |h: f64| ideal.epsilon(&(&x + h * &v), &[300.0 + h; 3]).unwrap();
         let differences = (at(1e-5) - at(-1e-5)) / 2e-5;
-        assert!((both - differences).abs().max().double_value(&[]) < 1e-8);
+        assert_close("in x and t", &both, &differences, Tolerance::absolute(1e-8, reason));
     }
 }

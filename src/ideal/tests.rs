@@ -3,6 +3,7 @@
 use super::*;
 use crate::draws::CleanSamples;
 use crate::schedule;
+use crate::testing::{Tolerance, assert_close};
 use crate::timestep_map::Identity;
 
 fn random(shape: &[i64], seed: i64) -> Tensor {
@@ -16,8 +17,8 @@ fn denoiser(distribution: Box<dyn Distribution>, name: &str) -> IdealDenoiser {
     IdealDenoiser { distribution, process: schedule.into(), map: Arc::new(Identity), sample_shape, device: Device::Cpu }
 }
 
-fn relative(a: &Tensor, b: &Tensor) -> f64 {
-    ((a - b).abs().max() / b.abs().max()).double_value(&[])
+fn rounding(size: f64) -> Tolerance {
+    Tolerance::of_largest(size, "rounding of float64")
 }
 
 fn full_gaussian() -> Gaussian {
@@ -39,7 +40,6 @@ fn all() -> Vec<(&'static str, Box<dyn Distribution>)> {
     ]
 }
 
-/// Richardson-extrapolated central differences: truncation h⁴, rounding 1e-16/h.
 #[test]
 fn rates_match_differences_in_time() {
     for schedule in ["linear", "cosine", "trigflow", "flow"] {
@@ -51,8 +51,9 @@ fn rates_match_differences_in_time() {
                 let at = |t: f64| ideal.epsilon(&x, &[t; 5]).unwrap();
                 let central = |h: f64| (at(t + h) - at(t - h)) / (2.0 * h);
                 let difference = (central(5e-3) * 4.0 - central(1e-2)) / 3.0;
-                let error = relative(&ideal.epsilon_rate(&x, &[t; 5]).unwrap(), &difference);
-                assert!(error < 2e-8, "{name} {schedule} at {t}: {error:e}");
+                let what = format!("{name} {schedule} at {t}");
+                let tolerance = Tolerance::of_largest(2e-8, "of the differences: truncation h⁴, rounding 1e-16/h");
+                assert_close(what, &ideal.epsilon_rate(&x, &[t; 5]).unwrap(), &difference, tolerance);
             }
         }
     }
@@ -71,7 +72,7 @@ fn epsilon_is_minus_sigma_times_the_score() {
     let score = Tensor::run_backward(&[log_q.sum(Kind::Double)], &[&x], false, false).remove(0);
     let ideal = Finite::new(&data, Device::Cpu).unwrap().with_chunk_rows(2);
     let epsilon = ideal.epsilon(&x.detach(), &[level; 4], false).unwrap().value;
-    assert!(relative(&epsilon, &(score * -level.sigma)) < 1e-12);
+    assert_close("epsilon", &epsilon, &(score * -level.sigma), rounding(1e-12));
 }
 
 #[test]
@@ -97,8 +98,8 @@ fn limits_agree() {
         [(&full, &diagonal), (&halves, &diagonal), (&finite, &points)];
     for (a, b) in pairs {
         let (a, b) = (epsilon(a), epsilon(b));
-        assert!(relative(&a.value, &b.value) < 1e-12);
-        assert!(relative(&a.tangent.unwrap(), &b.tangent.unwrap()) < 1e-11);
+        assert_close("value", &a.value, &b.value, rounding(1e-12));
+        assert_close("tangent", &a.tangent.unwrap(), &b.tangent.unwrap(), rounding(1e-11));
     }
 }
 
@@ -112,11 +113,11 @@ fn rows_may_have_different_times_and_chunks_do_not_matter() {
     for chunk in [1, 4, 11] {
         let finite = Finite::new(&data, Device::Cpu).unwrap().with_chunk_rows(chunk);
         let chunked = finite.epsilon(&x, &levels, true).unwrap();
-        assert!(relative(&chunked.value, &whole.value) < 1e-12);
-        assert!(relative(chunked.tangent.as_ref().unwrap(), whole.tangent.as_ref().unwrap()) < 1e-9);
+        assert_close("value", &chunked.value, &whole.value, rounding(1e-12));
+        assert_close("tangent", chunked.tangent.as_ref().unwrap(), whole.tangent.as_ref().unwrap(), rounding(1e-9));
         for (i, level) in levels.iter().enumerate() {
             let alone = finite.epsilon(&x.narrow(0, i as i64, 1), &[*level], false).unwrap().value;
-            assert!(relative(&alone, &whole.value.narrow(0, i as i64, 1)) < 1e-12);
+            assert_close(i, &alone, &whole.value.narrow(0, i as i64, 1), rounding(1e-12));
         }
     }
 }
@@ -139,6 +140,32 @@ fn draws_have_the_moments_of_their_distribution() {
     // Five standard errors of √(0.5/n) and √((0.5·0.4 + 0.2²)/n).
     assert!(sum.iter().zip([0.3, -0.2, 0.5]).all(|(got, mean)| (got - mean).abs() < 0.018), "{sum:?}");
     assert!((cross - 0.2).abs() < 0.0125, "{cross}");
+}
+
+/// Means over the coordinates of E x and of E x² = (E x)² + Var x.
+#[test]
+fn moments_are_those_of_the_definition() {
+    let tolerance = Tolerance::absolute(1e-15, "rounding of float64");
+    let gaussian = [0.6 / 3.0, (0.38 + 1.2) / 3.0];
+    let second = [-0.5 / 3.0, (0.37 + 0.42) / 3.0];
+    assert_close("gaussian", &full_gaussian().samples().moments().unwrap(), &gaussian, tolerance);
+    let both: Vec<f64> = gaussian.iter().zip(second).map(|(a, b)| (2.0 * a + b) / 3.0).collect();
+    assert_close("mixture", &mixture().samples().moments().unwrap()[..], &both[..], tolerance);
+}
+
+#[test]
+fn components_are_drawn_as_often_as_they_weigh() {
+    use crate::random::{Purpose, stream};
+    let points = [-1.0, 0.0, 1.0].map(|mean| Gaussian::diagonal(&[mean], &[0.0], Device::Cpu));
+    let samples = Mixture::new(&[1.0, 2.0, 5.0], points.into()).samples();
+    let (mut counts, draws) = ([0.0; 3], 40_000);
+    for i in 0..draws {
+        let mut x = [f32::NAN];
+        samples.draw(&mut stream(0, Purpose::CleanSample, 0.0, i), &mut x);
+        counts[(x[0] + 1.0) as usize] += 1.0 / draws as f64;
+    }
+    let tolerance = Tolerance::absolute(0.0125, "five standard errors of √(p(1 − p)/n) ≤ 0.0025");
+    assert_close("parts", &counts, &[0.125, 0.25, 0.625], tolerance);
 }
 
 #[test]

@@ -7,6 +7,7 @@ use crate::error::Error;
 use crate::estimator::{Derivative, Norm, Secant};
 use crate::ideal::{Distribution, Gaussian, IdealDenoiser};
 use crate::schedule::{self, Level};
+use crate::testing::{Tolerance, assert_close};
 use crate::time::Axis;
 use crate::timestep_map::Sharing;
 use std::sync::Arc;
@@ -118,8 +119,7 @@ fn where_memory_runs_out_batches_become_smaller() {
     let told = measured(rule, 100, 6);
     assert_eq!(told.smaller, [50, 25, 12, 6]);
     for (a, b) in plenty.iter().zip(&told.points) {
-        assert_eq!(a.norms[0][0].len(), b.norms[0][0].len());
-        assert!(a.norms[0][0].iter().zip(&b.norms[0][0]).all(|(a, b)| (a - b).abs() <= 1e-12 * b.abs()));
+        assert_close("norms", &a.norms[0][0], &b.norms[0][0], Tolerance::of_each(1e-12, "rounding of float64"));
     }
     // What was learnt holds for what is measured next.
     let (subjects_6, settings) = (subjects(6), Settings { rule, batch: 100, probe: false });
@@ -157,7 +157,8 @@ fn large_samples_are_probed_one_row_first() {
         told.points[0].norms[0][0].clone()
     };
     let (plain, probed) = (norms(false), norms(true));
-    assert!(plain.len() == 5 && plain.iter().zip(&probed).all(|(a, b)| (a - b).abs() <= 1e-12 * b.abs()));
+    assert_eq!(plain.len(), 5);
+    assert_close("norms", &plain, &probed, Tolerance::of_each(1e-12, "rounding of float64"));
 }
 
 #[test]

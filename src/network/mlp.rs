@@ -156,9 +156,9 @@ mod tests {
         let h = 1e-4;
         let differences = (at(7.3 + h).value - at(7.3 - h).value) / (2.0 * h);
         let tangent = at(7.3).tangent.unwrap();
-        // Central differences: h² times a third derivative of order 1, and rounding 1e-16/h.
-        assert!((&tangent - differences).abs().max().double_value(&[]) < 1e-8);
-        assert!(tangent.abs().max().double_value(&[]) > 1e-3);
+        let reason = "central differences: h² times a third derivative of order 1, and rounding 1e-16/h";
+        assert_close("tangent", &tangent, &differences, Tolerance::absolute(1e-8, reason));
+        assert!(largest(tangent.abs().numbers()) > 1e-3);
     }
 
     #[test]

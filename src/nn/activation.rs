@@ -91,6 +91,7 @@ fn mish_slope(x: &Tensor) -> std::result::Result<Tensor, TchError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::testing::{Tolerance, assert_close};
     use tch::Kind;
 
     const ALL: [Activation; 5] =
@@ -107,9 +108,13 @@ mod tests {
             let at = |x: Tensor| activation.forward(&Dual::constant(x)).unwrap().value;
             let h = 1e-5;
             let differences = (at(&x + h) - at(&x - h)) / (2.0 * h);
-            // Central differences: h²/6 times a third derivative below 2, and rounding 1e-16/h.
-            let error = (slope(activation, &x) - differences).abs().max().double_value(&[]);
-            assert!(error < 2e-10, "{activation:?}: {error}");
+            let reason = "central differences: h²/6 times a third derivative below 2, and rounding 1e-16/h";
+            assert_close(
+                format!("{activation:?}"),
+                &slope(activation, &x),
+                &differences,
+                Tolerance::absolute(2e-10, reason),
+            );
         }
     }
 
@@ -119,9 +124,8 @@ mod tests {
         for activation in ALL {
             let fused = slope(activation, &x);
             let traced = slope(activation, &x.copy().set_requires_grad(true));
-            // A few roundings of numbers up to 30.
-            let error = (fused - traced).abs().max().double_value(&[]);
-            assert!(error < 3e-14, "{activation:?}: {error}");
+            let tolerance = Tolerance::absolute(3e-14, "a few roundings of numbers up to 30");
+            assert_close(format!("{activation:?}"), &fused, &traced, tolerance);
         }
     }
 

@@ -94,6 +94,7 @@ fn through_scores(mut ds: Tensor, p: &Tensor, v: &Tensor, out: &Tensor) -> Resul
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::testing::{Tolerance, assert_close};
     use tch::{Device, Kind};
 
     #[test]
@@ -106,9 +107,10 @@ mod tests {
         let fused = attend(&constant(&q), &constant(&k), &constant(&v)).unwrap();
         let explicit = attend(&seeded(&q), &seeded(&k), &seeded(&v)).unwrap();
         assert!(fused.tangent.is_none());
-        // Rounding of float64.
-        assert!((fused.value - explicit.value).abs().max().double_value(&[]) < 1e-14);
-        assert_eq!(explicit.tangent.unwrap().abs().max().double_value(&[]), 0.0);
+        let tolerance = Tolerance::absolute(1e-14, "rounding of float64");
+        assert_close("fused", &fused.value, &explicit.value, tolerance);
+        let tangent = explicit.tangent.unwrap();
+        assert_close("tangent", &tangent, &tangent.zeros_like(), Tolerance::absolute(0.0, "nothing moves"));
     }
 
     #[test]
@@ -120,8 +122,8 @@ mod tests {
         let [q, k, v] = pairs.each_ref().map(|(x, dx)| Dual::new(x.shallow_clone(), dx.shallow_clone()));
         let (parts, whole) = (attend(&q, &k, &v).unwrap(), attend_with_tangents(&q, &k, &v).unwrap());
         for (parts, whole) in [(parts.value, whole.value), (parts.tangent.unwrap(), whole.tangent.unwrap())] {
-            // Rounding of float64.
-            assert!((parts - whole).abs().max().double_value(&[]) < 1e-13);
+            let tolerance = Tolerance::absolute(1e-13, "rounding of float64");
+            assert_close("parts", &parts, &whole, tolerance);
         }
     }
 
@@ -143,8 +145,11 @@ mod tests {
             let tangent = attend(&q, &k, &v).unwrap().tangent.unwrap();
             let h = 1e-5;
             let differences = (at(h) - at(-h)) / (2.0 * h);
-            // Central differences: h² times a third derivative of order 10, and rounding 1e-16/h.
-            assert!((tangent - differences).abs().max().double_value(&[]) < 1e-8);
+            let tolerance = Tolerance::absolute(
+                1e-8,
+                "central differences: h² times a third derivative of order 10, and rounding 1e-16/h",
+            );
+            assert_close("tangent", &tangent, &differences, tolerance);
         }
     }
 }

@@ -58,6 +58,7 @@ fn geglu(x: &Dual) -> Result<Dual> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::testing::{Tolerance, assert_close};
     use tch::{Device, Kind, Tensor};
 
     #[test]
@@ -68,11 +69,14 @@ mod tests {
         let at = |h: f64| geglu(&Dual::constant(&x + h * &dx)).unwrap().value;
         // h ∘ gelu(g), not gelu(h) ∘ g.
         let expected = x.narrow(1, 0, 4) * x.narrow(1, 4, 4).gelu("none");
-        assert_eq!((at(0.0) - expected).abs().max().double_value(&[]), 0.0);
+        assert_close("value", &at(0.0), &expected, Tolerance::absolute(0.0, "the same kernels"));
         let h = 1e-5;
         let differences = (at(h) - at(-h)) / (2.0 * h);
         let tangent = geglu(&Dual::new(x.shallow_clone(), dx.shallow_clone())).unwrap().tangent.unwrap();
-        // Central differences: h² times a third derivative of order 10, and rounding 1e-16/h.
-        assert!((tangent - differences).abs().max().double_value(&[]) < 1e-8);
+        let tolerance = Tolerance::absolute(
+            1e-8,
+            "central differences: h² times a third derivative of order 10, and rounding 1e-16/h",
+        );
+        assert_close("tangent", &tangent, &differences, tolerance);
     }
 }

@@ -89,6 +89,7 @@ impl GroupNorm {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::testing::{Tolerance, assert_close};
     use std::path::Path;
     use tch::{Device, Kind};
 
@@ -109,8 +110,11 @@ mod tests {
         let h = 1e-5;
         let differences = (at(h) - at(-h)) / (2.0 * h);
         let tangent = norm.forward(&Dual::new(x.shallow_clone(), dx.shallow_clone())).unwrap().tangent.unwrap();
-        // Central differences: h² times a third derivative of order 1, and rounding 1e-16/h.
-        assert!((tangent - differences).abs().max().double_value(&[]) < 1e-9);
+        let tolerance = Tolerance::absolute(
+            1e-9,
+            "central differences: h² times a third derivative of order 1, and rounding 1e-16/h",
+        );
+        assert_close("tangent", &tangent, &differences, tolerance);
     }
 
     #[test]
@@ -123,9 +127,8 @@ mod tests {
             let seeded = Dual::new(x.to_kind(kind), dx.to_kind(kind));
             layer(6, 3, kind).forward(&seeded).unwrap().tangent.unwrap().to_kind(Kind::Double)
         };
-        let error = (tangent(Kind::Float) - tangent(Kind::Double)).abs().max().double_value(&[]);
-        // x − μ and ẋ − mean(ẋ) are off by 100 · 2⁻²⁴ = 6e-6, times γ ≤ 2 and factors of x̂ ≤ 4. With ẋ not centred in
-        // the covariance it would be a hundred times that.
-        assert!(error < 1e-4, "{error}");
+        // With ẋ not centred in the covariance it would be a hundred times that.
+        let reason = "x − μ and ẋ − mean(ẋ) are off by 100 · 2⁻²⁴ = 6e-6, times γ ≤ 2 and factors of x̂ ≤ 4";
+        assert_close("tangent", &tangent(Kind::Float), &tangent(Kind::Double), Tolerance::absolute(1e-4, reason));
     }
 }

@@ -69,6 +69,7 @@ impl LayerNorm {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::testing::{Tolerance, assert_close};
     use std::path::Path;
     use tch::{Device, Kind};
 
@@ -88,10 +89,13 @@ mod tests {
             let h = 1e-5;
             let differences = (at(h) - at(-h)) / (2.0 * h);
             let seeded = norm.forward(&Dual::new(x.shallow_clone(), dx.shallow_clone())).unwrap();
-            // Rounding of float64.
-            assert!((seeded.value - at(0.0)).abs().max().double_value(&[]) < 1e-14);
-            // Central differences: h² times a third derivative of order 10, and rounding 1e-16/h.
-            assert!((seeded.tangent.unwrap() - differences).abs().max().double_value(&[]) < 1e-8);
+            let tolerance = Tolerance::absolute(1e-14, "rounding of float64");
+            assert_close("seeded", &seeded.value, &at(0.0), tolerance);
+            let tolerance = Tolerance::absolute(
+                1e-8,
+                "central differences: h² times a third derivative of order 10, and rounding 1e-16/h",
+            );
+            assert_close("seeded", &seeded.tangent.unwrap(), &differences, tolerance);
         }
     }
 
@@ -106,9 +110,8 @@ mod tests {
             with_parameters(kind).forward(&seeded).unwrap().tangent.unwrap().to_kind(Kind::Double)
         };
         let exact = tangent(Kind::Double);
-        let error = (tangent(Kind::Float) - &exact).abs().max().double_value(&[]);
-        // x − μ and ẋ − mean(ẋ) are off by 100 · 2⁻²⁴ = 6e-6, times slopes up to the tangent's own size, with the few
-        // tokens of small σ the largest.
-        assert!(error < 1e-4 * exact.abs().max().double_value(&[]), "{error}");
+        // With the few tokens of small σ the largest.
+        let reason = "x − μ and ẋ − mean(ẋ) are off by 100 · 2⁻²⁴ = 6e-6, times slopes up to the tangent's own size";
+        assert_close("tangent", &tangent(Kind::Float), &exact, Tolerance::of_largest(1e-4, reason));
     }
 }

@@ -50,6 +50,7 @@ fn matmul(a: &Dual, b: &Dual) -> Result<Dual> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::testing::{Tolerance, assert_close};
     use tch::{Device, Kind};
 
     fn random(size: [i64; 4]) -> Tensor {
@@ -63,8 +64,8 @@ mod tests {
         let constant = |x: Tensor| Dual::constant(x);
         let (q, k) = (constant(random([2, 3, 4, 5])), constant(random([2, 3, 4, 7])));
         let out = linear_attend(&q, &k, &constant(k.value.ones_like())).unwrap().value;
-        // Rounding of float64.
-        assert!((out - 0.5).abs().max().double_value(&[]) < 1e-15);
+        let tolerance = Tolerance::absolute(1e-15, "rounding of float64");
+        assert_close("out", &out, &out.full_like(0.5), tolerance);
     }
 
     #[test]
@@ -88,8 +89,11 @@ mod tests {
             let tangent = linear_attend(&q, &k, &v).unwrap().tangent.unwrap();
             let h = 1e-5;
             let differences = (at(h) - at(-h)) / (2.0 * h);
-            // Central differences: h² times a third derivative of order 10, and rounding 1e-16/h.
-            assert!((tangent - differences).abs().max().double_value(&[]) < 1e-8);
+            let tolerance = Tolerance::absolute(
+                1e-8,
+                "central differences: h² times a third derivative of order 10, and rounding 1e-16/h",
+            );
+            assert_close("tangent", &tangent, &differences, tolerance);
         }
     }
 }

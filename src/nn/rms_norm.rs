@@ -53,6 +53,7 @@ fn change(unit: &Tensor, norm: &Tensor, dx: &Tensor) -> std::result::Result<Tens
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::testing::{Tolerance, assert_close};
     use std::path::Path;
     use tch::{Device, Kind};
 
@@ -68,8 +69,8 @@ mod tests {
         let norm = layer();
         let y = norm.forward(&Dual::constant(x)).unwrap().value / &norm.gain;
         let mean_square = y.square().mean_dim([1i64].as_slice(), false, Kind::Double);
-        // Rounding of float64.
-        assert!((mean_square - 1.0).abs().max().double_value(&[]) < 1e-14);
+        let tolerance = Tolerance::absolute(1e-14, "rounding of float64");
+        assert_close("mean square", &mean_square, &mean_square.ones_like(), tolerance);
     }
 
     #[test]
@@ -82,7 +83,10 @@ mod tests {
         let h = 1e-5;
         let differences = (at(h) - at(-h)) / (2.0 * h);
         let tangent = norm.forward(&Dual::new(x.shallow_clone(), dx.shallow_clone())).unwrap().tangent.unwrap();
-        // Central differences: h² times a third derivative of order 10, and rounding 1e-16/h.
-        assert!((tangent - differences).abs().max().double_value(&[]) < 1e-8);
+        let tolerance = Tolerance::absolute(
+            1e-8,
+            "central differences: h² times a third derivative of order 10, and rounding 1e-16/h",
+        );
+        assert_close("tangent", &tangent, &differences, tolerance);
     }
 }

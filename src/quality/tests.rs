@@ -196,8 +196,9 @@ fn moments_of_a_mixture_are_exact() {
     // Eight points on the unit circle have the covariance I/2.
     let covariance = moments.factor.tr().matmul(&moments.factor);
     let exact = Tensor::eye(2, (Kind::Double, Device::Cpu)) * 0.51;
-    assert!((covariance - exact).abs().max().double_value(&[]) < 1e-14);
-    assert!(moments.mean.abs().max().double_value(&[]) < 1e-15);
+    let rounding = |size| Tolerance::absolute(size, "rounding of float64");
+    testing::assert_close("covariance", &covariance, &exact, rounding(1e-14));
+    testing::assert_close("mean", &moments.mean, &moments.mean.zeros_like(), rounding(1e-15));
 }
 
 #[test]
@@ -225,9 +226,8 @@ fn feature_networks_give_what_they_give_in_python() {
             TorchScriptFeatures::load(&fixture(file), &[1, 5, 5], Preprocessing::default(), Device::Cpu).unwrap();
         let about = network.describe();
         assert_eq!((about["input"].as_str(), about["return_features"].as_bool()), (Some(input), Some(asks)));
-        let gap = (network.extract(&images).unwrap() - array(name).to_kind(Kind::Double)).abs().max().double_value(&[]);
-        // float32 throughout; features of bytes are of the order of 200.
-        assert!(gap < 1e-4, "{file}: {gap}");
+        let tolerance = Tolerance::absolute(1e-4, "float32 throughout; features of bytes are of the order of 200");
+        testing::assert_close(file, &network.extract(&images).unwrap(), &array(name), tolerance);
     }
     let points = TorchScriptFeatures::load(&fixture("detector.pt"), &[2], Preprocessing::default(), Device::Cpu);
     assert!(points.is_err_and(|error| error.to_string().contains("gives no features of samples of shape [2]")));

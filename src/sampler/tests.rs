@@ -5,6 +5,7 @@ use crate::ideal::{Distribution, Gaussian, IdealDenoiser, Mixture};
 use crate::process::ForwardProcess;
 use crate::random::{Purpose, fill_normal, stream};
 use crate::schedule::{self, NoiseSchedule};
+use crate::testing::{Tolerance, assert_close, distance};
 use crate::timestep_map::{Identity, TimestepMap};
 use lipscope_core::cli::args::Clip;
 use std::sync::Arc;
@@ -50,11 +51,6 @@ fn start(sample: u64) -> f64 {
     f64::from(noise[0])
 }
 
-fn worst(a: &[f64], b: &[f64]) -> f64 {
-    assert_eq!(a.len(), b.len());
-    a.iter().zip(b).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max)
-}
-
 /// The least NFE for `steps` steps that are all of the sampler's own order, but for one of order 2 that ends order 3.
 fn nfe(sampler: &dyn Sampler, steps: usize) -> usize {
     match sampler.deal(6)[0] {
@@ -85,7 +81,7 @@ fn every_sampler_converges_at_the_order_that_it_declares() {
             let Some(order) = parse(member.name).unwrap().order() else { continue };
             let error = |steps| {
                 let nfe = nfe(&*parse(member.name).unwrap(), steps);
-                worst(&samples(&denoiser, &sampling(member.name, "log-snr-real", nfe), 0..4), &reference)
+                distance(&samples(&denoiser, &sampling(member.name, "log-snr-real", nfe), 0..4), &reference)
             };
             let (coarse, fine) = (error(40), error(80));
             let measured = (coarse / fine).log2();
@@ -144,17 +140,17 @@ fn stochastic_samplers_have_the_mean_and_variance_of_their_recursion() {
 fn ddim_with_all_noise_is_ddpm() {
     let denoiser = mixture("linear");
     let [ddim, ddpm] = ["ddim:eta=1", "ddpm"].map(|name| samples(&denoiser, &sampling(name, "uniform", 25), 0..8));
-    assert!(worst(&ddim, &ddpm) < 1e-11);
+    assert_close("ddim", &ddim, &ddpm, Tolerance::absolute(1e-11, "rounding of float64 over 25 steps"));
     let [half, none] = ["ddim:eta=0.5", "ddim"].map(|name| samples(&denoiser, &sampling(name, "uniform", 25), 0..8));
-    assert!(worst(&half, &none) > 0.01 && worst(&half, &ddpm) > 0.01);
+    assert!(distance(&half, &none) > 0.01 && distance(&half, &ddpm) > 0.01);
 }
 
 #[test]
 fn the_first_dpm_solver_is_ddim() {
     let denoiser = mixture("cosine");
     let [a, b] = ["ddim", "dpm-solver-1"].map(|name| samples(&denoiser, &sampling(name, "uniform", 25), 0..8));
-    // ε̂ from x̂₀ and back is divided by σ₀ = 0.006 at the last step.
-    assert!(worst(&a, &b) < 1e-11);
+    let reason = "ε̂ from x̂₀ and back is divided by σ₀ = 0.006 at the last step";
+    assert_close("ddim", &a, &b, Tolerance::absolute(1e-11, reason));
 }
 
 #[test]
@@ -163,8 +159,8 @@ fn samples_do_not_depend_on_the_batch() {
         let (denoiser, sampling) = (gaussian("linear"), sampling(member.name, "uniform", 10));
         let together = samples(&denoiser, &sampling, 0..4);
         for i in 0..4 {
-            let alone = samples(&denoiser, &sampling, i..i + 1)[0];
-            assert!((alone - together[i as usize]).abs() < 1e-12, "{}", member.name);
+            let (alone, i) = (samples(&denoiser, &sampling, i..i + 1), i as usize);
+            assert_close(member.name, &alone[..], &together[i..=i], Tolerance::absolute(1e-12, "rounding of float64"));
         }
     }
 }

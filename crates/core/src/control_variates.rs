@@ -208,4 +208,53 @@ mod tests {
         assert!((found.mean.unwrap() - plain.mean.unwrap()).abs() < plain.std_error.unwrap(), "{found:?} {plain:?}");
         assert!(found.std_error.unwrap() < 1.2 * plain.std_error.unwrap());
     }
+
+    #[test]
+    fn covariates_are_means_of_x0_its_square_and_the_noise() {
+        assert_eq!(covariates(&[1.0, 2.0, -3.0], &[3.0, -1.0, 4.0]), [0.0, 14.0 / 3.0, 2.0]);
+    }
+
+    /// One covariate that says something, so that mean, error and degrees are those of a straight line's fit.
+    #[test]
+    fn one_covariate_is_a_straight_line() {
+        let line = |n: usize| {
+            let x: Vec<f64> = (0..n).map(|i| i as f64).collect();
+            let y: Vec<f64> = (0..n).map(|i| 2.0 * i as f64 + if i % 3 == 0 { 1.0 } else { -0.5 }).collect();
+            (x, y)
+        };
+        let control = |x: &[f64]| Control {
+            covariates: x.iter().map(|x| [*x, 1.0, 0.0]).collect(),
+            expected: Some([7.0, 1.0, 0.0]),
+        };
+        let (x, y) = line(FEWEST);
+        let n = x.len() as f64;
+        let (x_mean, y_mean) = (x.iter().sum::<f64>() / n, y.iter().sum::<f64>() / n);
+        let scatter: f64 = x.iter().map(|x| (x - x_mean).powi(2)).sum();
+        let slope = x.iter().zip(&y).map(|(x, y)| (x - x_mean) * (y - y_mean)).sum::<f64>() / scatter;
+        let mean = y_mean + slope * (7.0 - x_mean);
+        let residual = |(x, y): (&f64, &f64)| (y - y_mean - slope * (x - x_mean)).powi(2);
+        let variance = x.iter().zip(&y).map(residual).sum::<f64>() / (n - 2.0);
+        let error = (variance * (1.0 / n + (x_mean - 7.0).powi(2) / scatter)).sqrt();
+        let found = controlled(&y, &control(&x)).0;
+        assert!((found.mean.unwrap() - mean).abs() < 1e-12, "{found:?} {mean}");
+        assert!((found.std_error.unwrap() / error - 1.0).abs() < 1e-12, "{found:?} {error}");
+        // Student's factor of 14 degrees of freedom, to the digits of a table.
+        let (low, high) = found.interval.unwrap();
+        assert!(((high - low) / (2.0 * error) - 2.144787).abs() < 1e-6, "{low} {high}");
+        // With one sample less the coefficient is not trusted.
+        let (x, y) = line(FEWEST - 1);
+        assert_eq!(controlled(&y, &control(&x)).0, statistics(&y));
+    }
+
+    /// Of c₁ = 2c₀ + z a fifth is its own, and y = c₁ − 2c₀ is seen by both together only.
+    #[test]
+    fn covariates_that_are_alike_in_part_are_told_apart() {
+        let (_, mut control) = example(40, 0.0, 5);
+        control.covariates.iter_mut().for_each(|c| c[1] = 2.0 * c[0] + c[2]);
+        control.covariates.iter_mut().for_each(|c| c[2] = 0.0);
+        control.expected = Some([0.5, 1.0, 0.0]);
+        let values: Vec<f64> = control.covariates.iter().map(|c| c[1] - 2.0 * c[0]).collect();
+        let found = controlled(&values, &control).0;
+        assert!(found.mean.unwrap().abs() < 1e-12 && found.std_error.unwrap() < 1e-12, "{found:?}");
+    }
 }

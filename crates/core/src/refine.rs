@@ -202,7 +202,8 @@ mod tests {
             let (a, b) = (grid[i - 1], grid[i]);
             ((f(a) + (f(b) - f(a)) * (t - a) / (b - a)) / f(t) - 1.0).abs()
         };
-        (0..=grid[grid.len() - 1] as u64).map(|t| error(t as f64)).fold(0.0, f64::max)
+        // By the total order, in which NaN is above all, so that one is no small error.
+        (0..=grid[grid.len() - 1] as u64).map(|t| error(t as f64)).max_by(f64::total_cmp).unwrap()
     }
 
     #[test]
@@ -258,5 +259,46 @@ mod tests {
         let zero = |t: f64| Known { t, mean: if t == 20.0 { f64::NAN } else { 0.0 }, std_error: 0.0 };
         let curve: Vec<Known> = [0.0, 10.0, 20.0, 30.0, 40.0].map(zero).into();
         assert!(matches!(rule.next(&[0.0, 20.0, 40.0], &[curve]), Next::Done(_)));
+    }
+
+    fn known(t: f64, mean: f64, std_error: f64) -> Known {
+        Known { t, mean, std_error }
+    }
+
+    /// f = 96 + t² at 0, 2, 4: f″ h²/8 = 1 of f(2) = 100.
+    #[test]
+    fn the_bend_of_a_parabola_is_its_error_between_two_points() {
+        let curve: Vec<Known> = [0.0, 2.0, 4.0].map(|t| known(t, 96.0 + t * t, 0.0)).into();
+        assert_eq!([bend(&curve, 0.0, 2.0), bend(&curve, 2.0, 4.0)], [0.01, 0.01]);
+        // Twice (0.1 + 0.2 + 0.1)/4 may be noise.
+        let noisy: Vec<Known> = curve.iter().zip([0.1, 0.2, 0.1]).map(|(k, e)| known(k.t, k.mean, e)).collect();
+        assert!((bend(&noisy, 0.0, 2.0) - 0.008).abs() < 1e-15);
+    }
+
+    #[test]
+    fn a_distance_is_relative_and_beyond_the_noise_of_all_three_points() {
+        let gap = Gap { from: 0.0, until: 4.0, suspicion: 0.0 };
+        let of = |errors: [f64; 3], floor: f64| {
+            let curve = vec![known(0.0, 10.0, errors[0]), known(2.0, 12.0, errors[1]), known(4.0, 10.0, errors[2])];
+            distance(&gap, &[curve], &[floor])
+        };
+        assert_eq!(of([0.0; 3], 0.0), 2.0 / 12.0);
+        // Below the floor it is relative to the floor.
+        assert_eq!(of([0.0; 3], 20.0), 0.1);
+        // Twice the root of (0.3/2)² + 0² + (0.4/2)² is 0.5, and twice 0.25 at the middle as well.
+        for errors in [[0.3, 0.0, 0.4], [0.0, 0.25, 0.0], [0.5, 0.0, 0.0], [0.0, 0.0, 0.5]] {
+            assert!((of(errors, 0.0) - 1.5 / 12.0).abs() < 1e-15, "{errors:?}: {}", of(errors, 0.0));
+        }
+        // Noise above the distance leaves nothing of it.
+        assert_eq!(of([0.0, 9.0, 0.0], 0.0), 0.0);
+    }
+
+    #[test]
+    fn unresolved_gaps_ascend_and_the_worst_is_the_furthest_off() {
+        let rule = Refinement { tolerance: 0.05, most: 10, window: 100.0 };
+        let gap = |from: f64, suspicion: f64| Gap { from, until: from + 2.0, suspicion };
+        let found = rule.resolution(7, 3, &[gap(8.0, 0.1), gap(2.0, 0.3), gap(4.0, 0.2)]);
+        assert_eq!((found.unresolved, found.worst), (vec![(2.0, 4.0), (4.0, 6.0), (8.0, 10.0)], Some(0.3)));
+        assert_eq!(rule.resolution(7, 7, &[]).worst, None);
     }
 }

@@ -200,4 +200,46 @@ mod tests {
         let zeros: Vec<Sample> = samples.iter().map(|s| Sample { value: 0.0, ..*s }).collect();
         assert_eq!(judge(&zeros, true), None);
     }
+
+    /// Slopes of t² between whole t are sums of two of them: the 6th and the 23rd of 28 are 4 and 10, by Sen's table.
+    #[test]
+    fn slopes_and_their_interval_are_those_of_sen() {
+        let points: Vec<(f64, f64)> = (0..8).map(f64::from).map(|t| (t, t * t)).collect();
+        assert_eq!(theil_sen(&points), Some((7.0, (4.0, 10.0))));
+    }
+
+    fn power(value: f64, per_sigma: f64) -> Vec<Sample> {
+        let sample = |t: f64| {
+            let s = t + 1.0;
+            Sample { t, steps: s, value: s.powf(value), per_sigma: s.powf(per_sigma) }
+        };
+        (0..40).map(f64::from).map(sample).collect()
+    }
+
+    #[test]
+    fn the_fit_ends_where_it_says() {
+        let mut samples = power(-0.5, 0.0);
+        // What lies at and behind 16 times the first s is no part of it.
+        samples[16..].iter_mut().for_each(|sample| sample.value = 1.0);
+        let found = judge(&samples, false).unwrap();
+        assert_eq!(found.range, (0.0, 15.0));
+        assert!((found.exponent + 0.5).abs() < 1e-12 && found.exponent_per_sigma.abs() < 1e-12, "{found:?}");
+    }
+
+    /// A steep schedule alone makes a level curve singular, and only where K per σ is level too.
+    #[test]
+    fn what_the_grid_cuts_off_follows_from_the_schedule() {
+        let verdict = |per_sigma: f64, steep: bool| {
+            let found = judge(&power(0.0, per_sigma), steep).unwrap();
+            (found.verdict, found.driver, found.cut_off)
+        };
+        assert_eq!(verdict(0.0, true), (Verdict::Singular, Driver::Schedule, true));
+        assert_eq!(verdict(0.0, false), (Verdict::Bounded, Driver::Unknown, false));
+        for per_sigma in [0.5, -0.5] {
+            assert_eq!(verdict(per_sigma, true), (Verdict::Bounded, Driver::Unknown, false), "{per_sigma}");
+        }
+        // What the fit shows itself is not cut off.
+        let found = judge(&power(-0.5, 0.0), true).unwrap();
+        assert_eq!((found.verdict, found.cut_off), (Verdict::Singular, false));
+    }
 }
