@@ -137,6 +137,7 @@ impl Layers for MlpLayers {
 mod tests {
     use super::*;
     use crate::network::{Condition, Network};
+    use crate::testing::{Numbers, Tolerance, assert_close, largest};
     use tch::{Device, Kind, Tensor};
 
     #[test]

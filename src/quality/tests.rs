@@ -7,6 +7,7 @@ use crate::draws::CleanSamples;
 use crate::ideal::Gaussian;
 use crate::random::{Purpose, fill_normal, stream};
 use crate::tensor_file::{self, IntoTensor};
+use crate::testing::{self, Tolerance};
 use ndarray::{Array1, Array2, Ix1, Ix2, Ix3};
 use std::path::{Path, PathBuf};
 use tch::{Device, Kind};
