@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{fixture, fresh, lipscope, means, report, succeed};
+use common::{clear, fixture, fresh, lipscope, means, report, succeed};
 
 /// N(0, 0.25) in one dimension: K = √(2/π)·√v_t·|c(t+1) − c(t)|, computed with numpy.
 #[test]
@@ -22,6 +22,7 @@ fn theory_agrees_with_closed_forms() {
         let data = "gaussian:mean=0,std=0.5,dim=1";
         let arguments =
             ["theory", "--data", data, "--schedule", schedule, "--timesteps", &time, "--out", "out", "--quiet"];
+        clear(folder.path());
         assert_eq!(succeed(folder.path(), &arguments), "");
         let (_, got) = means(&report(&out), 0)[0];
         assert!((got / expected - 1.0).abs() < 1e-9, "{schedule} at {t}: {got} {expected}");
@@ -53,6 +54,7 @@ fn monte_carlo_agrees_with_theory() {
     succeed(folder.path(), &[&["theory", "--data", data], &common[..]].concat());
     let exact = means(&report(&out), 0);
     let ideal = format!("ideal:{data}");
+    clear(folder.path());
     succeed(folder.path(), &[&["measure", &ideal, "--samples", "4000"], &common[..]].concat());
     let measured = report(&out);
     for ((t, exact), (i, (_, mean))) in exact.iter().zip(means(&measured, 0).iter().enumerate()) {

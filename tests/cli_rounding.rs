@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{fixture, fresh, names, refuse, report, succeed};
+use common::{clear, fixture, fresh, names, refuse, rendered, report, succeed};
 use std::fs;
 
 const HEADER: &str = "model,quantity,network_dtype,time_embedding_dtype,timestep,samples,median_relative_error,\
@@ -17,7 +17,7 @@ fn every_combination_is_written_and_read_out() {
     let stdout = succeed(folder.path(), &[&common[..], &["--rounding"]].concat());
     assert!(stdout.contains("pipeline: rounding") && stdout.contains("rounding.csv"), "{stdout}");
     assert!(stdout.contains("Rounding at its worst timestep: in float32 throughout"), "{stdout}");
-    assert_eq!(names(&out), ["curve.csv", "report.json", "rounding.csv"]);
+    assert_eq!(rendered(&out), ["curve.csv", "report.json", "rounding.csv"]);
     let table = fs::read_to_string(out.join("rounding.csv")).unwrap();
     assert_eq!(table.lines().next(), Some(HEADER));
     // Three dtypes of either, two quantities, three timesteps.
@@ -59,6 +59,7 @@ fn integer_timesteps_leave_the_networks_dtype() {
     let learned = ["measure", &learned, "--data", "model", "--schedule", "linear:timesteps=20"];
     for model in [&learned[..], &["measure", &module, "--data", "digits"]] {
         let options = ["--timesteps", "0,18", "--samples", "2", "--out", "out", "--rounding"];
+        clear(folder.path());
         let stdout = succeed(folder.path(), &[model, &options].concat());
         assert!(stdout.contains("time embedding: not varied: it takes t as an integer"), "{stdout}");
         let table = fs::read_to_string(out.join("rounding.csv")).unwrap();

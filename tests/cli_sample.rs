@@ -33,7 +33,7 @@ fn files_hold_samples_a_picture_and_an_account() {
     assert_eq!((account["nfe"].as_u64(), account["samples"].as_u64()), (Some(7), Some(5)));
     assert_eq!(plan["seed"], json!(4));
     assert_eq!(plan["sampling"]["timesteps"], json!([999.0, 833.0, 666.0, 500.0, 333.0, 167.0, 0.0]));
-    assert_eq!(plan["model"]["sha256"].as_str().map(str::len), Some(64));
+    assert_eq!(plan["models"][0]["sha256"].as_str().map(str::len), Some(64));
     assert_eq!(account["max"].as_f64(), Some(largest(values)));
     // The plan travels with the numbers.
     let file = tensor_file::read(out.join("samples.safetensors")).unwrap();
