@@ -134,6 +134,7 @@ fn path_and_spatial_are_measured_and_refused_where_they_cannot_be() {
         .map(str::to_string)
     };
     for (quantity, unit) in [("path", "1/step"), ("spatial", "1/‖x‖")] {
+        common::clear(folder.path());
         let arguments = of("pipeline", quantity);
         succeed(folder.path(), &arguments.iter().map(String::as_str).chain(["--plot=svg"]).collect::<Vec<_>>());
         let report = report(&out);
@@ -152,6 +153,7 @@ fn the_report_says_which_way_was_taken() {
     let arguments = ["measure", &module, "--data", "digits", "--timesteps", "0,50", "--samples", "4", "--out", "out"];
     succeed(folder.path(), &[&arguments[..], &["--quantity", "both"]].concat());
     assert_eq!(report(&out)["models"][0]["model"]["derivative"], "double backward");
+    common::clear(folder.path());
     succeed(folder.path(), &arguments);
     assert!(report(&out)["models"][0]["model"]["derivative"].is_null());
 }
