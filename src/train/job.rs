@@ -5,7 +5,6 @@ use super::prepare::{Every, Job};
 use super::{Batch, Batches, Row, Trainer};
 use crate::atomic;
 use crate::checkpoint::{Content, Sidecar, Training, Writer};
-use crate::device;
 use crate::error::{Error, Result};
 use crate::run::{Store, Watch};
 use serde_json::{Value, json};
@@ -191,9 +190,4 @@ impl Keeper<'_> {
             (other, _) => other,
         }
     }
-}
-
-/// Versions that a checkpoint names.
-pub(super) fn versions() -> Value {
-    json!({ "lipscope": env!("CARGO_PKG_VERSION"), "libtorch": device::LIBTORCH_VERSION })
 }

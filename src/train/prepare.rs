@@ -1,6 +1,5 @@
 //! From arguments to everything that a training run needs; nothing is trained or written yet.
 
-use super::job::versions;
 use super::{Data, Plan, variant};
 use crate::checkpoint::{self, Declared, Request, Sidecar, Training, WRITERS, Writer};
 use crate::clean_data;
@@ -14,6 +13,7 @@ use crate::random::{Purpose, stream};
 use crate::run::{Folder, Setup};
 use crate::schedule;
 use lipscope_core::cli::args::{Precision, TrainArgs};
+use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use tch::{Device, Kind, Tensor};
 
@@ -292,4 +292,9 @@ fn sidecar(plan: &Plan, clip: Option<f64>) -> Result<Sidecar> {
 
 fn default_out(variant: &str, spec: &DataSpec) -> PathBuf {
     PathBuf::from("lipscope-out").join(format!("train-{variant}-{}", crate::report::slug(&spec.to_string())))
+}
+
+/// Versions that a checkpoint names.
+fn versions() -> Value {
+    json!({ "lipscope": env!("CARGO_PKG_VERSION"), "libtorch": device::LIBTORCH_VERSION })
 }

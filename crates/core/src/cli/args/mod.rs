@@ -1,5 +1,5 @@
 //! The arguments as they are typed. Doc comments here are the help that users read, so what has none needs none.
-#![allow(missing_docs)]
+#![allow(missing_docs, rustdoc::invalid_html_tags)]
 
 mod evaluate;
 mod export;
