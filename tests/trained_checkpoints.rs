@@ -295,7 +295,7 @@ fn bad_input_is_refused_before_anything_is_written() {
         (&["--variant", "ddpm", "--lr", "-1"], &["--lr"]),
         (&["--variant", "ddpm", "--ema", "0.9,0.9"], &["--ema", "different numbers"]),
         (&["--variant", "ddpm", "--weighting", "snr"], &["--weighting", "min-snr"]),
-        (&["--variant", "ddpm", "--schedule", "exponential"], &["the schedule", "linear"]),
+        (&["--variant", "ddpm", "--schedule", "exponential"], &["--schedule is `exponential`", "linear"]),
     ];
     for (arguments, says) in cases {
         refuse(folder.path(), &[&["train"], arguments].concat(), says);
