@@ -91,32 +91,32 @@ fn check(arguments: &[&str]) {
 #[test]
 fn curves() {
     let pipeline = fixture("torchscript/pipeline");
-    let of = ["--data", "digits", "--timesteps", "auto", "--samples", "64", "--batch", "8", "--tolerance", "0.3"];
+    let of = ["--data", "digits", "--timesteps", "auto", "--samples", "8", "--batch", "4", "--tolerance", "0.3"];
     check(&[&["measure", &pipeline][..], &of].concat());
 }
 
 #[test]
 fn comparisons_on_samples_of_the_model() {
     let pipeline = fixture("torchscript/pipeline");
-    let of = ["--data", "model", "--timesteps", "0..40", "--samples", "48", "--batch", "4"];
+    let of = ["--data", "model", "--timesteps", "0..40", "--samples", "12", "--batch", "4"];
     check(&[&["compare", &pipeline, &pipeline, "--share", "n=2,until=20"][..], &of].concat());
 }
 
 #[test]
 fn perturbations() {
     let pipeline = fixture("torchscript/pipeline");
-    check(&["stability", &pipeline, "--data", "digits", "--samples", "40", "--batch", "4"]);
+    check(&["stability", &pipeline, "--data", "digits", "--samples", "12", "--batch", "4"]);
 }
 
 #[test]
 fn evaluations() {
     let pipeline = fixture("torchscript/pipeline");
-    let of = ["--data", "digits", "--nfe", "20,40", "--samples", "64", "--seeds", "2", "--metrics", "frechet"];
+    let of = ["--data", "digits", "--nfe", "10,20", "--samples", "40", "--seeds", "2", "--metrics", "frechet"];
     check(&[&["evaluate", &pipeline, "--batch", "4"][..], &of].concat());
 }
 
 #[test]
 fn samples() {
     let pipeline = fixture("torchscript/pipeline");
-    check(&["sample", &pipeline, "--samples", "256", "--nfe", "50", "--batch", "4", "--format", "npy"]);
+    check(&["sample", &pipeline, "--samples", "48", "--nfe", "50", "--batch", "4", "--format", "npy"]);
 }
