@@ -33,8 +33,9 @@ const BATCH: i64 = 32;
 struct Normal;
 
 impl CleanSamples for Normal {
-    fn draw(&self, rng: &mut rand_chacha::ChaCha8Rng, out: &mut [f32]) {
+    fn draw(&self, rng: &mut rand_chacha::ChaCha8Rng, out: &mut [f32]) -> Option<usize> {
         random::fill_normal(rng, out);
+        None
     }
 }
 
@@ -95,7 +96,7 @@ fn main() -> Result<()> {
         kind: Kind::Float,
     };
     let estimators = vec![estimator(Quantity::Secant, 1.0, Axis::Step, Norm::L2)];
-    let subjects = [Subject { denoiser: Box::new(denoiser), estimators }];
+    let subjects = [Subject { response: Box::new(denoiser), estimators }];
     let draws = Draws { source: Arc::new(Normal), seed: 0, sample_shape: shape.clone() };
     bare(&*network, &shape)?;
     measured(&subjects, &draws)?;

@@ -14,7 +14,7 @@ use lipscope::denoiser::NetworkDenoiser;
 use lipscope::error::{Error, Result};
 use lipscope::prediction::Prediction;
 use lipscope::random::{Purpose, fill_normal, stream};
-use lipscope::sampler::{self, Sampling, draw, spacing};
+use lipscope::sampler::{self, Sampling, Which, draw, spacing};
 use lipscope::schedule;
 use lipscope::time::Conditioning;
 use lipscope::timestep_map::Identity;
@@ -74,7 +74,7 @@ impl Job {
     /// Seconds, and the samples.
     fn sample(&self, denoiser: &NetworkDenoiser, sampling: &Sampling) -> Result<(f64, Vec<f32>)> {
         let began = Instant::now();
-        let drawn = draw(denoiser, sampling, 0, 0..self.batch, &mut || true)?;
+        let drawn = draw(denoiser, sampling, Which { seed: 0, samples: 0..self.batch, labels: None }, &mut || true)?;
         let seconds = began.elapsed().as_secs_f64();
         let values = drawn.and_then(|x| Vec::try_from(x.reshape([-1])).ok()).unwrap_or_default();
         Ok((seconds, values))

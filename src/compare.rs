@@ -1,19 +1,21 @@
 //! From norms to a report's points, paired ratios and summaries.
 
 use crate::control_variates::controlled;
-use crate::estimator::{Estimator, Method, Norm, Quantity};
+use crate::estimator::{Method, Norm, Quantity};
 use crate::lipschitz_mass::LipschitzMass;
-use crate::measure::{AtTimestep, Subject};
+use crate::measure::{AtTimestep, Estimated, Subject};
+use crate::process::ForwardProcess;
 use crate::report::{ComparisonRow, Curve, ModelReport, NearZero, Point, Rest, Spent, Summary};
 use crate::schedule::NoiseSchedule;
 use crate::singularity::{Sample, judge};
 use crate::stats::{median, paired_ratio};
 use crate::time::{Axis, Timestep};
 
-/// An empty curve for an estimator.
-pub fn empty_curve(estimator: &dyn Estimator) -> Curve {
+/// A curve before its first point.
+pub fn empty_curve(Estimated { estimator, block }: &Estimated) -> Curve {
     Curve {
         quantity: estimator.quantity(),
+        block: block.clone(),
         estimator: estimator.method(),
         norm: estimator.norm(),
         axis: estimator.axis(),
@@ -27,6 +29,7 @@ pub fn empty_curve(estimator: &dyn Estimator) -> Curve {
 pub fn closed_form_curve(quantity: Quantity, axis: Axis, norm: Norm, dt: Option<f64>) -> Curve {
     Curve {
         quantity,
+        block: None,
         estimator: Method::ClosedForm,
         norm,
         axis,
@@ -36,15 +39,15 @@ pub fn closed_form_curve(quantity: Quantity, axis: Axis, norm: Norm, dt: Option<
     }
 }
 
-/// A point without numbers yet: the schedule's side of it.
-pub fn bare_point(schedule: &dyn NoiseSchedule, t: Timestep, t_next: Option<Timestep>) -> Point {
-    let log_snr = schedule.log_snr(t);
+/// A point without numbers yet: the process's side of it.
+pub fn bare_point(process: &dyn ForwardProcess, t: Timestep, t_next: Option<Timestep>) -> Point {
+    let schedule = process.gaussian();
     Point {
         timestep: t,
         t_next,
-        alpha: schedule.alpha(t),
-        sigma: schedule.sigma(t),
-        log_snr: log_snr.is_finite().then_some(log_snr),
+        alpha: schedule.map(|schedule| schedule.alpha(t)),
+        sigma: schedule.map(|schedule| schedule.sigma(t)),
+        log_snr: schedule.map(|schedule| schedule.log_snr(t)).filter(|log_snr| log_snr.is_finite()),
         ..Point::default()
     }
 }
@@ -53,10 +56,10 @@ pub fn bare_point(schedule: &dyn NoiseSchedule, t: Timestep, t_next: Option<Time
 pub fn add_points(models: &mut [ModelReport], subjects: &[Subject], measured: &AtTimestep) {
     let numbers = measured.norms.iter().zip(&measured.unconverged);
     for ((model, subject), (norms, unconverged)) in models.iter_mut().zip(subjects).zip(numbers) {
-        let estimated = subject.estimators.iter().zip(norms).zip(unconverged);
-        for (curve, ((estimator, norms), unconverged)) in model.curves.iter_mut().zip(estimated) {
+        let numbers = norms.iter().zip(unconverged);
+        for (curve, (norms, unconverged)) in model.curves.iter_mut().zip(numbers) {
             let (s, _) = controlled(norms, &measured.control);
-            let (t, t_next) = (measured.t, estimator.t_next(measured.t));
+            let (t, t_next) = (measured.t, curve.dt.map(|dt| measured.t + dt));
             let place = curve.points.partition_point(|point| point.timestep < t);
             let point = Point {
                 samples: s.samples,
@@ -70,7 +73,7 @@ pub fn add_points(models: &mut [ModelReport], subjects: &[Subject], measured: &A
                 max: s.max,
                 non_finite: s.non_finite,
                 unconverged: *unconverged,
-                ..bare_point(subject.denoiser.schedule(), t, t_next)
+                ..bare_point(subject.response.process(), t, t_next)
             };
             curve.points.insert(place, point);
         }
@@ -78,19 +81,20 @@ pub fn add_points(models: &mut [ModelReport], subjects: &[Subject], measured: &A
 }
 
 /// Ratios of every candidate over the first model at one timestep, on the same samples.
-pub fn ratios(models: &[ModelReport], subjects: &[Subject], measured: &AtTimestep, seed: u64) -> Vec<ComparisonRow> {
+pub fn ratios(models: &[ModelReport], measured: &AtTimestep, seed: u64) -> Vec<ComparisonRow> {
     let Some((baseline, candidates)) = measured.norms.split_first() else { return Vec::new() };
     let mut rows = Vec::new();
-    for ((model, subject), norms) in models.iter().zip(subjects).skip(1).zip(candidates) {
-        for ((estimator, base), candidate) in subject.estimators.iter().zip(baseline).zip(norms) {
+    for (model, norms) in models.iter().skip(1).zip(candidates) {
+        for ((curve, base), candidate) in model.curves.iter().zip(baseline).zip(norms) {
             let ((base, base_values), (candidate, values)) =
                 (controlled(base, &measured.control), controlled(candidate, &measured.control));
             let ratio = paired_ratio(&base_values, &values, seed, measured.t);
             rows.push(ComparisonRow {
                 model: model.label.clone(),
                 timestep: measured.t,
-                t_next: estimator.t_next(measured.t),
-                quantity: estimator.quantity(),
+                t_next: curve.dt.map(|dt| measured.t + dt),
+                quantity: curve.quantity,
+                block: curve.block.clone(),
                 baseline: base.mean,
                 candidate: candidate.mean,
                 ratio: ratio.map(|ratio| ratio.value),
@@ -103,7 +107,7 @@ pub fn ratios(models: &[ModelReport], subjects: &[Subject], measured: &AtTimeste
 }
 
 /// What a complete curve comes to, with `until` the end of the window near 0.
-pub fn summarise(curve: &Curve, until: Timestep, schedule: &dyn NoiseSchedule, spent: Spent) -> Summary {
+pub fn summarise(curve: &Curve, until: Timestep, process: &dyn ForwardProcess, spent: Spent) -> Summary {
     let finite = curve.points.iter().filter_map(|point| point.mean.map(|mean| (point.timestep, mean)));
     let (near, rest): (Vec<_>, Vec<_>) = finite.partition(|(t, _)| *t < until);
     let peak = near.iter().copied().max_by(|a, b| a.1.total_cmp(&b.1));
@@ -114,6 +118,7 @@ pub fn summarise(curve: &Curve, until: Timestep, schedule: &dyn NoiseSchedule, s
     let typical = median(&rest).filter(|median| *median > 0.0);
     Summary {
         quantity: curve.quantity,
+        block: curve.block.clone(),
         near_zero: NearZero {
             from: 0.0,
             until,
@@ -124,7 +129,9 @@ pub fn summarise(curve: &Curve, until: Timestep, schedule: &dyn NoiseSchedule, s
             total_variation_exact,
         },
         rest: Rest { mean: mean(&rest), max: rest.iter().copied().reduce(f64::max) },
-        singularity: judge(&samples(curve, schedule), schedule.d_sigma_dt(-1.0).is_infinite()),
+        singularity: process
+            .gaussian()
+            .and_then(|schedule| judge(&samples(curve, schedule), schedule.d_sigma_dt(-1.0).is_infinite())),
         peak_ratio: peak.zip(typical).map(|(peak, typical)| peak.1 / typical),
         function_evaluations: spent.function_evaluations,
         wall_seconds: spent.wall_seconds,
@@ -197,7 +204,7 @@ mod tests {
         let s = summarise(
             &curve(&[(0.0, 4.0), (1.0, 8.0), (100.0, 1.0), (200.0, 2.0), (300.0, 3.0)]),
             100.0,
-            &*crate::schedule::parse("linear").unwrap(),
+            &crate::process::Gaussian::from(crate::schedule::parse("linear").unwrap()),
             Spent::default(),
         );
         assert_eq!((s.near_zero.mean, s.near_zero.max, s.near_zero.argmax), (Some(6.0), Some(8.0), Some(1.0)));

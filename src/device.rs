@@ -7,7 +7,7 @@ mod cuda;
 pub mod memory;
 mod upload;
 
-pub use upload::{fetch, scale_rows, upload};
+pub use upload::{fetch, scale_rows, upload, upload_labels};
 
 use crate::error::{Error, Result};
 pub use lipscope_core::device_choice::DeviceChoice;

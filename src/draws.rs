@@ -5,7 +5,10 @@ use crate::device::upload;
 use crate::error::Result;
 use crate::process::ForwardProcess;
 use crate::random::{Purpose, fill_normal, stream};
+use crate::response::Response;
+use crate::state::State;
 use crate::time::Timestep;
+use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 use std::sync::Arc;
@@ -13,8 +16,13 @@ use tch::{Device, Kind, Tensor};
 
 /// A source of clean samples x₀, one random stream each.
 pub trait CleanSamples: Send + Sync {
-    /// Draws one x₀ into `out`, flattened.
-    fn draw(&self, rng: &mut ChaCha8Rng, out: &mut [f32]);
+    /// Draws one x₀ into `out`, flattened; says which row of the data it is, where it is one.
+    fn draw(&self, rng: &mut ChaCha8Rng, out: &mut [f32]) -> Option<usize>;
+
+    /// The class of every row, where the data has classes.
+    fn labels(&self) -> Option<&[i64]> {
+        None
+    }
 
     /// Expectations of the mean and of the mean square over the elements of x₀, where they are known exactly.
     fn moments(&self) -> Option<[f64; 2]> {
@@ -42,6 +50,29 @@ pub struct Draw {
     pub sample: u64,
 }
 
+/// What was drawn with the samples of a batch: for each the entries of the row of the data that it came from.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Columns {
+    /// Classes; `None` where the data has none.
+    pub labels: Option<Vec<i64>>,
+}
+
+impl Columns {
+    /// Those of some of the samples.
+    pub fn slice(&self, samples: std::ops::Range<usize>) -> Self {
+        Columns { labels: self.labels.as_ref().and_then(|labels| labels.get(samples)).map(<[i64]>::to_vec) }
+    }
+
+    /// Of samples that are made from noise: for each a row of the data is drawn, with a random stream of its own.
+    pub fn of_samples(labels: Option<&[i64]>, seed: u64, samples: std::ops::Range<u64>) -> Self {
+        let of = |labels: &[i64]| -> Vec<i64> {
+            let row = |sample| stream(seed, Purpose::Condition, 0.0, sample).random_range(0..labels.len());
+            samples.map(|sample| labels[row(sample)]).collect()
+        };
+        Columns { labels: labels.filter(|labels| !labels.is_empty()).map(of) }
+    }
+}
+
 /// A batch of pairs on the host, one row of `width` numbers each.
 pub struct Rows {
     /// Clean samples.
@@ -50,6 +81,8 @@ pub struct Rows {
     pub noise: Vec<f32>,
     /// The covariates of every row.
     pub covariates: Vec<Covariates>,
+    /// What else was drawn.
+    pub columns: Columns,
 }
 
 /// A batch of pairs, [B, …] each, on the device and in the dtype asked for.
@@ -71,18 +104,25 @@ impl Draws {
         let width = self.width();
         let (mut x0, mut noise) = (vec![0.0f32; draws.len() * width], vec![0.0f32; draws.len() * width]);
         let rows = x0.par_chunks_mut(width).zip(noise.par_chunks_mut(width)).zip(draws);
-        let covariates = rows.map(|((x0, epsilon), draw)| {
-            self.source.draw(&mut stream(self.seed, Purpose::CleanSample, draw.t, draw.sample), x0);
+        let drawn = rows.map(|((x0, epsilon), draw)| {
+            let row = self.source.draw(&mut stream(self.seed, Purpose::CleanSample, draw.t, draw.sample), x0);
             fill_normal(&mut stream(self.seed, Purpose::Noise, draw.t, draw.sample), epsilon);
-            covariates(x0, epsilon)
+            (covariates(x0, epsilon), row)
         });
-        let covariates = covariates.collect();
-        Rows { x0, noise, covariates }
+        let (covariates, origins): (Vec<Covariates>, Vec<Option<usize>>) = drawn.unzip();
+        let labels = self.source.labels();
+        let labels = labels.and_then(|labels| origins.iter().map(|row| labels.get((*row)?).copied()).collect());
+        Rows { x0, noise, covariates, columns: Columns { labels } }
     }
 
     /// What the covariates of pairs are on average, where that is known.
     pub fn expected(&self) -> Option<Covariates> {
         self.source.moments().map(|[mean, square]| [mean, square, 0.0])
+    }
+
+    /// The states of a model for these pairs, with one timestep per row.
+    pub fn state(&self, rows: &Rows, response: &dyn Response, t: &[Timestep]) -> Result<State> {
+        self.to_device(rows, response.device(), response.kind())?.state(rows, response, t)
     }
 
     /// The same on a device.
@@ -97,5 +137,11 @@ impl Pairs {
     /// x_t of a process, with one timestep per row.
     pub fn x_t(&self, process: &dyn ForwardProcess, t: &[Timestep]) -> Result<Tensor> {
         process.state(&self.x0, &self.noise, t)
+    }
+
+    /// x_t and what it is conditional on; `rows` are those that these pairs are.
+    pub fn state(&self, rows: &Rows, response: &dyn Response, t: &[Timestep]) -> Result<State> {
+        let condition = response.condition(t.len() as i64, &rows.columns)?;
+        Ok(State { x: self.x_t(response.process(), t)?, condition })
     }
 }

@@ -1,24 +1,35 @@
 //! What a conditional network is asked for, and classifier-free guidance (Ho and Salimans, arXiv 2207.12598), measured as
 //! a model of its own.
 
+use crate::device::upload_labels;
+use crate::draws::Columns;
 use crate::dual::Dual;
-use crate::error::{Doing, Result};
+use crate::error::{Doing, Error, Result};
 use crate::network::Condition;
 use tch::{Device, Kind, Tensor};
 
-/// A condition: the same for every sample.
+/// Where an input of a network besides x and t comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Source<T> {
+    /// The same for every sample.
+    Same(T),
+    /// Drawn with x₀: from the row of the data that it came from.
+    WithData,
+}
+
+/// What a network is asked for: one source for each of its inputs besides x and t.
 #[derive(Debug, Default)]
 pub struct Asked {
     /// The class.
-    pub label: Option<i64>,
-    /// The embeddings, [1, L, D].
+    pub label: Option<Source<i64>>,
+    /// The embeddings, [1, L, D], the same for every sample.
     pub context: Option<Tensor>,
 }
 
 impl Asked {
     /// A class and nothing else.
     pub fn class(label: Option<i64>) -> Self {
-        Asked { label, context: None }
+        Asked { label: label.map(Source::Same), context: None }
     }
 
     /// The same with its embeddings on `device` in `kind`, so that no batch has to move them.
@@ -28,12 +39,22 @@ impl Asked {
         Ok(Asked { context, ..self })
     }
 
-    /// For `rows` samples on `device`, embeddings in `kind`.
-    pub fn batch(&self, rows: i64, device: Device, kind: Kind) -> Result<Condition> {
+    /// For two samples, to try a network out; what is drawn with the data is 0.
+    pub fn example(&self, device: Device, kind: Kind) -> Result<Condition> {
+        self.batch(2, &Columns { labels: Some(vec![0; 2]) }, device, kind)
+    }
+
+    /// For `rows` samples on `device`, embeddings in `kind`; `columns` were drawn with them.
+    ///
+    /// # Errors
+    /// A class is to be drawn with the data, which has none.
+    pub fn batch(&self, rows: i64, columns: &Columns, device: Device, kind: Kind) -> Result<Condition> {
         let doing = "filling in the condition";
-        let labels = match self.label {
-            Some(label) => Some(Tensor::f_full([rows], label, (Kind::Int64, device)).doing(doing)?),
-            None => None,
+        let labels = match (self.label, &columns.labels) {
+            (None, _) => None,
+            (Some(Source::Same(label)), _) => Some(Tensor::f_full([rows], label, (Kind::Int64, device)).doing(doing)?),
+            (Some(Source::WithData), Some(labels)) => Some(upload_labels(labels, device)?),
+            (Some(Source::WithData), None) => return Err(no_labels()),
         };
         let expand = |context: &Tensor| {
             let sizes: Vec<i64> = std::iter::once(rows).chain(context.size().into_iter().skip(1)).collect();
@@ -45,6 +66,14 @@ impl Asked {
         };
         Ok(Condition { labels, context })
     }
+}
+
+/// The refusal of data without classes where a model is asked for the class of each sample.
+pub(crate) fn no_labels() -> Error {
+    Error::mismatch(
+        "--class @ takes the class of each sample from the data, and these samples have no classes",
+        "Give data with labels (digits, mnist:DIR, cifar10:DIR, or a file with an array `labels`), or one class with --class.",
+    )
 }
 
 /// Guidance towards a condition.

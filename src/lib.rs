@@ -32,7 +32,8 @@
 //! | [`schedule`], [`process`], [`timestep_map`], [`prediction`], [`time`] | the diffusion's mathematics |
 //! | [`dual`], [`nn`], [`network`] | networks whose one forward pass carries an optional tangent |
 //! | [`checkpoint`], [`tensor_file`], [`data`], [`clean_data`] | what is on disk, recognised by content |
-//! | [`denoiser`], [`ideal`] | ε(x, t), learned and in closed form: all that estimators and samplers see |
+//! | [`state`], [`response`] | drawn states with their conditions, and f(x, t) with its change and rate: all that estimators see |
+//! | [`denoiser`], [`ideal`] | ε(x, t), learned and in closed form: what samplers and Jacobians see |
 //! | [`estimator`], [`draws`], [`measure`], [`refine`], [`compare`], [`lipschitz_mass`], [`singularity`], [`stats`], [`control_variates`] | from pairs (x₀, ε) to numbers with intervals |
 //! | [`suggest`] | from a measured curve to shared sub-intervals and a step grid |
 //! | [`rounding`] | how much of those numbers is rounding, by dtype |
@@ -67,10 +68,12 @@ pub mod network;
 pub mod nn;
 pub mod process;
 pub mod quality;
+pub mod response;
 pub mod rounding;
 pub mod run;
 pub mod sampler;
 pub mod stability;
+pub mod state;
 pub mod sweep;
 pub mod tensor_file;
 #[cfg(test)]
@@ -78,8 +81,8 @@ mod testing;
 pub mod train;
 
 pub use lipscope_core::{
-    atomic, control_variates, data, expectation, lipschitz_mass, prediction, random, refine, report, schedule,
-    singularity, stats, suggest, time, timestep_map, timesteps,
+    atomic, control_variates, data, expectation, lipschitz_mass, preconditioning, prediction, random, refine, report,
+    schedule, singularity, stats, suggest, time, timestep_map, timesteps,
 };
 
 /// What most programs need.

@@ -7,11 +7,13 @@
 
 use crate::denoiser::{Denoiser, NetworkDenoiser};
 use crate::device::dtype_name;
-use crate::draws::{Draw, Draws};
+use crate::draws::{Columns, Draw, Draws};
 use crate::error::{Doing, Result};
 use crate::estimator::{Norm, Quantity, row_norms};
 use crate::network::Probe;
 use crate::report::{NoRounding, Rounding, RoundingRow};
+use crate::response::Response;
+use crate::state::State;
 use crate::stats::median;
 use crate::time::Timestep;
 use std::time::Instant;
@@ -84,6 +86,7 @@ pub struct Subject {
 struct At {
     t: Timestep,
     x: Tensor,
+    columns: Columns,
     references: [Option<Tensor>; 2],
 }
 
@@ -96,7 +99,7 @@ impl Subject {
         };
         let probes = denoiser.conditioning.probes(&*denoiser.process.schedule);
         let (device, kind) = (denoiser.device, DTYPES[0]);
-        let prepared = denoiser.asked.batch(2, device, kind).and_then(|condition| {
+        let prepared = denoiser.asked.example(device, kind).and_then(|condition| {
             let sample_shape = &denoiser.sample_shape;
             denoiser.network.prepare_rate(&Probe { sample_shape, times: probes, condition: &condition, device, kind })
         });
@@ -156,12 +159,11 @@ impl Subject {
     fn inputs(&self, draws: &Draws, settings: &Settings) -> Result<Vec<At>> {
         let at = |&t: &Timestep| {
             let wanted: Vec<Draw> = (0..settings.samples).map(|sample| Draw { t, sample }).collect();
-            let pairs = draws.to_device(&draws.rows(&wanted), self.denoiser.device, Kind::Double)?;
-            let x = pairs
-                .x_t(self.denoiser.process(), &vec![t; wanted.len()])?
-                .f_to_kind(Kind::BFloat16)
-                .doing("rounding samples")?;
-            Ok(At { t, x, references: [None, None] })
+            let rows = draws.rows(&wanted);
+            let pairs = draws.to_device(&rows, self.denoiser.device, Kind::Double)?;
+            let x = pairs.x_t(self.denoiser.process(), &vec![t; wanted.len()])?;
+            let x = x.f_to_kind(Kind::BFloat16).doing("rounding samples")?;
+            Ok(At { t, x, columns: rows.columns, references: [None, None] })
         };
         settings.timesteps.iter().map(at).collect()
     }
@@ -216,12 +218,17 @@ impl Subject {
     fn change(&self, at: &At, t_next: Option<Timestep>, batch: u64) -> Result<Tensor> {
         let doing = "computing differences";
         let mut parts = Vec::new();
+        let mut first = 0;
         for x in at.x.f_split(batch as i64, 0).doing(doing)? {
             let x = x.f_to_kind(self.denoiser.kind).doing(doing)?;
-            let times = vec![at.t; x.size()[0] as usize];
+            let rows = x.size()[0] as usize;
+            let times = vec![at.t; rows];
+            let columns = at.columns.slice(first..first + rows);
+            first += rows;
+            let state = State { x, condition: self.denoiser.condition(rows as i64, &columns)? };
             let change = match t_next {
-                Some(next) => self.denoiser.epsilon_change(&x, &times, &vec![next; times.len()])?.0,
-                None => self.denoiser.epsilon_rate(&x, &times)?,
+                Some(next) => self.denoiser.change(&state, &times, &vec![next; rows])?.0,
+                None => self.denoiser.rate(&state, &times)?,
             };
             parts.push(change.f_to_device(Device::Cpu).and_then(|v| v.f_to_kind(Kind::Double)).doing(doing)?);
         }

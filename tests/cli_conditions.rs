@@ -34,7 +34,7 @@ fn measure(folder: &Path, arguments: &[&str]) -> (Vec<f64>, u64) {
     let report = report(&folder.join("out"));
     let model = &report["models"][0];
     let points = model["curves"][0]["points"].as_array().unwrap();
-    assert!(model["model"]["asked"].as_str().unwrap().starts_with("class "), "{}", model["model"]);
+    assert!(model["model"]["asked"].as_str().unwrap().contains("class "), "{}", model["model"]);
     let means = points.iter().map(|point| point["mean"].as_f64().unwrap()).collect();
     (means, model["spent"]["function_evaluations"].as_u64().unwrap())
 }
@@ -70,6 +70,42 @@ fn derivatives_go_through_named_inputs() {
     }
 }
 
+/// ∂ε/∂t is proportional to 1 + label: with the class of each digit drawn with it, the mean is that of single classes
+/// weighted by how often they were drawn.
+#[test]
+fn classes_are_drawn_with_the_data() {
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path();
+    embeddings(&here.join("prompt.npy"), 0.0, "(5, 3)", 15);
+    let asked = |class: &'static str| ["--class", class, "--context", "prompt.npy"];
+    // All digits of the data are zeros where one class is left of it.
+    let norms = |class: &'static str| -> Vec<Vec<f64>> {
+        measure(here, &asked(class));
+        let parts = here.join("out/parts");
+        let part = fs::read_dir(parts).unwrap().next().unwrap().unwrap().path();
+        let bytes = fs::read(part).unwrap();
+        let tensors = safetensors::SafeTensors::deserialize(&bytes).unwrap();
+        let numbers = |name: &str| {
+            let tensor = tensors.tensor(name).unwrap();
+            tensor.data().chunks_exact(8).map(|bytes| f64::from_le_bytes(bytes.try_into().unwrap())).collect()
+        };
+        tensors.names().iter().filter(|name| name.contains("norms")).map(|name| numbers(name)).collect()
+    };
+    let (of_zero, drawn) = (norms("0"), norms("@"));
+    let mut factors = Vec::new();
+    for (zero, drawn) in of_zero.iter().flatten().zip(drawn.iter().flatten()) {
+        let factor = drawn / zero;
+        // A whole number, to the rounding of float32 differences.
+        assert!((factor - factor.round()).abs() < 1e-3, "{factor}");
+        factors.push(factor.round() as i64);
+    }
+    factors.sort_unstable();
+    factors.dedup();
+    assert!(factors.len() > 3 && factors.iter().all(|factor| (1..=10).contains(factor)), "{factors:?}");
+    let asked = report(&here.join("out"))["models"][0]["model"]["asked"].to_string();
+    assert!(asked.contains("class of each sample"), "{asked}");
+}
+
 #[test]
 fn what_is_missing_is_named() {
     let folder = tempfile::tempdir().unwrap();
@@ -86,6 +122,11 @@ fn what_is_missing_is_named() {
     refuse(here, &with(&[&asked[..], &["--guidance", "1"]].concat()), &["--null-class"]);
     refuse(here, &with(&[&asked[..], &["--guidance", "1", "--null-class", "0"]].concat()), &["--null-context"]);
     refuse(here, &with(&[&asked[..2], &["--context", "nowhere.npy"]].concat()), &["nowhere.npy"]);
+    let drawn = ["--class", "@", "--context", "prompt.npy"];
+    let moons = [&["measure", module.as_str()], &INPUTS[..], &["--data", "moons"], &drawn].concat();
+    refuse(here, &moons, &["have no classes", "array `labels`"]);
+    refuse(here, &["measure", &plain, "--data", "digits", "--class", "@"], &["takes no class"]);
+    refuse(here, &["measure", &plain, "--data", "digits", "--class", "cat"], &["whole number or @"]);
     refuse(here, &["measure", &module, "--data", "digits"], &["--inputs"]);
     refuse(here, &["measure", &module, "--data", "digits", "--inputs", "x,t,y"], &["`y` has no value"]);
     refuse(here, &["measure", &plain, "--data", "digits", "--output", "eps"], &["under the key `eps`"]);

@@ -5,13 +5,16 @@
 mod common;
 
 use common::closeness::{Numbers, largest};
-use lipscope::denoiser::{Denoiser, NetworkDenoiser};
+use lipscope::denoiser::NetworkDenoiser;
+use lipscope::draws::Columns;
 use lipscope::network::Network;
 use lipscope::network::mlp::{MlpConfig, ResidualMlp};
 use lipscope::network::unet2d::{UNet2d, UNet2dConfig};
 use lipscope::nn::Weights;
 use lipscope::prediction::Prediction;
+use lipscope::response::Response;
 use lipscope::schedule;
+use lipscope::state::State;
 use lipscope::time::Conditioning;
 use lipscope::timestep_map::{Identity, Remap, TimestepMap};
 use std::path::{Path, PathBuf};
@@ -33,7 +36,7 @@ fn settings() -> Vec<Setting> {
     let identity = || Arc::new(Identity) as Arc<dyn TimestepMap>;
     let of = |prediction, condition, schedule, map| Setting { prediction, condition, schedule, map };
     let mut all: Vec<Setting> =
-        Prediction::ALL.into_iter().map(|prediction| of(prediction, "step", "linear", identity())).collect();
+        Prediction::ALL.into_iter().map(|(prediction, _)| of(prediction, "step", "linear", identity())).collect();
     all.push(of(Prediction::Epsilon, "sigma*1000", "cosine", identity()));
     // c_noise = ln(σ/α)/4 of EDM is −λ/8.
     all.push(of(Prediction::V, "log-snr*-0.125", "linear", identity()));
@@ -57,9 +60,16 @@ fn denoiser(network: Box<dyn Network>, label: Option<i64>, shape: &[i64], kind: 
     }
 }
 
+/// x under what the model is asked for.
+fn state(denoiser: &NetworkDenoiser, x: &Tensor) -> State {
+    let condition = denoiser.condition(TIMES.len() as i64, &Columns::default()).unwrap();
+    State { x: x.shallow_clone(), condition }
+}
+
 /// d/dh of ε(x, t + h) at 0 from central differences of steps h, 2h, 4h extrapolated twice: error O(h⁶).
 fn differences(denoiser: &NetworkDenoiser, x: &Tensor, h: f64) -> Tensor {
-    let at = |h: f64| denoiser.epsilon(x, &TIMES.map(|t| t + h)).unwrap();
+    let state = state(denoiser, x);
+    let at = |h: f64| denoiser.value(&state, &TIMES.map(|t| t + h)).unwrap();
     let central = |h: f64| (at(h) - at(-h)) / (2.0 * h);
     let (wide, middle, narrow) = (central(4.0 * h), central(2.0 * h), central(h));
     let (coarse, fine): (Tensor, Tensor) = ((4.0 * &middle - wide) / 3.0, (4.0 * narrow - &middle) / 3.0);
@@ -85,13 +95,14 @@ fn check(name: &str, build: Build, label: Option<i64>, x: &Tensor, failures: &mu
     let (x, shape) = (x.to_kind(Kind::Double), &x.size()[1..]);
     for setting in settings() {
         let exact = denoiser(build(Kind::Double), label, shape, Kind::Double, &setting);
-        let rate = exact.epsilon_rate(&x, &TIMES).unwrap();
+        let rate = exact.rate(&state(&exact, &x), &TIMES).unwrap();
         // The step that suits: GroupNorm over a few numbers that nearly agree may turn within 0.01 of t, where a smaller
         // step loses digits to rounding elsewhere. A wrong tangent is far off at every step.
         let error = |h: f64| difference(&rate, &differences(&exact, &x, h));
         let double = [4e-3, 1e-3, 1e-4].map(error).into_iter().fold(f64::INFINITY, f64::min);
         let single = denoiser(build(Kind::Float), label, shape, Kind::Float, &setting);
-        let single = difference(&single.epsilon_rate(&x.to_kind(Kind::Float), &TIMES).unwrap(), &rate);
+        let state = state(&single, &x.to_kind(Kind::Float));
+        let single = difference(&single.rate(&state, &TIMES).unwrap(), &rate);
         // float64: O(h⁶) and rounding over h. float32: 1e-7 over the layers, and phases to 4e-5 at 640 rad, to 6e-5 where
         // the condition goes up to 1000.
         let allowed = if setting.condition == "step" { 1e-4 } else { 3e-4 };

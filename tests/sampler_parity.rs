@@ -7,7 +7,7 @@ mod common;
 use common::closeness::{Tolerance, assert_close};
 use lipscope::ideal::{Gaussian, IdealDenoiser, Mixture};
 use lipscope::random::{Purpose, fill_normal, stream};
-use lipscope::sampler::{self, Sampling, draw, spacing};
+use lipscope::sampler::{self, Sampling, Which, draw, spacing};
 use lipscope::schedule::{self, NoiseSchedule, Table};
 use lipscope::timestep_map::Identity;
 use serde_json::Value;
@@ -91,7 +91,10 @@ fn samples_are_those_of_diffusers() {
             nfe: case["nfe"].as_u64().unwrap() as usize,
             clip: case["clip"].as_f64(),
         };
-        let x0 = draw(&model(schedule), &sampling, SEED, 0..SAMPLES, &mut || true).unwrap().unwrap();
+        let x0 =
+            draw(&model(schedule), &sampling, Which { seed: SEED, samples: 0..SAMPLES, labels: None }, &mut || true)
+                .unwrap()
+                .unwrap();
         let x0: Vec<f64> = Vec::try_from(x0.reshape([-1]).to_kind(Kind::Double)).unwrap();
         let reason = "diffusers keeps alpha and sigma in float32, and a flow between modes magnifies that";
         let what = format!("{name}, clip {:?}", sampling.clip);

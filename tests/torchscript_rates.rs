@@ -10,6 +10,7 @@ use lipscope::denoiser::{Denoiser, NetworkDenoiser};
 use lipscope::dual::Dual;
 use lipscope::network::{Condition, Network, Probe};
 use lipscope::prediction::Prediction;
+use lipscope::state::State;
 use std::path::Path;
 use tch::{Device, Kind, Tensor};
 
@@ -101,14 +102,16 @@ fn derivatives_in_x_agree_with_differences() {
     let example =
         |shift: f64| (Tensor::arange(128, (Kind::Double, Device::Cpu)) * 0.37 + shift).sin().view([2, 1, 8, 8]);
     let (x, v, u) = (example(0.0), example(1.0), example(2.0));
-    let along = denoiser.epsilon_along(&x, &v, true, &[50.0, 700.0]).unwrap();
-    let at = |h: f64| denoiser.epsilon(&(&x + h * &v), &[50.0 + h, 700.0 + h]).unwrap();
+    let state = State::unconditional(x);
+    let along = denoiser.along(&state, &v, true, &[50.0, 700.0]).unwrap();
+    let moved = |h: f64| state.with_x(&state.x + h * &v);
+    let at = |h: f64| denoiser.epsilon(&moved(h), &[50.0 + h, 700.0 + h]).unwrap();
     let central = |h: f64| (at(h) - at(-h)) / (2.0 * h);
     let richardson = (central(5e-3) * 4.0 - central(1e-2)) / 3.0;
     assert_close("along", &along, &richardson, Tolerance::of_largest(1e-6, "of the differences: O(h⁴) and 1e-16/h"));
     // uᵀ(J v) = (Jᵀ u)ᵀ v
-    let forward = (denoiser.epsilon_along(&x, &v, false, &[50.0, 700.0]).unwrap() * &u).sum(Kind::Double);
-    let reverse = (denoiser.epsilon_transposed(&x, &u, &[50.0, 700.0]).unwrap() * &v).sum(Kind::Double);
+    let forward = (denoiser.along(&state, &v, false, &[50.0, 700.0]).unwrap() * &u).sum(Kind::Double);
+    let reverse = (denoiser.transposed(&state, &u, &[50.0, 700.0]).unwrap() * &v).sum(Kind::Double);
     assert!((forward / reverse - 1.0).abs().double_value(&[]) < 1e-10);
 }
 

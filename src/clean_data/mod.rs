@@ -83,7 +83,7 @@ fn load(
     let want = if options.encoder.is_some() { SampleShape::default() } else { want };
     let mut samples = spec.load(&LoadOptions { want, scale, limit })?;
     let latents = latents::encode(&mut samples, options, device)?;
-    let Samples { images, shape, scaling, warnings, description, sha256, .. } = samples;
+    let Samples { images, shape, scaling, labels, warnings, description, sha256 } = samples;
     let images = Arc::new(images);
     let mut description = json!({
         "source": spec.to_string(),
@@ -97,7 +97,7 @@ fn load(
         object.extend(latents);
     }
     let data = CleanData {
-        source: Arc::new(Rows::new(Arc::clone(&images))),
+        source: Arc::new(Rows::new(Arc::clone(&images), labels)),
         shape: shape.iter().map(|n| *n as i64).collect(),
         description,
         warnings,
@@ -112,7 +112,7 @@ pub fn reference(reference: &Reference, of: &str) -> CleanData {
     let numbers: Vec<f64> = images.iter().map(|x| f64::from(*x)).collect();
     let rows = Arc::new(images.clone());
     CleanData {
-        source: Arc::new(Rows::new(Arc::clone(&rows))),
+        source: Arc::new(Rows::new(Arc::clone(&rows), None)),
         whole: Whole::Rows(rows),
         shape: shape.clone(),
         description: json!({

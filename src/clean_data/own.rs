@@ -83,7 +83,8 @@ fn own(model: &Model, (batch, seed): (u64, u64), watch: &dyn Watch) -> Result<Op
     let mut values = Vec::new();
     for first in (0..MODEL_SAMPLES).step_by(batch as usize) {
         let here = first..(first + batch).min(MODEL_SAMPLES);
-        let x0 = sampler::draw(&*model.denoiser, &sampling, seed, here, &mut || {
+        let which = sampler::Which { seed, samples: here, labels: None };
+        let x0 = sampler::draw(&*model.denoiser, &sampling, which, &mut || {
             watch.advance();
             watch.goes_on()
         })?;
@@ -103,6 +104,6 @@ fn own(model: &Model, (batch, seed): (u64, u64), watch: &dyn Watch) -> Result<Op
 fn rows(values: Vec<f32>) -> Result<Rows> {
     let width = values.len() / MODEL_SAMPLES as usize;
     let rows = Array2::from_shape_vec((MODEL_SAMPLES as usize, width), values);
-    rows.map(|rows| Rows::new(Arc::new(rows)))
+    rows.map(|rows| Rows::new(Arc::new(rows), None))
         .map_err(|e| Error::mismatch(format!("samples do not stack ({e})"), "Report this."))
 }

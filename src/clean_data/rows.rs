@@ -9,22 +9,29 @@ use std::sync::Arc;
 /// The rows of a data set, drawn uniformly with replacement.
 pub struct Rows {
     rows: Arc<Array2<f32>>,
+    /// The class of every row.
+    labels: Option<Vec<i64>>,
     moments: [f64; 2],
 }
 
 impl Rows {
-    /// All rows of a data set.
-    pub fn new(rows: Arc<Array2<f32>>) -> Self {
+    /// All rows of a data set, and their classes where it has them.
+    pub fn new(rows: Arc<Array2<f32>>, labels: Option<Vec<i64>>) -> Self {
         let mean = |of: fn(f64) -> f64| rows.iter().map(|x| of(f64::from(*x))).sum::<f64>() / rows.len().max(1) as f64;
         let moments = [mean(|x| x), mean(|x| x * x)];
-        Rows { rows, moments }
+        Rows { rows, labels, moments }
     }
 }
 
 impl CleanSamples for Rows {
-    fn draw(&self, rng: &mut ChaCha8Rng, out: &mut [f32]) {
-        let row = self.rows.row(rng.random_range(0..self.rows.nrows()));
-        out.iter_mut().zip(row).for_each(|(to, from)| *to = *from);
+    fn draw(&self, rng: &mut ChaCha8Rng, out: &mut [f32]) -> Option<usize> {
+        let row = rng.random_range(0..self.rows.nrows());
+        out.iter_mut().zip(self.rows.row(row)).for_each(|(to, from)| *to = *from);
+        Some(row)
+    }
+
+    fn labels(&self) -> Option<&[i64]> {
+        self.labels.as_deref()
     }
 
     fn moments(&self) -> Option<[f64; 2]> {

@@ -11,6 +11,11 @@ pub fn upload(values: &[f32], shape: &[i64], device: Device, kind: Kind) -> Resu
     to(&host, device, kind)
 }
 
+/// Class labels as int64 `[B]`.
+pub fn upload_labels(labels: &[i64], device: Device) -> Result<Tensor> {
+    to(&Tensor::f_from_slice(labels).doing(DOING)?, device, Kind::Int64)
+}
+
 /// One number per row, shaped [B, 1, …] to broadcast over tensors of `rank` dimensions.
 fn column(values: &[f64], rank: usize, device: Device, kind: Kind) -> Result<Tensor> {
     let mut shape = vec![1; rank.max(1)];

@@ -1,10 +1,10 @@
 //! D(t) = ‖∂ε(x, t)/∂t‖ / |da/dt|, exact: no step size.
 
-use super::{Estimator, Method, Norm, Norms, Quantity, divided, row_norms};
-use crate::denoiser::Denoiser;
+use super::{Estimator, Method, Norm, Norms, Quantity, block_norms, divided, speeds};
 use crate::error::Result;
+use crate::response::Response;
+use crate::state::State;
 use crate::time::{Axis, Timestep};
-use tch::Tensor;
 
 /// The exact derivative in t at fixed x.
 #[derive(Debug, Clone, Copy)]
@@ -36,15 +36,14 @@ impl Estimator for Derivative {
         None
     }
 
-    fn undefined_at(&self, denoiser: &dyn Denoiser, t: Timestep) -> bool {
-        denoiser.timestep_map().jumps_at(t)
+    fn undefined_at(&self, response: &dyn Response, t: Timestep) -> bool {
+        response.timestep_map().jumps_at(t)
     }
 
-    fn norms(&self, denoiser: &dyn Denoiser, x: &Tensor, t: &[Timestep]) -> Result<Norms> {
-        let rate = denoiser.epsilon_rate(x, t)?;
-        let speeds: Vec<f64> = t.iter().map(|&t| self.axis.rate(denoiser.schedule(), t).abs()).collect();
+    fn norms(&self, response: &dyn Response, state: &State, t: &[Timestep]) -> Result<Norms> {
+        let norms = block_norms(self.norm, &response.rate(state, t)?, &response.blocks())?;
         Ok(Norms {
-            values: divided(&row_norms(self.norm, &rate)?, &speeds)?,
+            values: divided(&norms, &speeds(response.process(), self.axis, t)?)?,
             evaluations: t.len() as u64,
             unconverged: None,
         })

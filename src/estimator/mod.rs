@@ -1,4 +1,4 @@
-//! Estimators: one number per sample for how fast ε changes in time.
+//! Estimators: one number per sample and block for how fast a response changes in time.
 //!
 //! A new estimator is one file that implements [`Estimator`] and one line in [`estimator()`].
 
@@ -16,7 +16,10 @@ pub use spatial::Spatial;
 
 use crate::denoiser::Denoiser;
 use crate::device::scale_rows;
-use crate::error::{Doing, Result};
+use crate::error::{Doing, Error, Result};
+use crate::process::{Block, ForwardProcess};
+use crate::response::Response;
+use crate::state::State;
 use crate::time::{Axis, Timestep};
 use tch::{Kind, Tensor};
 
@@ -31,6 +34,43 @@ pub fn row_norms(norm: Norm, rows: &Tensor) -> Result<Tensor> {
         Norm::L2 => Ok(norms),
         Norm::Rms => norms.f_div_scalar((flat.size()[1].max(1) as f64).sqrt()).doing(doing),
     }
+}
+
+/// Norm of every block of every row of [B, …], float64 [B, blocks] on the device.
+fn block_norms(norm: Norm, rows: &Tensor, blocks: &[Block]) -> Result<Tensor> {
+    let doing = "taking norms";
+    let flat = rows.f_flatten(1, -1).doing(doing)?;
+    let of = |block: &Block| {
+        let elements = &block.elements;
+        row_norms(norm, &flat.f_narrow(1, elements.start, elements.end - elements.start).doing(doing)?)
+    };
+    match blocks {
+        [_] => row_norms(norm, &flat)?.f_unsqueeze(1).doing(doing),
+        blocks => Tensor::f_stack(&blocks.iter().map(of).collect::<Result<Vec<_>>>()?, 1).doing(doing),
+    }
+}
+
+/// a(t), where the process has this axis.
+fn coordinate(process: &dyn ForwardProcess, axis: Axis, t: Timestep) -> Result<f64> {
+    process.coordinate(axis, t).ok_or_else(|| no_axis(axis))
+}
+
+/// |da/dt| per step, for every timestep.
+fn speeds(process: &dyn ForwardProcess, axis: Axis, t: &[Timestep]) -> Result<Vec<f64>> {
+    let speed = |&t: &Timestep| process.coordinate_rate(axis, t).map(f64::abs).ok_or_else(|| no_axis(axis));
+    t.iter().map(speed).collect()
+}
+
+fn no_axis(axis: Axis) -> Error {
+    let allowed = "the forward process of this model has no such axis";
+    Error::argument("--axis", axis, allowed, "Use --axis step, which every process has.")
+}
+
+/// The response as a denoiser, which `what` needs.
+fn denoiser<'a>(response: &'a dyn Response, what: &str) -> Result<&'a dyn Denoiser> {
+    response.as_denoiser().ok_or_else(|| {
+        Error::unsupported(what, "it is there for predictions of ε only", "Use --quantity secant or derivative.")
+    })
 }
 
 /// The estimator of a quantity; `dt` is the secant's distance in steps.
@@ -48,17 +88,17 @@ pub fn estimators(quantities: Quantities, dt: f64, axis: Axis, norm: Norm) -> Ve
     quantities.all().iter().map(|&quantity| estimator(quantity, dt, axis, norm)).collect()
 }
 
-/// One number per sample.
+/// One number per sample and block.
 pub struct Norms {
-    /// float64, `[B]`, on the denoiser's device; per unit of the axis.
+    /// float64, [B, blocks], on the response's device; per unit of the axis.
     pub values: Tensor,
     /// Network evaluations that it took, over all rows.
     pub evaluations: u64,
-    /// Which rows an iteration did not settle for, `[B]`, where there is one.
+    /// For which an iteration did not settle, [B, blocks], where there is one.
     pub unconverged: Option<Tensor>,
 }
 
-/// How fast ε changes in time, sample by sample.
+/// How fast a response changes in time, sample by sample.
 pub trait Estimator {
     /// What it estimates.
     fn quantity(&self) -> Quantity;
@@ -81,12 +121,17 @@ pub trait Estimator {
     fn t_next(&self, t: Timestep) -> Option<Timestep>;
 
     /// Whether the quantity does not exist at t for this model: a derivative where its timestep map jumps.
-    fn undefined_at(&self, _denoiser: &dyn Denoiser, _t: Timestep) -> bool {
+    fn undefined_at(&self, _response: &dyn Response, _t: Timestep) -> bool {
         false
     }
 
-    /// The numbers at x [B, …], with one timestep per row.
-    fn norms(&self, denoiser: &dyn Denoiser, x: &Tensor, t: &[Timestep]) -> Result<Norms>;
+    /// Names of the blocks that [`Estimator::norms`] gives a column each; `None` for all of the output.
+    fn blocks(&self, response: &dyn Response) -> Vec<Option<String>> {
+        response.blocks().into_iter().map(|block| block.name).collect()
+    }
+
+    /// The numbers at B states, with one timestep each.
+    fn norms(&self, response: &dyn Response, state: &State, t: &[Timestep]) -> Result<Norms>;
 }
 
 /// Every norm over its own divisor.

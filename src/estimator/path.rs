@@ -3,12 +3,12 @@
 //! x(t) is the probability-flow ODE through x, dx/dt = α̇ x̂₀ + σ̇ ε with x̂₀ = (x − σ ε)/α, hence
 //! dε/dt = ∂ε/∂x·dx/dt + ∂ε/∂t, one tangent for both.
 
-use super::{Estimator, Method, Norm, Norms, Quantity, divided, row_norms};
-use crate::denoiser::Denoiser;
+use super::{Estimator, Method, Norm, Norms, Quantity, block_norms, denoiser, divided, speeds};
 use crate::device::scale_rows;
 use crate::error::{Doing, Result};
+use crate::response::Response;
+use crate::state::State;
 use crate::time::{Axis, Timestep};
-use tch::Tensor;
 
 /// The total derivative of ε along the probability-flow ODE.
 #[derive(Debug, Clone, Copy)]
@@ -40,22 +40,22 @@ impl Estimator for Path {
         None
     }
 
-    fn undefined_at(&self, denoiser: &dyn Denoiser, t: Timestep) -> bool {
-        denoiser.timestep_map().jumps_at(t)
+    fn undefined_at(&self, response: &dyn Response, t: Timestep) -> bool {
+        response.timestep_map().jumps_at(t)
     }
 
-    fn norms(&self, denoiser: &dyn Denoiser, x: &Tensor, t: &[Timestep]) -> Result<Norms> {
+    fn norms(&self, response: &dyn Response, state: &State, t: &[Timestep]) -> Result<Norms> {
         let doing = "following the sampling path";
+        let denoiser = denoiser(response, "the derivative along the sampling path")?;
         let schedule = denoiser.schedule();
-        let epsilon = denoiser.epsilon(x, t)?;
+        let epsilon = denoiser.epsilon(state, t)?;
         // dx/dt = (α̇/α) x + (σ̇ − σ α̇/α) ε
         let drift = |t: Timestep| schedule.d_alpha_dt(t) / schedule.alpha(t);
         let drifts: Vec<f64> = t.iter().map(|&t| drift(t)).collect();
         let spreads: Vec<f64> = t.iter().map(|&t| schedule.d_sigma_dt(t) - schedule.sigma(t) * drift(t)).collect();
-        let velocity = scale_rows(x, &drifts)?.f_add(&scale_rows(&epsilon, &spreads)?).doing(doing)?;
-        let rate = denoiser.epsilon_along(x, &velocity, true, t)?;
-        let speeds: Vec<f64> = t.iter().map(|&t| self.axis.rate(schedule, t).abs()).collect();
-        let values = divided(&row_norms(self.norm, &rate)?, &speeds)?;
+        let velocity = scale_rows(&state.x, &drifts)?.f_add(&scale_rows(&epsilon, &spreads)?).doing(doing)?;
+        let norms = block_norms(self.norm, &denoiser.along(state, &velocity, true, t)?, &response.blocks())?;
+        let values = divided(&norms, &speeds(response.process(), self.axis, t)?)?;
         Ok(Norms { values, evaluations: 2 * t.len() as u64, unconverged: None })
     }
 }

@@ -1,11 +1,11 @@
 //! K(t, t′) = ‖ε(x, f(t)) − ε(x, f(t′))‖ / |a(t) − a(t′)|, the same x at both times (arXiv 2306.11251, eq. 7 in
 //! substance), with a(t) the chosen axis.
 
-use super::{Estimator, Method, Norm, Norms, Quantity, divided, row_norms};
-use crate::denoiser::Denoiser;
+use super::{Estimator, Method, Norm, Norms, Quantity, block_norms, coordinate, divided};
 use crate::error::Result;
+use crate::response::Response;
+use crate::state::State;
 use crate::time::{Axis, Timestep};
-use tch::Tensor;
 
 /// The secant over a fixed distance in steps.
 #[derive(Debug, Clone, Copy)]
@@ -39,13 +39,13 @@ impl Estimator for Secant {
         Some(t + self.dt)
     }
 
-    fn norms(&self, denoiser: &dyn Denoiser, x: &Tensor, t: &[Timestep]) -> Result<Norms> {
+    fn norms(&self, response: &dyn Response, state: &State, t: &[Timestep]) -> Result<Norms> {
         let t_next: Vec<Timestep> = t.iter().map(|t| t + self.dt).collect();
-        let (change, evaluations) = denoiser.epsilon_change(x, t, &t_next)?;
-        let schedule = denoiser.schedule();
-        let coordinate = |t: Timestep| self.axis.coordinate(schedule, t);
-        let distances: Vec<f64> =
-            t.iter().zip(&t_next).map(|(&t, &next)| (coordinate(next) - coordinate(t)).abs()).collect();
-        Ok(Norms { values: divided(&row_norms(self.norm, &change)?, &distances)?, evaluations, unconverged: None })
+        let (change, evaluations) = response.change(state, t, &t_next)?;
+        let at = |t: Timestep| coordinate(response.process(), self.axis, t);
+        let distances = t.iter().zip(&t_next).map(|(&t, &next)| Ok((at(next)? - at(t)?).abs()));
+        let distances: Vec<f64> = distances.collect::<Result<_>>()?;
+        let norms = block_norms(self.norm, &change, &response.blocks())?;
+        Ok(Norms { values: divided(&norms, &distances)?, evaluations, unconverged: None })
     }
 }

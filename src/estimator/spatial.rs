@@ -3,10 +3,11 @@
 //! s_k = ‖J v_k‖ with v_{k+1} = Jᵀ J v_k normalised grows towards the largest singular value from below. All samples start
 //! from the same random vector, so that the numbers do not depend on how samples are cut into batches.
 
-use super::{Estimator, Method, Norm, Norms, Quantity, row_norms};
-use crate::denoiser::Denoiser;
+use super::{Estimator, Method, Norm, Norms, Quantity, denoiser, row_norms};
 use crate::error::{Doing, Result};
 use crate::random::{Purpose, fill_normal, stream};
+use crate::response::Response;
+use crate::state::State;
 use crate::time::{Axis, Timestep};
 use tch::{Kind, Tensor};
 
@@ -41,22 +42,29 @@ impl Estimator for Spatial {
         None
     }
 
-    fn norms(&self, denoiser: &dyn Denoiser, x: &Tensor, t: &[Timestep]) -> Result<Norms> {
+    /// The Jacobian is taken as a whole.
+    fn blocks(&self, _response: &dyn Response) -> Vec<Option<String>> {
+        vec![None]
+    }
+
+    fn norms(&self, response: &dyn Response, state: &State, t: &[Timestep]) -> Result<Norms> {
+        let (denoiser, x) = (denoiser(response, "the local Lipschitz constant in x")?, &state.x);
         let mut v = unit(&start(x)?)?;
         let mut values = Tensor::f_zeros([x.size()[0]], (Kind::Double, x.device())).doing(DOING)?;
         let mut settled = values.f_to_kind(Kind::Bool).doing(DOING)?;
         let mut iterations = 0;
         while iterations < MOST && (iterations % LOOK_EVERY != 0 || iterations == 0 || !all(&settled)?) {
-            let image = denoiser.epsilon_along(x, &v, false, t)?;
+            let image = denoiser.along(state, &v, false, t)?;
             let new = row_norms(Norm::L2, &image)?;
             // A row that has settled keeps its number, whatever its neighbours in the batch still need.
             let grown = grows(&new, &values)?;
             values = values.f_where_self(&settled, &new).doing(DOING)?;
             settled = settled.f_logical_or(&grown.f_logical_not().doing(DOING)?).doing(DOING)?;
-            v = unit(&denoiser.epsilon_transposed(x, &image, t)?)?;
+            v = unit(&denoiser.transposed(state, &image, t)?)?;
             iterations += 1;
         }
-        let unconverged = Some(settled.f_logical_not().doing(DOING)?);
+        let column = |rows: Tensor| rows.f_unsqueeze(1).doing(DOING);
+        let (values, unconverged) = (column(values)?, Some(column(settled.f_logical_not().doing(DOING)?)?));
         Ok(Norms { values, evaluations: 2 * iterations as u64 * t.len() as u64, unconverged })
     }
 }

@@ -23,8 +23,12 @@ fn x() -> Tensor {
     Tensor::from_slice(&[0.3f64, -0.8, 1.2, 0.1, -0.5, 0.7]).reshape([3, 2])
 }
 
-fn values(estimator: &dyn Estimator, denoiser: &dyn Denoiser, t: f64) -> Vec<f64> {
-    Vec::try_from(estimator.norms(denoiser, &x(), &[t; 3]).unwrap().values).unwrap()
+fn state() -> State {
+    State::unconditional(x())
+}
+
+fn values(estimator: &dyn Estimator, denoiser: &dyn Response, t: f64) -> Vec<f64> {
+    Vec::try_from(estimator.norms(denoiser, &state(), &[t; 3]).unwrap().values.flatten(0, -1)).unwrap()
 }
 
 fn secant(dt: f64, axis: Axis) -> Secant {
@@ -51,7 +55,7 @@ fn the_secant_converges_to_the_derivative_at_first_order() {
 #[test]
 fn the_secant_is_the_difference_quotient_on_its_axis() {
     let ideal = gaussian("linear", Arc::new(Identity));
-    let change = ideal.epsilon(&x(), &[7.0; 3]).unwrap() - ideal.epsilon(&x(), &[9.0; 3]).unwrap();
+    let change = ideal.epsilon(&state(), &[7.0; 3]).unwrap() - ideal.epsilon(&state(), &[9.0; 3]).unwrap();
     let norms: Vec<f64> = Vec::try_from(row_norms(Norm::L2, &change).unwrap()).unwrap();
     let s = schedule::parse("linear").unwrap();
     for (axis, distance) in [
@@ -88,7 +92,7 @@ fn monte_carlo_agrees_with_the_closed_form() {
     let std = Tensor::from_slice(&[0.25f64, 0.04]).sqrt();
     let normal = || Tensor::randn([n, 2], (Kind::Double, Device::Cpu));
     let x = (mean + std * normal()) * s.alpha(t) + normal() * s.sigma(t);
-    let norms = secant(1.0, Axis::Step).norms(&ideal, &x, &vec![t; n as usize]).unwrap().values;
+    let norms = secant(1.0, Axis::Step).norms(&ideal, &State::unconditional(x), &vec![t; n as usize]).unwrap().values;
     let (got, spread) = (norms.mean(Kind::Double).double_value(&[]), norms.std(true).double_value(&[]));
     // ε*_s(x) = g_s (x − α_s μ), so the change is normal with these moments.
     let gain = |t: f64, variance: f64| s.sigma(t) / (s.alpha(t).powi(2) * variance + s.sigma(t).powi(2));
@@ -143,10 +147,10 @@ fn the_spatial_constant_of_a_gaussian_is_its_closed_form() {
     let ideal = gaussian("linear", Arc::new(Identity));
     let s = schedule::parse("linear").unwrap();
     for t in [0.0, 100.0, 900.0] {
-        let norms = Spatial.norms(&ideal, &x(), &[t; 3]).unwrap();
+        let norms = Spatial.norms(&ideal, &state(), &[t; 3]).unwrap();
         let (alpha, sigma) = (s.alpha(t), s.sigma(t));
         let expected = sigma / (alpha * alpha * 0.04 + sigma * sigma);
-        for got in Vec::<f64>::try_from(norms.values).unwrap() {
+        for got in Vec::<f64>::try_from(norms.values.flatten(0, -1)).unwrap() {
             // Where both singular values are close the iteration stops at a relative growth of 1e-4 per step.
             assert!((got / expected - 1.0).abs() < 1e-3, "{t}: {got} {expected}");
         }
@@ -160,7 +164,9 @@ fn the_spatial_constant_does_not_depend_on_the_batch() {
     let finite = Box::new(crate::ideal::Finite::new(&points, Device::Cpu).unwrap());
     let ideal = IdealDenoiser { distribution: finite, ..gaussian("linear", Arc::new(Identity)) };
     let of = |x: &Tensor| {
-        Vec::<f64>::try_from(Spatial.norms(&ideal, x, &vec![400.0; x.size()[0] as usize]).unwrap().values).unwrap()
+        let state = State::unconditional(x.shallow_clone());
+        let norms = Spatial.norms(&ideal, &state, &vec![400.0; x.size()[0] as usize]).unwrap();
+        Vec::<f64>::try_from(norms.values.flatten(0, -1)).unwrap()
     };
     let together = of(&x());
     for row in 0..3 {
@@ -182,15 +188,16 @@ fn jacobians_of_closed_forms_are_derivatives() {
     ];
     for distribution in distributions {
         let ideal = IdealDenoiser { distribution, ..gaussian("linear", Arc::new(Identity)) };
-        let (x, v) = (x(), Tensor::from_slice(&[0.3f64, 1.0, -0.2, 0.4, 0.9, -1.1]).reshape([3, 2]));
+        let v = Tensor::from_slice(&[0.3f64, 1.0, -0.2, 0.4, 0.9, -1.1]).reshape([3, 2]);
+        let moved = |h: f64| State::unconditional(x() + h * &v);
         let times = [300.0; 3];
-        let at = |h: f64| ideal.epsilon(&(&x + h * &v), &times).unwrap();
+        let at = |h: f64| ideal.epsilon(&moved(h), &times).unwrap();
         let differences = (at(1e-5) - at(-1e-5)) / 2e-5;
-        let along = ideal.epsilon_along(&x, &v, false, &times).unwrap();
+        let along = ideal.along(&state(), &v, false, &times).unwrap();
         let reason = "central differences: h² times a third derivative of order 10, and rounding 1e-16/h";
         assert_close("in x", &along, &differences, Tolerance::absolute(1e-8, reason));
-        let both = ideal.epsilon_along(&x, &v, true, &times).unwrap();
-        let at = |h: f64| ideal.epsilon(&(&x + h * &v), &[300.0 + h; 3]).unwrap();
+        let both = ideal.along(&state(), &v, true, &times).unwrap();
+        let at = |h: f64| ideal.epsilon(&moved(h), &[300.0 + h; 3]).unwrap();
         let differences = (at(1e-5) - at(-1e-5)) / 2e-5;
         assert_close("in x and t", &both, &differences, Tolerance::absolute(1e-8, reason));
     }

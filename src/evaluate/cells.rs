@@ -132,7 +132,9 @@ impl<'a> Sweep<'a> {
         let (mut features, mut non_finite) = (Vec::new(), 0);
         for first in (0..self.wanted.samples).step_by(self.batch as usize) {
             let here = first..(first + self.batch).min(self.wanted.samples);
-            let Some(x0) = sampler::draw(&*model.denoiser, sampling, seed, here, progress)? else { return Ok(None) };
+            let labels = self.subjects.data.as_ref().and_then(|data| data.source.labels());
+            let which = sampler::Which { seed, samples: here, labels };
+            let Some(x0) = sampler::draw(&*model.denoiser, sampling, which, progress)? else { return Ok(None) };
             let bad = non_finite_rows(&x0)?;
             non_finite += bad;
             if bad == 0 {

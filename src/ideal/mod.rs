@@ -17,7 +17,9 @@ use crate::denoiser::Denoiser;
 use crate::dual::Dual;
 use crate::error::{Error, Result};
 use crate::process::{self, ForwardProcess};
+use crate::response::Response;
 use crate::schedule::{Level, NoiseSchedule};
+use crate::state::State;
 use crate::time::Timestep;
 use crate::timestep_map::TimestepMap;
 use std::sync::Arc;
@@ -52,13 +54,9 @@ impl IdealDenoiser {
     }
 }
 
-impl Denoiser for IdealDenoiser {
+impl Response for IdealDenoiser {
     fn process(&self) -> &dyn ForwardProcess {
         &self.process
-    }
-
-    fn schedule(&self) -> &dyn NoiseSchedule {
-        &*self.process.schedule
     }
 
     fn timestep_map(&self) -> &dyn TimestepMap {
@@ -77,12 +75,12 @@ impl Denoiser for IdealDenoiser {
         Kind::Double
     }
 
-    fn epsilon(&self, x: &Tensor, t: &[Timestep]) -> Result<Tensor> {
+    fn value(&self, State { x, .. }: &State, t: &[Timestep]) -> Result<Tensor> {
         let flat = x.reshape([-1, self.distribution.dim()]);
         Ok(self.distribution.epsilon(&flat, &self.levels(t), false)?.value.reshape(x.size()))
     }
 
-    fn epsilon_rate(&self, x: &Tensor, t: &[Timestep]) -> Result<Tensor> {
+    fn rate(&self, State { x, .. }: &State, t: &[Timestep]) -> Result<Tensor> {
         let flat = x.reshape([-1, self.distribution.dim()]);
         let epsilon = self.distribution.epsilon(&flat, &self.levels(t), true)?;
         let Some(rate) = epsilon.tangent else { return Ok(x.zeros_like()) };
@@ -90,13 +88,23 @@ impl Denoiser for IdealDenoiser {
         Ok((rate * column(&map_rate, self.device)).reshape(x.size()))
     }
 
-    /// ε* is the gradient of a function of x, so that ∂ε*/∂x is symmetric: J v is Jᵀ v, in reverse mode.
-    fn epsilon_along(&self, x: &Tensor, v: &Tensor, with_time: bool, t: &[Timestep]) -> Result<Tensor> {
-        let along = self.epsilon_transposed(x, v, t)?;
-        if with_time { Ok(along + self.epsilon_rate(x, t)?) } else { Ok(along) }
+    fn as_denoiser(&self) -> Option<&dyn Denoiser> {
+        Some(self)
+    }
+}
+
+impl Denoiser for IdealDenoiser {
+    fn schedule(&self) -> &dyn NoiseSchedule {
+        &*self.process.schedule
     }
 
-    fn x0(&self, x: &Tensor, t: &[Timestep]) -> Result<Tensor> {
+    /// ε* is the gradient of a function of x, so that ∂ε*/∂x is symmetric: J v is Jᵀ v, in reverse mode.
+    fn along(&self, state: &State, v: &Tensor, with_time: bool, t: &[Timestep]) -> Result<Tensor> {
+        let along = self.transposed(state, v, t)?;
+        if with_time { Ok(along + self.rate(state, t)?) } else { Ok(along) }
+    }
+
+    fn x0(&self, state: &State, t: &[Timestep]) -> Result<Tensor> {
         let levels: Vec<Level> = t.iter().map(|&t| self.process.schedule.level(t)).collect();
         if levels.iter().any(|level| level.alpha == 0.0) {
             return Err(Error::mismatch(
@@ -105,9 +113,9 @@ impl Denoiser for IdealDenoiser {
             ));
         }
         let rows = Rows::new(&levels, self.device);
-        let flat = x.reshape([-1, self.distribution.dim()]);
-        let epsilon = self.epsilon(&flat, t)?;
-        Ok(((flat - rows.sigma * epsilon) / rows.alpha).reshape(x.size()))
+        let flat = |tensor: &Tensor| tensor.reshape([-1, self.distribution.dim()]);
+        let epsilon = flat(&self.value(state, t)?);
+        Ok(((flat(&state.x) - rows.sigma * epsilon) / rows.alpha).reshape(state.x.size()))
     }
 }
 

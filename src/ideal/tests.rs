@@ -48,12 +48,13 @@ fn rates_match_differences_in_time() {
             // Away from the indices, where an interpolated schedule has no third derivative.
             for t in [2.5, 40.5, 500.5] {
                 let x = random(&[5, 3], 2);
-                let at = |t: f64| ideal.epsilon(&x, &[t; 5]).unwrap();
+                let state = State::unconditional(x);
+                let at = |t: f64| ideal.value(&state, &[t; 5]).unwrap();
                 let central = |h: f64| (at(t + h) - at(t - h)) / (2.0 * h);
                 let difference = (central(5e-3) * 4.0 - central(1e-2)) / 3.0;
                 let what = format!("{name} {schedule} at {t}");
                 let tolerance = Tolerance::of_largest(2e-8, "of the differences: truncation h⁴, rounding 1e-16/h");
-                assert_close(what, &ideal.epsilon_rate(&x, &[t; 5]).unwrap(), &difference, tolerance);
+                assert_close(what, &ideal.rate(&state, &[t; 5]).unwrap(), &difference, tolerance);
             }
         }
     }

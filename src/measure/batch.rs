@@ -26,7 +26,7 @@ pub(super) struct Measured {
 }
 
 struct OfModel {
-    /// By estimator: norms `[B]` on the device, and which rows did not settle.
+    /// By estimator: norms [B, blocks] on the device, and for which no iteration settled.
     norms: Vec<(Tensor, Option<Tensor>)>,
     evaluations: u64,
     seconds: Duration,
@@ -71,16 +71,17 @@ impl Batcher<'_> {
         let mut models = Vec::with_capacity(self.subjects.len());
         for subject in self.subjects {
             let began = Instant::now();
-            let (device, kind) = (subject.denoiser.device(), subject.denoiser.kind());
+            let response = &*subject.response;
+            let (device, kind) = (response.device(), response.kind());
             let pairs = match shared.take() {
                 Some((d, k, pairs)) if (d, k) == (device, kind) => pairs,
                 _ => self.draws.to_device(&rows, device, kind)?,
             };
-            let x_t = pairs.x_t(subject.denoiser.process(), &t)?;
+            let state = pairs.state(&rows, response, &t)?;
             let (mut norms, mut evaluations) = (Vec::with_capacity(subject.estimators.len()), 0);
             for estimator in &subject.estimators {
-                let measured = estimator.norms(&*subject.denoiser, &x_t, &t)?;
-                evaluations += measured.evaluations * subject.denoiser.network_calls();
+                let measured = estimator.norms(response, &state, &t)?;
+                evaluations += measured.evaluations * response.network_calls();
                 norms.push((measured.values, measured.unconverged));
             }
             shared = Some((device, kind, pairs));
@@ -97,16 +98,19 @@ pub(super) fn distribute(points: &mut [Ongoing], rows: &[(usize, Draw)], measure
     }
     for (m, model) in measured.models.iter().enumerate() {
         let began = Instant::now();
-        for (e, (values, unconverged)) in model.norms.iter().enumerate() {
+        let mut first = 0;
+        for (values, unconverged) in &model.norms {
             let values = read_back(values)?;
             let unconverged = unconverged.as_ref().map(|flags| read_back(&flags.to_kind(Kind::Double))).transpose()?;
-            for (row, (slot, _)) in rows.iter().enumerate() {
-                let point = &mut points[*slot];
-                if !point.undefined[m][e] {
-                    point.at.norms[m][e].push(values[row]);
-                    point.at.unconverged[m][e] += unconverged.as_ref().map_or(0, |flags| flags[row] as u64);
+            let blocks = values.len() / rows.len().max(1);
+            for (i, value) in values.iter().enumerate() {
+                let (point, curve) = (&mut points[rows[i / blocks].0], first + i % blocks);
+                if !point.undefined[m][curve] {
+                    point.at.norms[m][curve].push(*value);
+                    point.at.unconverged[m][curve] += unconverged.as_ref().map_or(0, |flags| flags[i] as u64);
                 }
             }
+            first += blocks;
         }
         share(points, rows, m, model, began.elapsed());
     }

@@ -11,10 +11,10 @@ mod tests;
 pub use rule::SampleRule;
 
 use crate::control_variates::{Control, Covariates};
-use crate::denoiser::Denoiser;
 use crate::draws::{Draw, Draws};
 use crate::error::Result;
 use crate::estimator::Estimator;
+use crate::response::Response;
 use crate::time::Timestep;
 use batch::{Batcher, Measured};
 use std::time::Duration;
@@ -23,9 +23,34 @@ use tch::Device;
 /// What is measured.
 pub struct Subject {
     /// The model.
-    pub denoiser: Box<dyn Denoiser>,
-    /// One curve each.
+    pub response: Box<dyn Response>,
+    /// One curve each, or one for each block of the response.
     pub estimators: Vec<Box<dyn Estimator>>,
+}
+
+/// One curve of a subject.
+pub struct Estimated<'a> {
+    /// How it is estimated.
+    pub estimator: &'a dyn Estimator,
+    /// The block of the response; `None` where there is one only.
+    pub block: Option<String>,
+}
+
+/// The curves of a model, estimator by estimator and in each block by block: the order of [`AtTimestep::norms`].
+pub fn curves<'a>(estimators: &'a [Box<dyn Estimator>], response: &dyn Response) -> Vec<Estimated<'a>> {
+    let mut all = Vec::new();
+    for estimator in estimators {
+        let estimator = &**estimator;
+        all.extend(estimator.blocks(response).into_iter().map(|block| Estimated { estimator, block }));
+    }
+    all
+}
+
+impl Subject {
+    /// Its curves.
+    pub fn curves(&self) -> Vec<Estimated<'_>> {
+        curves(&self.estimators, &*self.response)
+    }
 }
 
 /// What one timestep came to.
@@ -33,11 +58,11 @@ pub struct Subject {
 pub struct AtTimestep {
     /// t in steps.
     pub t: Timestep,
-    /// Norms by model, estimator and sample; no samples where the quantity does not exist.
+    /// Norms by model, curve and sample; no samples where the quantity does not exist.
     pub norms: Vec<Vec<Vec<f64>>>,
     /// The samples' covariates.
     pub control: Control,
-    /// Samples that an iteration did not settle for, by model and estimator.
+    /// Samples that an iteration did not settle for, by model and curve.
     pub unconverged: Vec<Vec<u64>>,
     /// Network evaluations by model.
     pub evaluations: Vec<u64>,
@@ -88,10 +113,10 @@ impl<'a> Sweep<'a> {
     /// All subjects on the same draws.
     pub fn new(subjects: &'a [Subject], draws: &'a Draws, settings: &Settings) -> Self {
         let Settings { rule, batch, probe } = *settings;
-        let on_cpu = subjects.iter().all(|subject| subject.denoiser.device() == Device::Cpu);
+        let on_cpu = subjects.iter().all(|subject| subject.response.device() == Device::Cpu);
         let probe = probe && on_cpu && draws.width() >= LARGE;
         let fill = if matches!(rule, SampleRule::Fixed { .. }) { 1 } else { FILL };
-        let mixed = subjects.iter().all(|subject| subject.denoiser.mixes_timesteps());
+        let mixed = subjects.iter().all(|subject| subject.response.mixes_timesteps());
         let together = if mixed { (fill * batch).div_ceil(rule.first_round().max(1)).max(1) } else { 1 };
         Sweep {
             batcher: Batcher { subjects, draws, most: batch.max(1), probe },
@@ -133,7 +158,7 @@ impl<'a> Sweep<'a> {
 /// A timestep while it is being measured.
 struct Ongoing {
     at: AtTimestep,
-    /// Where a quantity does not exist, by model and estimator.
+    /// Where a quantity does not exist, by model and curve.
     undefined: Vec<Vec<bool>>,
     done: u64,
     /// Samples before the next look.
@@ -143,17 +168,17 @@ struct Ongoing {
 impl Ongoing {
     fn new(subjects: &[Subject], t: Timestep, expected: Option<Covariates>, first_round: u64) -> Self {
         let undefined = |subject: &Subject| {
-            subject.estimators.iter().map(|estimator| estimator.undefined_at(&*subject.denoiser, t)).collect()
+            subject.curves().iter().map(|curve| curve.estimator.undefined_at(&*subject.response, t)).collect()
         };
+        let undefined: Vec<Vec<bool>> = subjects.iter().map(undefined).collect();
         let at = AtTimestep {
             t,
-            norms: subjects.iter().map(|subject| vec![Vec::new(); subject.estimators.len()]).collect(),
+            norms: undefined.iter().map(|curves| vec![Vec::new(); curves.len()]).collect(),
             control: Control { covariates: Vec::new(), expected },
-            unconverged: subjects.iter().map(|subject| vec![0; subject.estimators.len()]).collect(),
+            unconverged: undefined.iter().map(|curves| vec![0; curves.len()]).collect(),
             evaluations: vec![0; subjects.len()],
             seconds: vec![Duration::ZERO; subjects.len()],
         };
-        let undefined: Vec<Vec<bool>> = subjects.iter().map(undefined).collect();
         let wanted = if undefined.iter().flatten().all(|undefined| *undefined) { 0 } else { first_round };
         Ongoing { at, undefined, done: 0, wanted }
     }

@@ -1,15 +1,19 @@
 //! The loop against closed forms: what it hands over does not depend on how samples and timesteps are cut into batches.
 
 use super::*;
+use crate::compare::{bare_point, empty_curve};
 use crate::control_variates::controlled;
+use crate::device::scale_rows;
 use crate::dual::Dual;
 use crate::error::Error;
-use crate::estimator::{Derivative, Norm, Secant};
+use crate::estimator::{Derivative, Norm, Path, Secant};
 use crate::ideal::{Distribution, Gaussian, IdealDenoiser};
+use crate::process::{Block, ForwardProcess, NoiseKind};
 use crate::schedule::{self, Level};
+use crate::state::State;
 use crate::testing::{Tolerance, assert_close};
 use crate::time::Axis;
-use crate::timestep_map::Sharing;
+use crate::timestep_map::{Identity, Sharing, TimestepMap};
 use std::sync::Arc;
 use tch::{Device, Tensor};
 
@@ -46,7 +50,7 @@ fn subjects(rows: i64) -> Vec<Subject> {
     };
     let (axis, norm) = (Axis::Step, Norm::L2);
     vec![Subject {
-        denoiser: Box::new(denoiser),
+        response: Box::new(denoiser),
         estimators: vec![Box::new(Secant { dt: 1.0, axis, norm }), Box::new(Derivative { axis, norm })],
     }]
 }
@@ -148,7 +152,7 @@ fn large_samples_are_probed_one_row_first() {
         device: Device::Cpu,
     };
     let estimators: Vec<Box<dyn Estimator>> = vec![Box::new(Secant { dt: 1.0, axis: Axis::Step, norm: Norm::L2 })];
-    let subjects = [Subject { denoiser: Box::new(denoiser), estimators }];
+    let subjects = [Subject { response: Box::new(denoiser), estimators }];
     let draws = Draws { source: Arc::new(gaussian().samples()), seed: 3, sample_shape: shape };
     let norms = |probe: bool| {
         let settings = Settings { rule: SampleRule::Fixed { samples: 5 }, batch: 8, probe };
@@ -181,4 +185,122 @@ fn a_wanted_error_is_reached() {
         // Two dimensions: σ/mean of a Rayleigh norm is 0.52, so about 110 samples, less what x₀² explains.
         assert!((24..200).contains(&statistics.samples), "{}", statistics.samples);
     }
+}
+
+/// A state of two blocks, as positions and velocities are: x₀ beside pure noise, and the response −x/t.
+struct Phase;
+
+impl ForwardProcess for Phase {
+    fn timesteps(&self) -> usize {
+        1000
+    }
+    fn gaussian(&self) -> Option<&dyn schedule::NoiseSchedule> {
+        None
+    }
+    fn coordinate(&self, axis: Axis, t: f64) -> Option<f64> {
+        (axis == Axis::Step).then_some(t)
+    }
+    fn coordinate_rate(&self, axis: Axis, _t: f64) -> Option<f64> {
+        (axis == Axis::Step).then_some(1.0)
+    }
+    fn state_shape(&self, sample: &[i64]) -> Vec<i64> {
+        vec![2 * sample[0]]
+    }
+    fn blocks(&self, sample: &[i64]) -> Vec<Block> {
+        let block = |name: &str, elements| Block { name: Some(name.into()), elements };
+        vec![block("x", 0..sample[0]), block("v", sample[0]..2 * sample[0])]
+    }
+    fn noise(&self) -> NoiseKind {
+        NoiseKind::Normal
+    }
+    fn start(&self, noise: &Tensor, _t: f64) -> Result<Tensor> {
+        Ok(noise.shallow_clone())
+    }
+    fn state(&self, clean: &Tensor, noise: &Tensor, _t: &[f64]) -> Result<Tensor> {
+        Ok(Tensor::cat(&[clean, noise], 1))
+    }
+}
+
+struct Inverse;
+
+impl Response for Inverse {
+    fn process(&self) -> &dyn ForwardProcess {
+        &Phase
+    }
+    fn timestep_map(&self) -> &dyn TimestepMap {
+        &Identity
+    }
+    fn sample_shape(&self) -> &[i64] {
+        &[2]
+    }
+    fn device(&self) -> Device {
+        Device::Cpu
+    }
+    fn kind(&self) -> tch::Kind {
+        tch::Kind::Double
+    }
+    fn value(&self, state: &State, t: &[f64]) -> Result<Tensor> {
+        scale_rows(&state.x, &t.iter().map(|t| -1.0 / t).collect::<Vec<_>>())
+    }
+    fn rate(&self, state: &State, t: &[f64]) -> Result<Tensor> {
+        scale_rows(&state.x, &t.iter().map(|t| 1.0 / (t * t)).collect::<Vec<_>>())
+    }
+}
+
+/// Every block has a curve of its own, in whatever batches; what a process does not have is refused or missing.
+#[test]
+fn a_response_of_two_blocks_has_two_curves() {
+    let (axis, norm) = (Axis::Step, Norm::L2);
+    let estimators: Vec<Box<dyn Estimator>> =
+        vec![Box::new(Secant { dt: 1.0, axis, norm }), Box::new(Derivative { axis, norm })];
+    let subjects = [Subject { response: Box::new(Inverse), estimators }];
+    let draws = Draws { source: Arc::new(gaussian().samples()), seed: 3, sample_shape: vec![2] };
+    let drawn = draws.rows(&(0..5).map(|sample| Draw { t: 20.0, sample }).collect::<Vec<_>>());
+    let norms = |rows: &[f32]| rows.chunks(2).map(|row| f64::from(row[0]).hypot(row[1].into())).collect::<Vec<f64>>();
+    for batch in [2, 100] {
+        let mut told = Told::default();
+        let settings = Settings { rule: SampleRule::Fixed { samples: 5 }, batch, probe: false };
+        assert!(Sweep::new(&subjects, &draws, &settings).measure(&[10.0, 20.0], &mut told).unwrap());
+        let at_20 = &told.points[1].norms[0];
+        for (curve, (rows, factor)) in [
+            (&drawn.x0, 1.0 / 20.0 - 1.0 / 21.0),
+            (&drawn.noise, 1.0 / 20.0 - 1.0 / 21.0),
+            (&drawn.x0, 1.0 / 400.0),
+            (&drawn.noise, 1.0 / 400.0),
+        ]
+        .into_iter()
+        .enumerate()
+        {
+            let expected: Vec<f64> = norms(rows).iter().map(|norm| norm * factor).collect();
+            assert_close("norms", &at_20[curve], &expected, Tolerance::of_each(1e-12, "rounding of float64"));
+        }
+        let curves: Vec<_> = subjects[0].curves().iter().map(empty_curve).collect();
+        let named: Vec<_> = curves.iter().map(|curve| (curve.quantity.name(), curve.block.as_deref())).collect();
+        let expected = ["secant", "derivative"].map(|name| [(name, Some("x")), (name, Some("v"))]).concat();
+        assert_eq!(named, expected);
+        let point = bare_point(&Phase, 10.0, None);
+        assert_eq!((point.alpha, point.sigma, point.log_snr), (None, None, None));
+    }
+    let on_sigma = Secant { dt: 1.0, axis: Axis::Sigma, norm };
+    let state = State::unconditional(Tensor::ones([1, 4], (tch::Kind::Double, Device::Cpu)));
+    let error = on_sigma.norms(&Inverse, &state, &[10.0]).map(|_| ()).unwrap_err().to_string();
+    assert!(error.contains("no such axis") && error.contains("--axis step"), "{error}");
+    let error = Path { axis, norm }.norms(&Inverse, &state, &[10.0]).map(|_| ()).unwrap_err().to_string();
+    assert!(error.contains("--quantity secant"), "{error}");
+}
+
+/// What is drawn with x₀ is of the row that x₀ came from, in whatever batches.
+#[test]
+fn labels_are_those_of_the_rows_drawn() {
+    let rows = ndarray::Array2::from_shape_fn((7, 1), |(row, _)| row as f32);
+    let labels: Vec<i64> = (0..7).map(|row| 10 * row).collect();
+    let source = Arc::new(crate::clean_data::Rows::new(Arc::new(rows), Some(labels)));
+    let draws = Draws { source, seed: 5, sample_shape: vec![1] };
+    let wanted: Vec<Draw> = (0..40).map(|sample| Draw { t: 3.0, sample }).collect();
+    let all = draws.rows(&wanted);
+    let labels = all.columns.labels.unwrap();
+    let expected: Vec<i64> = all.x0.iter().map(|row| 10 * *row as i64).collect();
+    assert_eq!(labels, expected);
+    assert!(expected.iter().any(|label| *label != expected[0]));
+    assert_eq!(draws.rows(&wanted[30..]).columns.labels.unwrap(), expected[30..]);
 }

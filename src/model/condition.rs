@@ -3,20 +3,23 @@
 
 use crate::checkpoint::sha256_of;
 use crate::error::{Error, Result};
-use crate::guidance::{Asked, Guidance};
+use crate::guidance::{Asked, Guidance, Source, no_labels};
 use crate::network::Network;
 use crate::network::torchscript::one_sample;
+use lipscope_core::cli::args::Class;
 use lipscope_core::options::Overrides;
 use std::path::Path;
 use tch::{Device, Kind, Tensor};
 
-/// The condition, and the guidance towards it, ready on the network's device and in its dtype.
+/// The condition, and the guidance towards it, ready on the network's device and in its dtype; `labels` are the classes
+/// of the data.
 pub fn condition(
     network: &dyn Network,
     options: &Overrides,
+    labels: Option<&[i64]>,
     (device, kind): (Device, Kind),
 ) -> Result<(Asked, Option<Guidance>)> {
-    let label = class(network, options.class)?;
+    let label = class(network, options.class, labels)?;
     let context = context(network, "--context", options.context.as_deref())?;
     let guidance = match options.guidance {
         Some(scale) => {
@@ -31,7 +34,10 @@ pub fn condition(
 /// What was asked for, for the report; `None` where nothing was.
 pub fn in_words(asked: &Asked, guidance: Option<&Guidance>) -> Option<String> {
     let part = |asked: &Asked| {
-        let class = asked.label.map(|label| format!("class {label}"));
+        let class = asked.label.map(|label| match label {
+            Source::Same(label) => format!("class {label}"),
+            Source::WithData => "the class of each sample of the data".into(),
+        });
         let context = asked.context.as_ref().map(fingerprint);
         let words: Vec<String> = class.into_iter().chain(context).collect();
         (!words.is_empty()).then(|| words.join(", "))
@@ -48,7 +54,30 @@ fn fingerprint(context: &Tensor) -> String {
     format!("embeddings {:?} with SHA-256 {}", &context.size()[1..], sha256.get(..12).unwrap_or(&sha256))
 }
 
-fn class(network: &dyn Network, asked: Option<i64>) -> Result<Option<i64>> {
+fn class(network: &dyn Network, asked: Option<Class>, labels: Option<&[i64]>) -> Result<Option<Source<i64>>> {
+    match asked {
+        Some(Class::WithData) if network.takes_class() => drawn_class(network, labels).map(Some),
+        Some(Class::Same(class)) => Ok(same_class(network, Some(class))?.map(Source::Same)),
+        // A network that takes none says so, whatever was named.
+        Some(Class::WithData) => Ok(same_class(network, Some(0))?.map(Source::Same)),
+        None => Ok(same_class(network, None)?.map(Source::Same)),
+    }
+}
+
+/// Classes of the data, which must be classes of the network.
+fn drawn_class(network: &dyn Network, labels: Option<&[i64]>) -> Result<Source<i64>> {
+    let labels = labels.ok_or_else(no_labels)?;
+    let count = network.classes().unwrap_or(i64::MAX);
+    match labels.iter().find(|label| !(0..count).contains(*label)) {
+        None => Ok(Source::WithData),
+        Some(other) => Err(Error::mismatch(
+            format!("the data has the class {other}, and the network knows classes 0 … {}", count - 1),
+            "Check that data and network belong together, or name one class with --class.",
+        )),
+    }
+}
+
+fn same_class(network: &dyn Network, asked: Option<i64>) -> Result<Option<i64>> {
     match (network.classes(), asked) {
         (Some(count), Some(class)) if !(0..count).contains(&class) => Err(Error::argument(
             "--class",
@@ -58,7 +87,7 @@ fn class(network: &dyn Network, asked: Option<i64>) -> Result<Option<i64>> {
         )),
         (Some(count), None) => Err(Error::mismatch(
             format!("the network is conditional on {count} classes, and no class was named"),
-            format!("Choose one with --class, from 0 to {}.", count - 1),
+            format!("Choose one with --class, from 0 to {}, or --class @ for the class of each sample.", count - 1),
         )),
         (None, Some(_)) if !network.takes_class() => Err(Error::mismatch(
             format!("this {} takes no class", network.architecture()),
@@ -122,7 +151,7 @@ fn guidance(network: &dyn Network, options: &Overrides, scale: f64) -> Result<Gu
         }
         (path, _) => context(network, "--null-context", path.as_deref())?,
     };
-    Ok(Guidance { scale, without: Asked { label, context } })
+    Ok(Guidance { scale, without: Asked { label: label.map(Source::Same), context } })
 }
 
 fn null_class(network: &dyn Network, options: &Overrides) -> Result<i64> {

@@ -28,6 +28,8 @@ pub struct Setting<'a> {
     pub shape: &'a [i64],
     /// What overrides or completes the checkpoint's own word.
     pub overrides: &'a Overrides,
+    /// The classes of the data, where it has classes.
+    pub labels: Option<&'a [i64]>,
     /// Where the arithmetic runs.
     pub device: Device,
     /// dtype of networks.
@@ -108,12 +110,12 @@ pub(super) fn resolve_file(
     let conditioning = overrides.time_input.or(declared.conditioning).unwrap_or_default();
     let declared_share: Option<Share> = declared.share.as_deref().map(str::parse).transpose()?;
     let map = map(share.or(declared_share.as_ref()), named.schedule.timesteps())?;
-    let (asked, guidance) = condition(&*network, overrides, (device, kind))?;
+    let (asked, guidance) = condition(&*network, overrides, setting.labels, (device, kind))?;
     network.to(device, kind)?;
     if matches!(kind, Kind::Half | Kind::BFloat16) && network.config().is_none() {
         warnings.push(Warning::HalfPrecisionTime { model: label.clone(), dtype: dtype_name(kind).into() });
     }
-    let example = asked.batch(2, device, kind)?;
+    let example = asked.example(device, kind)?;
     let times = conditioning.probes(&*named.schedule);
     let probe = Probe { sample_shape: shape, times, condition: &example, device, kind };
     network.prepare(&probe)?;
@@ -126,7 +128,7 @@ pub(super) fn resolve_file(
         format,
         architecture: network.architecture(),
         parameters: network.parameters().iter().map(|(_, tensor)| tensor.numel() as u64).sum(),
-        prediction: prediction.name().into(),
+        prediction: prediction.to_string(),
         conditioning: conditioning.to_string(),
         asked: in_words(&asked, guidance.as_ref()),
         dtype: dtype_name(kind).into(),

@@ -101,6 +101,20 @@ pub struct Condition {
     pub context: Option<Tensor>,
 }
 
+impl Condition {
+    /// A second handle on the same tensors; nothing is copied.
+    pub fn shallow_clone(&self) -> Self {
+        let handle = |tensor: &Option<Tensor>| tensor.as_ref().map(Tensor::shallow_clone);
+        Condition { labels: handle(&self.labels), context: handle(&self.context) }
+    }
+
+    /// Every part through `f`.
+    pub(crate) fn try_map(&self, f: impl Fn(&Tensor) -> Result<Tensor>) -> Result<Self> {
+        let map = |tensor: &Option<Tensor>| tensor.as_ref().map(&f).transpose();
+        Ok(Condition { labels: map(&self.labels)?, context: map(&self.context)? })
+    }
+}
+
 /// What a network is asked when it is prepared.
 #[derive(Debug)]
 pub struct Probe<'a> {

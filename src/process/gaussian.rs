@@ -50,6 +50,13 @@ impl ForwardProcess for Gaussian {
         NoiseKind::Normal
     }
 
+    fn start(&self, noise: &Tensor, t: Timestep) -> Result<Tensor> {
+        match self.schedule.start_std(t) {
+            1.0 => Ok(noise.shallow_clone()),
+            std => noise.f_mul_scalar(std).doing("starting from noise"),
+        }
+    }
+
     fn state(&self, clean: &Tensor, noise: &Tensor, t: &[Timestep]) -> Result<Tensor> {
         // x_t = α_t x₀ + σ_t ε
         let alpha: Vec<f64> = t.iter().map(|&t| self.schedule.alpha(t)).collect();

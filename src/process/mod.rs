@@ -38,6 +38,9 @@ pub trait ForwardProcess {
     /// What [`ForwardProcess::state`] takes as noise.
     fn noise(&self) -> NoiseKind;
 
+    /// The state at `t` that sampling starts from, [B, …], made of noise alone.
+    fn start(&self, noise: &Tensor, t: Timestep) -> Result<Tensor>;
+
     /// x_t, [B, …], of clean samples and noise [B, …], with one timestep per row.
     fn state(&self, clean: &Tensor, noise: &Tensor, t: &[Timestep]) -> Result<Tensor>;
 }

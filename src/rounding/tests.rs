@@ -14,8 +14,9 @@ use std::sync::Arc;
 struct Normal;
 
 impl CleanSamples for Normal {
-    fn draw(&self, rng: &mut ChaCha8Rng, out: &mut [f32]) {
+    fn draw(&self, rng: &mut ChaCha8Rng, out: &mut [f32]) -> Option<usize> {
         fill_normal(rng, out);
+        None
     }
 }
 

@@ -2,9 +2,11 @@
 
 use super::plan::Plan;
 use crate::compare::{bare_point, closed_form_curve};
+use crate::denoiser::Denoiser;
 use crate::estimator::{Norm, Quantity};
 use crate::expectation::mean_norm;
 use crate::ideal::Gaussian;
+use crate::process::ForwardProcess;
 use crate::report::{Curve, Point};
 use crate::schedule::{Level, NoiseSchedule};
 use crate::time::Timestep;
@@ -15,14 +17,16 @@ use crate::timestep_map::TimestepMap;
 /// With gain g = σ/(α²λ + σ²) at the condition: ε* = g (x − α_f m), x ~ N(α m, α²λ + σ²) at t itself.
 pub(super) struct Expectation<'a> {
     moments: (Vec<f64>, Vec<f64>),
+    process: &'a dyn ForwardProcess,
     schedule: &'a dyn NoiseSchedule,
     map: &'a dyn TimestepMap,
 }
 
 impl<'a> Expectation<'a> {
-    /// The expectations over a Gaussian.
-    pub fn new(gaussian: &Gaussian, schedule: &'a dyn NoiseSchedule, map: &'a dyn TimestepMap) -> Self {
-        Expectation { moments: gaussian.moments(), schedule, map }
+    /// The expectations over a Gaussian whose ideal denoiser is `ideal`.
+    pub fn new(gaussian: &Gaussian, ideal: &'a dyn Denoiser) -> Self {
+        let (schedule, map) = (ideal.schedule(), ideal.timestep_map());
+        Expectation { moments: gaussian.moments(), process: ideal.process(), schedule, map }
     }
 
     /// Empty curves of a plan.
@@ -49,7 +53,7 @@ impl<'a> Expectation<'a> {
         let undefined = t_next.is_none() && self.map.jumps_at(t);
         let non_finite = u64::from(!undefined && !mean.is_finite());
         let mean = (!undefined && mean.is_finite()).then_some(mean);
-        Point { mean, non_finite, ..bare_point(self.schedule, t, t_next) }
+        Point { mean, non_finite, ..bare_point(self.process, t, t_next) }
     }
 
     fn change(&self, t: Timestep, t_next: Option<Timestep>) -> f64 {

@@ -14,11 +14,11 @@ use crate::draws::CleanSamples;
 use crate::error::{Error, Result};
 use crate::estimator::Quantities;
 use crate::ideal::Gaussian;
-use crate::measure::{SampleRule, Settings, Subject, Sweep};
+use crate::measure::{SampleRule, Settings, Subject, Sweep, curves};
 use crate::model::{Model, Opened, Said};
-use crate::report::{self, ComparisonRow, ModelReport, Point, Report, Warning};
+use crate::process::ForwardProcess;
+use crate::report::{self, ComparisonRow, Curve, ModelReport, Point, Report, Warning};
 use crate::rounding as dtypes;
-use crate::schedule::NoiseSchedule;
 use lipscope_core::cli::args::{BatchSize, Precision, Share};
 use lipscope_core::options::{MeasureOptions, Overrides};
 use std::path::Path;
@@ -159,7 +159,8 @@ impl Measurement {
         let Some(model) = self.models.first() else {
             return Err(Error::mismatch("there is no model", "Give a checkpoint."));
         };
-        self.rounding = Some(rounding::open(checkpoint, model, options, overrides, self.device)?);
+        let labels = self.source.as_ref().and_then(|source| source.labels());
+        self.rounding = Some(rounding::open(checkpoint, model, options, overrides, labels, self.device)?);
         Ok(self)
     }
 
@@ -188,7 +189,7 @@ impl Measurement {
         let batch = (plan.batch, plan.seed);
         let draws = clean_data::draws(&models, source.as_ref(), batch, store.as_deref_mut(), watch)?;
         let Some(draws) = draws else { return Err(interrupted(store.as_deref())) };
-        let subject = |model: Model| Subject { denoiser: model.denoiser, estimators: plan.estimators() };
+        let subject = |model: Model| Subject { response: model.denoiser, estimators: plan.estimators() };
         let subjects: Vec<Subject> = models.into_iter().map(subject).collect();
         let settings = Settings { rule: plan.samples, batch: plan.batch, probe: automatic_batch };
         let mut sweep = Sweep::new(&subjects, &draws, &settings);
@@ -215,18 +216,21 @@ impl Measurement {
             report.provenance.wall_seconds += found.wall_seconds;
             report.rounding = Some(found);
         }
-        let schedules: Vec<&dyn NoiseSchedule> = subjects.iter().map(|subject| subject.denoiser.schedule()).collect();
-        finish(&mut report, plan.near_zero_until, &plan.samples, &schedules);
+        let processes: Vec<&dyn ForwardProcess> = subjects.iter().map(|subject| subject.response.process()).collect();
+        finish(&mut report, plan.near_zero_until, &plan.samples, &processes);
         Ok(report)
     }
 
     /// The report before the first point.
     fn empty_report(&self) -> Result<Report> {
-        let curves = || self.plan.estimators();
+        let curves = |model: &Model| -> Vec<Curve> {
+            let estimators = self.plan.estimators();
+            curves(&estimators, &*model.denoiser).iter().map(empty_curve).collect()
+        };
         let model = |model: &Model| ModelReport {
             label: model.label.clone(),
             model: model.description.clone(),
-            curves: curves().iter().map(|estimator| empty_curve(&**estimator)).collect(),
+            curves: curves(model),
             spent: report::Spent::default(),
             summary: Vec::new(),
         };
@@ -248,7 +252,7 @@ impl Measurement {
         use crate::refine::Next;
         let (Some(model), Some(entry)) = (self.models.first(), report.models.first_mut()) else { return };
         let plan = &self.plan;
-        let expectation = Expectation::new(gaussian, model.denoiser.schedule(), model.denoiser.timestep_map());
+        let expectation = Expectation::new(gaussian, &*model.denoiser);
         entry.curves = expectation.curves(plan);
         let mut next = Next::Measure(plan.timesteps.clone());
         while let Next::Measure(timesteps) = next {
@@ -264,7 +268,7 @@ impl Measurement {
             }
         }
         report.warnings = self.warnings.clone();
-        finish(report, plan.near_zero_until, &plan.samples, &[model.denoiser.schedule()]);
+        finish(report, plan.near_zero_until, &plan.samples, &[model.denoiser.process()]);
     }
 }
 
@@ -318,10 +322,10 @@ fn report_is_short(report: &Report, plan: &Plan) -> bool {
 }
 
 /// Summaries, warnings from the numbers, and the mark of completeness.
-fn finish(report: &mut Report, until: f64, rule: &SampleRule, schedules: &[&dyn NoiseSchedule]) {
-    for (model, schedule) in report.models.iter_mut().zip(schedules) {
+fn finish(report: &mut Report, until: f64, rule: &SampleRule, processes: &[&dyn ForwardProcess]) {
+    for (model, process) in report.models.iter_mut().zip(processes) {
         let spent = model.spent;
-        model.summary = model.curves.iter().map(|curve| summarise(curve, until, *schedule, spent)).collect();
+        model.summary = model.curves.iter().map(|curve| summarise(curve, until, *process, spent)).collect();
     }
     // Rows come timestep by timestep; readers want them candidate by candidate.
     let order: Vec<String> = report.models.iter().map(|model| model.label.clone()).collect();

@@ -72,7 +72,7 @@ pub(super) fn decode(
     let costs = unconverged.into_iter().zip(evaluations).zip(seconds);
     for (i, (&t, ((unconverged, evaluations), seconds))) in timesteps.iter().zip(costs).enumerate() {
         let of_model = |(m, subject): (usize, &Subject)| {
-            (0..subject.estimators.len()).map(|e| unit.numbers(&norms(i, m, e))).collect::<Result<Vec<_>>>()
+            (0..subject.curves().len()).map(|e| unit.numbers(&norms(i, m, e))).collect::<Result<Vec<_>>>()
         };
         let flat = unit.numbers(&covariates(i))?;
         points.push(AtTimestep {

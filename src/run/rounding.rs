@@ -21,6 +21,7 @@ pub(super) fn open(
     model: &Model,
     options: &MeasureOptions,
     overrides: &Overrides,
+    labels: Option<&[i64]>,
     device: Device,
 ) -> Result<Subject> {
     let what = format!("--rounding for {}", model.label);
@@ -33,6 +34,7 @@ pub(super) fn open(
     let setting = Setting {
         shape: model.denoiser.sample_shape(),
         overrides,
+        labels,
         device,
         kind: Kind::Double,
         derivative: false,

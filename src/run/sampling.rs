@@ -31,6 +31,8 @@ pub struct Samples {
     count: u64,
     batch: u64,
     seed: u64,
+    /// The classes of the data.
+    labels: Option<Vec<i64>>,
     device: Device,
     format: SampleFormat,
     warnings: Vec<Warning>,
@@ -52,7 +54,7 @@ impl Samples {
         let opened = setup::open_all(&[&args.checkpoint], &labels, &args.data, &args.model, arithmetic.0)?;
         let share = [args.model.share.as_ref()];
         let completed = setup::complete(opened, &share, (&args.data, &args.model), arithmetic, false)?;
-        let Completed { mut models, warnings, .. } = completed;
+        let Completed { mut models, data, warnings } = completed;
         let Some(model) = models.pop() else {
             return Err(Error::mismatch("there is no model", "Name a checkpoint."));
         };
@@ -73,6 +75,7 @@ impl Samples {
             count: args.samples,
             batch,
             seed: setup.seed,
+            labels: data.and_then(|data| data.source.labels().map(<[i64]>::to_vec)),
             device: arithmetic.0,
             format: args.format,
             warnings,
@@ -170,7 +173,8 @@ impl Samples {
             watch.advance();
             watch.goes_on()
         };
-        let drawn = sampler::draw(&*self.model.denoiser, &self.sampling, self.seed, samples, &mut progress)?;
+        let which = sampler::Which { seed: self.seed, samples, labels: self.labels.as_deref() };
+        let drawn = sampler::draw(&*self.model.denoiser, &self.sampling, which, &mut progress)?;
         drawn.as_ref().map(fetch).transpose()
     }
 }

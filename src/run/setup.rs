@@ -88,7 +88,8 @@ pub fn complete(
         None => own_shape(&opened, data_options)?,
     };
     let ideal_schedule = opened.iter().find_map(Opened::schedule);
-    let setting = Setting { shape: &shape, overrides: options, device, kind, derivative, ideal_schedule };
+    let labels = data.as_ref().and_then(|data| data.source.labels());
+    let setting = Setting { shape: &shape, overrides: options, labels, device, kind, derivative, ideal_schedule };
     let mut models = Vec::with_capacity(opened.len());
     for (opened, share) in opened.into_iter().zip(shares) {
         fits(&opened, &shape)?;

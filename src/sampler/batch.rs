@@ -1,9 +1,13 @@
 //! The rows that are sampled together: the model that they ask, and their random streams.
 
+use super::Which;
 use crate::denoiser::Denoiser;
+use crate::draws::Columns;
 use crate::error::{Doing, Error, Result};
+use crate::network::Condition;
 use crate::random::{Purpose, fill_normal, stream};
 use crate::schedule::NoiseSchedule;
+use crate::state::State;
 use crate::time::Timestep;
 use std::ops::Range;
 use tch::{Kind, Tensor};
@@ -23,6 +27,8 @@ pub struct Batch<'a> {
     clip: Option<f64>,
     seed: u64,
     samples: Range<u64>,
+    /// What the samples are conditional on.
+    condition: Condition,
     progress: &'a mut dyn FnMut() -> bool,
     stopped: bool,
     /// Timestep and x̂₀ of the step before, for samplers that look back.
@@ -30,18 +36,19 @@ pub struct Batch<'a> {
 }
 
 impl<'a> Batch<'a> {
-    /// Samples number `samples` of the stream `seed`.
+    /// A batch before its first step.
     pub(super) fn new(
         denoiser: &'a dyn Denoiser,
         clip: Option<f64>,
-        seed: u64,
-        samples: Range<u64>,
+        Which { seed, samples, labels }: Which,
         progress: &'a mut dyn FnMut() -> bool,
     ) -> Result<Self> {
         if let Some(clip) = clip.filter(|clip| !(clip.is_finite() && *clip > 0.0)) {
             return Err(Error::argument("--clip", clip, "it is a number above 0", "Such as --clip 1, or none."));
         }
-        Ok(Batch { denoiser, clip, seed, samples, progress, stopped: false, previous: None })
+        let rows = samples.end.saturating_sub(samples.start) as i64;
+        let condition = denoiser.condition(rows, &Columns::of_samples(labels, seed, samples.clone()))?;
+        Ok(Batch { denoiser, clip, seed, samples, condition, progress, stopped: false, previous: None })
     }
 
     /// The schedule by which x is noised.
@@ -66,7 +73,8 @@ impl<'a> Batch<'a> {
     pub fn predict(&mut self, x: &Tensor, t: Timestep) -> Result<Predicted> {
         let doing = "predicting a clean sample";
         let asked = x.f_to_kind(self.denoiser.kind()).doing(doing)?;
-        let x0 = self.denoiser.x0(&asked, &vec![t; x.size()[0] as usize])?;
+        let state = State { x: asked, condition: self.condition.shallow_clone() };
+        let x0 = self.denoiser.x0(&state, &vec![t; x.size()[0] as usize])?;
         let mut x0 = x0.f_to_kind(self.kind()).doing(doing)?;
         if let Some(clip) = self.clip {
             x0 = x0.f_clamp(-clip, clip).doing(doing)?;
@@ -79,9 +87,9 @@ impl<'a> Batch<'a> {
         Ok(Predicted { x0, epsilon })
     }
 
-    /// The noise that sampling starts from, [B, …].
-    pub(super) fn start(&self) -> Result<Tensor> {
-        self.normal(Purpose::Start, 0.0)
+    /// The state at `t` that sampling starts from, [B, …]: what the process makes of samples without a signal.
+    pub(super) fn start(&self, t: Timestep) -> Result<Tensor> {
+        self.denoiser.process().start(&self.normal(Purpose::Start, 0.0)?, t)
     }
 
     /// The noise that is added in a step from `t`, [B, …].

@@ -108,7 +108,18 @@ pub const MEMBERS: &[Member] = &[
     heun::MEMBER,
 ];
 
-/// Samples number `samples` of the stream `seed`, [B, …] in float32, or float64 where the denoiser has it. They depend neither on the other rows
+/// Which samples are made.
+#[derive(Debug, Clone)]
+pub struct Which<'a> {
+    /// Seed of their random streams.
+    pub seed: u64,
+    /// Their numbers.
+    pub samples: Range<u64>,
+    /// The classes of the data, from which models that are asked for them are given one for each sample.
+    pub labels: Option<&'a [i64]>,
+}
+
+/// Some samples of a stream, [B, …] in float32, or float64 where the denoiser has it. They depend neither on the other rows
 /// of the batch nor on how many there are. `progress` is called after every network evaluation; `false` from it stops
 /// with `None`.
 ///
@@ -118,14 +129,13 @@ pub const MEMBERS: &[Member] = &[
 pub fn draw(
     denoiser: &dyn Denoiser,
     sampling: &Sampling,
-    seed: u64,
-    samples: Range<u64>,
+    which: Which,
     progress: &mut dyn FnMut() -> bool,
 ) -> Result<Option<Tensor>> {
     let _no_grad = tch::no_grad_guard();
     let path = Path::new(denoiser, sampling)?;
-    let mut batch = Batch::new(denoiser, sampling.clip, seed, samples, progress)?;
-    let mut x = batch.start()?;
+    let mut batch = Batch::new(denoiser, sampling.clip, which, progress)?;
+    let mut x = batch.start(path.timesteps.first().copied().unwrap_or(0.0))?;
     for step in path.steps() {
         x = sampling.sampler.step(&mut batch, &x, &step)?;
         if batch.stopped() {

@@ -4,7 +4,9 @@ use super::*;
 use crate::ideal::{Distribution, Gaussian, IdealDenoiser, Mixture};
 use crate::process::ForwardProcess;
 use crate::random::{Purpose, fill_normal, stream};
+use crate::response::Response;
 use crate::schedule::{self, NoiseSchedule};
+use crate::state::State;
 use crate::testing::{Tolerance, assert_close, distance};
 use crate::timestep_map::{Identity, TimestepMap};
 use lipscope_core::cli::args::Clip;
@@ -13,6 +15,11 @@ use tch::{Device, Kind};
 
 const MEAN: f64 = 0.5;
 const VARIANCE: f64 = 0.09;
+/// Some samples of the stream.
+fn which(samples: std::ops::Range<u64>) -> Which<'static> {
+    Which { seed: SEED, samples, labels: None }
+}
+
 const SEED: u64 = 3;
 
 fn ideal(distribution: Box<dyn Distribution>, schedule: &str) -> IdealDenoiser {
@@ -41,7 +48,7 @@ fn sampling(sampler: &str, spacing: &str, nfe: usize) -> Sampling {
 }
 
 fn samples(denoiser: &dyn Denoiser, sampling: &Sampling, range: Range<u64>) -> Vec<f64> {
-    let x = draw(denoiser, sampling, SEED, range, &mut || true).unwrap().unwrap();
+    let x = draw(denoiser, sampling, which(range), &mut || true).unwrap().unwrap();
     Vec::try_from(x.reshape([-1]).to_kind(Kind::Double)).unwrap()
 }
 
@@ -176,7 +183,7 @@ fn every_budget_is_spent_to_the_last_evaluation() {
                 spent += 1;
                 true
             };
-            let x = draw(&denoiser, &sampling, SEED, 0..2, &mut count).unwrap().unwrap();
+            let x = draw(&denoiser, &sampling, which(0..2), &mut count).unwrap().unwrap();
             assert!(bool::try_from(x.isfinite().all()).unwrap(), "{} with {nfe}", member.name);
             assert_eq!((spent, Path::new(&denoiser, &sampling).unwrap().nfe()), (nfe, nfe), "{}", member.name);
         }
@@ -191,7 +198,7 @@ fn an_interrupt_stops_after_its_step() {
         left -= 1;
         left > 0
     };
-    assert!(draw(&denoiser, &sampling, SEED, 0..1, &mut stop).unwrap().is_none());
+    assert!(draw(&denoiser, &sampling, which(0..1), &mut stop).unwrap().is_none());
     assert!(left > -3, "{left}");
 }
 
@@ -204,7 +211,7 @@ fn the_clip_bounds_what_comes_out() {
         assert!(x.iter().all(|x| x.abs() <= 0.6) && x.contains(&0.6), "{}: {x:?}", member.name);
     }
     let refused = Sampling { clip: Some(0.0), ..sampling("ddim", "uniform", 2) };
-    assert!(draw(&denoiser, &refused, SEED, 0..1, &mut || true).is_err());
+    assert!(draw(&denoiser, &refused, which(0..1), &mut || true).is_err());
 }
 
 #[test]
@@ -228,12 +235,9 @@ fn nonsense_is_refused() {
 /// A network that predicts x₀, and so also where there is no signal: there it is the mean.
 struct PredictsX0(IdealDenoiser);
 
-impl Denoiser for PredictsX0 {
+impl Response for PredictsX0 {
     fn process(&self) -> &dyn ForwardProcess {
         self.0.process()
-    }
-    fn schedule(&self) -> &dyn NoiseSchedule {
-        self.0.schedule()
     }
     fn timestep_map(&self) -> &dyn TimestepMap {
         self.0.timestep_map()
@@ -247,20 +251,26 @@ impl Denoiser for PredictsX0 {
     fn kind(&self) -> Kind {
         Kind::Double
     }
-    fn epsilon(&self, x: &Tensor, t: &[Timestep]) -> Result<Tensor> {
-        self.0.epsilon(x, t)
+    fn value(&self, state: &State, t: &[Timestep]) -> Result<Tensor> {
+        self.0.value(state, t)
     }
-    fn epsilon_rate(&self, x: &Tensor, t: &[Timestep]) -> Result<Tensor> {
-        self.0.epsilon_rate(x, t)
+    fn rate(&self, state: &State, t: &[Timestep]) -> Result<Tensor> {
+        self.0.rate(state, t)
     }
-    fn epsilon_along(&self, x: &Tensor, v: &Tensor, with_time: bool, t: &[Timestep]) -> Result<Tensor> {
-        self.0.epsilon_along(x, v, with_time, t)
+}
+
+impl Denoiser for PredictsX0 {
+    fn schedule(&self) -> &dyn NoiseSchedule {
+        self.0.schedule()
+    }
+    fn along(&self, state: &State, v: &Tensor, with_time: bool, t: &[Timestep]) -> Result<Tensor> {
+        self.0.along(state, v, with_time, t)
     }
     fn predicts_without_signal(&self) -> bool {
         true
     }
-    fn x0(&self, x: &Tensor, t: &[Timestep]) -> Result<Tensor> {
-        if self.schedule().alpha(t[0]) == 0.0 { Ok(x.full_like(MEAN)) } else { self.0.x0(x, t) }
+    fn x0(&self, state: &State, t: &[Timestep]) -> Result<Tensor> {
+        if self.schedule().alpha(t[0]) == 0.0 { Ok(state.x.full_like(MEAN)) } else { self.0.x0(state, t) }
     }
 }
 

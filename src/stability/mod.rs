@@ -24,6 +24,7 @@ use crate::draws::{Draw, Draws};
 use crate::error::{Doing, Result};
 use crate::estimator::{Norm, row_norms};
 use crate::random::{Purpose, fill_normal, stream};
+use crate::state::State;
 use crate::time::Timestep;
 use rayon::prelude::*;
 use tch::{Device, Kind, Tensor};
@@ -156,11 +157,11 @@ fn batch(
     let times = vec![t; wanted.len()];
     let of_model = |denoiser: &&dyn Denoiser| {
         let (device, kind) = (denoiser.device(), denoiser.kind());
-        let x = draws.to_device(&rows, device, kind)?.x_t(denoiser.process(), &times)?;
-        let z = upload(&directions, &x.size(), device, kind)?;
-        let reference = denoiser.x0(&x, &times)?;
-        let in_x = settings.sizes.iter().map(|&size| in_x(*denoiser, (&x, &z, size), &times));
-        let in_t = settings.time_steps.iter().map(|&h| in_t(*denoiser, &x, (&times, h)));
+        let state = draws.state(&rows, *denoiser, &times)?;
+        let z = upload(&directions, &state.x.size(), device, kind)?;
+        let reference = denoiser.x0(&state, &times)?;
+        let in_x = settings.sizes.iter().map(|&size| in_x(*denoiser, (&state, &z, size), &times));
+        let in_t = settings.time_steps.iter().map(|&h| in_t(*denoiser, &state, (&times, h)));
         // Norms of all changes, and ‖z‖ as the last: one row each, read once.
         let mut all = Vec::with_capacity(settings.sizes.len() + settings.time_steps.len() + 1);
         for moved in in_x.chain(in_t) {
@@ -191,20 +192,19 @@ fn directions(draws: &Draws, wanted: &[Draw]) -> Vec<f32> {
 }
 
 /// x̂₀ at x + size·z.
-fn in_x(denoiser: &dyn Denoiser, (x, z, size): (&Tensor, &Tensor, f64), t: &[Timestep]) -> Result<Option<Tensor>> {
-    let doing = "perturbing x";
-    let moved = z.f_mul_scalar(size).and_then(|delta| x.f_add(&delta)).doing(doing)?;
-    denoiser.x0(&moved, t).map(Some)
+fn in_x(denoiser: &dyn Denoiser, (state, z, size): (&State, &Tensor, f64), t: &[Timestep]) -> Result<Option<Tensor>> {
+    let moved = z.f_mul_scalar(size).and_then(|delta| state.x.f_add(&delta)).doing("perturbing x")?;
+    denoiser.x0(&state.with_x(moved), t).map(Some)
 }
 
 /// x̂₀ where the network is asked about t + h; `None` where that is the same question.
-fn in_t(denoiser: &dyn Denoiser, x: &Tensor, (t, h): (&[Timestep], f64)) -> Result<Option<Tensor>> {
+fn in_t(denoiser: &dyn Denoiser, state: &State, (t, h): (&[Timestep], f64)) -> Result<Option<Tensor>> {
     let map = denoiser.timestep_map();
     if t.iter().all(|&t| map.condition(t) == map.condition(t + h)) {
         return Ok(None);
     }
     let asked: Vec<Timestep> = t.iter().map(|t| t + h).collect();
-    denoiser.x0_asked(x, t, &asked).map(Some)
+    denoiser.x0_asked(state, t, &asked).map(Some)
 }
 
 /// Vectors of one length, on the host.

@@ -90,7 +90,9 @@ impl Batches {
 
     fn clean(&self, sample: u64, order: &mut Order, out: &mut [f32]) {
         match &self.data {
-            Data::Drawn(source) => source.draw(&mut stream(self.seed, Purpose::CleanSample, -1.0, sample), out),
+            Data::Drawn(source) => {
+                source.draw(&mut stream(self.seed, Purpose::CleanSample, -1.0, sample), out);
+            }
             Data::Rows(rows) => {
                 let row = order.row(self.seed, sample, rows.nrows());
                 out.iter_mut().zip(rows.row(row)).for_each(|(to, from)| *to = *from);

@@ -27,12 +27,17 @@ pub(super) fn loss(network: &dyn Network, plan: &Plan, run: &Run, batch: &Batch,
     let x_t = mix(&|t| (level(t).alpha, level(t).sigma)).and_then(|x| rows.layout(x)).doing(doing)?;
     let target = mix(&|t| plan.prediction.target(level(t))).doing(doing)?;
     let conditions: Vec<f64> = batch.t.iter().map(|t| run.conditions[*t]).collect();
-    let output = rows.ask(network, &x_t, &conditions)?;
+    // What the network sees: c_in x_t.
+    let seen = match batch.t.iter().map(|t| Some(plan.prediction.input(level(t))?.value)).collect::<Option<Vec<_>>>() {
+        None => x_t,
+        Some(c_in) => rows.column(&c_in).and_then(|c_in| x_t.f_mul(&c_in)).doing(doing)?,
+    };
+    let output = rows.ask(network, &seen, &conditions)?;
     let errors = output.f_sub(&target).and_then(|e| mean_square(&e)).doing(doing)?;
     let weights: Vec<f64> = batch.t.iter().map(|t| plan.weighting.weight(plan.prediction, level(t))).collect();
     let weighted = rows.vector(&weights).and_then(|w| errors.f_mul(&w)).and_then(|e| e.f_mean(Kind::Float));
     let mut objective = weighted.doing(doing)?;
-    if let Some(penalty) = rows.penalty(network, run, batch, [&x_t, &output])? {
+    if let Some(penalty) = rows.penalty(network, run, batch, [&seen, &output])? {
         objective = objective.f_add(&penalty).doing(doing)?;
     }
     Ok(Loss { objective, errors: errors.detach() })
@@ -86,7 +91,7 @@ impl Rows<'_> {
         network: &dyn Network,
         run: &Run,
         batch: &Batch,
-        [x_t, output]: [&Tensor; 2],
+        [seen, output]: [&Tensor; 2],
     ) -> Result<Option<Tensor>> {
         let Some(penalty) = self.plan.recipe.penalty else { return Ok(None) };
         let doing = "computing the penalty";
@@ -98,7 +103,7 @@ impl Rows<'_> {
         let index: Vec<i64> = near.iter().map(|row| *row as i64).collect();
         let index = Tensor::f_from_slice(&index).and_then(|v| v.f_to_device(self.device)).doing(doing)?;
         let conditions: Vec<f64> = near.iter().map(|&row| run.conditions[batch.t[row] + 1]).collect();
-        let next = self.ask(network, &x_t.f_index_select(0, &index).doing(doing)?, &conditions)?;
+        let next = self.ask(network, &seen.f_index_select(0, &index).doing(doing)?, &conditions)?;
         let factors = near.iter().map(|&row| self.plan.prediction.epsilon(&run.levels[batch.t[row]]));
         let factors: Vec<f64> = factors.map(|affine| affine.map(|affine| affine.output)).collect::<Result<_>>()?;
         let difference = next.f_sub(&output.f_index_select(0, &index).doing(doing)?).doing(doing)?;

@@ -280,7 +280,7 @@ fn sidecar(plan: &Plan, clip: Option<f64>) -> Result<Sidecar> {
     };
     Ok(Sidecar {
         schedule: Some(plan.recipe.schedule.clone()),
-        prediction: Some(plan.prediction.name().into()),
+        prediction: Some(plan.prediction.to_string()),
         share: plan.recipe.share.clone(),
         condition: plan.recipe.condition.clone(),
         shape: Some(plan.shape.clone()),

@@ -14,6 +14,7 @@ pub mod expectation;
 pub mod learning_rate;
 pub mod lipschitz_mass;
 pub mod options;
+pub mod preconditioning;
 pub mod prediction;
 pub mod quantity;
 pub mod random;

@@ -1,6 +1,6 @@
 //! What users choose: the same types serve the command line, where their docs are the help, and programs.
 
-use crate::cli::args::{BatchSize, Precision, Share};
+use crate::cli::args::{BatchSize, Class, Precision, PredictionParser, Share};
 use crate::data::{DataSpec, ScaleOverride};
 use crate::prediction::Prediction;
 use crate::quantity::{Norm, Quantities};
@@ -79,7 +79,12 @@ pub struct Overrides {
     #[arg(long, value_name = "SCHEDULE", help_heading = "Model (overrides what the checkpoint says)")]
     pub schedule: Option<NamedSchedule>,
     /// What the network predicts
-    #[arg(long, value_name = "TYPE", value_enum, help_heading = "Model (overrides what the checkpoint says)")]
+    #[arg(
+        long,
+        value_name = "TYPE",
+        value_parser = PredictionParser,
+        help_heading = "Model (overrides what the checkpoint says)"
+    )]
     pub prediction: Option<Prediction>,
     /// Lay a timestep map over the model: n=5,until=100 or boundaries=0-20-50-100
     #[arg(long, value_name = "SHARING", help_heading = "Model (overrides what the checkpoint says)")]
@@ -87,9 +92,14 @@ pub struct Overrides {
     /// The number that the network gets for t: step, unit, sigma, log-snr or c-noise, or one times a factor (sigma*1000)
     #[arg(long, alias = "condition", value_name = "AXIS", help_heading = "Model (overrides what the checkpoint says)")]
     pub time_input: Option<Conditioning>,
-    /// Class that a class-conditional network is asked for
-    #[arg(long, value_name = "CLASS", help_heading = "Model (overrides what the checkpoint says)")]
-    pub class: Option<i64>,
+    /// Class that a class-conditional network is asked for; @ takes the class of each sample from the data
+    #[arg(
+        long,
+        value_name = "CLASS",
+        allow_negative_numbers = true,
+        help_heading = "Model (overrides what the checkpoint says)"
+    )]
+    pub class: Option<Class>,
     /// Embeddings that the network attends to, such as a prompt's: .npy or .safetensors with one array [L, D]
     #[arg(long, value_name = "FILE", help_heading = "Model (overrides what the checkpoint says)")]
     pub context: Option<PathBuf>,

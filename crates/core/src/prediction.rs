@@ -9,17 +9,18 @@
 //! | v (Salimans & Ho, arXiv 2202.00512) | α ε − σ x₀ | (α v + σ x)/(α² + σ²) | (α x − σ v)/(α² + σ²) |
 //! | x0 | x₀ | (x − α x₀)/σ | output |
 //! | flow (Lipman et al., arXiv 2210.02747) | u = ε − x₀ | (x + α u)/(α + σ) | (x − σ u)/(α + σ) |
+//! | edm | F, of a scaled input | see [`preconditioning`](crate::preconditioning) | c_skip x + c_out F |
 
 use crate::error::{Error, Result};
+use crate::preconditioning::{Edm, Factor};
 use crate::schedule::Level;
-use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
 
 /// What the network was trained to output.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, ValueEnum)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
 pub enum Prediction {
     /// The noise ε
     #[default]
@@ -30,6 +31,8 @@ pub enum Prediction {
     X0,
     /// The flow velocity u = ε − x₀
     Flow,
+    /// F, with x₀ = c_skip x + c_out F(c_in x)
+    Edm(Edm),
 }
 
 /// result = `output`·(network output) + `x`·x.
@@ -42,17 +45,37 @@ pub struct Affine {
 }
 
 impl Prediction {
-    /// All types.
-    pub const ALL: [Prediction; 4] = [Prediction::Epsilon, Prediction::V, Prediction::X0, Prediction::Flow];
+    /// All types, with what they are; `edm` with its default.
+    pub const ALL: [(Prediction, &'static str); 5] = [
+        (Prediction::Epsilon, "the noise ε"),
+        (Prediction::V, "v = α ε − σ x₀"),
+        (Prediction::X0, "the clean sample x₀"),
+        (Prediction::Flow, "the flow velocity u = ε − x₀"),
+        (Prediction::Edm(Edm { sigma_data: 0.5 }), "F, with x₀ = c_skip x + c_out F(c_in x); edm:sigma-data=0.5"),
+    ];
 
-    /// Name as it is typed.
+    /// Name as it is typed, without parameters.
     pub fn name(self) -> &'static str {
         match self {
             Prediction::Epsilon => "epsilon",
             Prediction::V => "v",
             Prediction::X0 => "x0",
             Prediction::Flow => "flow",
+            Prediction::Edm(_) => "edm",
         }
+    }
+
+    /// By what x is multiplied before the network sees it; `None` where it sees x itself.
+    pub fn input(self, level: &Level) -> Option<Factor> {
+        match self {
+            Prediction::Edm(edm) => Some(edm.input(level)),
+            _ => None,
+        }
+    }
+
+    /// Whether the network sees another x at another t.
+    pub fn scales_input(self) -> bool {
+        matches!(self, Prediction::Edm(_))
     }
 
     /// What the output should be, as factors of (x₀, ε).
@@ -62,6 +85,7 @@ impl Prediction {
             Prediction::V => (-level.sigma, level.alpha),
             Prediction::X0 => (1.0, 0.0),
             Prediction::Flow => (-1.0, 1.0),
+            Prediction::Edm(edm) => edm.target(level),
         }
     }
 
@@ -75,6 +99,7 @@ impl Prediction {
             Prediction::X0 if sigma == 0.0 => Err(undefined("epsilon", self, "σ")),
             Prediction::X0 => Ok(Affine { output: -alpha / sigma, x: 1.0 / sigma }),
             Prediction::Flow => Ok(Affine { output: alpha / (alpha + sigma), x: 1.0 / (alpha + sigma) }),
+            Prediction::Edm(edm) => Ok(edm.epsilon(level)),
         }
     }
 
@@ -97,6 +122,7 @@ impl Prediction {
                 let (sum, d_sum) = (alpha + sigma, d_alpha + d_sigma);
                 Affine { output: (d_alpha - output * d_sum) / sum, x: -x * d_sum / sum }
             }
+            Prediction::Edm(edm) => edm.epsilon_rate(level),
         })
     }
 
@@ -110,6 +136,7 @@ impl Prediction {
             Prediction::V => Ok(Affine { output: -sigma / norm, x: alpha / norm }),
             Prediction::X0 => Ok(Affine { output: 1.0, x: 0.0 }),
             Prediction::Flow => Ok(Affine { output: -sigma / (alpha + sigma), x: 1.0 / (alpha + sigma) }),
+            Prediction::Edm(edm) => Ok(edm.x0(level)),
         }
     }
 }
@@ -123,7 +150,10 @@ fn undefined(wanted: &str, prediction: Prediction, zero: &str) -> Error {
 
 impl fmt::Display for Prediction {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
+        match self {
+            Prediction::Edm(edm) => edm.fmt(f),
+            plain => f.write_str(plain.name()),
+        }
     }
 }
 
@@ -131,9 +161,27 @@ impl FromStr for Prediction {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self> {
-        Prediction::ALL.into_iter().find(|prediction| prediction.name() == text).ok_or_else(|| {
-            Error::argument("--prediction", text, "it is one of epsilon, v, x0, flow", "Choose one of them.")
+        if text.split(':').next() == Some("edm") {
+            return text.parse().map(Prediction::Edm);
+        }
+        let known = Prediction::ALL.into_iter().map(|(prediction, _)| prediction);
+        known.into_iter().find(|prediction| prediction.name() == text).ok_or_else(|| {
+            Error::argument("--prediction", text, "it is one of epsilon, v, x0, flow, edm", "Choose one of them.")
         })
+    }
+}
+
+impl From<Prediction> for String {
+    fn from(prediction: Prediction) -> Self {
+        prediction.to_string()
+    }
+}
+
+impl TryFrom<String> for Prediction {
+    type Error = Error;
+
+    fn try_from(text: String) -> Result<Self> {
+        text.parse()
     }
 }
 
@@ -153,6 +201,11 @@ mod tests {
             Prediction::V => level.alpha * epsilon - level.sigma * x0,
             Prediction::X0 => x0,
             Prediction::Flow => epsilon - x0,
+            // EDM's training target: (x₀ − c_skip x)/c_out.
+            Prediction::Edm(edm) => {
+                let Affine { output, x } = edm.x0(level);
+                (x0 - x * (level.alpha * x0 + level.sigma * epsilon)) / output
+            }
         }
     }
 
@@ -163,7 +216,7 @@ mod tests {
             for t in [0.0, 10.0, 500.0, 998.0] {
                 let level = level(name, t);
                 let x = level.alpha * x0 + level.sigma * epsilon;
-                for prediction in Prediction::ALL {
+                for (prediction, _) in Prediction::ALL {
                     let out = output(prediction, &level, x0, epsilon);
                     let to = |affine: Affine| affine.output * out + affine.x * x;
                     // Dividing by σ or α magnifies the rounding of x.
@@ -181,7 +234,7 @@ mod tests {
     #[test]
     fn rates_match_central_differences() {
         for name in ["linear", "trigflow", "flow"] {
-            for (prediction, t) in Prediction::ALL.into_iter().zip([3.4, 60.5, 120.3, 700.6]) {
+            for ((prediction, _), t) in Prediction::ALL.into_iter().zip([3.4, 60.5, 120.3, 700.6, 40.2]) {
                 let h = 1e-4;
                 let at = |t: f64| prediction.epsilon(&level(name, t)).unwrap();
                 let rate = prediction.epsilon_rate(&level(name, t)).unwrap();
@@ -213,7 +266,7 @@ mod tests {
             let level = crate::schedule::parse(name).unwrap().level(300.0);
             let (x0, noise) = (0.7, -1.3);
             let x = level.alpha * x0 + level.sigma * noise;
-            for prediction in Prediction::ALL {
+            for (prediction, _) in Prediction::ALL {
                 let (a, b) = prediction.target(&level);
                 let back = |affine: Affine| affine.output * (a * x0 + b * noise) + affine.x * x;
                 assert!((back(prediction.epsilon(&level).unwrap()) - noise).abs() < 1e-12, "{name} {prediction}");

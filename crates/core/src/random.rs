@@ -34,6 +34,8 @@ pub enum Purpose {
     Ancestral = 11,
     /// The direction in which x_t is perturbed.
     Perturbation = 12,
+    /// The row of the data whose condition a generated sample gets.
+    Condition = 13,
     /// The directions of a sliced distance.
     Projection = 20,
     /// Which of the data stand for generated samples, and which for the rest.

@@ -34,6 +34,11 @@ impl Weighting {
             Prediction::X0 => (alpha2 / sigma2).min(gamma),
             // r² = σ²/(α + σ)²
             Prediction::Flow => alpha2.min(gamma * sigma2) / (level.alpha + level.sigma).powi(2),
+            // r² = c_out² = σ² σ_d²/N
+            Prediction::Edm(edm) => {
+                let (d2, n) = (edm.sigma_data.powi(2), edm.input(level).value.powi(-2));
+                alpha2.min(gamma * sigma2) * d2 / n
+            }
         }
     }
 }
@@ -86,7 +91,7 @@ mod tests {
             for t in [0.0, 10.0, 300.0, 700.0, 998.0] {
                 let level = schedule.level(t);
                 let snr = (level.alpha / level.sigma).powi(2);
-                for prediction in Prediction::ALL {
+                for (prediction, _) in Prediction::ALL {
                     let r = prediction.x0(&level).unwrap().output;
                     let weight = Weighting::MinSnr { gamma: 5.0 }.weight(prediction, &level);
                     assert!((weight / (snr.min(5.0) * r * r) - 1.0).abs() < 1e-10, "{name} {t} {prediction}");

@@ -34,8 +34,8 @@ pub(super) fn curve_frame(report: &Report) -> Result<DataFrame> {
         text("estimator", |(_, c, _)| c.estimator.name().to_string()),
         steps("timestep", rows.iter().map(|(_, _, p)| Some(p.timestep)).collect()),
         steps("t_next", rows.iter().map(|(_, _, p)| p.t_next).collect()),
-        float("alpha", |p| Some(p.alpha)),
-        float("sigma", |p| Some(p.sigma)),
+        float("alpha", |p| p.alpha),
+        float("sigma", |p| p.sigma),
         float("log_snr", |p| p.log_snr),
         count("samples", |p| p.samples),
         float("mean", |p| p.mean),
@@ -47,6 +47,7 @@ pub(super) fn curve_frame(report: &Report) -> Result<DataFrame> {
         float("p95", |p| p.p95),
         float("max", |p| p.max),
         count("non_finite", |p| p.non_finite),
+        column("block", rows.iter().map(|(_, c, _)| c.block.clone()).collect::<Vec<Option<String>>>()),
     ];
     frame("curve.csv", columns)
 }
@@ -75,6 +76,7 @@ pub(super) fn comparison_frame(report: &Report) -> Result<DataFrame> {
         float("ratio", |r| r.ratio),
         float("ratio_ci_low", |r| r.ratio_ci_low),
         float("ratio_ci_high", |r| r.ratio_ci_high),
+        column("block", rows.iter().map(|r| r.block.clone()).collect::<Vec<Option<String>>>()),
     ];
     frame("comparison.csv", columns)
 }
@@ -181,11 +183,11 @@ mod tests {
         for report in [&empty, &synthetic::shared_pair()] {
             assert_eq!(
                 header(curve_csv(report).unwrap()),
-                "model,quantity,estimator,timestep,t_next,alpha,sigma,log_snr,samples,mean,std_error,ci_low,ci_high,p05,p50,p95,max,non_finite"
+                "model,quantity,estimator,timestep,t_next,alpha,sigma,log_snr,samples,mean,std_error,ci_low,ci_high,p05,p50,p95,max,non_finite,block"
             );
             assert_eq!(
                 header(comparison_csv(report).unwrap()),
-                "model,timestep,t_next,quantity,baseline,candidate,ratio,ratio_ci_low,ratio_ci_high"
+                "model,timestep,t_next,quantity,baseline,candidate,ratio,ratio_ci_low,ratio_ci_high,block"
             );
         }
     }
@@ -222,11 +224,11 @@ mod tests {
         let rows = parse(&curve_csv(&report).unwrap());
         assert_eq!(rows.len(), 3);
         for (t, row) in rows[1..].iter().enumerate() {
-            assert_eq!(row.len(), 18);
+            assert_eq!(row.len(), 19);
             assert_eq!(row[0], "a, \"b\"\nc");
             assert_eq!(row[3], t.to_string());
             assert!(row[9..=16].iter().all(String::is_empty), "{row:?}");
-            assert_eq!(row[17], "0");
+            assert_eq!((row[17].as_str(), row[18].as_str()), ("0", ""));
         }
     }
 

@@ -159,6 +159,9 @@ pub struct ModelDescription {
 pub struct Curve {
     /// What it shows.
     pub quantity: Quantity,
+    /// The part of the output whose norm it is, such as `v`; `None` where that is all of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub block: Option<String>,
     /// How it was estimated.
     pub estimator: Method,
     /// Norm of the numerator.
@@ -180,11 +183,11 @@ pub struct Point {
     pub timestep: f64,
     /// t′ in steps; `None` for a derivative.
     pub t_next: Option<f64>,
-    /// α at t.
-    pub alpha: f64,
+    /// α at t; `None` where the process is not Gaussian, as for the next two.
+    pub alpha: Option<f64>,
     /// σ at t.
-    pub sigma: f64,
-    /// ln(α²/σ²) at t; `None` where it is infinite.
+    pub sigma: Option<f64>,
+    /// ln(α²/σ²) at t; `None` also where it is infinite.
     pub log_snr: Option<f64>,
     /// Samples that the numbers rest on; 0 for a closed form.
     pub samples: u64,
@@ -226,6 +229,9 @@ pub struct ComparisonRow {
     pub t_next: Option<f64>,
     /// What was measured.
     pub quantity: Quantity,
+    /// The part of the output; `None` where that is all of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub block: Option<String>,
     /// Mean of the baseline.
     pub baseline: Option<f64>,
     /// Mean of the candidate.
@@ -243,6 +249,9 @@ pub struct ComparisonRow {
 pub struct Summary {
     /// What was measured.
     pub quantity: Quantity,
+    /// The part of the output; `None` where that is all of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub block: Option<String>,
     /// The window [from, until) near t = 0.
     pub near_zero: NearZero,
     /// Timesteps from `until` on.

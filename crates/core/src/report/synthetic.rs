@@ -19,6 +19,7 @@ pub fn shared_pair() -> Report {
         timestep: b.timestep,
         t_next: b.t_next,
         quantity: Quantity::Secant,
+        block: None,
         baseline: b.mean,
         candidate: c.mean,
         ratio: b.mean.zip(c.mean).map(|(b, c)| c / b),
@@ -122,8 +123,8 @@ pub fn secant(timesteps: impl Iterator<Item = f64>, scale: f64, boundaries: &[f6
         Point {
             timestep: t,
             t_next: Some(t + 1.0),
-            alpha: alpha_bar.sqrt(),
-            sigma: (1.0 - alpha_bar).sqrt(),
+            alpha: Some(alpha_bar.sqrt()),
+            sigma: Some((1.0 - alpha_bar).sqrt()),
             log_snr: Some((alpha_bar / (1.0 - alpha_bar)).ln()),
             samples: 256,
             mean: Some(mean),
@@ -140,6 +141,7 @@ pub fn secant(timesteps: impl Iterator<Item = f64>, scale: f64, boundaries: &[f6
     };
     Curve {
         quantity: Quantity::Secant,
+        block: None,
         estimator: Method::MonteCarlo,
         norm: Norm::L2,
         axis: Axis::Step,
@@ -173,6 +175,7 @@ fn summary(curve: &Curve) -> Summary {
     let rest = Rest { mean: average(&rest), max: top(&rest).map(|p| p.1) };
     Summary {
         quantity: curve.quantity,
+        block: None,
         near_zero,
         rest,
         singularity: None,

@@ -20,7 +20,8 @@ pub fn curve_table(report: &Report, width: u16) -> String {
 }
 
 fn one_curve(model: &ModelReport, curve: &Curve, width: u16) -> String {
-    let title = format!("{}: {} [{}]", one_line(&model.label), symbol(curve), curve.unit);
+    let symbol = format!("{}{}", symbol(curve), of_block(curve.block.as_deref()));
+    let title = format!("{}: {symbol} [{}]", one_line(&model.label), curve.unit);
     if curve.points.is_empty() {
         return format!("{title}\n(no timestep measured yet)");
     }
@@ -38,7 +39,7 @@ fn one_curve(model: &ModelReport, curve: &Curve, width: u16) -> String {
 pub fn comparison_table(report: &Report, width: u16) -> String {
     let mut groups: Vec<Vec<&ComparisonRow>> = Vec::new();
     for row in &report.comparison {
-        match groups.iter_mut().find(|g| (&g[0].model, &g[0].quantity) == (&row.model, &row.quantity)) {
+        match groups.iter_mut().find(|g| same_curve(g[0], row)) {
             Some(group) => group.push(row),
             None => groups.push(vec![row]),
         }
@@ -58,7 +59,17 @@ fn one_comparison(baseline: &str, rows: &[&ComparisonRow], width: u16) -> String
     };
     let table: Vec<[String; 5]> = representative(&values).into_iter().map(|i| row(rows[i])).collect();
     let table = render(&["t", "ratio", "95 % interval", "baseline", "candidate"], &table, width);
-    format!("{candidate} (candidate) over {} (baseline): {}\n{table}", one_line(baseline), rows[0].quantity)
+    let what = format!("{}{}", rows[0].quantity, of_block(rows[0].block.as_deref()));
+    format!("{candidate} (candidate) over {} (baseline): {what}\n{table}", one_line(baseline))
+}
+
+fn same_curve(a: &ComparisonRow, b: &ComparisonRow) -> bool {
+    (&a.model, a.quantity, &a.block) == (&b.model, b.quantity, &b.block)
+}
+
+/// What follows the name of a quantity of one part of the output.
+pub(super) fn of_block(block: Option<&str>) -> String {
+    block.map(|block| format!(" of {}", one_line(block))).unwrap_or_default()
 }
 
 /// At most [`ROWS`] indices: first, last, the peak, and between them ever wider apart, since the action is near t = 0.
@@ -146,14 +157,14 @@ pub fn reading(report: &Report) -> String {
 /// `K peaks at t = 1 with 0.0123 [0.0119, 0.0127] 1/step, 31× the median beyond t = 100`
 fn baseline_reading(model: &ModelReport, summary: &Summary) -> String {
     let near = &summary.near_zero;
-    let name = summary.quantity.letter();
+    let name = format!("{}{}", summary.quantity.letter(), of_block(summary.block.as_deref()));
     let (Some(peak), Some(at)) = (near.max, near.argmax) else {
         return format!("{name} has no value between t = {} and t = {}", near.from, near.until);
     };
     if peak == 0.0 {
         return format!("{name} is 0 at every measured timestep before t = {}", near.until);
     }
-    let curve = model.curves.iter().find(|c| c.quantity == summary.quantity);
+    let curve = model.curves.iter().find(|c| (c.quantity, &c.block) == (summary.quantity, &summary.block));
     let point = curve.and_then(|c| c.points.iter().find(|p| p.timestep == at));
     let interval = match point.map(|p| (p.ci_low, p.ci_high)) {
         Some((Some(low), Some(high))) => format!(" [{}, {}]", number(Some(low)), number(Some(high))),
@@ -192,7 +203,7 @@ fn near_zero(summary: &Summary) -> String {
 
 /// `E-TSDM: peak ×1.6, total variation ×0.34 of the baseline's near 0 (jumps at 19→20, 39→40, …)`
 fn candidate_reading(model: &ModelReport, baseline: &Summary) -> Option<String> {
-    let summary = model.summary.iter().find(|s| s.quantity == baseline.quantity)?;
+    let summary = model.summary.iter().find(|s| (s.quantity, &s.block) == (baseline.quantity, &baseline.block))?;
     if summary.quantity == Quantity::Derivative && !model.model.boundaries.is_empty() {
         return Some(format!(
             "{}: D is 0 inside its sub-intervals by construction and does not exist at their ends{}; judge it by K",

@@ -64,6 +64,12 @@ pub trait NoiseSchedule: std::fmt::Debug + Send + Sync {
         2.0 * alpha * sigma * (self.d_alpha_dt(t) * sigma - alpha * self.d_sigma_dt(t)) / (norm * norm)
     }
 
+    /// Standard deviation of the noise that sampling starts from at t: 1 where x is all but N(0, I) there, as with every
+    /// schedule whose α falls to 0.
+    fn start_std(&self, _t: Timestep) -> f64 {
+        1.0
+    }
+
     /// λ_t = ln(α²/σ²).
     fn log_snr(&self, t: Timestep) -> f64 {
         2.0 * (self.alpha(t) / self.sigma(t)).ln()

@@ -49,8 +49,9 @@ impl MeasuredCurve {
         let known = || curve.points.iter().filter_map(|point| point.mean.map(|mean| (point, mean * scale)));
         let mass: Vec<(Timestep, f64)> = known().map(|(point, k)| (point.timestep, k)).collect();
         let x0_mass: Vec<(Timestep, f64)> = known()
-            .filter(|(point, _)| point.alpha > 0.0)
-            .map(|(point, k)| (point.timestep, k * point.sigma / point.alpha))
+            .filter_map(|(point, k)| Some((point.timestep, k, point.alpha?, point.sigma?)))
+            .filter(|(.., alpha, _)| *alpha > 0.0)
+            .map(|(t, k, alpha, sigma)| (t, k * sigma / alpha))
             .collect();
         Ok(MeasuredCurve {
             label: model.label.clone(),

@@ -1,6 +1,6 @@
 //! Arguments of `lipscope train`.
 
-use super::{Autocast, DataOptions, Decays, WRITERS};
+use super::{Autocast, DataOptions, Decays, PredictionParser, WRITERS};
 use crate::learning_rate::RateSchedule;
 use crate::prediction::Prediction;
 use crate::schedule::NamedSchedule;
@@ -49,7 +49,7 @@ pub struct TrainArgs {
     #[arg(long, value_name = "SCHEDULE", help_heading = "Model")]
     pub schedule: Option<NamedSchedule>,
     /// What the network predicts [default: epsilon, or what --from says]
-    #[arg(long, value_name = "TYPE", value_enum, help_heading = "Model")]
+    #[arg(long, value_name = "TYPE", value_parser = PredictionParser, help_heading = "Model")]
     pub prediction: Option<Prediction>,
     #[command(flatten)]
     pub data: DataOptions,

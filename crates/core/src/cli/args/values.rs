@@ -2,8 +2,10 @@
 //! with them is said before any file is opened.
 
 use crate::error::{Error, Result};
+use crate::prediction::Prediction;
 use crate::timestep_map::{self, TimestepMap};
 use clap::ValueEnum;
+use clap::builder::{PossibleValue, StringValueParser, TypedValueParser};
 use serde::Serialize;
 use std::fmt;
 use std::str::FromStr;
@@ -30,6 +32,61 @@ impl FromStr for BatchSize {
                 let next = "Give a whole number such as --batch 64.";
                 Err(Error::argument("--batch", text, "it is auto or a whole number above 0", next))
             }
+        }
+    }
+}
+
+/// Parses `--prediction`, and lists its names in help and completions; their parameters are typed after them.
+#[derive(Debug, Clone, Copy)]
+pub struct PredictionParser;
+
+impl TypedValueParser for PredictionParser {
+    type Value = Prediction;
+
+    fn parse_ref(
+        &self,
+        command: &clap::Command,
+        argument: Option<&clap::Arg>,
+        value: &std::ffi::OsStr,
+    ) -> std::result::Result<Prediction, clap::Error> {
+        StringValueParser::new().try_map(|text| text.parse()).parse_ref(command, argument, value)
+    }
+
+    fn possible_values(&self) -> Option<Box<dyn Iterator<Item = PossibleValue> + '_>> {
+        let known = Prediction::ALL.into_iter();
+        Some(Box::new(known.map(|(prediction, about)| PossibleValue::new(prediction.name()).help(about))))
+    }
+}
+
+/// The class that a conditional network is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Class {
+    /// The same for all samples.
+    Same(i64),
+    /// `@`: of each clean sample its own.
+    WithData,
+}
+
+impl FromStr for Class {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        match text.parse() {
+            Ok(class) => Ok(Class::Same(class)),
+            Err(_) if text == "@" => Ok(Class::WithData),
+            Err(_) => {
+                let next = "Such as --class 3; --class @ takes the class of each sample from the data.";
+                Err(Error::argument("--class", text, "it is a whole number or @", next))
+            }
+        }
+    }
+}
+
+impl fmt::Display for Class {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Class::Same(class) => class.fmt(f),
+            Class::WithData => f.write_str("@"),
         }
     }
 }

@@ -3,10 +3,11 @@
 use super::{Document, Drawing, Shown, Source, provenance, table, words};
 use crate::error::Result;
 use crate::report::csv::{comparison_frame, curve_frame, rounding_frame};
+use crate::report::table::of_block;
 use crate::report::{Cell, ModelReport, Report, Summary, Table, figure, reading, resolution_reading, rounding_reading};
 
 /// What the columns of curve.csv are.
-const CURVE: [&str; 18] = [
+const CURVE: [&str; 19] = [
     "label of the model",
     "secant, derivative, path or spatial",
     "how it was estimated",
@@ -25,10 +26,11 @@ const CURVE: [&str; 18] = [
     "95 % quantile over samples",
     "largest sample: a lower bound of the supremum",
     "samples left out because they were NaN or infinite",
+    "part of the output whose norm it is",
 ];
 
 /// What the columns of comparison.csv are.
-const COMPARISON: [&str; 9] = [
+const COMPARISON: [&str; 10] = [
     "label of the candidate",
     "t in steps",
     "t′ in steps; empty for a derivative",
@@ -38,6 +40,7 @@ const COMPARISON: [&str; 9] = [
     "candidate over baseline; empty over a baseline of 0",
     "lower end of the ratio's 95 % interval",
     "upper end of the ratio's 95 % interval",
+    "part of the output whose norm it is",
 ];
 
 /// What the columns of rounding.csv are.
@@ -120,7 +123,7 @@ fn summary_row(label: &str, summary: &Summary) -> Vec<Cell> {
     let verdict = summary.singularity.as_ref().and_then(|found| serde_json::to_value(found.verdict).ok());
     vec![
         Cell::text(label),
-        Cell::text(summary.quantity.name()),
+        Cell::text(format!("{}{}", summary.quantity, of_block(summary.block.as_deref()))),
         Cell::number(near.until),
         Cell::optional(near.mean),
         Cell::optional(near.max),

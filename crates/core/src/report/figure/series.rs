@@ -18,11 +18,17 @@ pub(super) fn series(report: &Report) -> Result<(Vec<Series>, Vec<Trace>)> {
             if several_quantities {
                 name.push_str(&format!(": {}", curve.quantity.letter()));
             }
+            // Each block has its colour, whichever model it is of.
+            let mut colour = i;
+            if let Some(block) = &curve.block {
+                name.push_str(&format!(", {block}"));
+                colour = all.len();
+            }
             if spots.iter().all(|spot| spot.y.is_none()) {
                 name.push_str(" (no points)");
             }
             traces.push(Trace { series: all.len(), spots, undefined: undefined(model, curve) });
-            all.push(Series { name, look: look(i, derivative), boundaries: model.model.boundaries.clone() });
+            all.push(Series { name, look: look(colour, derivative), boundaries: model.model.boundaries.clone() });
         }
     }
     if traces.iter().flat_map(|trace| &trace.spots).all(|spot| spot.y.is_none()) {

@@ -1,0 +1,300 @@
+//! Network + process + timestep map + prediction type = ε(x, t).
+
+use super::{Denoiser, convert};
+use crate::device::scale_rows;
+use crate::draws::Columns;
+use crate::dual::Dual;
+use crate::error::{Doing, Error, Result};
+use crate::guidance::{Asked, Guidance};
+use crate::network::{Condition, Network};
+use crate::prediction::{Affine, Prediction};
+use crate::process::{self, ForwardProcess};
+use crate::response::Response;
+use crate::schedule::{Level, NoiseSchedule};
+use crate::state::State;
+use crate::time::{Conditioning, Timestep};
+use crate::timestep_map::TimestepMap;
+use std::sync::Arc;
+use tch::{Device, Kind, Tensor};
+
+/// A network with everything that gives its output a meaning.
+pub struct NetworkDenoiser {
+    /// The network, on its device and in its dtype.
+    pub network: Box<dyn Network>,
+    /// The process that it was trained on.
+    pub process: process::Gaussian,
+    /// The timestep map laid over it.
+    pub map: Arc<dyn TimestepMap>,
+    /// What it outputs.
+    pub prediction: Prediction,
+    /// Which number it gets for t.
+    pub conditioning: Conditioning,
+    /// What it is asked for, where it is conditional.
+    pub asked: Asked,
+    /// Guidance towards that; each evaluation then is two of the network's.
+    pub guidance: Option<Guidance>,
+    /// Shape of one sample.
+    pub sample_shape: Vec<i64>,
+    /// Where it runs.
+    pub device: Device,
+    /// Its dtype.
+    pub kind: Kind,
+}
+
+/// What the network is asked at: where x is, and the timesteps that it is told.
+#[derive(Clone, Copy)]
+struct At<'a> {
+    /// t of x: α, σ and the scale of the input.
+    t: &'a [Timestep],
+    /// t before the timestep map.
+    asked: &'a [Timestep],
+}
+
+impl<'a> At<'a> {
+    fn new(t: &'a [Timestep]) -> Self {
+        At { t, asked: t }
+    }
+}
+
+impl NetworkDenoiser {
+    fn level(&self, t: Timestep) -> Level {
+        self.process.schedule.level(t)
+    }
+
+    /// The network's own output for the mapped timesteps; with a tangent of ones on t, its derivative along t.
+    fn output(&self, state: &State, at: At, with_tangent: bool) -> Result<Dual> {
+        self.output_along(&Dual::constant(state.x.shallow_clone()), &state.condition, at, with_tangent)
+    }
+
+    /// The same where x has a tangent of its own.
+    fn output_along(&self, x: &Dual, condition: &Condition, at: At, with_tangent: bool) -> Result<Dual> {
+        let schedule = self.schedule();
+        let coordinate = |&t: &Timestep| self.conditioning.coordinate(schedule, self.map.condition(t));
+        let value = self.per_row(at.asked, coordinate)?;
+        let time = if with_tangent {
+            let rate = |&t: &Timestep| self.conditioning.rate(schedule, self.map.condition(t)) * self.map.rate(t);
+            Dual::new(value, self.per_row(at.asked, rate)?)
+        } else {
+            Dual::constant(value)
+        };
+        let seen = self.scaled(x, at.t, with_tangent)?;
+        let input = seen.as_ref().unwrap_or(x);
+        let ask = |condition: &Condition| {
+            let output = self.network.forward(input, &time, condition)?;
+            self.first_half(output, &x.value)
+        };
+        let output = ask(condition)?;
+        match &self.guidance {
+            None => Ok(output),
+            Some(guidance) => {
+                let rows = at.t.len() as i64;
+                let without = guidance.without.batch(rows, &Columns::default(), self.device, self.kind)?;
+                guidance.combine(&output, &ask(&without)?)
+            }
+        }
+    }
+
+    /// c_in x, with the tangent c_in ẋ, and with `with_time` also ċ_in x; `None` where the network sees x itself.
+    fn scaled(&self, x: &Dual, t: &[Timestep], with_time: bool) -> Result<Option<Dual>> {
+        let doing = "scaling the input";
+        let factors: Option<Vec<_>> = t.iter().map(|&t| self.prediction.input(&self.level(t))).collect();
+        let Some(factors) = factors else { return Ok(None) };
+        let (c_in, rates): (Vec<f64>, Vec<f64>) = factors.iter().map(|factor| (factor.value, factor.rate)).unzip();
+        let value = scale_rows(&x.value, &c_in)?;
+        let moved = x.tangent.as_ref().map(|tangent| scale_rows(tangent, &c_in)).transpose()?;
+        let scaled = if with_time { Some(scale_rows(&x.value, &rates)?) } else { None };
+        let tangent = match (moved, scaled) {
+            (Some(a), Some(b)) => Some(a.f_add(&b).doing(doing)?),
+            (one, other) => one.or(other),
+        };
+        Ok(Some(Dual { value, tangent }))
+    }
+
+    /// One number per row, float32 even for half-precision networks unless the network's time has a dtype of its own; a
+    /// shared number is filled in on the device.
+    fn per_row(&self, t: &[Timestep], f: impl Fn(&Timestep) -> f64) -> Result<Tensor> {
+        let default = if self.kind == Kind::Double { Kind::Double } else { Kind::Float };
+        let kind = self.network.time_kind().unwrap_or(default);
+        let doing = "filling in the timesteps";
+        match t.split_first() {
+            Some((first, rest)) if rest.iter().all(|other| other == first) => {
+                Tensor::f_full([t.len() as i64], f(first), (kind, self.device)).doing(doing)
+            }
+            _ => {
+                let values: Vec<f64> = t.iter().map(f).collect();
+                Tensor::from_slice(&values).f_to_kind(kind).and_then(|v| v.f_to_device(self.device)).doing(doing)
+            }
+        }
+    }
+
+    /// Networks that also learn the variance give twice the channels; the first half is the prediction.
+    fn first_half(&self, output: Dual, x: &Tensor) -> Result<Dual> {
+        let (wanted, got) = (x.size(), output.value.size());
+        if got == wanted {
+            return Ok(output);
+        }
+        let learned_variance = got.len() == wanted.len()
+            && got.len() > 1
+            && got[1] == 2 * wanted[1]
+            && got[0] == wanted[0]
+            && got[2..] == wanted[2..];
+        if learned_variance {
+            return output.linear(|both| both.f_narrow(1, 0, wanted[1]));
+        }
+        Err(Error::mismatch(
+            format!("the network answers x of shape {wanted:?} with an output of shape {got:?}"),
+            "Its output must have the shape of x, or twice the channels where it learns the variance too.",
+        ))
+    }
+
+    /// ε from the network's output at t.
+    fn to_epsilon(&self, output: &Tensor, x: &Tensor, t: &[Timestep]) -> Result<Tensor> {
+        convert(output, x, t, |t| self.prediction.epsilon(&self.level(t)))
+    }
+
+    /// ȧ·output + ḃ·x, where ε = a·output + b·x.
+    fn moving(&self, output: &Tensor, x: &Tensor, t: &[Timestep]) -> Result<Tensor> {
+        convert(output, x, t, |t| self.prediction.epsilon_rate(&self.level(t)))
+    }
+
+    /// Whether the network gets the same input at two timesteps of one x.
+    fn sees_the_same(&self, t: Timestep, next: Timestep) -> bool {
+        self.map.condition(t) == self.map.condition(next) && !self.prediction.scales_input()
+    }
+
+    /// The change of ε where the network sees the same at both times: its output is the same, and only what turns it into
+    /// ε moves.
+    fn change_of_conversion(&self, state: &State, t: &[Timestep], t_next: &[Timestep]) -> Result<(Tensor, u64)> {
+        let (doing, x) = ("subtracting predictions", &state.x);
+        if self.prediction == Prediction::Epsilon {
+            return Ok((x.f_zeros_like().doing(doing)?, 0));
+        }
+        let output = self.output(state, At::new(t), false)?.value;
+        let change = self.to_epsilon(&output, x, t_next)?.f_sub(&self.to_epsilon(&output, x, t)?).doing(doing)?;
+        Ok((change, t.len() as u64))
+    }
+}
+
+impl Response for NetworkDenoiser {
+    fn process(&self) -> &dyn ForwardProcess {
+        &self.process
+    }
+
+    fn timestep_map(&self) -> &dyn TimestepMap {
+        &*self.map
+    }
+
+    fn sample_shape(&self) -> &[i64] {
+        &self.sample_shape
+    }
+
+    fn device(&self) -> Device {
+        self.device
+    }
+
+    fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    fn condition(&self, rows: i64, columns: &Columns) -> Result<Condition> {
+        self.asked.batch(rows, columns, self.device, self.kind)
+    }
+
+    fn value(&self, state: &State, t: &[Timestep]) -> Result<Tensor> {
+        let output = self.output(state, At::new(t), false)?.value;
+        self.to_epsilon(&output, &state.x, t)
+    }
+
+    fn rate(&self, state: &State, t: &[Timestep]) -> Result<Tensor> {
+        let output = self.output(state, At::new(t), true)?;
+        // ε = a·output + b·x  ⇒  ∂ε/∂t = ȧ·output + ḃ·x + a·∂output/∂t
+        let moving = self.moving(&output.value, &state.x, t)?;
+        let Some(tangent) = output.tangent else { return Ok(moving) };
+        let carried = convert(&tangent, &state.x, t, |t| {
+            self.prediction.epsilon(&self.level(t)).map(|factor| Affine { x: 0.0, ..factor })
+        })?;
+        moving.f_add(&carried).doing("adding the parts of the derivative")
+    }
+
+    /// Rows at whose two times the network sees the same are exact zeros where it answers with ε itself, and cost nothing.
+    fn change(&self, state: &State, t: &[Timestep], t_next: &[Timestep]) -> Result<(Tensor, u64)> {
+        let doing = "subtracting predictions";
+        let moving: Vec<bool> = t.iter().zip(t_next).map(|(&t, &next)| !self.sees_the_same(t, next)).collect();
+        let rows = moving.iter().filter(|moves| **moves).count() as u64;
+        if rows == t.len() as u64 {
+            let change = self.value(state, t_next)?.f_sub(&self.value(state, t)?).doing(doing)?;
+            return Ok((change, 2 * rows));
+        }
+        if rows == 0 {
+            return self.change_of_conversion(state, t, t_next);
+        }
+        let mut change = state.x.f_zeros_like().doing(doing)?;
+        let mut evaluations = 0;
+        for part in [true, false] {
+            let index: Vec<i64> = (0..t.len() as i64).filter(|&row| moving[row as usize] == part).collect();
+            let times = |all: &[Timestep]| index.iter().map(|&row| all[row as usize]).collect::<Vec<Timestep>>();
+            let (here, here_next) = (times(t), times(t_next));
+            let index = Tensor::f_from_slice(&index).and_then(|v| v.f_to_device(self.device)).doing(doing)?;
+            let (part, spent) = self.change(&state.select(&index)?, &here, &here_next)?;
+            change = change.f_index_copy(0, &index, &part).doing(doing)?;
+            evaluations += spent;
+        }
+        Ok((change, evaluations))
+    }
+
+    fn lacks_rate(&self) -> Option<String> {
+        let network = &self.network;
+        if network.carries_tangents() && self.prediction.scales_input() && !network.carries_x_tangents() {
+            return Some(format!("{} whose input is scaled by c_in(t)", network.architecture()));
+        }
+        (!network.carries_tangents()).then(|| network.architecture())
+    }
+
+    fn mixes_timesteps(&self) -> bool {
+        self.network.mixes_timesteps()
+    }
+
+    fn network_calls(&self) -> u64 {
+        1 + u64::from(self.guidance.is_some())
+    }
+
+    fn as_denoiser(&self) -> Option<&dyn Denoiser> {
+        Some(self)
+    }
+}
+
+impl Denoiser for NetworkDenoiser {
+    fn schedule(&self) -> &dyn NoiseSchedule {
+        &*self.process.schedule
+    }
+
+    fn along(&self, state: &State, v: &Tensor, with_time: bool, t: &[Timestep]) -> Result<Tensor> {
+        let x = &state.x;
+        let seeded = Dual::new(x.shallow_clone(), v.shallow_clone());
+        let output = self.output_along(&seeded, &state.condition, At::new(t), with_time)?;
+        let tangent = output.tangent.unwrap_or_else(|| x.zeros_like());
+        // ε = a·output + b·x  ⇒  dε = a·d output + b·v, and with time ȧ·output + ḃ·x
+        let along = self.to_epsilon(&tangent, v, t)?;
+        if !with_time {
+            return Ok(along);
+        }
+        along.f_add(&self.moving(&output.value, x, t)?).doing("adding the parts of the derivative")
+    }
+
+    fn lacks_jacobian(&self) -> Option<String> {
+        (!self.network.carries_x_tangents()).then(|| self.network.architecture())
+    }
+
+    fn x0(&self, state: &State, t: &[Timestep]) -> Result<Tensor> {
+        self.x0_asked(state, t, t)
+    }
+
+    fn x0_asked(&self, state: &State, t: &[Timestep], asked: &[Timestep]) -> Result<Tensor> {
+        let output = self.output(state, At { t, asked }, false)?.value;
+        convert(&output, &state.x, t, |t| self.prediction.x0(&self.level(t)))
+    }
+
+    fn predicts_without_signal(&self) -> bool {
+        self.prediction != Prediction::Epsilon
+    }
+}
