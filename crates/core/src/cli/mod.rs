@@ -3,10 +3,13 @@
 
 pub mod args;
 pub mod export;
+mod outcome;
 pub mod output;
 pub mod pages;
 pub mod suggest;
 pub mod terminal;
+
+pub use outcome::Outcome;
 
 use crate::error::{Error, Result};
 use args::{Cli, Command};
@@ -14,15 +17,6 @@ use clap::Parser;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use std::num::{ParseFloatError, ParseIntError};
 use std::process::ExitCode;
-
-/// What a finished command has to say about its own success.
-#[derive(Debug, PartialEq, Eq)]
-pub enum Outcome {
-    /// Exit 0.
-    Done,
-    /// Exit 1: an asserted check did not hold.
-    CheckFailed(String),
-}
 
 /// Reads the arguments of this process. Help, version and usage errors end here; a value that is wrong is told as every
 /// other error is: what was given, what is allowed, what to do next.
