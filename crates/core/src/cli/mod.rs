@@ -3,6 +3,7 @@
 
 pub mod args;
 pub mod export;
+pub mod inspect;
 mod outcome;
 pub mod output;
 pub mod pages;
@@ -79,11 +80,12 @@ fn flag(usage: &str) -> String {
     usage.split([' ', '=', '[']).next().unwrap_or(usage).to_string()
 }
 
-/// Runs a command that needs no libtorch; `None` for one that does.
+/// Runs a command that needs no libtorch; `None` for one that does, such as `inspect` of a checkpoint.
 pub fn run(cli: &Cli) -> Option<Result<Outcome>> {
     let done = match &cli.command {
         Command::Suggest(args) => suggest::run(args, &cli.global),
         Command::Export(args) => export::run(args, &cli.global),
+        Command::Inspect(args) => inspect::run(args, &cli.global)?,
         Command::Completions { shell } => output::print(&pages::completions(*shell)),
         Command::Man => pages::man()
             .map_err(|e| Error::io("standard output", "writing the man page", &e))
