@@ -150,7 +150,12 @@ fn an_interrupt_leaves_a_valid_partial_report() {
     assert_eq!(child.wait().unwrap().code(), Some(130));
     let partial = report(&out);
     assert_eq!(partial["complete"], false);
-    assert!(!partial["models"][0]["curves"][0]["points"].as_array().unwrap().is_empty());
+    let measured = partial["models"][0]["curves"][0]["points"].as_array().unwrap().len();
+    assert!(measured > 0);
+    let said = succeed(folder.path(), &["inspect", "out"]);
+    assert!(said.contains("report, of lipscope measure") && said.contains("complete         no"), "{said}");
+    assert!(said.contains(&format!("{measured} of 999 measured (t = 0 … 998)")), "{said}");
+    assert!(said.contains("repeat its command: lipscope measure … --out out"), "{said}");
 }
 
 /// The reading end is closed before the program starts, so that its first write fails whatever a pipe holds.

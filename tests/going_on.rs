@@ -1,12 +1,14 @@
 //! A run that is killed, interrupted or terminated at any instant, and the same command again: equal to one that was not
-//! disturbed. `LIPSCOPE_INSTANTS=40 cargo test --test going_on` tries so many instants for each command and signal.
+//! disturbed. `LIPSCOPE_INSTANTS=40 cargo test --test going_on` tries so many instants for each command and signal. So are
+//! the units of several processes, put together.
 #![cfg(unix)]
 
 mod common;
 
 use common::{fixture, fresh, names, report};
 use serde_json::Value;
-use std::path::Path;
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -86,6 +88,93 @@ fn check(arguments: &[&str]) {
     }
     println!("{}: disturbed {times} times, {took:?} undisturbed", arguments[0]);
     assert!(times > 0, "nothing was disturbed");
+}
+
+/// The units of a part: kinds and keys.
+fn units(part: &Path) -> BTreeSet<(String, String)> {
+    let listing = lipscope::tensor_file::entries(part).unwrap();
+    let header: Value =
+        serde_json::from_str(&listing.metadata.iter().find(|(key, _)| key == "lipscope").unwrap().1).unwrap();
+    let word = |unit: &Value, key: &str| unit[key].as_str().unwrap().to_string();
+    header["units"].as_array().unwrap().iter().map(|unit| (word(unit, "kind"), word(unit, "key"))).collect()
+}
+
+fn parts(out: &Path) -> Vec<PathBuf> {
+    let parts = out.join("parts");
+    if parts.is_dir() { names(&parts).iter().map(|name| parts.join(name)).collect() } else { Vec::new() }
+}
+
+fn copy(parts: &[PathBuf], out: &Path) {
+    std::fs::create_dir_all(out.join("parts")).unwrap();
+    for part in parts {
+        std::fs::copy(part, out.join("parts").join(part.file_name().unwrap())).unwrap();
+    }
+}
+
+/// Interrupts the command after it has finished units besides those of `given`, and before its end; its own parts.
+fn own_parts(folder: &Path, arguments: &[&str], given: &[PathBuf], took: Duration) -> Vec<PathBuf> {
+    let out = folder.join("out");
+    let mut delay = took / 3;
+    for _ in 0..ROUNDS {
+        let _ = std::fs::remove_dir_all(&out);
+        copy(given, &out);
+        let mut child = start(folder, arguments);
+        std::thread::sleep(delay);
+        let _ = Command::new("kill").args(["-INT", &child.id().to_string()]).stderr(Stdio::null()).status();
+        let finished = child.wait().unwrap().success();
+        let is_given = |part: &PathBuf| given.iter().any(|given| given.file_name() == part.file_name());
+        let own: Vec<PathBuf> = parts(&out).into_iter().filter(|part| !is_given(part)).collect();
+        if !finished && !own.is_empty() {
+            return own;
+        }
+        delay = if finished { delay.mul_f64(0.8) } else { delay.mul_f64(1.1) };
+    }
+    panic!("{arguments:?} was not interrupted between its first unit and its end within {ROUNDS} rounds");
+}
+
+/// Units of one plan that three processes made in folders of their own, put together in a fourth: the first two have none
+/// in common, the third made some of theirs again.
+fn put_together(arguments: &[&str]) {
+    let (whole, out) = fresh("out");
+    let began = Instant::now();
+    assert!(start(whole.path(), arguments).wait().unwrap().success());
+    let (took, expected) = (began.elapsed(), outcome(&out));
+    let all = |parts: &[PathBuf]| parts.iter().flat_map(|part| units(part)).collect::<BTreeSet<_>>();
+    let folders: Vec<_> = (0..3).map(|_| tempfile::tempdir().unwrap()).collect();
+    let first = own_parts(folders[0].path(), arguments, &[], took);
+    // It is given the units of the first and makes others; only those that it made are taken.
+    let second = own_parts(folders[1].path(), arguments, &first, took);
+    let third = own_parts(folders[2].path(), arguments, &[], took);
+    assert!(all(&first).is_disjoint(&all(&second)), "the second made units that it had been given");
+    assert!(!all(&first).is_disjoint(&all(&third)), "the third made no unit again");
+
+    for together in [vec![first.clone(), second.clone()], vec![third, first, second]] {
+        let (folder, out) = fresh("out");
+        let together = together.concat();
+        copy(&together, &out);
+        assert!(start(folder.path(), arguments).wait().unwrap().success());
+        assert_eq!(outcome(&out), expected, "{arguments:?}");
+        let fresh: Vec<PathBuf> = parts(&out)
+            .into_iter()
+            .filter(|part| together.iter().all(|given| given.file_name() != part.file_name()))
+            .collect();
+        assert!(all(&fresh).is_disjoint(&all(&together)), "units that were there were made again");
+        assert_eq!(all(&parts(&out)), all(&parts(&whole.path().join("out"))));
+    }
+}
+
+#[test]
+fn curves_of_several_processes() {
+    let pipeline = fixture("torchscript/pipeline");
+    let of = ["--data", "digits", "--timesteps", "auto", "--samples", "8", "--batch", "4", "--tolerance", "0.3"];
+    put_together(&[&["measure", &pipeline][..], &of].concat());
+}
+
+#[test]
+fn comparisons_of_several_processes_on_samples_of_the_model() {
+    let pipeline = fixture("torchscript/pipeline");
+    let of = ["--data", "model", "--timesteps", "0..40", "--samples", "12", "--batch", "4"];
+    put_together(&[&["compare", &pipeline, &pipeline, "--share", "n=2,until=20"][..], &of].concat());
 }
 
 #[test]

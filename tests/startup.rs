@@ -32,12 +32,14 @@ fn heard(output: &Output) -> (Option<i32>, String, String) {
 fn what_needs_no_libtorch_works_without_the_engine() {
     let (folder, _) = fresh("");
     let program = alone(folder.path());
-    let cases: [(&[&str], i32, &str); 12] = [
+    let report = concat!(env!("CARGO_MANIFEST_DIR"), "/analysis/mnist-first-look/report.json");
+    let cases: [(&[&str], i32, &str); 13] = [
         (&["--version"], 0, concat!("lipscope ", env!("CARGO_PKG_VERSION"))),
         (&["--help"], 0, "Usage: lipscope [OPTIONS] <COMMAND>"),
         (&["train", "--help"], 0, "e-tsdm-noised"),
         (&["completions", "bash"], 0, "_lipscope()"),
         (&["man"], 0, ".TH lipscope"),
+        (&["inspect", report], 0, "lipscope         report, of lipscope compare"),
         (&[], 2, "Usage: lipscope"),
         (&["measure"], 2, "<CKPT>"),
         (&["measure", "a.pt", "--axis", "time"], 2, "--axis is `time`, but it is step, unit, sigma or log-snr"),

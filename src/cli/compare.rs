@@ -1,11 +1,13 @@
 //! `lipscope compare BASE CANDIDATE…`.
 
-use super::args::{CompareArgs, Global};
-use super::{Outcome, curves};
+use super::curves::curves;
+use super::setup::setup;
 use crate::error::{Error, Result};
 use crate::estimator::Quantity;
 use crate::report::{ModelReport, Report};
 use crate::run::Measurement;
+use lipscope_core::cli::Outcome;
+use lipscope_core::cli::args::{CompareArgs, Global};
 
 /// Several checkpoints on identical x_t.
 pub(super) fn run(args: &CompareArgs, global: &Global) -> Result<Option<Outcome>> {
@@ -22,7 +24,7 @@ pub(super) fn compare(args: &CompareArgs, global: &Global) -> Result<Option<Repo
     }
     let CompareArgs { baseline, candidates, label, options, model, output, .. } = args;
     let checkpoints: Vec<&String> = std::iter::once(baseline).chain(candidates).collect();
-    let measurement = Measurement::of_checkpoints(&checkpoints, label, options, model, &super::setup(global))?;
+    let measurement = Measurement::of_checkpoints(&checkpoints, label, options, model, &setup(global))?;
     curves(measurement, output, global)
 }
 

@@ -1,12 +1,14 @@
 //! `lipscope demo`: trains `ddpm` and `e-tsdm` on embedded data, and compares them with the ideal denoiser's curve.
 
-use super::args::{Cli, Command, CompareArgs, DemoArgs, Global, TrainArgs};
+use super::compare;
+use super::setup::setup;
 use super::watch::Terminal;
-use super::{Outcome, compare, output};
 use crate::error::{Error, Result};
 use crate::report::{Curve, Report};
 use crate::train::Job;
 use clap::Parser;
+use lipscope_core::cli::args::{Cli, Command, CompareArgs, DemoArgs, Global, TrainArgs};
+use lipscope_core::cli::{Outcome, output};
 use std::path::Path;
 
 /// The data of the demonstration.
@@ -23,7 +25,7 @@ pub(super) fn run(args: &DemoArgs, global: &Global) -> Result<Option<Outcome>> {
     }
     let watch = Terminal::new(global.quiet)?;
     for command in &trainings {
-        let job = Job::new(&parse_training(command)?, &super::setup(global))?;
+        let job = Job::new(&parse_training(command)?, &setup(global))?;
         if !global.dry_run {
             job.run(&watch)?;
         }

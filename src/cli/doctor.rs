@@ -1,9 +1,9 @@
 //! `lipscope doctor`: what this installation can use.
 
-use super::args::Global;
-use super::{Outcome, output};
 use crate::device;
 use crate::error::Result;
+use lipscope_core::cli::args::Global;
+use lipscope_core::cli::{Outcome, output};
 use std::fmt::Write;
 use tch::{Kind, Tensor};
 

@@ -1,15 +1,17 @@
 //! `lipscope evaluate CKPT…`.
 
-use super::args::{EvaluateArgs, Global};
+use super::present;
+use super::setup::setup;
 use super::watch::Terminal;
-use super::{Outcome, output, present};
 use crate::error::Result;
 use crate::evaluate::Evaluation;
 use crate::run::Store;
+use lipscope_core::cli::args::{EvaluateArgs, Global};
+use lipscope_core::cli::{Outcome, output};
 
 /// Evaluates every model in every way that was asked for.
 pub(super) fn run(args: &EvaluateArgs, global: &Global) -> Result<Option<Outcome>> {
-    let evaluation = Evaluation::new(args, &super::setup(global))?;
+    let evaluation = Evaluation::new(args, &setup(global))?;
     if global.dry_run {
         return output::print_json(evaluation.plan());
     }

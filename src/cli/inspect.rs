@@ -1,11 +1,11 @@
 //! `lipscope inspect CKPT`: what a file holds, without measuring anything.
 
-use super::args::{Global, InspectArgs};
-use super::{Outcome, output};
 use crate::checkpoint::state_dict::{self, Description};
 use crate::checkpoint::{self, Checkpoint, Request};
 use crate::error::Result;
 use crate::tensor_file::{self, Format, Listing, Value as Saved};
+use lipscope_core::cli::args::{Global, InspectArgs};
+use lipscope_core::cli::{Outcome, output};
 use serde_json::{Value, json};
 use std::fmt::Write;
 use std::path::Path;

@@ -2,6 +2,7 @@
 //! terminal.
 
 mod compare;
+mod curves;
 mod demo;
 mod doctor;
 mod evaluate;
@@ -10,18 +11,16 @@ mod measure;
 mod present;
 mod reproduce;
 mod sample;
+mod setup;
 mod stability;
 mod theory;
 mod train;
 mod watch;
 
 use crate::error::{Error, Result};
-use crate::report::Report;
-use crate::run::{Measurement, Setup, Store};
-use args::{Cli, Command, Global, OutputOptions};
-use lipscope_core::cli::{Outcome, args, output};
+use args::{Cli, Command};
+use lipscope_core::cli::{Outcome, args};
 use std::process::ExitCode;
-use watch::Terminal;
 
 /// Runs the program `lipscope-engine`; its exit status is that of [`lipscope_core::cli::exit`], and 143 where TERM
 /// stopped it.
@@ -35,24 +34,6 @@ pub fn main() -> ExitCode {
         Some(signal) => ExitCode::from(128u8.saturating_add(signal as u8)),
         None => status,
     }
-}
-
-/// Where a command computes, and its seed.
-fn setup(global: &Global) -> Setup {
-    Setup { device: global.device, threads: global.threads, seed: global.seed }
-}
-
-/// Carries out a measurement, or with `--dry-run` prints its plan: the life of `measure`, `compare` and `theory`.
-fn curves(measurement: Measurement, options: &OutputOptions, global: &Global) -> Result<Option<Report>> {
-    let plan = measurement.plan().to_json()?;
-    if global.dry_run {
-        return output::print_json(&plan).map(|_| None);
-    }
-    let mut store = Store::open(&measurement.folder(options.out.as_deref()), &plan)?;
-    store.damaged().iter().for_each(|part| output::warn(part));
-    let report = measurement.run(Some(&mut store), &Terminal::new(global.quiet)?)?;
-    present::curves(&report, &mut store, options, global)?;
-    Ok(Some(report))
 }
 
 fn run(cli: &Cli) -> Result<Outcome> {

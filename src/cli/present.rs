@@ -1,10 +1,10 @@
 //! What a finished run shows: warnings on stderr; on stdout the report as JSON, or tables, reading and where the files are.
 
-use super::args::{Global, OutputOptions};
-use super::output;
 use crate::error::Result;
 use crate::report::{self, Artifact, Report, TidyReport, Warning};
 use crate::run::Store;
+use lipscope_core::cli::args::{Global, OutputOptions};
+use lipscope_core::cli::output;
 use serde::Serialize;
 use serde_json::Value;
 

@@ -1,8 +1,6 @@
 //! `lipscope reproduce PLAN`: plan → steps → processes of this very program → tables over seeds, figures, report.
 
-use super::args::{Cli, Global, ReproduceArgs};
 use super::watch::Terminal;
-use super::{Outcome, output};
 use crate::atomic::cache_folder;
 use crate::device;
 use crate::error::{Error, Result};
@@ -10,6 +8,8 @@ use crate::report::{self, Provenance, SCHEMA_VERSION, TidyReport};
 use crate::run::{self, Watch};
 use crate::sweep::{self, Observer, Resources, Results, Step, SweepPlan, command_line};
 use clap::Parser;
+use lipscope_core::cli::args::{Cli, Global, ReproduceArgs};
+use lipscope_core::cli::{Outcome, output};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::path::PathBuf;

@@ -1,15 +1,17 @@
 //! `lipscope sample CKPT`.
 
-use super::args::{Global, SampleArgs};
+use super::present;
+use super::setup::setup;
 use super::watch::Terminal;
-use super::{Outcome, output, present};
 use crate::error::Result;
 use crate::run::Store;
 use crate::run::sampling::Samples;
+use lipscope_core::cli::args::{Global, SampleArgs};
+use lipscope_core::cli::{Outcome, output};
 
 /// Makes samples.
 pub(super) fn run(args: &SampleArgs, global: &Global) -> Result<Option<Outcome>> {
-    let samples = Samples::new(args, &super::setup(global))?;
+    let samples = Samples::new(args, &setup(global))?;
     if global.dry_run {
         return output::print_json(samples.plan());
     }

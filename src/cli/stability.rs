@@ -1,15 +1,17 @@
 //! `lipscope stability CKPT…`.
 
-use super::args::{Global, StabilityArgs};
+use super::present;
+use super::setup::setup;
 use super::watch::Terminal;
-use super::{Outcome, output, present};
 use crate::error::Result;
 use crate::run::Store;
 use crate::stability::Study;
+use lipscope_core::cli::args::{Global, StabilityArgs};
+use lipscope_core::cli::{Outcome, output};
 
 /// The perturbation test.
 pub(super) fn run(args: &StabilityArgs, global: &Global) -> Result<Option<Outcome>> {
-    let study = Study::new(args, &super::setup(global))?;
+    let study = Study::new(args, &setup(global))?;
     if global.dry_run {
         return output::print_json(study.plan());
     }

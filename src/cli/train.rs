@@ -1,14 +1,15 @@
 //! `lipscope train`.
 
-use super::args::{Global, TrainArgs};
+use super::setup::setup;
 use super::watch::Terminal;
-use super::{Outcome, output};
 use crate::error::Result;
 use crate::train::Job;
+use lipscope_core::cli::args::{Global, TrainArgs};
+use lipscope_core::cli::{Outcome, output};
 
 /// Trains one variant.
 pub(super) fn run(args: &TrainArgs, global: &Global) -> Result<Option<Outcome>> {
-    let job = Job::new(args, &super::setup(global))?;
+    let job = Job::new(args, &setup(global))?;
     job.warnings.iter().for_each(|warning| output::warn(warning));
     if global.dry_run {
         return output::print_json(&job.plan.to_json()?);

@@ -1,9 +1,9 @@
 //! Progress on stderr, and a clean stop on Ctrl-C or TERM.
 
-use super::output;
 use crate::error::{Error, Result};
 use crate::run::Watch;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use lipscope_core::cli::output;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use std::cell::RefCell;

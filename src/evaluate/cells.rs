@@ -1,7 +1,7 @@
 //! The cells of a sweep: one model, one way of sampling, one seed.
 
+use super::row::{DATA, Row};
 use super::subjects::{Origin, Subject, Subjects};
-use super::tables::{self, Row};
 use super::wanted::Wanted;
 use super::yardstick::Yardstick;
 use crate::device::upload;
@@ -72,7 +72,7 @@ impl<'a> Sweep<'a> {
         let (sampler, spacing, nfe) = cell.way.map_or((None, None, None), |(a, b, c)| (Some(a), Some(b), Some(c)));
         let word = |text: Option<&str>| text.map_or(Entry::Missing(()), Entry::text);
         [
-            Entry::text(cell.subject.map_or(tables::DATA, |subject| subject.label.as_str())),
+            Entry::text(cell.subject.map_or(DATA, |subject| subject.label.as_str())),
             word(sampler),
             word(spacing),
             Entry::optional(nfe.map(|nfe| nfe as f64)),
@@ -82,7 +82,7 @@ impl<'a> Sweep<'a> {
 
     /// A few words for the terminal.
     pub fn name(&self, cell: &Cell) -> String {
-        let label = cell.subject.map_or(tables::DATA, |subject| subject.label.as_str());
+        let label = cell.subject.map_or(DATA, |subject| subject.label.as_str());
         let way = cell.way.map(|(sampler, _, nfe)| format!(", {sampler} at {nfe}")).unwrap_or_default();
         format!("{label}{way}, seed {}", self.seed + cell.repetition)
     }

@@ -2,6 +2,7 @@
 
 mod cells;
 mod reading;
+mod row;
 mod subjects;
 mod tables;
 mod wanted;

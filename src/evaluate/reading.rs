@@ -1,6 +1,6 @@
 //! What the rows of the table of qualities come to, in words.
 
-use super::tables::{DATA, Row, is_distance};
+use super::row::{DATA, Row, is_distance};
 
 /// The best of all, the best and worst ratio to the baseline, and what the data itself reaches.
 pub(super) fn reading(metric: &str, rows: &[Row], baseline: &str) -> Option<String> {

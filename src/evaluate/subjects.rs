@@ -155,7 +155,7 @@ fn read_samples(
 fn distinct_labels(all: &mut [Subject]) {
     for i in 0..all.len() {
         let (before, rest) = all.split_at_mut(i);
-        let taken = |name: &str| name == super::tables::DATA || before.iter().any(|other| other.label == name);
+        let taken = |name: &str| name == super::row::DATA || before.iter().any(|other| other.label == name);
         if taken(&rest[0].label) {
             let plain = rest[0].label.clone();
             let fresh = (2..).map(|n| format!("{plain} ({n})")).find(|name| !taken(name));

@@ -2,15 +2,10 @@
 
 use super::cells::Sweep;
 use super::reading::{interval, name, number, reading, way};
+use super::row::{DATA, Row, is_distance};
 use crate::quality;
 use crate::report::{Cell, Chart, ChartAxis, Column, Table, TidyReport, Warning, slug};
 use crate::stats::statistics;
-
-/// The row of the data against itself.
-pub(super) const DATA: &str = "data";
-
-/// The row of a table.
-pub(super) type Row = Vec<Cell>;
 
 const QUALITY: &str = "quality";
 const SEEDS: &str = "seeds";
@@ -190,10 +185,6 @@ fn charts(sweep: &Sweep, rows: &[Row]) -> Vec<Chart> {
         }
     }
     charts
-}
-
-pub(super) fn is_distance(metric: &str) -> bool {
-    quality::find(metric).is_ok_and(|member| member.lower_is_better)
 }
 
 fn capital(text: &str) -> String {

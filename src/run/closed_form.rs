@@ -1,13 +1,15 @@
 //! The curve of a Gaussian's ideal denoiser: the expectation itself, without samples.
 
-use super::plan::Plan;
+use super::Plan;
+use super::record::known;
 use crate::compare::{bare_point, closed_form_curve};
 use crate::denoiser::Denoiser;
 use crate::estimator::{Norm, Quantity};
 use crate::expectation::mean_norm;
 use crate::ideal::Gaussian;
 use crate::process::ForwardProcess;
-use crate::report::{Curve, Point};
+use crate::refine::{Next, Resolution};
+use crate::report::{Curve, ModelReport, Point};
 use crate::schedule::{Level, NoiseSchedule};
 use crate::time::Timestep;
 use crate::timestep_map::TimestepMap;
@@ -29,17 +31,26 @@ impl<'a> Expectation<'a> {
         Expectation { moments: gaussian.moments(), process: ideal.process(), schedule, map }
     }
 
-    /// Empty curves of a plan.
-    pub fn curves(&self, plan: &Plan) -> Vec<Curve> {
-        let curve = |&quantity: &Quantity| {
-            let dt = (quantity == Quantity::Secant).then_some(plan.dt);
-            closed_form_curve(quantity, plan.axis, plan.norm, dt)
-        };
-        plan.quantity.all().iter().map(curve).collect()
+    /// The curves of a plan, complete, into `entry`; how well the refined timesteps resolve them.
+    pub fn fill(&self, entry: &mut ModelReport, plan: &Plan) -> Option<Resolution> {
+        entry.curves = empty_curves(plan);
+        let mut next = Next::Measure(plan.timesteps.clone());
+        loop {
+            let timesteps = match next {
+                Next::Measure(timesteps) => timesteps,
+                Next::Done(resolution) => return Some(resolution),
+            };
+            for curve in &mut entry.curves {
+                let points: Vec<Point> = timesteps.iter().map(|&t| self.point(t, curve)).collect();
+                curve.points.extend(points);
+                curve.points.sort_by(|a, b| a.timestep.total_cmp(&b.timestep));
+            }
+            next = plan.refinement?.next(&plan.timesteps, &known(std::slice::from_ref(entry)));
+        }
     }
 
     /// The point of a curve at t.
-    pub fn point(&self, t: Timestep, curve: &Curve) -> Point {
+    fn point(&self, t: Timestep, curve: &Curve) -> Point {
         let scale = match curve.norm {
             Norm::L2 => 1.0,
             Norm::Rms => (self.moments.0.len() as f64).sqrt(),
@@ -90,6 +101,14 @@ impl<'a> Expectation<'a> {
         let speed = self.map.rate(t);
         (d_gain * speed, (d_gain * alpha + gain(&level, variance) * d_alpha) * speed)
     }
+}
+
+fn empty_curves(plan: &Plan) -> Vec<Curve> {
+    let curve = |&quantity: &Quantity| {
+        let dt = (quantity == Quantity::Secant).then_some(plan.dt);
+        closed_form_curve(quantity, plan.axis, plan.norm, dt)
+    };
+    plan.quantity.all().iter().map(curve).collect()
 }
 
 fn gain(level: &Level, variance: f64) -> f64 {

@@ -1,23 +1,21 @@
 //! `measure`, `compare` and `theory`: one curve per model and quantity, on the same x_t.
 
 use super::closed_form::Expectation;
-use super::plan::{self, Plan};
-use super::record::{Recorder, known};
+use super::finish::{finish, is_short};
+use super::record::Recorder;
 use super::setup::{self, Completed, Setup};
-use super::{Facts, Folder, Store, Times, Watch, interrupted, provenance, rounding};
-use crate::checkpoint;
+use super::{Folder, Plan, Store, Watch, before_weights, interrupted, provenance, rounding, warnings};
 use crate::clean_data::{self, CleanData, Ideal};
-use crate::compare::{empty_curve, summarise};
+use crate::compare::empty_curve;
 use crate::data::DataSpec;
 use crate::device;
 use crate::draws::CleanSamples;
 use crate::error::{Error, Result};
-use crate::estimator::Quantities;
 use crate::ideal::Gaussian;
-use crate::measure::{SampleRule, Settings, Subject, Sweep, curves};
-use crate::model::{Model, Opened, Said};
+use crate::measure::{Settings, Subject, Sweep, curves};
+use crate::model::{Model, Opened};
 use crate::process::ForwardProcess;
-use crate::report::{self, ComparisonRow, Curve, ModelReport, Point, Report, Warning};
+use crate::report::{self, Curve, ModelReport, Report, Warning};
 use crate::rounding as dtypes;
 use lipscope_core::cli::args::{BatchSize, Precision, Share};
 use lipscope_core::options::{MeasureOptions, Overrides};
@@ -116,7 +114,7 @@ impl Measurement {
         shares: &[Option<&Share>],
         (options, overrides, setup): (&MeasureOptions, &Overrides, &Setup),
     ) -> Result<Self> {
-        check_before_weights(checkpoints, shares, options, overrides)?;
+        before_weights::check(checkpoints, shares, options, overrides)?;
         let arithmetic = setup.arithmetic(overrides.dtype)?;
         let opened = setup::open_all(checkpoints, labels, &options.data, overrides, arithmetic.0)?;
         let derivative = options.quantity.has_derivative();
@@ -138,7 +136,7 @@ impl Measurement {
         let shape = models.first().map(|model| model.denoiser.sample_shape().to_vec()).unwrap_or_default();
         let batch = setup::batch(options.batch, &shape, device);
         let plan = Plan::resolve(command, &models, description, options, (seed, batch))?;
-        warnings.extend(plan_warnings(&plan, &models));
+        warnings.extend(warnings::of_plan(&plan, &models));
         Ok(Measurement {
             automatic_batch: options.batch == BatchSize::Auto,
             source: data.map(|data| data.source),
@@ -206,7 +204,7 @@ impl Measurement {
                 store.map(|store| store.publish(&report::files(report, &[])?).map(|()| interrupted(Some(store))));
             kept.transpose().map_or_else(|error| error, |error| error.unwrap_or_else(|| interrupted(None)))
         };
-        if report_is_short(&report, &plan) {
+        if is_short(&report, &plan) {
             return Err(stop(&report, store));
         }
         if let Some(subject) = rounding {
@@ -217,7 +215,7 @@ impl Measurement {
             report.rounding = Some(found);
         }
         let processes: Vec<&dyn ForwardProcess> = subjects.iter().map(|subject| subject.response.process()).collect();
-        finish(&mut report, plan.near_zero_until, &plan.samples, &processes);
+        finish(&mut report, &plan, &processes);
         Ok(report)
     }
 
@@ -249,120 +247,10 @@ impl Measurement {
 
     /// Fills in the expectations themselves.
     fn closed_form(&self, report: &mut Report, gaussian: &Gaussian) {
-        use crate::refine::Next;
         let (Some(model), Some(entry)) = (self.models.first(), report.models.first_mut()) else { return };
-        let plan = &self.plan;
         let expectation = Expectation::new(gaussian, &*model.denoiser);
-        entry.curves = expectation.curves(plan);
-        let mut next = Next::Measure(plan.timesteps.clone());
-        while let Next::Measure(timesteps) = next {
-            for curve in &mut entry.curves {
-                let points: Vec<Point> = timesteps.iter().map(|&t| expectation.point(t, curve)).collect();
-                curve.points.extend(points);
-                curve.points.sort_by(|a: &Point, b: &Point| a.timestep.total_cmp(&b.timestep));
-            }
-            let Some(refinement) = plan.refinement else { break };
-            next = refinement.next(&plan.timesteps, &known(std::slice::from_ref(entry)));
-            if let Next::Done(resolution) = &next {
-                report.resolution = Some(resolution.clone());
-            }
-        }
+        report.resolution = expectation.fill(entry, &self.plan);
         report.warnings = self.warnings.clone();
-        finish(report, plan.near_zero_until, &plan.samples, &[model.denoiser.process()]);
+        finish(report, &self.plan, &[model.denoiser.process()]);
     }
-}
-
-/// What can be known to be wrong from arguments, configurations and headers alone.
-fn check_before_weights<S: AsRef<str>>(
-    checkpoints: &[S],
-    shares: &[Option<&Share>],
-    options: &MeasureOptions,
-    overrides: &Overrides,
-) -> Result<()> {
-    let said = Said::new(overrides)?;
-    let mut all = Vec::new();
-    for (checkpoint, share) in checkpoints.iter().zip(shares) {
-        let path = Path::new(checkpoint.as_ref());
-        if Opened::is_ideal(checkpoint.as_ref()) {
-            continue;
-        }
-        let declared = checkpoint::declared(path, &said.request(Device::Cpu))?;
-        let named = overrides.schedule.clone().or(declared.schedule);
-        let timesteps = named.map_or(plan::DEFAULT_TIMESTEPS, |named| named.schedule.timesteps());
-        let own: Option<Share> = declared.share.as_deref().map(str::parse).transpose()?;
-        let map = share.or(own.as_ref()).map(|share| share.map(timesteps)).transpose()?;
-        let boundaries = map.map(|map| map.boundaries().to_vec()).unwrap_or_default();
-        all.push(Facts { label: checkpoint.as_ref().into(), timesteps, boundaries });
-    }
-    if all.is_empty() { Ok(()) } else { Times::resolve(options, &all).map(|_| ()) }
-}
-
-fn plan_warnings(plan: &Plan, models: &[Model]) -> Vec<Warning> {
-    let mut warnings = Vec::new();
-    if plan.left_out > 0 {
-        warnings.push(Warning::NoNextTimestep { count: plan.left_out });
-    }
-    if models.windows(2).any(|pair| pair[0].description.schedule != pair[1].description.schedule) {
-        warnings.push(Warning::SchedulesDiffer);
-    }
-    let shared = models.iter().filter(|model| !model.description.boundaries.is_empty());
-    let shared = shared.map(|model| model.label.clone());
-    if plan.quantity.has_derivative() {
-        warnings.extend(shared.map(|model| Warning::DerivativeBlindToJumps { model }));
-    } else if plan.quantity == Quantities::Path {
-        warnings.extend(shared.map(|model| Warning::PathUndefinedAtJumps { model }));
-    }
-    warnings
-}
-
-fn report_is_short(report: &Report, plan: &Plan) -> bool {
-    let fewer = |points: usize| points < plan.timesteps.len();
-    let short = report.models.iter().flat_map(|model| &model.curves).any(|curve| fewer(curve.points.len()));
-    short || plan.refinement.is_some() && report.resolution.is_none()
-}
-
-/// Summaries, warnings from the numbers, and the mark of completeness.
-fn finish(report: &mut Report, until: f64, rule: &SampleRule, processes: &[&dyn ForwardProcess]) {
-    for (model, process) in report.models.iter_mut().zip(processes) {
-        let spent = model.spent;
-        model.summary = model.curves.iter().map(|curve| summarise(curve, until, *process, spent)).collect();
-    }
-    // Rows come timestep by timestep; readers want them candidate by candidate.
-    let order: Vec<String> = report.models.iter().map(|model| model.label.clone()).collect();
-    report.comparison.sort_by(|a, b| {
-        let place = |row: &ComparisonRow| order.iter().position(|label| *label == row.model);
-        place(a).cmp(&place(b)).then(a.timestep.total_cmp(&b.timestep))
-    });
-    let warnings = number_warnings(report, rule);
-    report.warnings.extend(warnings);
-    report.complete = true;
-}
-
-fn number_warnings(report: &Report, rule: &SampleRule) -> Vec<Warning> {
-    let mut warnings: Vec<Warning> = report.resolution.iter().filter_map(Warning::unresolved).collect();
-    for model in &report.models {
-        let points = || model.curves.iter().flat_map(|curve| &curve.points);
-        let count = points().map(|point| point.non_finite).sum();
-        if let Some(first) = points().find(|point| point.non_finite > 0) {
-            warnings.push(Warning::NonFinite { model: model.label.clone(), count, timestep: first.timestep });
-        }
-        match points().map(|point| point.unconverged).sum() {
-            0 => {}
-            count => warnings.push(Warning::Unsettled { model: model.label.clone(), count }),
-        }
-        if let SampleRule::RelativeError { target, .. } = *rule {
-            let relative = |point: &report::Point| point.std_error.zip(point.mean).map(|(error, mean)| error / mean);
-            let short: Vec<(f64, f64)> = points()
-                .filter_map(|point| relative(point).filter(|e| *e > target).map(|e| (point.timestep, e)))
-                .collect();
-            if !short.is_empty() {
-                warnings.push(Warning::NotConverged {
-                    model: model.label.clone(),
-                    worst: short.iter().map(|(_, error)| *error).fold(0.0, f64::max),
-                    timesteps: short.into_iter().map(|(t, _)| t).collect(),
-                });
-            }
-        }
-    }
-    warnings
 }

@@ -5,7 +5,9 @@
 //! [`Watch`] that sees progress and says when to stop, and a report that follows from the units alone. The same command
 //! goes on from what is there.
 
+mod before_weights;
 mod closed_form;
+mod finish;
 mod measurement;
 mod plan;
 mod points;
@@ -13,6 +15,7 @@ mod record;
 mod rounding;
 pub mod sampling;
 pub mod setup;
+mod warnings;
 mod watch;
 
 pub use lipscope_core::store::{Folder, Store, Unit};

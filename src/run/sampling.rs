@@ -5,6 +5,7 @@ use super::{Folder, Store, Unit, Watch, interrupted, provenance};
 use crate::device::{self, fetch};
 use crate::error::{Error, Result};
 use crate::model::Model;
+use crate::report::samples::ACCOUNT;
 use crate::report::{Artifact, SCHEMA_VERSION, SampleFormat, SampleReport, SampleSet, Warning, json as text};
 use crate::run::plan::describe as describe_model;
 use crate::sampler::{self, Path, Sampling, spacing};
@@ -13,9 +14,6 @@ use lipscope_core::store::array_f32;
 use serde_json::{Value, json};
 use std::ops::Range;
 use tch::Device;
-
-/// The account of the samples.
-pub const ACCOUNT: &str = "sample.json";
 
 /// The kind of the units: batches of samples.
 const KIND: &str = "samples";

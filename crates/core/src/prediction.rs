@@ -247,16 +247,33 @@ mod tests {
 
     #[test]
     fn zeros_are_guarded() {
+        use Prediction::{Epsilon, Flow, V, X0};
         let clean = Level { alpha: 1.0, sigma: 0.0, d_alpha: 0.0, d_sigma: 0.0 };
         let noise = Level { alpha: 0.0, sigma: 1.0, d_alpha: 0.0, d_sigma: 0.0 };
-        assert!(Prediction::X0.epsilon(&clean).is_err());
-        assert!(Prediction::Epsilon.x0(&noise).is_err());
-        for prediction in [Prediction::Epsilon, Prediction::V, Prediction::Flow] {
-            assert!(prediction.epsilon(&clean).is_ok() && prediction.epsilon(&noise).is_ok());
+        // Factors of (output, x). Where σ = 0, x = x₀, v = ε and u = ε − x; where α = 0, x = ε, v = −x₀ and u = x − x₀.
+        let factors = |affine: Result<Affine>| affine.ok().map(|affine| (affine.output, affine.x));
+        for (prediction, at_clean, at_noise) in [
+            (Epsilon, Some((1.0, 0.0)), Some((1.0, 0.0))),
+            (V, Some((1.0, 0.0)), Some((0.0, 1.0))),
+            (X0, None, Some((0.0, 1.0))),
+            (Flow, Some((1.0, 1.0)), Some((0.0, 1.0))),
+        ] {
+            assert_eq!(factors(prediction.epsilon(&clean)), at_clean, "ε from {prediction} where σ = 0");
+            assert_eq!(factors(prediction.epsilon(&noise)), at_noise, "ε from {prediction} where α = 0");
         }
-        for prediction in [Prediction::V, Prediction::X0, Prediction::Flow] {
-            assert!(prediction.x0(&noise).is_ok());
+        for (prediction, at_clean, at_noise) in [
+            (Epsilon, Some((0.0, 1.0)), None),
+            (V, Some((0.0, 1.0)), Some((-1.0, 0.0))),
+            (X0, Some((1.0, 0.0)), Some((1.0, 0.0))),
+            (Flow, Some((0.0, 1.0)), Some((-1.0, 1.0))),
+        ] {
+            assert_eq!(factors(prediction.x0(&clean)), at_clean, "x₀ from {prediction} where σ = 0");
+            assert_eq!(factors(prediction.x0(&noise)), at_noise, "x₀ from {prediction} where α = 0");
         }
+        let refused = X0.epsilon(&clean).unwrap_err().to_string();
+        assert!(refused.contains("epsilon") && refused.contains("σ = 0"), "{refused}");
+        let refused = Epsilon.x0(&noise).unwrap_err().to_string();
+        assert!(refused.contains("x0") && refused.contains("α = 0"), "{refused}");
     }
 
     /// What a network is trained to output must convert back to the ε and x₀ that x was made of.

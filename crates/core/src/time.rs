@@ -8,8 +8,7 @@ use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
 
-/// A time in steps. Grid indices are 0 … T−1; fractions lie between them, and −1 is the clean sample.
-pub type Timestep = f64;
+pub use crate::schedule::Timestep;
 
 /// A time variable a(t).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, ValueEnum)]

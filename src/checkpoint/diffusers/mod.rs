@@ -1,14 +1,16 @@
 //! A model of diffusers: its own folder (`config.json` beside the weights), or a pipeline's folder with `unet/` or
 //! `transformer/`, and `scheduler/`.
 
+mod files;
 mod shards;
 
 use super::weights::{Reference, choose, reference};
 use super::{Checkpoint, Declared, Format, Request, Sidecar, Source, scheduler_config, sha256};
-use crate::error::{Doing, Error, Result};
+use crate::error::{Error, Result};
 use crate::network;
 use crate::nn::Weights;
-use crate::tensor_file::{self, IntoTensor};
+use crate::tensor_file;
+use files::{read_file, read_json};
 use serde_json::Value;
 use shards::Index;
 use std::collections::BTreeMap;
@@ -38,9 +40,6 @@ const WEIGHTS: [&str; 8] = [
     "diffusion_pytorch_model.bin.index.fp16.json",
     "diffusion_pytorch_model.fp16.bin",
 ];
-
-/// A configuration is a few kilobytes.
-const MOST_CONFIG_BYTES: u64 = 4 << 20;
 
 /// The folder with the network's config.json: the path itself, or its `unet/` or `transformer/`.
 fn model_folder(path: &Path) -> Option<PathBuf> {
@@ -193,23 +192,4 @@ impl Stored {
             Stored::Shards(index) => index.sha256(),
         }
     }
-}
-
-fn read_file(path: &Path, device: Device) -> Result<BTreeMap<String, Tensor>> {
-    let mut tensors = BTreeMap::new();
-    for (name, array) in tensor_file::read(path)?.arrays {
-        let tensor = array.into_tensor()?.f_to_device(device).doing("moving weights")?;
-        tensors.insert(name, tensor);
-    }
-    Ok(tensors)
-}
-
-/// Reads a JSON file of moderate size.
-fn read_json(path: &Path) -> Result<Value> {
-    let size = std::fs::metadata(path).map_err(|e| Error::io(path, "opening", &e))?.len();
-    if size > MOST_CONFIG_BYTES {
-        return Err(Error::file(path, format!("{size} bytes are too many for a configuration"), "Check the file."));
-    }
-    let bytes = std::fs::read(path).map_err(|e| Error::io(path, "reading", &e))?;
-    serde_json::from_slice(&bytes).map_err(|e| Error::file(path, format!("it is not JSON ({e})"), "Save it again."))
 }

@@ -3,7 +3,7 @@
 //! An index is not trusted: it can only name files of its own folder. What the cache of huggingface_hub keeps, where
 //! every file of a folder below `snapshots/` is a link into `blobs/` beside it, counts as in the folder.
 
-use super::{read_file, read_json};
+use super::files::{read_file, read_json};
 use crate::checkpoint::{hexadecimal, sha256};
 use crate::error::{Error, Result};
 use serde_json::Value;

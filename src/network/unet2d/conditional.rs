@@ -4,8 +4,8 @@
 //! say so (8 in Stable Diffusion 1, where heads have 40 to 160 channels), and so it must stay.
 
 use super::config::{AttentionPlan, BlockPlan, BodyPlan, MidPlan, TimeEmbeddingType, TransformerConfig};
-use super::read::{Own, block_types, channels, downsample_padding, mid_block, resnet};
 use super::refuse::refuse;
+use super::shared::{Own, block_types, channels, downsample_padding, mid_block, resnet};
 use crate::error::Result;
 use crate::network::keys::{Keys, LARGEST, unsupported};
 

@@ -12,6 +12,7 @@ mod config;
 mod model;
 mod read;
 mod refuse;
+mod shared;
 mod transformer;
 mod unconditional;
 

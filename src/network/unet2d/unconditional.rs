@@ -1,7 +1,7 @@
 //! The keys that only a `UNet2DModel` has.
 
 use super::config::{AttentionPlan, BlockPlan, BodyPlan, MidPlan, TimeEmbeddingType};
-use super::read::{Own, block_types, channels, downsample_padding, mid_block, resnet};
+use super::shared::{Own, block_types, channels, downsample_padding, mid_block, resnet};
 use crate::error::Result;
 use crate::network::keys::{Keys, LARGEST, unsupported};
 use crate::nn::{Activation, AttentionConfig};

@@ -1,7 +1,8 @@
 //! `lipscope export`: a finished report rendered again. Everything is drawn from report.json; nothing is measured.
 
 use super::args::{ExportArgs, Global};
-use super::{Outcome, output};
+use super::outcome::Outcome;
+use super::output;
 use crate::error::Result;
 use crate::report::{self, Finished};
 use serde_json::json;

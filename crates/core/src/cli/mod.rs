@@ -3,10 +3,14 @@
 
 pub mod args;
 pub mod export;
+pub mod inspect;
+mod outcome;
 pub mod output;
 pub mod pages;
 pub mod suggest;
 pub mod terminal;
+
+pub use outcome::Outcome;
 
 use crate::error::{Error, Result};
 use args::{Cli, Command};
@@ -14,15 +18,6 @@ use clap::Parser;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use std::num::{ParseFloatError, ParseIntError};
 use std::process::ExitCode;
-
-/// What a finished command has to say about its own success.
-#[derive(Debug, PartialEq, Eq)]
-pub enum Outcome {
-    /// Exit 0.
-    Done,
-    /// Exit 1: an asserted check did not hold.
-    CheckFailed(String),
-}
 
 /// Reads the arguments of this process. Help, version and usage errors end here; a value that is wrong is told as every
 /// other error is: what was given, what is allowed, what to do next.
@@ -85,11 +80,12 @@ fn flag(usage: &str) -> String {
     usage.split([' ', '=', '[']).next().unwrap_or(usage).to_string()
 }
 
-/// Runs a command that needs no libtorch; `None` for one that does.
+/// Runs a command that needs no libtorch; `None` for one that does, such as `inspect` of a checkpoint.
 pub fn run(cli: &Cli) -> Option<Result<Outcome>> {
     let done = match &cli.command {
         Command::Suggest(args) => suggest::run(args, &cli.global),
         Command::Export(args) => export::run(args, &cli.global),
+        Command::Inspect(args) => inspect::run(args, &cli.global)?,
         Command::Completions { shell } => output::print(&pages::completions(*shell)),
         Command::Man => pages::man()
             .map_err(|e| Error::io("standard output", "writing the man page", &e))

@@ -1,6 +1,6 @@
 //! What the commands say on the terminal.
 
-use super::Outcome;
+use super::outcome::Outcome;
 use super::terminal;
 use crate::error::{Error, Result};
 use anstyle::AnsiColor;

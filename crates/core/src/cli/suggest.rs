@@ -1,7 +1,8 @@
 //! `lipscope suggest REPORT`: from a measured curve to a prescription.
 
 use super::args::{Global, SuggestArgs};
-use super::{Outcome, output};
+use super::outcome::Outcome;
+use super::output;
 use crate::error::{Error, Result};
 use crate::report::slug;
 use crate::report::{self, Artifact, Finished, Report};

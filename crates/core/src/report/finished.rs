@@ -1,14 +1,11 @@
 //! A `report.json` of any command, read back.
 
-use super::{Report, SCHEMA_VERSION, TidyReport};
+use super::{REPORT, Report, SCHEMA_VERSION, TidyReport};
 use crate::error::{Error, Result};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use std::fs;
 use std::path::{Path, PathBuf};
-
-/// The file's name inside its folder.
-const REPORT: &str = "report.json";
 
 /// A finished or interrupted report.
 #[derive(Debug, Clone)]

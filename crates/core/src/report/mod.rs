@@ -20,7 +20,7 @@ mod rounding;
 pub mod samples;
 mod suggestion;
 #[cfg(test)]
-mod synthetic;
+pub(crate) mod synthetic;
 mod table;
 mod tidy;
 mod tidy_files;

@@ -7,7 +7,7 @@
 
 use super::NoiseSchedule;
 use crate::error::{Error, Result};
-use crate::time::Timestep;
+use crate::schedule::Timestep;
 use std::sync::Arc;
 
 /// A schedule whose α starts flat.

@@ -3,7 +3,7 @@
 
 use super::{Built, Member, NoiseSchedule, Parameters};
 use crate::error::Result;
-use crate::time::Timestep;
+use crate::schedule::Timestep;
 
 pub(super) const MEMBER: Member =
     Member { name: "flow", parameters: &[], about: "α = 1 − u, σ = u, u = (t+1)/T", build };

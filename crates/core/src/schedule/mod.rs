@@ -27,7 +27,9 @@ pub use spec::{Parameters, parse};
 pub use table::Table;
 
 use crate::error::Result;
-use crate::time::Timestep;
+
+/// A time in steps. Grid indices are 0 … T−1; fractions lie between them, and −1 is the clean sample.
+pub type Timestep = f64;
 
 /// α and σ over time, with their derivatives.
 pub trait NoiseSchedule: std::fmt::Debug + Send + Sync {

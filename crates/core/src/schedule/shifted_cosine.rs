@@ -6,7 +6,7 @@
 
 use super::{Built, Member, NoiseSchedule, Parameters};
 use crate::error::Result;
-use crate::time::Timestep;
+use crate::schedule::Timestep;
 use std::f64::consts::FRAC_PI_2;
 
 pub(super) const MEMBER: Member = Member {

@@ -7,7 +7,7 @@
 
 use super::NoiseSchedule;
 use crate::error::{Error, Result};
-use crate::time::Timestep;
+use crate::schedule::Timestep;
 
 /// A variance-preserving schedule through given ᾱ.
 #[derive(Debug, Clone)]

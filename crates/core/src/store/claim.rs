@@ -2,15 +2,15 @@
 
 use crate::atomic;
 use crate::error::{Error, Result};
-use crate::report::prepare_dir;
+use crate::report::{REPORT, prepare_dir};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-const PLAN: &str = "plan.json";
-const REPORT: &str = "report.json";
+/// The name of the plan's file.
+pub const PLAN: &str = "plan.json";
 
 /// Where a run goes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -71,7 +71,7 @@ fn claim(folder: &Path, plan: &Value) -> Result<Option<String>> {
 }
 
 /// The plan of an earlier run; of one before there were plans in files, from its report.
-fn earlier(folder: &Path, path: &Path) -> Result<Value> {
+pub(super) fn earlier(folder: &Path, path: &Path) -> Result<Value> {
     let (path, within): (PathBuf, &[&str]) =
         if path.exists() { (path.into(), &["plan"]) } else { (folder.join(REPORT), &["provenance", "plan"]) };
     let text = fs::read_to_string(&path).map_err(|e| Error::io(&path, "reading the earlier plan", &e))?;

@@ -12,9 +12,11 @@
 
 mod claim;
 mod part;
+mod survey;
 mod unit;
 
-pub use claim::Folder;
+pub use claim::{Folder, PLAN};
+pub use survey::Survey;
 pub use unit::{Unit, array, array_f32};
 
 use crate::error::Result;
@@ -137,6 +139,25 @@ mod tests {
         assert!(again.get("points", "2").unwrap().numbers("norms").unwrap().is_empty());
         assert_eq!(again.get("points", "2").unwrap().about["seconds"], 0.5);
         assert!(again.get("points", "3").is_none() && again.damaged().is_empty());
+    }
+
+    #[test]
+    fn a_survey_names_the_units_of_all_parts_of_the_plan() {
+        let dir = tempfile::tempdir().unwrap();
+        assert!(Survey::of(dir.path()).unwrap().is_none());
+        for keys in [&["0", "1"][..], &["1", "2"]] {
+            let mut store = open(dir.path(), &plan()).unwrap();
+            keys.iter().for_each(|key| store.add(unit(key, &[1.0])));
+            store.keep().unwrap();
+        }
+        let survey = Survey::of(dir.path()).unwrap().unwrap();
+        assert_eq!(survey.plan, plan());
+        assert_eq!(survey.keys("points").collect::<Vec<_>>(), ["0", "1", "2"]);
+        assert_eq!(survey.keys("cells").count(), 0);
+        let mut other = plan();
+        other["seed"] = json!(2);
+        fs::write(dir.path().join(PLAN), json!({ "plan": other }).to_string()).unwrap();
+        assert!(Survey::of(dir.path()).unwrap().unwrap().units.is_empty(), "parts of another plan do not count");
     }
 
     #[test]

@@ -9,7 +9,7 @@ use safetensors::{Dtype, serialize};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -98,16 +98,7 @@ fn digest<'a>(arrays: impl Iterator<Item = &'a Array>) -> String {
 /// The units of all parts, by their file names, and what could not be read. A unit that is there twice is taken from the
 /// first: whoever does a unit gets the same numbers.
 pub(super) fn read_all(folder: &Path, plan: &str) -> Result<(Vec<Unit>, Vec<String>)> {
-    let folder = folder.join(FOLDER);
-    let mut paths: Vec<PathBuf> = match fs::read_dir(&folder) {
-        Ok(entries) => entries.flatten().map(|entry| entry.path()).collect(),
-        Err(_) => return Ok((Vec::new(), Vec::new())),
-    };
-    let is_part = |path: &PathBuf| {
-        let name = path.file_name().unwrap_or_default().to_string_lossy();
-        name.ends_with(SUFFIX) && !name.starts_with('.')
-    };
-    paths.retain(is_part);
+    let mut paths = paths(folder);
     // Later ones first, so that the first by name is what stays in a map.
     paths.sort_by(|a, b| b.cmp(a));
     let (mut units, mut damaged) = (Vec::new(), Vec::new());
@@ -120,11 +111,31 @@ pub(super) fn read_all(folder: &Path, plan: &str) -> Result<(Vec<Unit>, Vec<Stri
     Ok((units, damaged))
 }
 
+/// Kind and key of every unit of `plan` in parts whose headers can be read; their numbers are left alone.
+pub(super) fn list(folder: &Path, plan: &str) -> BTreeSet<(String, String)> {
+    let listings = paths(folder).into_iter().filter_map(|path| tensor_file::entries(path).ok());
+    let headers = listings.filter_map(|listing| header(&listing.metadata)).filter(|header| header.plan == plan);
+    headers.flat_map(|header| header.units).map(|entry| (entry.kind, entry.key)).collect()
+}
+
+fn paths(folder: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder.join(FOLDER)).into_iter().flatten().flatten();
+    let is_part = |path: &PathBuf| {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        name.ends_with(SUFFIX) && !name.starts_with('.')
+    };
+    entries.map(|entry| entry.path()).filter(is_part).collect()
+}
+
+fn header(metadata: &[(String, String)]) -> Option<Header> {
+    let (_, text) = metadata.iter().find(|(key, _)| key == KEY)?;
+    serde_json::from_str(text).ok()
+}
+
 fn read(path: &Path, plan: &str) -> Result<Vec<Unit>> {
     let bad = |problem: &str| Error::file(path, problem, "What it held is measured again.");
     let file = tensor_file::read(path)?;
-    let text = file.metadata.iter().find(|(key, _)| key == KEY).map(|(_, text)| text.as_str()).unwrap_or_default();
-    let header: Header = serde_json::from_str(text).map_err(|_| bad("this is no part of a run"))?;
+    let header = header(&file.metadata).ok_or_else(|| bad("this is no part of a run"))?;
     if header.plan != plan {
         return Err(bad("this part belongs to another plan"));
     }

@@ -1,6 +1,6 @@
 //! The curve that a suggestion rests on: K(t, t+1) of a report, per element.
 
-use super::split::on_grid;
+use super::grid::on_grid;
 use crate::error::{Error, Result};
 use crate::lipschitz_mass::LipschitzMass;
 use crate::quantity::{Norm, Quantity};

@@ -29,6 +29,7 @@
 //! M[a, b−1)/2 + K(b−1) + M[b, c−1)/2.
 
 mod curve;
+mod grid;
 pub mod snippet;
 mod split;
 #[cfg(test)]

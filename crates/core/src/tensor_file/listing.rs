@@ -1,6 +1,7 @@
 //! What a file holds, without its numbers.
 
-use super::{Format, Value};
+use super::pickle::Value;
+use super::sniff::Format;
 
 /// One array of a [`Listing`].
 #[derive(Debug, Clone, PartialEq, Eq)]

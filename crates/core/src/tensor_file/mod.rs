@@ -8,6 +8,8 @@
 mod archive;
 mod array;
 mod budget;
+mod contents;
+mod damage;
 mod layout;
 mod listing;
 mod npy;
@@ -21,15 +23,16 @@ mod torch_legacy;
 mod torch_save;
 
 use crate::error::{Error, Result};
+use contents::{Contents, Wanted};
+use damage::damaged;
 use std::path::Path;
 
 pub use array::{Array, Dtype};
+pub use contents::UNNAMED;
+pub use damage::printable;
 pub use listing::{Entry, Listing};
 pub use pickle::Value;
 pub use sniff::{Format, Sniffed, sniff};
-
-/// Name of the array of a file that holds a single one without a name.
-pub const UNNAMED: &str = "tensor";
 
 /// The arrays of a file.
 #[derive(Debug)]
@@ -57,18 +60,6 @@ impl NamedArrays {
         self.arrays.iter().map(|(name, _)| name.as_str()).collect()
     }
 }
-
-/// What the reader of one format gives.
-#[derive(Default)]
-struct Contents {
-    arrays: Vec<(String, Array)>,
-    opaque: Vec<String>,
-    tree: Option<Value>,
-    metadata: Vec<(String, String)>,
-}
-
-/// Which arrays are read, by name.
-type Wanted<'a> = &'a dyn Fn(&str) -> bool;
 
 /// Reads all arrays of a file. Of a TorchScript module these are its parameters and buffers.
 pub fn read(path: impl AsRef<Path>) -> Result<NamedArrays> {
@@ -134,31 +125,6 @@ fn npy_entries(path: &Path) -> Result<Vec<Entry>> {
     let start = source::Source::open(path)?.start(npy::MAX_HEADER as u64)?;
     let header = npy::Header::parse(&start).map_err(|problem| damaged(path, problem))?;
     Ok(vec![Entry { name: UNNAMED.into(), shape: header.shape, dtype: header.dtype.to_string() }])
-}
-
-/// A file that is not what it should be.
-fn damaged(path: &Path, problem: impl Into<String>) -> Error {
-    const LONGEST: usize = 2_000;
-    let next = "Check that the file is complete and comes from where you think; nothing of it was run.";
-    let mut problem = printable(&problem.into());
-    if let Some((end, _)) = problem.char_indices().nth(LONGEST) {
-        problem.truncate(end);
-        problem.push('…');
-    }
-    Error::file(path, problem, next)
-}
-
-/// Text of a file as it can be shown: what a terminal would obey, or what would turn the text around, is escaped.
-pub fn printable(text: &str) -> String {
-    let turns = |c| ('\u{202a}'..='\u{202e}').contains(&c) || ('\u{2066}'..='\u{2069}').contains(&c);
-    let mut shown = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            _ if c.is_control() || turns(c) => shown.extend(c.escape_default()),
-            _ => shown.push(c),
-        }
-    }
-    shown
 }
 
 fn no_arrays(path: &Path, format: Format) -> Error {

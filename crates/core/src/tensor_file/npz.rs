@@ -1,8 +1,10 @@
 //! `.npz` files: a zip archive of `.npy` files, stored or deflated.
 
 use super::archive::Archive;
+use super::contents::{Contents, Wanted};
+use super::damage::damaged;
+use super::listing::Entry;
 use super::npy::{self, Header, MAX_HEADER};
-use super::{Contents, Entry, Wanted, damaged};
 use crate::error::Result;
 use std::path::Path;
 

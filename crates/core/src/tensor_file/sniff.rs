@@ -1,7 +1,7 @@
 //! What a file is, by its content: the name is never looked at.
 
 use super::archive::Archive;
-use super::damaged;
+use super::damage::damaged;
 use super::source::Source;
 use crate::error::Result;
 use std::path::Path;

@@ -3,6 +3,7 @@
 //! Not mapped into memory: a mapped file that is cut short while it is in use ends the process with SIGBUS, which whoever
 //! can write to the file could bring about. A read that finds less than there was gives an error instead.
 
+use super::damage::damaged;
 use crate::error::{Error, Result};
 use std::fs::{File, Metadata, OpenOptions};
 use std::io::{Read, Seek, SeekFrom};
@@ -44,12 +45,12 @@ impl Source {
     pub fn read(&self, at: u64, count: u64) -> Result<Vec<u8>> {
         if at.checked_add(count).is_none_or(|end| end > self.bytes) {
             let problem = format!("{count} bytes from byte {at} on are beyond its end at byte {}", self.bytes);
-            return Err(super::damaged(&self.path, problem));
+            return Err(damaged(&self.path, problem));
         }
         let mut data = Vec::new();
         let room = usize::try_from(count).unwrap_or(usize::MAX);
         data.try_reserve_exact(room)
-            .map_err(|_| super::damaged(&self.path, format!("{count} bytes of it do not fit into memory")))?;
+            .map_err(|_| damaged(&self.path, format!("{count} bytes of it do not fit into memory")))?;
         let mut file = &self.file;
         file.seek(SeekFrom::Start(at))
             .and_then(|_| file.take(count).read_to_end(&mut data))

@@ -3,9 +3,11 @@
 
 use super::array::{Array, Dtype, byte_len, swap_bytes};
 use super::budget::Budget;
+use super::contents::{Contents, Wanted};
+use super::damage::damaged;
 use super::layout::View;
+use super::listing::{Entry, Listing};
 use super::pickle::{Pickled, TensorRef};
-use super::{Contents, Entry, Listing, Wanted, damaged};
 use crate::error::Result;
 use std::collections::{HashMap, HashSet};
 use std::ops::Range;

@@ -4,10 +4,12 @@
 //! (`THPStorage_writeFileRaw` of `torch/csrc/serialization.cpp`).
 
 use super::budget::Budget;
+use super::contents::{Contents, Wanted};
+use super::damage::damaged;
+use super::listing::Listing;
 use super::pickle::{self, MAX_BYTES, Pickled, Value};
 use super::source::Source;
 use super::tensors::{self, Storages};
-use super::{Contents, Listing, Wanted, damaged};
 use crate::error::Result;
 use std::collections::HashMap;
 use std::ops::Range;

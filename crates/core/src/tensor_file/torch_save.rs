@@ -2,9 +2,11 @@
 
 use super::archive::Archive;
 use super::budget::Budget;
+use super::contents::{Contents, Wanted};
+use super::damage::damaged;
+use super::listing::Listing;
 use super::pickle::{self, MAX_BYTES, Pickled};
 use super::tensors::{self, Storages};
-use super::{Contents, Listing, Wanted, damaged};
 use crate::error::Result;
 use std::ops::Range;
 use std::path::Path;

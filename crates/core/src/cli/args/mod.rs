@@ -83,7 +83,7 @@ pub enum Command {
     Export(ExportArgs),
     /// Train ddpm and e-tsdm on embedded digits, compare them with the ideal curve, and draw the figure
     Demo(DemoArgs),
-    /// Say what a file holds: format, architecture, parameters, dtype, schedule, sharing
+    /// Say what a checkpoint, a file of arrays, a report or the folder of a run holds
     Inspect(InspectArgs),
     /// Say what this installation can use: libtorch, devices, threads
     Doctor,
@@ -169,7 +169,7 @@ pub struct DemoArgs {
 #[derive(Debug, Args)]
 pub struct InspectArgs {
     /// Any file or folder
-    #[arg(value_name = "CKPT")]
+    #[arg(value_name = "PATH")]
     pub checkpoint: PathBuf,
 }
 

@@ -1,9 +1,11 @@
 //! From the rows of a table to what a chart shows: panels of lines or dots, with every value as it stands in the table.
 
-use super::DENSE;
 use crate::error::{Error, Result};
 use crate::report::plot::{Panel, Spot, Trace};
 use crate::report::{Cell, Chart, Table, TidyReport};
+
+/// Lines of more points have a band along them.
+pub(super) const DENSE: usize = 30;
 
 /// What one chart shows.
 pub(super) struct Data {

@@ -6,10 +6,7 @@ use super::drawing::style::look;
 use super::plot::{self, Plot, Series, Variable};
 use super::{Chart, Figure, TidyReport};
 use crate::error::Result;
-use data::Data;
-
-/// Lines of more points have a band along them.
-const DENSE: usize = 30;
+use data::{DENSE, Data};
 
 /// Draws a chart of a report: one column wide, or two where it has several panels or many words.
 ///

@@ -87,7 +87,7 @@ impl Ink {
 
     /// A marker of about `size` points across; an open one is filled white.
     pub fn marker(&self, at: Place, marker: Marker, size: f64, color: RGBColor, open: bool) {
-        let outline = marker.outline(at, size / 2.0);
+        let outline = outline(marker, at, size / 2.0);
         self.fill(&outline, if open { WHITE } else { color }, 1.0);
         if !open {
             return;
@@ -135,6 +135,23 @@ fn hex(RGBColor(red, green, blue): RGBColor) -> String {
 }
 
 /// The places of a path, to a hundredth of a point.
+/// Corners of a marker around `centre`; areas are about equal for equal `radius`.
+pub(in crate::report) fn outline(marker: Marker, centre: Place, radius: f64) -> Vec<Place> {
+    let (corners, turn, scale) = match marker {
+        Marker::Circle => (24, 0.0, 1.0),
+        Marker::Square => (4, 0.5, 1.25),
+        Marker::Diamond => (4, 0.0, 1.35),
+        Marker::Up => (3, 0.0, 1.45),
+        Marker::Down => (3, 0.5, 1.45),
+        Marker::Pentagon => (5, 0.0, 1.15),
+    };
+    let corner = |k: usize| {
+        let angle = std::f64::consts::TAU * (k as f64 + turn) / corners as f64;
+        (centre.0 + scale * radius * angle.sin(), centre.1 - scale * radius * angle.cos())
+    };
+    (0..corners).map(corner).collect()
+}
+
 fn joined(path: &[Place]) -> String {
     let mut text = String::with_capacity(14 * path.len());
     for (i, (x, y)) in path.iter().enumerate() {

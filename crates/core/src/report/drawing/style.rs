@@ -1,6 +1,5 @@
 //! How a curve looks: colours that colour-blind readers tell apart, and dashes and markers that survive grey printing.
 
-use super::ink::Place;
 use plotters::style::RGBColor;
 
 /// Okabe and Ito's palette (jfly.uni-koeln.de/color), its yellow left out: it cannot be seen on white.
@@ -64,25 +63,6 @@ pub(in crate::report) enum Marker {
     Down,
     /// ⬟
     Pentagon,
-}
-
-impl Marker {
-    /// Corners around `centre`; areas are about equal for equal `radius`.
-    pub fn outline(self, centre: Place, radius: f64) -> Vec<Place> {
-        let (corners, turn, scale) = match self {
-            Marker::Circle => (24, 0.0, 1.0),
-            Marker::Square => (4, 0.5, 1.25),
-            Marker::Diamond => (4, 0.0, 1.35),
-            Marker::Up => (3, 0.0, 1.45),
-            Marker::Down => (3, 0.5, 1.45),
-            Marker::Pentagon => (5, 0.0, 1.15),
-        };
-        let corner = |k: usize| {
-            let angle = std::f64::consts::TAU * (k as f64 + turn) / corners as f64;
-            (centre.0 + scale * radius * angle.sin(), centre.1 - scale * radius * angle.cos())
-        };
-        (0..corners).map(corner).collect()
-    }
 }
 
 /// Colour, line and marker of one curve.

@@ -1,6 +1,6 @@
 //! A figure within a page: the SVG itself, in the page's colours, and its values where they stand in it.
 
-use super::escaped;
+use super::escape::escaped;
 use crate::error::Result;
 use crate::report::document::Drawing;
 use crate::report::plot::{self, Mark, Plot};

@@ -4,6 +4,7 @@
 //! pointer and keyboard. Words of a report are escaped wherever they stand, and a content security policy allows no
 //! request and no script but the page's own.
 
+mod escape;
 mod figure;
 
 use super::document::{Document, Shown};
@@ -12,6 +13,7 @@ use super::{Artifact, Cell, Table};
 use crate::error::{Error, Result};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use escape::escaped;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
@@ -59,24 +61,6 @@ fn filled(template: &str, values: &[(&str, String)]) -> Result<String> {
         page.push_str(rest);
     }
     Ok(page)
-}
-
-/// `text` as text or as an attribute's value in quotation marks.
-fn escaped(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '&' => out.push_str("&amp;"),
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '"' => out.push_str("&quot;"),
-            '\'' => out.push_str("&#39;"),
-            // HTML has no such character, not even escaped.
-            '\0' => out.push(char::REPLACEMENT_CHARACTER),
-            c => out.push(c),
-        }
-    }
-    out
 }
 
 /// JSON inside a script element, which no word in it can end.

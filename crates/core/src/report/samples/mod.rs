@@ -18,7 +18,10 @@ const STEM: &str = "samples";
 /// Key of the plan in a safetensors file's metadata.
 const PLAN: &str = "lipscope-sample";
 
-/// What `sample.json` holds.
+/// The name of the file of a [`SampleReport`].
+pub const ACCOUNT: &str = "sample.json";
+
+/// What [`ACCOUNT`] holds.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct SampleReport {
     /// [`super::SCHEMA_VERSION`] of the program that wrote it.

@@ -2,7 +2,7 @@
 
 use super::STEM;
 use crate::error::Result;
-use crate::report::drawing::ink::{Anchor, Ink};
+use crate::report::drawing::ink::{Anchor, Ink, outline};
 use crate::report::drawing::style::{FRAME, GRID, Marker, Stroke, look};
 use crate::report::drawing::{COLUMN, Figure, LABEL_TEXT, MARGIN, TICK_TEXT, font};
 use crate::report::plot::scale::{Scale, linear_ticks};
@@ -35,8 +35,8 @@ pub(super) fn scatter(points: &[[f64; 2]]) -> Result<Option<Figure>> {
         ink.text(&label, (left - 4.0, y.at(value) + 0.36 * TICK_TEXT), TICK_TEXT, Anchor::End);
     }
     for [px, py] in &finite {
-        let outline = Marker::Circle.outline((x.at(*px), y.at(*py)), DOT.0 / 2.0);
-        ink.fill(&outline, look(0, false).stroke.color, DOT.1);
+        let dot = outline(Marker::Circle, (x.at(*px), y.at(*py)), DOT.0 / 2.0);
+        ink.fill(&dot, look(0, false).stroke.color, DOT.1);
     }
     let outline = [(left, top), (right, top), (right, bottom), (left, bottom), (left, top)];
     ink.line(&outline, &Stroke::solid(FRAME, 0.6));

@@ -3,7 +3,7 @@
 mod directory;
 
 use super::budget::Budget;
-use super::damaged;
+use super::damage::damaged;
 use super::source::Source;
 use crate::error::{Error, Result};
 use directory::{Entry, STORED, number};

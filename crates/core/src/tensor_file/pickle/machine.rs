@@ -1,8 +1,7 @@
 //! The stack machine. Objects live in an arena, so that shared and cyclic ones cost nothing extra.
 
-use super::TensorRef;
 use super::reader::Reader;
-use super::rebuild;
+use super::tensor_ref::TensorRef;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
@@ -93,11 +92,6 @@ impl<'a> Machine<'a> {
     /// An object; `Node::None` for an id that never was.
     pub fn node(&self, id: Id) -> &Node {
         self.nodes.get(id).unwrap_or(&Node::None)
-    }
-
-    /// Globals that were named and not understood.
-    pub fn unknown_globals(&self) -> Vec<String> {
-        self.globals.iter().filter(|name| !rebuild::is_known(name)).map(|name| name.to_string()).collect()
     }
 
     /// Counts `n` copied references against the bound.

@@ -9,28 +9,15 @@ mod machine;
 mod object;
 mod reader;
 mod rebuild;
+mod tensor_ref;
 mod tree;
 
-use super::array::Dtype;
-use super::layout::View;
 use std::collections::HashMap;
 use std::sync::Arc;
 
 pub(super) use rebuild::element_size;
+pub(super) use tensor_ref::TensorRef;
 pub use tree::Value;
-
-/// A tensor as the pickle describes it; its numbers are in another entry of the archive.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) struct TensorRef {
-    /// Name of the storage: the archive's entry `<root>/data/<key>`.
-    pub key: Arc<str>,
-    /// Element type; `None` for types that hold no plain numbers here.
-    pub dtype: Option<Dtype>,
-    /// PyTorch's name of the type.
-    pub type_name: Arc<str>,
-    /// Which elements of the storage.
-    pub view: View,
-}
 
 /// What a pickle holds.
 #[derive(Debug)]
@@ -58,7 +45,7 @@ pub(super) fn parse_front(bytes: &[u8]) -> Result<(Pickled, usize), String> {
     let mut machine = machine::Machine::new(bytes);
     let root = machine.run()?;
     let (tree, tensors) = tree::grow(&machine, root)?;
-    let (opaque, length) = (machine.unknown_globals(), machine.reader.at());
+    let (opaque, length) = (rebuild::unknown(&machine.globals), machine.reader.at());
     Ok((Pickled { tree, tensors, opaque, storages: machine.storages }, length))
 }
 

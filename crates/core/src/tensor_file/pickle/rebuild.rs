@@ -1,13 +1,19 @@
 //! The constructors that are understood: tensors, storages and plain containers. Everything else stays opaque.
 
-use super::TensorRef;
 use super::machine::{Id, Machine, Node, Storage};
+use super::tensor_ref::TensorRef;
 use crate::tensor_file::array::Dtype;
 use crate::tensor_file::layout::View;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
+/// Those of the named globals that are not understood.
+pub(super) fn unknown(globals: &BTreeSet<Arc<str>>) -> Vec<String> {
+    globals.iter().filter(|name| !is_known(name)).map(|name| name.to_string()).collect()
+}
+
 /// Whether a global is one of those that this reader gives a meaning.
-pub(super) fn is_known(name: &str) -> bool {
+fn is_known(name: &str) -> bool {
     const FUNCTIONS: [&str; 19] = [
         "collections.OrderedDict",
         "collections.defaultdict",

@@ -1,7 +1,7 @@
 //! The pickled object as a plain tree, and the names of its tensors.
 
-use super::TensorRef;
 use super::machine::{Id, Machine, Node, Storage};
+use super::tensor_ref::TensorRef;
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -141,7 +141,8 @@ impl Growth<'_> {
     }
 
     fn tensor(&mut self, tensor: &Arc<TensorRef>) -> Result<Value, String> {
-        let name = if self.path.is_empty() { crate::tensor_file::UNNAMED.to_string() } else { self.dotted()? };
+        let name =
+            if self.path.is_empty() { crate::tensor_file::contents::UNNAMED.to_string() } else { self.dotted()? };
         let value = match tensor.dtype {
             Some(_) => Value::Array(name.as_str().into()),
             None => Value::Opaque { name: Arc::clone(&tensor.type_name), state: None },

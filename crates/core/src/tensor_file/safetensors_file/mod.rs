@@ -3,8 +3,10 @@
 mod header;
 
 use super::array::Array;
+use super::contents::{Contents, Wanted};
+use super::damage::damaged;
+use super::listing::{Entry, Listing};
 use super::source::Source;
-use super::{Contents, Entry, Listing, Wanted, damaged};
 use crate::error::Result;
 use header::Header;
 use std::path::Path;

@@ -1,0 +1,19 @@
+//! What readers of formats are asked, and what they give.
+
+use super::array::Array;
+use super::pickle::Value;
+
+/// Name of the array of a file that holds a single one without a name.
+pub const UNNAMED: &str = "tensor";
+
+/// What the reader of one format gives.
+#[derive(Default)]
+pub(super) struct Contents {
+    pub arrays: Vec<(String, Array)>,
+    pub opaque: Vec<String>,
+    pub tree: Option<Value>,
+    pub metadata: Vec<(String, String)>,
+}
+
+/// Which arrays are read, by name.
+pub(super) type Wanted<'a> = &'a dyn Fn(&str) -> bool;

@@ -1,0 +1,22 @@
+//! What `measure`, `compare` and `theory` have in common.
+
+use super::present;
+use super::watch::Terminal;
+use crate::error::Result;
+use crate::report::Report;
+use crate::run::{Measurement, Store};
+use lipscope_core::cli::args::{Global, OutputOptions};
+use lipscope_core::cli::output;
+
+/// Carries out a measurement, or with `--dry-run` prints its plan: the life of `measure`, `compare` and `theory`.
+pub(super) fn curves(measurement: Measurement, options: &OutputOptions, global: &Global) -> Result<Option<Report>> {
+    let plan = measurement.plan().to_json()?;
+    if global.dry_run {
+        return output::print_json(&plan).map(|_| None);
+    }
+    let mut store = Store::open(&measurement.folder(options.out.as_deref()), &plan)?;
+    store.damaged().iter().for_each(|part| output::warn(part));
+    let report = measurement.run(Some(&mut store), &Terminal::new(global.quiet)?)?;
+    present::curves(&report, &mut store, options, global)?;
+    Ok(Some(report))
+}

@@ -1,0 +1,31 @@
+//! From points to a finished report.
+
+use super::{Plan, warnings};
+use crate::compare::summarise;
+use crate::process::ForwardProcess;
+use crate::report::{ComparisonRow, Report};
+
+/// Whether points or the refinement of the plan are missing.
+pub(super) fn is_short(report: &Report, plan: &Plan) -> bool {
+    let fewer = |points: usize| points < plan.timesteps.len();
+    let short = report.models.iter().flat_map(|model| &model.curves).any(|curve| fewer(curve.points.len()));
+    short || plan.refinement.is_some() && report.resolution.is_none()
+}
+
+/// Summaries, warnings from the numbers, and the mark of completeness.
+pub(super) fn finish(report: &mut Report, plan: &Plan, processes: &[&dyn ForwardProcess]) {
+    for (model, process) in report.models.iter_mut().zip(processes) {
+        let spent = model.spent;
+        model.summary =
+            model.curves.iter().map(|curve| summarise(curve, plan.near_zero_until, *process, spent)).collect();
+    }
+    // Rows come timestep by timestep; readers want them candidate by candidate.
+    let order: Vec<String> = report.models.iter().map(|model| model.label.clone()).collect();
+    report.comparison.sort_by(|a, b| {
+        let place = |row: &ComparisonRow| order.iter().position(|label| *label == row.model);
+        place(a).cmp(&place(b)).then(a.timestep.total_cmp(&b.timestep))
+    });
+    let found = warnings::of_numbers(report, &plan.samples);
+    report.warnings.extend(found);
+    report.complete = true;
+}
