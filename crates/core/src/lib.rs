@@ -15,6 +15,7 @@ pub mod learning_rate;
 pub mod lipschitz_mass;
 pub mod options;
 pub mod prediction;
+pub mod python_json;
 pub mod quantity;
 pub mod random;
 pub mod refine;
