@@ -44,6 +44,7 @@ fn what_is_no_function_of_x_and_t_is_refused_with_the_reason() {
     for (file, says) in [
         ("dropout.pt", &["draws random numbers (torch.dropout)", "model.eval()"][..]),
         ("counts.pt", &["keeps something from one call to the next"]),
+        ("in_place.pt", &["changes its inputs in place", "x.clone()"]),
         ("batch_norm.pt", &["depends on the other samples of its batch", "batch normalisation", "model.eval()"]),
         ("one_sample.pt", &["its batch size is baked in", "batch of 2 or more"]),
         ("traced_on_cuda.pt", &["traced on cuda:0, which its code names, and cannot run on cpu", "--device cuda."]),

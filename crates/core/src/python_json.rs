@@ -18,7 +18,12 @@ const CONSTANTS: [&str; 3] = ["-Infinity", "Infinity", "NaN"];
 /// serde_json's own, with the place in `bytes`.
 pub fn parse(bytes: &[u8]) -> serde_json::Result<Value> {
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
-    serde_json::from_slice(bytes).or_else(|error| serde_json::from_slice(&quoted(bytes)).map_err(|_| error))
+    let strict = |bytes: &[u8]| serde_json::from_slice(bytes);
+    strict(bytes).or_else(|error| match strict(&quoted(bytes, false)) {
+        Ok(value) => Ok(value),
+        // The place of what is wrong beside the constants.
+        Err(_) => Err(strict(&quoted(bytes, true)).err().unwrap_or(error)),
+    })
 }
 
 /// A configuration is a few kilobytes.
@@ -44,14 +49,15 @@ pub fn read(path: &Path, next: &str) -> Result<Value> {
     parse(&bytes).map_err(|e| Error::file(path, format!("it is not JSON ({e})"), next))
 }
 
-/// The same text with quotes around the constants that stand outside of strings.
-fn quoted(bytes: &[u8]) -> Vec<u8> {
+/// The same text with quotes around the constants that stand outside of strings, or in place of their ends.
+fn quoted(bytes: &[u8], same_length: bool) -> Vec<u8> {
     let mut out = Vec::with_capacity(bytes.len() + 16);
     let (mut rest, mut in_string) = (bytes, false);
     while let Some((&byte, after)) = rest.split_first() {
         let constant = CONSTANTS.iter().find(|constant| !in_string && rest.starts_with(constant.as_bytes()));
         if let Some(constant) = constant {
-            out.extend([b"\"", constant.as_bytes(), b"\""].concat());
+            let inside = if same_length { constant.get(1..constant.len() - 1).unwrap_or_default() } else { constant };
+            out.extend([b"\"", inside.as_bytes(), b"\""].concat());
             rest = rest.get(constant.len()..).unwrap_or_default();
             continue;
         }
@@ -85,7 +91,7 @@ mod tests {
     #[test]
     fn what_is_no_json_is_refused_with_its_place() {
         for (text, place) in
-            [("{\"a\": 1,}", "column 9"), ("{\"a\": NaN,\n \"b\": nan}", "line 1 column 8"), ("", "column 0")]
+            [("{\"a\": 1,}", "column 9"), ("{\"a\": NaN,\n \"b\": nan}", "line 2 column 8"), ("", "column 0")]
         {
             let message = parse(text.as_bytes()).unwrap_err().to_string();
             assert!(message.contains(place), "{text}: {message}");

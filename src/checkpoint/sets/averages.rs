@@ -15,6 +15,8 @@ const NEGATIONS: [&str; 4] = ["non", "no", "not", "without"];
 /// latent-diffusion keeps averages beside the model under names without dots.
 const LIT_EMA: &str = "model_ema.";
 const LIT_MODEL: &str = "model.";
+/// The list of diffusers' `EMAModel` and of torch_ema.
+pub(in super::super) const LIST: &str = "shadow_params";
 /// Parameters without gradients, which torch_ema leaves out of its list.
 const FIXED: [&str; 1] = ["pos_embed"];
 
@@ -79,15 +81,15 @@ fn lit_ema(names: &Names, prefix: &str, own: &BTreeMap<String, String>) -> Optio
 
 /// `shadow_params.0`, `.1`, …: the parameters in the model's order.
 fn lists(names: &Names, own: &BTreeMap<String, String>) -> Vec<Set> {
-    let first = "shadow_params.0";
-    let places = names.order.iter().filter_map(|name| name.strip_suffix(first));
+    let first = format!("{LIST}.0");
+    let places = names.order.iter().filter_map(|name| name.strip_suffix(first.as_str()));
     let places = places.filter(|outer| outer.is_empty() || outer.ends_with('.'));
     let ordered: Vec<&str> = names.order.iter().copied().filter(|name| own.contains_key(*name)).collect();
     let is_fixed = |name: &&str| own.get(*name).is_some_and(|own| FIXED.contains(&own.as_str()));
     let learned: Vec<&str> = ordered.iter().copied().filter(|name| !is_fixed(name)).collect();
     let mut sets = Vec::new();
     for outer in places {
-        let prefix = format!("{outer}shadow_params.");
+        let prefix = format!("{outer}{LIST}.");
         let list: Vec<String> = (0..).map(|i| format!("{prefix}{i}")).take_while(|name| names.has(name)).collect();
         let shape = |name: &str| names.shapes.get(name);
         let fits = |model: &[&str]| {

@@ -7,7 +7,7 @@ mod wrappers;
 use crate::error::{Error, Result};
 use crate::network::recognise::Shapes;
 use crate::tensor_file::Entry;
-pub(super) use averages::is_average_name;
+pub(super) use averages::{LIST, is_average_name};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::Path;
 
@@ -92,6 +92,7 @@ pub(super) fn find(names: &Names, anchors: &[&str]) -> Vec<Set> {
 /// set's name or a part of it that no other set has. Without a question the first average, else the first.
 pub(super) fn choose(sets: &[&Set], asked: Option<&str>, path: &Path) -> Result<usize> {
     let average = |wanted: bool| sets.iter().position(|set| set.average == wanted);
+    let is_average = |place: usize| sets.get(place).is_some_and(|set| set.average);
     let exact = |key: &str| sets.iter().position(|set| set.name() == key);
     let refuse = |key: &str, next: &str| {
         let names: Vec<String> = sets.iter().map(|set| set.name()).collect();
@@ -100,8 +101,8 @@ pub(super) fn choose(sets: &[&Set], asked: Option<&str>, path: &Path) -> Result<
     };
     let found = match asked {
         None => average(true).or(average(false)),
-        Some("ema") => average(true),
-        Some("raw") => average(false),
+        Some("ema") => exact("ema").filter(|place| is_average(*place)).or(average(true)),
+        Some("raw") => exact("raw").or(average(false)),
         Some("model") => exact("model").or(average(false)),
         Some(key) => match exact(key) {
             Some(place) => Some(place),

@@ -63,6 +63,16 @@ fn choose<'a>(all: &'a [Known], asked: Option<&str>, path: &Path) -> Result<(&'a
     Ok((known, sets::note(&names, &known.set.name())))
 }
 
+/// A line on a list of averages that fits no model of the file.
+fn unread_list(listing: &Listing, all: &[Known]) -> Option<String> {
+    let is_list = |name: &str| name.split('.').any(|part| part == sets::LIST);
+    let has_list = listing.entries.iter().any(|entry| is_list(&entry.name));
+    let is_read = all.iter().any(|known| is_list(&known.set.prefix));
+    (has_list && !is_read).then(|| {
+        format!("its averages `{}` have no names and do not fit the parameters in their order; they are not used.", sets::LIST)
+    })
+}
+
 /// What the user says, and the small buffers beside the weights.
 fn declared(source: &Source, request: &Request) -> Result<Declared> {
     let path = source.path;
@@ -75,7 +85,8 @@ fn declared(source: &Source, request: &Request) -> Result<Declared> {
 
 fn open(source: &Source, request: &Request) -> Result<Checkpoint> {
     let path = source.path;
-    let all = known(&tensor_file::entries(path)?);
+    let listing = tensor_file::entries(path)?;
+    let all = known(&listing);
     let (known, note) = choose(&all, request.weights, path)?;
     let set = &known.set;
     let nothing = Told::default();
@@ -104,7 +115,7 @@ fn open(source: &Source, request: &Request) -> Result<Checkpoint> {
         declared,
         reference: None,
         left_out: named.opaque,
-        notes: note.into_iter().collect(),
+        notes: note.into_iter().chain(unread_list(&listing, &all)).collect(),
     })
 }
 
