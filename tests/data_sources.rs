@@ -145,7 +145,11 @@ fn colours_become_the_grey_of_pil() {
     let grey = load(&spec, wanting(&[1, 4, 4])).unwrap();
     for (row, stored) in [76f32, 150.0, 29.0].into_iter().enumerate() {
         // One of 256 levels is 2/255.
-        assert!((grey.images[[row, 0]] - (2.0 * stored / 255.0 - 1.0)).abs() < 1e-6, "{row}: {}", grey.images[[row, 0]]);
+        assert!(
+            (grey.images[[row, 0]] - (2.0 * stored / 255.0 - 1.0)).abs() < 1e-6,
+            "{row}: {}",
+            grey.images[[row, 0]]
+        );
     }
 }
 
@@ -154,7 +158,8 @@ fn pictures_that_are_cut_short_are_refused_whatever_their_format() {
     let folder = tempfile::tempdir().unwrap();
     let spec = format!("images:{}", folder.path().display());
     // Noise, which does not compress, so that much of the file is pixels.
-    let noise = |x: u32, y: u32| image::Rgb([(x * 37 + y * 91) as u8, (x * x * 13 + y) as u8, (y * y * 7 + x * 3) as u8]);
+    let noise =
+        |x: u32, y: u32| image::Rgb([(x * 37 + y * 91) as u8, (x * x * 13 + y) as u8, (y * y * 7 + x * 3) as u8]);
     let picture = image::RgbImage::from_fn(64, 64, noise);
     for ending in ["png", "jpg", "webp", "bmp", "tiff"] {
         let path = folder.path().join(format!("a.{ending}"));
@@ -172,7 +177,8 @@ fn pictures_that_are_cut_short_are_refused_whatever_their_format() {
 fn write_npz(path: &Path, arrays: &[(&str, usize)]) {
     let mut archive = ndarray_npy::NpzWriter::new(File::create(path).unwrap());
     for (name, count) in arrays {
-        let array = Array::<f32, _>::from_shape_fn((*count, 2, 3), |(n, _, _)| n as f32 / 10.0 + *count as f32 / 1000.0);
+        let array =
+            Array::<f32, _>::from_shape_fn((*count, 2, 3), |(n, _, _)| n as f32 / 10.0 + *count as f32 / 1000.0);
         archive.add_array(*name, &array).unwrap();
     }
     archive.finish().unwrap();

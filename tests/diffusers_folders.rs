@@ -228,7 +228,9 @@ fn averages_of_trainers_are_preferred_and_said() {
         let request = Request { weights, ..Request::on(Device::Cpu) };
         checkpoint::open(path, &request).map_err(|error| error.to_string())
     };
-    for (weights, expected) in [(None, 0.5), (Some("ema"), 0.5), (Some("unet_ema"), 0.5), (Some("raw"), 1.0), (Some("unet"), 1.0)] {
+    for (weights, expected) in
+        [(None, 0.5), (Some("ema"), 0.5), (Some("unet_ema"), 0.5), (Some("raw"), 1.0), (Some("unet"), 1.0)]
+    {
         let opened = with(checkpoint, weights).unwrap();
         assert_eq!(factor(&opened, CLASS_TABLE), expected, "{weights:?}");
         assert!(opened.notes[0].contains("of unet_ema, unet; choose with --weights"), "{:?}", opened.notes);
@@ -247,7 +249,12 @@ fn averages_of_trainers_are_preferred_and_said() {
 fn variants_are_chosen_by_name() {
     let (_root, folder) = with_config(CLASS_TABLE, "unet");
     for (variant, factor) in [("", 1.0), (".fp16", 0.25), (".non_ema", 0.5)] {
-        write(CLASS_TABLE, &folder.join(format!("diffusion_pytorch_model{variant}.safetensors")), factor, &str::to_string);
+        write(
+            CLASS_TABLE,
+            &folder.join(format!("diffusion_pytorch_model{variant}.safetensors")),
+            factor,
+            &str::to_string,
+        );
     }
     for (weights, expected) in
         [(None, 1.0), (Some("ema"), 1.0), (Some("raw"), 0.5), (Some("non_ema"), 0.5), (Some("fp16"), 0.25)]
@@ -274,7 +281,8 @@ fn a_scheduler_that_cannot_be_read_yields_to_the_command_line() {
         }
     }
     // As Python's json writes it.
-    let config = r#"{"_class_name": "DPMSolverMultistepScheduler", "beta_schedule": "linear", "lambda_min_clipped": -Infinity}"#;
+    let config =
+        r#"{"_class_name": "DPMSolverMultistepScheduler", "beta_schedule": "linear", "lambda_min_clipped": -Infinity}"#;
     fs::write(root.path().join("scheduler/scheduler_config.json"), config).unwrap();
     let opened = open(root.path()).unwrap();
     assert_eq!(opened.declared.schedule.unwrap().schedule.timesteps(), 1000);

@@ -76,7 +76,9 @@ fn objects_that_hold_themselves_are_left_out_and_named() {
     let checkpoint = open("hydra.ckpt", None, DIT);
     assert!(is_fixture(&checkpoint, "dit/paper_without_null_class", 1.0));
     assert_eq!(checkpoint.format, "state dict, weights state_dict.model");
-    for name in ["make.Node", "argparse.Namespace", "datetime.datetime", "functools.partial", "a dict that holds itself"] {
+    for name in
+        ["make.Node", "argparse.Namespace", "datetime.datetime", "functools.partial", "a dict that holds itself"]
+    {
         assert!(checkpoint.left_out.iter().any(|object| object == name), "{name}: {:?}", checkpoint.left_out);
     }
 }

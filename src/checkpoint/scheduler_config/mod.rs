@@ -20,6 +20,7 @@ pub(super) fn read(config: &Value, path: &Path, said: Overridden) -> Result<Decl
     let anyway = said.schedule && said.prediction;
     let ignored = match scheduler.check_keys() {
         Err(error) if !anyway => return Err(error),
+        Err(_) if !config.is_object() => return Ok(Declared::default()),
         ignored => ignored.unwrap_or_default(),
     };
     let schedule = scheduler.schedule();

@@ -69,7 +69,10 @@ fn unread_list(listing: &Listing, all: &[Known]) -> Option<String> {
     let has_list = listing.entries.iter().any(|entry| is_list(&entry.name));
     let is_read = all.iter().any(|known| is_list(&known.set.prefix));
     (has_list && !is_read).then(|| {
-        format!("its averages `{}` have no names and do not fit the parameters in their order; they are not used.", sets::LIST)
+        format!(
+            "its averages `{}` have no names and do not fit the parameters in their order; they are not used.",
+            sets::LIST
+        )
     })
 }
 

@@ -85,7 +85,8 @@ impl TorchScript {
 
     /// Calls the module in every way until it answers; where it never does, the first complaint counts.
     fn find_calling(&mut self, x: &Tensor, t: &Tensor, condition: &Condition, device: Device) -> Result<Tensor> {
-        let own = self.saved_kind.filter(|own| *own != x.kind());
+        // float32 is the default, which gives way to the file's dtype; another dtype was asked for.
+        let own = self.saved_kind.filter(|own| *own != x.kind() && x.kind() == Kind::Float);
         let is_half = |own: &Kind| matches!(own, Kind::Half | Kind::BFloat16);
         // A trace in half precision calls for it: in another dtype it fails, or goes on with parts that are rounded.
         let casts = own.filter(is_half).is_some_and(|own| Code::read(&self.path).casts_to(own));
