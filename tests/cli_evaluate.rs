@@ -123,6 +123,36 @@ fn ready_samples_are_evaluated_in_blocks() {
     );
 }
 
+/// 64 pictures of 2×1 grey levels whose numbers are those of an array: the distance is the same to rounding.
+#[test]
+fn pictures_are_ready_samples_like_arrays() {
+    let (folder, out) = fresh("out");
+    let here = folder.path();
+    let level = |i: usize| ((i * i * 31 + i * 7) % 256) as u8;
+    std::fs::create_dir(here.join("generated")).unwrap();
+    for i in 0..64 {
+        let pixels = vec![level(2 * i), level(2 * i + 1)];
+        let picture = image::GrayImage::from_raw(2, 1, pixels).unwrap();
+        picture.save(here.join(format!("generated/{i:03}.png"))).unwrap();
+    }
+    let array = ndarray::Array4::from_shape_fn((64, 1, 1, 2), |(i, _, _, j)| f32::from(level(2 * i + j)) / 127.5 - 1.0);
+    ndarray_npy::write_npy(here.join("samples.npy"), &array).unwrap();
+    let statistics = fixture("quality/statistics.npz");
+    let common = ["--metrics", "frechet", "--samples", "64", "--out", "out", "-q"];
+    let mut distances = Vec::new();
+    for samples in ["generated", "images:generated", "samples.npy"] {
+        // Statistics say everything: no data is needed.
+        succeed(here, &[&["evaluate", samples, "--reference", &statistics], &common[..]].concat());
+        let label = samples.trim_start_matches("images:").trim_end_matches(".npy");
+        distances.push(mean(&report(&out), label, None, "frechet"));
+        clear(here);
+    }
+    assert!(distances[0] > 0.0);
+    // float32 numbers of one level each.
+    assert!(distances.iter().all(|d| (d / distances[0] - 1.0).abs() < 1e-5), "{distances:?}");
+    refuse(here, &["evaluate", "generated"], &["--data", "--reference"]);
+}
+
 #[test]
 fn statistics_and_feature_networks_are_taken() {
     let (folder, out) = fresh("out");

@@ -120,6 +120,112 @@ fn pictures_are_cropped_at_the_centre_and_resized() {
     assert!(complaint(&spec, wanting(&[3, 4, 4])).contains("c.png"));
 }
 
+#[test]
+fn hidden_files_and_folders_are_no_pictures() {
+    let folder = tempfile::tempdir().unwrap();
+    let spec = format!("images:{}", folder.path().display());
+    let picture = image::GrayImage::from_pixel(4, 4, image::Luma([255]));
+    picture.save(folder.path().join("0.png")).unwrap();
+    // What macOS and Jupyter leave: no picture at all, and a copy of one.
+    fs::write(folder.path().join("._0.png"), "no picture").unwrap();
+    for hidden in [".ipynb_checkpoints", "__MACOSX", ".git"] {
+        fs::create_dir(folder.path().join(hidden)).unwrap();
+        picture.save(folder.path().join(hidden).join("0-checkpoint.png")).unwrap();
+    }
+    assert_eq!(load(&spec, wanting(&[1, 4, 4])).unwrap().images.nrows(), 1);
+}
+
+#[test]
+fn colours_become_the_grey_of_pil() {
+    let folder = tempfile::tempdir().unwrap();
+    let spec = format!("images:{}", folder.path().display());
+    for (name, colour) in [("a.png", [255, 0, 0]), ("b.png", [0, 255, 0]), ("c.png", [0, 0, 255])] {
+        image::RgbImage::from_pixel(4, 4, image::Rgb(colour)).save(folder.path().join(name)).unwrap();
+    }
+    let grey = load(&spec, wanting(&[1, 4, 4])).unwrap();
+    for (row, stored) in [76f32, 150.0, 29.0].into_iter().enumerate() {
+        // One of 256 levels is 2/255.
+        assert!(
+            (grey.images[[row, 0]] - (2.0 * stored / 255.0 - 1.0)).abs() < 1e-6,
+            "{row}: {}",
+            grey.images[[row, 0]]
+        );
+    }
+}
+
+#[test]
+fn pictures_that_are_cut_short_are_refused_whatever_their_format() {
+    let folder = tempfile::tempdir().unwrap();
+    let spec = format!("images:{}", folder.path().display());
+    // Noise, which does not compress, so that much of the file is pixels.
+    let noise =
+        |x: u32, y: u32| image::Rgb([(x * 37 + y * 91) as u8, (x * x * 13 + y) as u8, (y * y * 7 + x * 3) as u8]);
+    let picture = image::RgbImage::from_fn(64, 64, noise);
+    for ending in ["png", "jpg", "webp", "bmp", "tiff"] {
+        let path = folder.path().join(format!("a.{ending}"));
+        picture.save(&path).unwrap();
+        assert_eq!(load(&spec, wanting(&[3, 64, 64])).unwrap().images.nrows(), 1, "{ending}");
+        let whole = fs::read(&path).unwrap();
+        for share in [1, 2, 3] {
+            fs::write(&path, &whole[..whole.len() * share / 4]).unwrap();
+            assert!(complaint(&spec, wanting(&[3, 64, 64])).contains(&format!("a.{ending}")), "{ending} {share}/4");
+        }
+        fs::remove_file(&path).unwrap();
+    }
+}
+
+fn write_npz(path: &Path, arrays: &[(&str, usize)]) {
+    let mut archive = ndarray_npy::NpzWriter::new(File::create(path).unwrap());
+    for (name, count) in arrays {
+        let array =
+            Array::<f32, _>::from_shape_fn((*count, 2, 3), |(n, _, _)| n as f32 / 10.0 + *count as f32 / 1000.0);
+        archive.add_array(*name, &array).unwrap();
+    }
+    archive.finish().unwrap();
+}
+
+/// Keras' mnist.npz and MedMNIST's have such names.
+#[test]
+fn one_of_several_arrays_is_chosen_behind_a_hash() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("several.npz");
+    write_npz(&path, &[("x_train", 4), ("x_test", 3)]);
+    let spec = path.display().to_string();
+    let says = complaint(&spec, wanting(&[1, 2, 3]));
+    // The next step that is named works.
+    let next = format!("{spec}#x_train");
+    assert!(says.contains("x_train, x_test") && says.contains(&next), "{says}");
+    assert_eq!(load(&next, wanting(&[1, 2, 3])).unwrap().images.nrows(), 4);
+    let test = load(&format!("{spec}#x_test"), wanting(&[1, 2, 3])).unwrap();
+    assert_eq!((test.images.nrows(), test.images[[1, 0]]), (3, 0.103));
+    assert!(complaint(&format!("{spec}#y"), wanting(&[1, 2, 3])).contains("no array `y`; it has x_train, x_test"));
+}
+
+/// tests/fixtures/state_dicts/list.pt: three tensors [2, 3] of 0, 1 and 2 in a list, and the same under the key `items`
+/// beside another tensor in nested_list.pt.
+#[test]
+fn a_list_of_equal_arrays_is_one_array() {
+    let fixture = |name: &str| format!("{}/tests/fixtures/state_dicts/{name}", env!("CARGO_MANIFEST_DIR"));
+    for spec in [fixture("list.pt"), format!("{}#items", fixture("nested_list.pt"))] {
+        let list = load(&spec, wanting(&[1, 2, 3])).unwrap();
+        let firsts: Vec<f32> = list.images.column(0).to_vec();
+        assert_eq!((list.images.dim(), firsts), ((3, 6), vec![0.0, 1.0, 2.0]), "{spec}");
+    }
+    assert!(complaint(&fixture("nested_list.pt"), wanting(&[1, 2, 3])).contains("nested_list.pt#items.0"));
+}
+
+#[test]
+fn integers_of_sixteen_bits_are_told_the_range_of_their_type() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("x0.npy");
+    let levels = Array::from_shape_fn((4, 2, 2), |(n, _, _)| 257u16 + 16_000 * n as u16);
+    levels.write_npy(File::create(&path).unwrap()).unwrap();
+    let spec = path.display().to_string();
+    assert!(complaint(&spec, wanting(&[1, 2, 2])).contains("--scale 0..65535"));
+    let scaled = load(&spec, LoadOptions { scale: Some("0..65535".parse().unwrap()), ..wanting(&[1, 2, 2]) }).unwrap();
+    assert!((scaled.images[[0, 0]] - (2.0 / 255.0 - 1.0)).abs() < 1e-6);
+}
+
 fn write_npy<D: ndarray::Dimension>(path: &Path, array: &Array<f32, D>) {
     array.write_npy(File::create(path).unwrap()).unwrap();
 }

@@ -1,6 +1,6 @@
 //! Folders of diffusers' models: every class that is loaded natively, in one file or spread over several.
 
-use lipscope::checkpoint::{self, Request};
+use lipscope::checkpoint::{self, Overridden, Request};
 use lipscope::network::Network;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -166,6 +166,137 @@ fn the_cache_of_huggingface_hub_is_followed() {
     }
     let opened = open(&root.path().join("models--a--b/snapshots/0123")).unwrap();
     assert_weights(&*opened.network, case);
+}
+
+/// The weights of `case` times `factor`, with `rename` for their names.
+fn write(case: &str, path: &Path, factor: f64, rename: &dyn Fn(&str) -> String) {
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    let named: Vec<(String, Tensor)> =
+        tensors(case).into_iter().map(|(name, tensor)| (rename(&name), tensor * factor)).collect();
+    let named: Vec<(&str, &Tensor)> = named.iter().map(|(name, tensor)| (name.as_str(), tensor)).collect();
+    Tensor::write_safetensors(&named, path).unwrap();
+}
+
+/// What the weights of `case` were multiplied by.
+fn factor(opened: &checkpoint::Checkpoint, case: &str) -> f64 {
+    let expected = tensors(case);
+    let found = opened.network.parameters();
+    assert_eq!(found.len(), expected.len());
+    let (name, tensor) = &found[0];
+    let factor = tensor.flatten(0, -1).double_value(&[0]) / expected[name].flatten(0, -1).double_value(&[0]);
+    assert!(found.iter().all(|(name, tensor)| tensor.equal(&(&expected[name] * factor))), "{factor}");
+    factor
+}
+
+const CLASS_TABLE: &str = "unet2d_condition/class_table";
+
+#[test]
+fn every_writers_names_are_read() {
+    let (_root, folder) = with_config(CLASS_TABLE, "unet");
+    let compiled = |name: &str| name.replacen("resnets.", "resnets._orig_mod.", 1);
+    for (file, rename) in [
+        ("model.safetensors", &(|name: &str| name.to_string()) as &dyn Fn(&str) -> String),
+        ("diffusion_pytorch_model.bf16.safetensors", &|name| format!("_orig_mod.{name}")),
+        ("pytorch_model.bin", &|name| format!("module.{name}")),
+        ("anything.safetensors", &|name| format!("state_dict.unet.{name}")),
+        (WEIGHTS, &compiled),
+    ] {
+        let path = folder.join(file);
+        write(CLASS_TABLE, &path, 1.0, rename);
+        // What lies beside weights is none.
+        fs::write(folder.join("optimizer.bin"), "no weights").unwrap();
+        for path in [&folder, &path] {
+            assert_eq!(factor(&open(path).unwrap(), CLASS_TABLE), 1.0, "{}", path.display());
+        }
+        fs::remove_file(path).unwrap();
+    }
+}
+
+#[test]
+fn averages_of_trainers_are_preferred_and_said() {
+    let (root, folder) = with_config(CLASS_TABLE, "checkpoint-20/unet");
+    let checkpoint = folder.parent().unwrap();
+    write(CLASS_TABLE, &folder.join(WEIGHTS), 1.0, &str::to_string);
+    write(CLASS_TABLE, &checkpoint.join("unet_ema").join(WEIGHTS), 0.5, &str::to_string);
+    // As EMAModel writes it.
+    let mut config: Value = serde_json::from_slice(&fs::read(folder.join("config.json")).unwrap()).unwrap();
+    let notes = json!({"decay": 0.9999, "inv_gamma": 1.0, "min_decay": 0.0, "optimization_step": 20, "power": 0.667,
+                       "update_after_step": 0, "use_ema_warmup": false});
+    config.as_object_mut().unwrap().extend(notes.as_object().unwrap().clone());
+    fs::write(checkpoint.join("unet_ema/config.json"), config.to_string()).unwrap();
+    let with = |path: &Path, weights: Option<&str>| {
+        let request = Request { weights, ..Request::on(Device::Cpu) };
+        checkpoint::open(path, &request).map_err(|error| error.to_string())
+    };
+    for (weights, expected) in
+        [(None, 0.5), (Some("ema"), 0.5), (Some("unet_ema"), 0.5), (Some("raw"), 1.0), (Some("unet"), 1.0)]
+    {
+        let opened = with(checkpoint, weights).unwrap();
+        assert_eq!(factor(&opened, CLASS_TABLE), expected, "{weights:?}");
+        assert!(opened.notes[0].contains("of unet_ema, unet; choose with --weights"), "{:?}", opened.notes);
+    }
+    assert!(with(checkpoint, Some("swa")).map(|_| ()).is_err());
+    let alone = with(&checkpoint.join("unet_ema"), None).unwrap();
+    assert_eq!((factor(&alone, CLASS_TABLE), alone.notes.len()), (0.5, 0));
+    assert!(with(&checkpoint.join("unet_ema"), Some("raw")).map(|_| ()).unwrap_err().contains("one set of weights"));
+    // The folder of the training has no model of its own: its newest step is named, by its number.
+    fs::create_dir(root.path().join("checkpoint-3")).unwrap();
+    let message = open(root.path()).map(|_| ()).unwrap_err();
+    assert!(message.contains("checkpoint-20") && !message.contains("checkpoint-3."), "{message}");
+}
+
+#[test]
+fn variants_are_chosen_by_name() {
+    let (_root, folder) = with_config(CLASS_TABLE, "unet");
+    for (variant, factor) in [("", 1.0), (".fp16", 0.25), (".non_ema", 0.5)] {
+        write(
+            CLASS_TABLE,
+            &folder.join(format!("diffusion_pytorch_model{variant}.safetensors")),
+            factor,
+            &str::to_string,
+        );
+    }
+    for (weights, expected) in
+        [(None, 1.0), (Some("ema"), 1.0), (Some("raw"), 0.5), (Some("non_ema"), 0.5), (Some("fp16"), 0.25)]
+    {
+        let request = Request { weights, ..Request::on(Device::Cpu) };
+        let opened = checkpoint::open(&folder, &request).unwrap();
+        assert_eq!(factor(&opened, CLASS_TABLE), expected, "{weights:?}");
+    }
+}
+
+#[test]
+fn a_scheduler_that_cannot_be_read_yields_to_the_command_line() {
+    let (root, folder) = with_config(CLASS_TABLE, "unet");
+    write(CLASS_TABLE, &folder.join(WEIGHTS), 1.0, &str::to_string);
+    fs::create_dir(root.path().join("scheduler")).unwrap();
+    let said = Overridden { schedule: true, prediction: true };
+    for config in [r#"{"_class_name": "EDMEulerScheduler"}"#, "no JSON", "[1]"] {
+        fs::write(root.path().join("scheduler/scheduler_config.json"), config).unwrap();
+        for path in [root.path(), &folder] {
+            let message = open(path).map(|_| ()).unwrap_err();
+            assert!(message.contains("scheduler_config.json"), "{message}");
+            let opened = checkpoint::open(path, &Request { said, ..Request::on(Device::Cpu) }).unwrap();
+            assert!(opened.declared.schedule.is_none(), "{config}");
+        }
+    }
+    // As Python's json writes it.
+    let config =
+        r#"{"_class_name": "DPMSolverMultistepScheduler", "beta_schedule": "linear", "lambda_min_clipped": -Infinity}"#;
+    fs::write(root.path().join("scheduler/scheduler_config.json"), config).unwrap();
+    let opened = open(root.path()).unwrap();
+    assert_eq!(opened.declared.schedule.unwrap().schedule.timesteps(), 1000);
+    assert_eq!(opened.declared.ignored, ["lambda_min_clipped"]);
+}
+
+#[test]
+fn a_pointer_of_git_is_said_to_be_one() {
+    let (_root, folder) = with_config(CLASS_TABLE, "unet");
+    let pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n";
+    fs::write(folder.join(WEIGHTS), pointer).unwrap();
+    for path in [&folder, &folder.join(WEIGHTS)] {
+        assert!(open(path).map(|_| ()).unwrap_err().contains("git lfs pull"), "{}", path.display());
+    }
 }
 
 #[test]

@@ -42,7 +42,7 @@ fn config_error(case: &str, change: Value) -> String {
     config.as_object_mut().unwrap().extend(change.as_object().unwrap().clone());
     let weights = Weights::new(Default::default(), Path::new("w"));
     let error = network::build(&config, &weights, Path::new("config.json")).map(|_| ()).unwrap_err();
-    assert!(!weights.was_asked(), "{change} got as far as the weights: {error}");
+    assert!(weights.first_asked().is_none(), "{change} got as far as the weights: {error}");
     error.to_string()
 }
 

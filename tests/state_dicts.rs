@@ -25,12 +25,20 @@ fn open(name: &str, weights: Option<&str>, config: &str) -> Checkpoint {
     checkpoint::open(Path::new(&path), &request).unwrap()
 }
 
+/// Averages times 1/2; positions, which are never learned, are their own average.
+const SHADOW: f64 = -0.5;
+
 /// The weights that lie in `network`'s fixture, times `factor`, are those of the checkpoint.
 fn is_fixture(checkpoint: &Checkpoint, network: &str, factor: f64) -> bool {
     let path = fixture(&format!("networks/{network}/weights.safetensors"));
     let expected = Tensor::read_safetensors(path).unwrap();
     let parameters: std::collections::BTreeMap<_, _> = checkpoint.network.parameters().into_iter().collect();
-    parameters.len() == expected.len() && expected.iter().all(|(name, tensor)| parameters[name] == tensor * factor)
+    let times = |name: &str| match factor {
+        SHADOW if name == "pos_embed" => 1.0,
+        SHADOW => 0.5,
+        factor => factor,
+    };
+    parameters.len() == expected.len() && expected.iter().all(|(name, tensor)| parameters[name] == tensor * times(name))
 }
 
 #[test]
@@ -60,6 +68,43 @@ fn latent_diffusion_checkpoints_open_as_they_are() {
 #[test]
 fn prefixes_and_the_old_format_do_not_matter() {
     assert!(is_fixture(&open("parallel.pt", None, UNET), "openai_unet/improved_heads", 1.0));
+}
+
+/// Configurations of Hydra hold themselves; that they are there changes nothing about the weights.
+#[test]
+fn objects_that_hold_themselves_are_left_out_and_named() {
+    let checkpoint = open("hydra.ckpt", None, DIT);
+    assert!(is_fixture(&checkpoint, "dit/paper_without_null_class", 1.0));
+    assert_eq!(checkpoint.format, "state dict, weights state_dict.model");
+    for name in
+        ["make.Node", "argparse.Namespace", "datetime.datetime", "functools.partial", "a dict that holds itself"]
+    {
+        assert!(checkpoint.left_out.iter().any(|object| object == name), "{name}: {:?}", checkpoint.left_out);
+    }
+}
+
+#[test]
+fn averages_are_known_by_every_name_of_the_field() {
+    let network = "dit/paper_without_null_class";
+    for (file, average, raw) in [
+        ("averaged.pt", "swa_net.module", "net"),
+        ("weight_averaging.ckpt", "state_dict.model", "current_model_state.model"),
+        ("shadow.pt", "ema.shadow_params", "model"),
+    ] {
+        let named = |weights, factor| {
+            let checkpoint = open(file, weights, DIT);
+            assert!(is_fixture(&checkpoint, network, factor), "{file}: {weights:?}");
+            checkpoint.notes.join(" ")
+        };
+        for weights in [None, Some("ema"), Some(average)] {
+            // Which of them is used is said, with what there is.
+            let note = named(weights, if file == "shadow.pt" { SHADOW } else { 0.5 });
+            assert!(note.contains(&format!("`{average}` are used")) && note.contains(raw), "{note}");
+        }
+        for weights in [Some("raw"), Some(raw)] {
+            assert!(named(weights, 1.0).contains(&format!("`{raw}` are used")));
+        }
+    }
 }
 
 #[test]

@@ -25,6 +25,8 @@ pub struct Declared {
     pub clip: Option<f64>,
     /// How it was trained, where lipscope trained it.
     pub training: Option<Training>,
+    /// Keys that were left out because they only concern how samples are made.
+    pub ignored: Vec<String>,
 }
 
 impl Declared {
@@ -38,6 +40,7 @@ impl Declared {
             sample_shape: self.sample_shape.or(other.sample_shape),
             clip: self.clip.or(other.clip),
             training: self.training.or(other.training),
+            ignored: if self.ignored.is_empty() { other.ignored } else { self.ignored },
         }
     }
 }
@@ -92,7 +95,8 @@ pub struct Sidecar {
 impl Sidecar {
     /// From the text of `lipscope.json`, found in the file at `path`.
     pub fn from_json(text: &str, path: &Path) -> Result<Self> {
-        let sidecar: Sidecar = serde_json::from_str(text).map_err(|e| bad(path, e.to_string()))?;
+        let json = lipscope_core::python_json::parse(text.as_bytes()).map_err(|e| bad(path, e.to_string()))?;
+        let sidecar: Sidecar = serde_json::from_value(json).map_err(|e| bad(path, e.to_string()))?;
         match sidecar.shape.as_ref().filter(|shape| shape.is_empty() || shape.iter().any(|n| *n < 1)) {
             Some(shape) => Err(bad(path, format!("shape is {shape:?}"))),
             None => Ok(sidecar),
@@ -117,6 +121,7 @@ impl Sidecar {
             sample_shape: self.shape,
             clip: self.clip,
             training: self.training,
+            ignored: Vec::new(),
         })
     }
 }
@@ -124,7 +129,7 @@ impl Sidecar {
 fn bad(path: &Path, problem: String) -> Error {
     Error::file(
         path,
-        format!("its lipscope.json cannot be used: {problem}"),
+        format!("its lipscope.json cannot be used: {}", lipscope_core::error::quoted(&problem)),
         "It takes schedule, prediction, share, condition, shape and clip, each as on the command line.",
     )
 }

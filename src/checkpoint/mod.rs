@@ -7,8 +7,10 @@ mod diffusers;
 mod digest;
 mod safetensors;
 mod scheduler_config;
+mod sets;
 pub mod state_dict;
 mod torchscript;
+mod unrecognised;
 mod weights;
 mod write;
 
@@ -25,6 +27,7 @@ use crate::network::recognise::Told;
 use crate::tensor_file::{self, Sniffed};
 use std::path::{Path, PathBuf};
 use tch::{Device, Kind};
+use unrecognised::unrecognised;
 
 /// A network as it was found on disk.
 pub struct Checkpoint {
@@ -42,6 +45,23 @@ pub struct Checkpoint {
     pub reference: Option<Reference>,
     /// Python objects that the file names and that were neither made nor run, such as `argparse.Namespace`.
     pub left_out: Vec<String>,
+    /// What a reader must know of it: which of several sets of weights was taken.
+    pub notes: Vec<String>,
+}
+
+impl Checkpoint {
+    /// Refuses a network that takes more channels than it answers with: the others are a condition, and noise must not be
+    /// laid over it.
+    pub fn refuse_condition_channels(&self) -> Result<()> {
+        let config = self.network.config().unwrap_or_default();
+        let number = |key: &str| config.get(key).and_then(serde_json::Value::as_i64);
+        match (number("in_channels"), number("out_channels")) {
+            (Some(inputs), Some(outputs)) if outputs < inputs => {
+                Err(crate::network::torchscript::conditioned(&self.path, inputs, outputs))
+            }
+            _ => Ok(()),
+        }
+    }
 }
 
 /// How a checkpoint is wanted.
@@ -57,12 +77,23 @@ pub struct Request<'a> {
     pub inputs: Option<&'a str>,
     /// Which output of a TorchScript module counts, as `--output` takes it.
     pub output: Option<&'a str>,
+    /// What the user says anyway, so that the file need not.
+    pub said: Overridden,
+}
+
+/// What the command line says about the use of a network: then nothing that a file says of it can stop a run.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Overridden {
+    /// Whether `--schedule` was given.
+    pub schedule: bool,
+    /// Whether `--prediction` was given.
+    pub prediction: bool,
 }
 
 impl Request<'_> {
     /// The default weights, on `device`.
     pub fn on(device: Device) -> Self {
-        Request { device, weights: None, told: None, inputs: None, output: None }
+        Request { device, weights: None, told: None, inputs: None, output: None, said: Overridden::default() }
     }
 }
 
@@ -127,28 +158,9 @@ pub fn format(path: &Path) -> Result<Option<&'static str>> {
 }
 
 fn look(path: &Path) -> Result<Source<'_>> {
-    let metadata = std::fs::metadata(path).map_err(|e| Error::io(path, "opening the checkpoint", &e))?;
+    let metadata = std::fs::metadata(path).map_err(|e| unrecognised::cannot_open(path, &e))?;
     let sniffed = if metadata.is_dir() { None } else { Some(tensor_file::sniff(path)?) };
     Ok(Source { path, sniffed })
-}
-
-fn unrecognised(source: &Source) -> Error {
-    use tensor_file::Format as File;
-    let accepted = FORMATS.iter().map(|format| format.about).collect::<Vec<_>>().join("; ");
-    let (problem, next) = match source.sniffed.as_ref().map(|sniffed| sniffed.format) {
-        None => ("this folder is not a diffusers model".to_string(), format!("What can be opened: {accepted}.")),
-        Some(File::Empty) => ("the file is empty".into(), "Was the download or the copy interrupted?".into()),
-        Some(format @ (File::TorchSave | File::TorchSaveLegacy | File::Safetensors | File::Pickle)) => (
-            format!("this is {format} with weights of no architecture that is known by their names"),
-            "Export the model to TorchScript (torch.jit.trace, then torch.jit.save), or give the diffusers folder that \
-             holds its config.json; lipscope inspect lists what the file holds."
-                .into(),
-        ),
-        Some(format) => {
-            (format!("this is not a checkpoint: the file is {format}"), format!("What can be opened: {accepted}."))
-        }
-    };
-    Error::file(source.path, problem, next)
 }
 
 fn refuse_non_finite(checkpoint: &Checkpoint) -> Result<()> {

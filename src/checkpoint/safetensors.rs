@@ -21,6 +21,11 @@ pub(super) const FORMAT: Format = Format {
 pub(super) const KEY: &str = "lipscope";
 
 fn recognises(source: &Source) -> bool {
+    describes_itself(source)
+}
+
+/// Whether the metadata holds a description.
+pub(super) fn describes_itself(source: &Source) -> bool {
     source.sniffed.as_ref().is_some_and(|sniffed| sniffed.format == tensor_file::Format::Safetensors)
         && tensor_file::entries(source.path).is_ok_and(|listing| listing.metadata.iter().any(|(key, _)| key == KEY))
 }
@@ -52,5 +57,6 @@ fn open(source: &Source, request: &Request) -> Result<Checkpoint> {
         declared,
         reference,
         left_out: Vec::new(),
+        notes: Vec::new(),
     })
 }

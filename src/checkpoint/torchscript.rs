@@ -47,6 +47,7 @@ fn open(source: &Source, request: &Request) -> Result<Checkpoint> {
             declared,
             reference,
             left_out: Vec::new(),
+            notes: Vec::new(),
         })
     };
     match architecture {

@@ -3,12 +3,13 @@
 use crate::checkpoint::sha256;
 use crate::data::{self, Samples};
 use crate::error::{Doing, Error, Result, torch_message};
+use crate::libtorch::load_script;
 use crate::network::torchscript::first_tensor;
 use lipscope_core::options::DataOptions;
 use ndarray::Array2;
 use serde_json::{Map, Value, json};
 use std::path::Path;
-use tch::{CModule, Device, IValue, Kind, Tensor};
+use tch::{Device, IValue, Kind, Tensor};
 
 /// Images that are encoded at a time.
 const BATCH: usize = 16;
@@ -48,8 +49,7 @@ fn encoded(path: &Path, samples: &Samples, device: Device) -> Result<(Array2<f32
         let next = "An encoder is called as f(x) with images [B, C, H, W] in float32, and gives latents [B, …].";
         Error::file(path, problem, next)
     };
-    let mut module = CModule::load_on_device(path, device).map_err(|e| bad(torch_message(&e)))?;
-    module.f_set_eval().doing("switching the encoder to evaluation")?;
+    let module = load_script(path, device, "this encoder")?;
     let (mut rows, mut shape) = (Vec::new(), Vec::new());
     let images = samples.images.as_standard_layout();
     let width = images.ncols();

@@ -54,6 +54,8 @@ fn describe_checkpoint(checkpoint: &Checkpoint) -> Value {
         "schedule": declared.schedule.as_ref().map(|named| named.name.clone()),
         "timesteps": declared.schedule.as_ref().map(|named| named.schedule.timesteps()),
         "prediction": declared.prediction.map(|prediction| prediction.name()),
+        "keys for sampling only, not used": declared.ignored,
+        "notes": checkpoint.notes,
         "sharing": declared.share,
         "conditioned on": declared.conditioning.map(|conditioning| conditioning.to_string()),
         "trained as": declared.training.as_ref().map(|training| training.variant.clone()),

@@ -55,33 +55,41 @@ impl Subjects {
             let next = "Give one label per model, in their order.";
             return Err(Error::argument("--label", args.label.join(" "), allowed, next));
         }
-        let ready: Vec<bool> = names.iter().map(|name| holds_samples(name)).collect::<Result<_>>()?;
-        if ready.iter().all(|ready| *ready) && args.data.source.is_none() {
+        let ready: Vec<Option<DataSpec>> = names.iter().map(|name| ready_samples(name)).collect::<Result<_>>()?;
+        let only_ready = ready.iter().all(Option::is_some) && args.data.source.is_none();
+        if only_ready && args.reference.is_none() {
             let problem = "samples alone do not say what they should be like";
-            return Err(Error::mismatch(problem, "Give the data with --data."));
+            return Err(Error::mismatch(problem, "Give the data with --data, or its statistics with --reference."));
         }
         let said = Said::new(&args.model)?;
         let mut opened = Vec::new();
-        for (i, name) in names.iter().enumerate().filter(|(i, _)| !ready[*i]) {
+        for (i, name) in names.iter().enumerate().filter(|(i, _)| ready[*i].is_none()) {
             let label = args.label.get(i).map(String::as_str);
             opened.push(Opened::open(name, label, &args.data, &said.request(device))?);
         }
         let shares = vec![args.model.share.as_ref(); opened.len()];
-        let completed = setup::complete(opened, &shares, (&args.data, &args.model), (device, kind), false)?;
+        // Statistics say nothing about the shape of a sample: the samples do.
+        let completed = if only_ready {
+            Completed { models: Vec::new(), data: None, warnings: Vec::new() }
+        } else {
+            setup::complete(opened, &shares, (&args.data, &args.model), (device, kind), false)?
+        };
         let Completed { models, data, mut warnings } = completed;
-        let shape = shape(&models, data.as_ref());
+        let mut shape = shape(&models, data.as_ref()).or(args.data.shape.clone());
         let mut models = models.into_iter();
         let mut all: Vec<Subject> = Vec::new();
         for (i, name) in names.iter().enumerate() {
-            if ready[i] {
-                all.push(read_samples(name, args.label.get(i), &args.data, &shape, &mut warnings)?);
+            if let Some(spec) = &ready[i] {
+                let (subject, own) = read_samples((name, spec), args.label.get(i), &args.data, &shape, &mut warnings)?;
+                shape.get_or_insert(own);
+                all.push(subject);
             } else if let Some(model) = models.next() {
                 all.push(Subject { label: model.label.clone(), origin: Origin::Model(Box::new(model)) });
             }
         }
         distinct_labels(&mut all);
         warnings.extend(data.as_ref().filter(|_| args.reference.is_none()).and_then(few));
-        Ok(Subjects { all, data, shape, warnings })
+        Ok(Subjects { all, data, shape: shape.unwrap_or_default(), warnings })
     }
 
     /// Those that make samples.
@@ -113,42 +121,69 @@ impl Subjects {
     }
 }
 
-/// Whether an argument is a file of arrays that is no checkpoint.
-fn holds_samples(name: &str) -> Result<bool> {
+/// The samples that an argument stands for: a file of arrays that is no checkpoint, or pictures; `None` for models.
+fn ready_samples(name: &str) -> Result<Option<DataSpec>> {
     let path = Path::new(name);
-    if !path.is_file() {
-        return Ok(false);
+    if name.starts_with("images:") || (!path.exists() && name.contains('#')) {
+        return name.parse().map(Some);
     }
-    let format = tensor_file::sniff(path)?.format;
-    let arrays = matches!(format, Format::Npy | Format::Npz | Format::Safetensors);
-    Ok(arrays && checkpoint::format(path)?.is_none())
+    if path.is_dir() {
+        let pictures = || DataSpec::Images(path.into());
+        let is_model = checkpoint::format(path)?.is_some();
+        return Ok((!is_model).then(pictures).filter(|pictures| pictures.own_shape().is_ok()));
+    }
+    if !path.is_file() {
+        return Ok(None);
+    }
+    let arrays = match tensor_file::sniff(path)?.format {
+        Format::Npy | Format::Npz | Format::Safetensors => true,
+        // One array alone is no network.
+        Format::TorchSave | Format::TorchSaveLegacy => tensor_file::entries(path).is_ok_and(|l| l.entries.len() == 1),
+        _ => false,
+    };
+    Ok((arrays && checkpoint::format(path)?.is_none()).then(|| DataSpec::File(path.into(), None)))
 }
 
-fn shape(models: &[Model], data: Option<&CleanData>) -> Vec<i64> {
+fn shape(models: &[Model], data: Option<&CleanData>) -> Option<Vec<i64>> {
     let own = models.first().map(|model| model.denoiser.sample_shape().to_vec());
-    own.or_else(|| data.map(|data| data.shape.clone())).unwrap_or_default()
+    own.or_else(|| data.map(|data| data.shape.clone()))
 }
 
+/// Ready samples, of the shape that the others have or else of their own.
 fn read_samples(
-    name: &str,
+    (name, spec): (&str, &DataSpec),
     label: Option<&String>,
     options: &DataOptions,
-    shape: &[i64],
+    shape: &Option<Vec<i64>>,
     warnings: &mut Vec<Warning>,
-) -> Result<Subject> {
-    let path = Path::new(name);
-    let want = SampleShape { sample: Some(shape.to_vec()), channels: None, resizable: false };
-    let samples = DataSpec::File(path.into()).load(&LoadOptions { want, scale: options.scale, limit: None })?;
+) -> Result<(Subject, Vec<i64>)> {
+    let sample = match shape {
+        Some(shape) => Some(shape.clone()),
+        None => spec.own_shape()?,
+    };
+    let want = SampleShape { sample, channels: None, resizable: false };
+    // Pictures are bytes, whatever the data is.
+    let scale = options.scale.filter(|_| !matches!(spec, DataSpec::Images(_)));
+    let samples = spec.load(&LoadOptions { want, scale, limit: None })?;
     warnings.extend(samples.warnings.into_iter().map(|message| Warning::Data { message }));
     let description = json!({
         "source": name,
         "format": "samples",
+        "description": samples.description,
         "samples": samples.images.nrows(),
         "scaling": samples.scaling.to_string(),
         "sha256": samples.sha256,
     });
-    let stem = || path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-    Ok(Subject { label: label.cloned().unwrap_or_else(stem), origin: Origin::Samples(samples.images, description) })
+    let (path, array) = match spec {
+        DataSpec::File(path, array) => (path.as_path(), array.as_deref()),
+        DataSpec::Images(folder) => (folder.as_path(), None),
+        _ => (Path::new(name), None),
+    };
+    let stem = if path.is_dir() { path.file_name() } else { path.file_stem() };
+    let stem = stem.unwrap_or_default().to_string_lossy().into_owned();
+    let stem = array.map_or_else(|| stem.clone(), |array| format!("{stem}#{array}"));
+    let own = samples.shape.iter().map(|n| *n as i64).collect();
+    Ok((Subject { label: label.cloned().unwrap_or(stem), origin: Origin::Samples(samples.images, description) }, own))
 }
 
 /// Labels name rows of tables, so they must differ, also from the data's own row.

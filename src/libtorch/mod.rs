@@ -1,10 +1,12 @@
 //! The few calls of libtorch's C++ interface that tch does not offer; `extra.cpp` is their other side. All unsafe code
 //! of this crate that touches libtorch is here.
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, torch_message};
+use crate::tensor_file;
 use std::ffi::{CStr, CString, c_char, c_int, c_void};
+use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use tch::{Device, Tensor};
+use tch::{CModule, Device, TchError, Tensor};
 
 type Handle = *const c_void;
 type Message = *mut c_char;
@@ -56,6 +58,19 @@ mod ffi {
         pub fn lipscope_plain_attention(plain: bool) -> Message;
         pub fn lipscope_autocast(device: c_int, dtype: c_int) -> Message;
     }
+}
+
+/// Loads a TorchScript module in evaluation mode, after its archive was checked: on a damaged one libtorch's own loader may
+/// end the process. `what` is what it is, for messages, such as `this TorchScript module`.
+pub fn load_script(path: &Path, device: Device, what: &str) -> Result<CModule> {
+    tensor_file::verify(path)?;
+    let failed = |e: TchError| {
+        let problem = format!("libtorch cannot load {what} ({})", torch_message(&e));
+        Error::file(path, problem, "The file may be from a newer PyTorch; save it again with torch.jit.save.")
+    };
+    let mut module = CModule::load_on_device(path, device).map_err(failed)?;
+    module.f_set_eval().map_err(failed)?;
+    Ok(module)
 }
 
 fn handle(tensor: &Tensor) -> Handle {

@@ -39,7 +39,9 @@ impl Opened {
             }
             None => {
                 let path = Path::new(argument);
-                (Origin::File(Box::new(checkpoint::open(path, request)?)), file_name(path))
+                let file = checkpoint::open(path, request)?;
+                file.refuse_condition_channels()?;
+                (Origin::File(Box::new(file)), file_name(path))
             }
         };
         Ok(Opened { argument: argument.into(), label: label.map_or(name, str::to_string), origin })

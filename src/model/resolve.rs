@@ -86,8 +86,9 @@ pub(super) fn resolve_file(
     share: Option<&Share>,
 ) -> Result<Model<NetworkDenoiser>> {
     let Setting { shape, overrides, device, kind, .. } = *setting;
-    let Checkpoint { path, format, sha256, mut network, declared, left_out, .. } = file;
+    let Checkpoint { path, format, sha256, mut network, declared, left_out, notes, .. } = file;
     let mut warnings: Vec<Warning> = Warning::left_out(&label, &left_out).into_iter().collect();
+    warnings.extend(notes.into_iter().map(|message| Warning::Note { model: label.clone(), message }));
     let mut assumed = |what: &str, flag: &str| {
         warnings.push(Warning::Assumed { model: label.clone(), what: what.into(), flag: flag.into() });
     };
@@ -119,6 +120,7 @@ pub(super) fn resolve_file(
     let times = conditioning.probes(&*named.schedule);
     let probe = Probe { sample_shape: shape, times, condition: &example, device, kind };
     network.prepare(&probe)?;
+    warnings.extend(network.notes().into_iter().map(|message| Warning::Note { model: label.clone(), message }));
     if setting.derivative {
         network.prepare_rate(&probe)?;
     }

@@ -1,15 +1,13 @@
 //! What the user says about a checkpoint before it is opened: `--weights`, `--config`, `--inputs`, `--output`.
 
-use crate::checkpoint::Request;
+use crate::checkpoint::{Overridden, Request};
 use crate::error::{Error, Result};
 use crate::network::recognise::Told;
 use lipscope_core::options::Overrides;
+use lipscope_core::python_json;
 use serde_json::{Map, Value};
 use std::path::Path;
 use tch::Device;
-
-/// A configuration is a few kilobytes.
-const MOST_BYTES: u64 = 4 << 20;
 
 /// These arguments, read once for all checkpoints of a command.
 pub struct Said {
@@ -17,13 +15,16 @@ pub struct Said {
     told: Told,
     inputs: Option<String>,
     output: Option<String>,
+    overridden: Overridden,
 }
 
 impl Said {
     /// Reads them.
     pub fn new(options: &Overrides) -> Result<Self> {
         let Overrides { weights, config, inputs, output, .. } = options;
-        Ok(Said { weights: weights.clone(), told: told(config)?, inputs: inputs.clone(), output: output.clone() })
+        let overridden = Overridden { schedule: options.schedule.is_some(), prediction: options.prediction.is_some() };
+        let (weights, inputs, output) = (weights.clone(), inputs.clone(), output.clone());
+        Ok(Said { weights, told: told(config)?, inputs, output, overridden })
     }
 
     /// The request for a checkpoint on `device`.
@@ -34,6 +35,7 @@ impl Said {
             told: Some(&self.told),
             inputs: self.inputs.as_deref(),
             output: self.output.as_deref(),
+            said: self.overridden,
         }
     }
 }
@@ -56,15 +58,9 @@ fn told(arguments: &[String]) -> Result<Told> {
 fn object(text: &str) -> Result<Map<String, Value>> {
     let path = Path::new(text);
     let next = "Give NAME=VALUE, such as --config num_heads=4, or a file with a JSON object.";
-    let size = std::fs::metadata(path).map_err(|e| Error::io(path, "opening the configuration", &e))?.len();
-    if size > MOST_BYTES {
-        return Err(Error::file(path, format!("{size} bytes are too many for a configuration"), next));
-    }
-    let bytes = std::fs::read(path).map_err(|e| Error::io(path, "reading the configuration", &e))?;
-    match serde_json::from_slice(&bytes) {
-        Ok(Value::Object(object)) => Ok(object),
-        Ok(_) => Err(Error::file(path, "it is JSON, but no object", next)),
-        Err(e) => Err(Error::file(path, format!("it is not JSON ({e})"), next)),
+    match python_json::read(path, next)? {
+        Value::Object(object) => Ok(object),
+        _ => Err(Error::file(path, "it is JSON, but no object", next)),
     }
 }
 

@@ -138,9 +138,7 @@ impl Unet {
 }
 
 fn from_file(path: &Path, shape: &[i64]) -> Result<Value> {
-    let bytes = std::fs::read(path).map_err(|e| Error::io(path, "reading the configuration", &e))?;
-    let mut config: Value = serde_json::from_slice(&bytes)
-        .map_err(|e| Error::file(path, format!("it is not JSON ({e})"), "Give a diffusers config.json."))?;
+    let mut config = lipscope_core::python_json::read(path, "Give a diffusers config.json.")?;
     if let Some(object) = config.as_object_mut() {
         object.entry("_class_name").or_insert("UNet2DModel".into());
     }

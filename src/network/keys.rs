@@ -10,6 +10,10 @@ use std::path::Path;
 /// More channels, classes or embedding rows than any network has; larger numbers are typing errors or attacks.
 pub(super) const LARGEST: i64 = 1 << 24;
 
+/// What diffusers' `EMAModel` writes into the configuration of the averages that it saves: how they were made.
+const OF_AVERAGES: [&str; 7] =
+    ["decay", "inv_gamma", "min_decay", "optimization_step", "power", "update_after_step", "use_ema_warmup"];
+
 /// More resolutions than any network has.
 const RESOLUTIONS: usize = 30;
 
@@ -130,9 +134,10 @@ impl<'a> Keys<'a> {
         Error::file(self.path, format!("`{key}` is {seen}: {why}"), "Correct the configuration.")
     }
 
-    /// Fails if a key was never taken, unless it starts with `_` as diffusers' own notes do.
+    /// Fails if a key was never taken, unless it is a note: those of diffusers start with `_`.
     pub fn finish(&self) -> Result<()> {
-        let mut unknown = self.object.keys().filter(|key| !key.starts_with('_') && !self.taken.contains(key.as_str()));
+        let is_note = |key: &str| key.starts_with('_') || OF_AVERAGES.contains(&key);
+        let mut unknown = self.object.keys().filter(|key| !is_note(key) && !self.taken.contains(key.as_str()));
         match unknown.next() {
             None => Ok(()),
             Some(key) => Err(Error::unsupported(

@@ -218,6 +218,11 @@ pub trait Network {
         Ok(())
     }
 
+    /// What a reader must know of what [`Network::prepare`] found out.
+    fn notes(&self) -> Vec<String> {
+        Vec::new()
+    }
+
     /// How tangents of t are computed, in words; for the report.
     fn rate_route(&self) -> &'static str {
         "tangents through the layers"

@@ -58,7 +58,9 @@ impl Shapes {
         if first.len() == 4 {
             return Ok(());
         }
-        let problem = format!("its first kernel has shape {first:?}: a network, but not one over images");
+        let over = if first.len() == 3 { "sequences" } else { "something else" };
+        let problem =
+            format!("its first kernel `{name}` has shape {first:?}: it works over {over}, and not over images");
         Err(Error::mismatch(problem, "Export it to TorchScript."))
     }
 

@@ -4,7 +4,7 @@ use crate::error::{Doing, Error, Result};
 use crate::random::{Purpose, fill_normal, stream};
 use rand::RngExt;
 use sha2::{Digest, Sha256};
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
@@ -34,7 +34,7 @@ pub struct Weights {
 struct Shared {
     tensors: RefCell<BTreeMap<String, Tensor>>,
     taken: RefCell<BTreeSet<String>>,
-    asked: Cell<bool>,
+    first_asked: RefCell<Option<String>>,
     path: PathBuf,
     /// Where missing parameters are drawn: the seed of a fresh network.
     fresh: Option<u64>,
@@ -58,7 +58,7 @@ impl Weights {
         let shared = Shared {
             tensors: RefCell::new(tensors),
             taken: RefCell::default(),
-            asked: Cell::new(false),
+            first_asked: RefCell::default(),
             path: path.into(),
             fresh,
             device,
@@ -88,9 +88,9 @@ impl Weights {
         below.map(|(name, tensor)| (name.clone(), tensor.shallow_clone())).collect()
     }
 
-    /// Whether any tensor was asked for yet: a network that is not built before that has a wrong configuration.
-    pub fn was_asked(&self) -> bool {
-        self.shared.asked.get()
+    /// The tensor that was asked for first: a network that is not built before that has a wrong configuration.
+    pub fn first_asked(&self) -> Option<String> {
+        self.shared.first_asked.borrow().clone()
     }
 
     /// Whether there is a tensor of this name.
@@ -100,8 +100,8 @@ impl Weights {
 
     /// The tensor `name`, which must have exactly this shape; a fresh network draws it as `init` says.
     pub fn tensor(&self, name: &str, shape: &[i64], init: Init) -> Result<Tensor> {
-        self.shared.asked.set(true);
         let full = format!("{}{name}", self.prefix);
+        self.shared.first_asked.borrow_mut().get_or_insert_with(|| full.clone());
         let mut tensors = self.shared.tensors.borrow_mut();
         if let (Some(seed), None) = (self.shared.fresh, tensors.get(&full)) {
             tensors.insert(full.clone(), draw(seed, &full, shape, init)?);

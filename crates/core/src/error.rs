@@ -111,7 +111,12 @@ impl Error {
         allowed: impl Into<String>,
         next: impl Into<String>,
     ) -> Self {
-        Error::Argument { name: name.into(), seen: format!("`{seen}`"), allowed: allowed.into(), next: next.into() }
+        Error::Argument {
+            name: name.into(),
+            seen: format!("`{}`", quoted(&seen.to_string())),
+            allowed: allowed.into(),
+            next: next.into(),
+        }
     }
 
     /// A file error.
@@ -160,6 +165,13 @@ fn is_out_of_memory(message: &str) -> bool {
         .any(|words| message.contains(words))
 }
 
+/// Text of a file as a message quotes it: on one line, with what a terminal would obey escaped, and of a readable length.
+pub fn quoted(text: &str) -> String {
+    const LONGEST: usize = 200;
+    let shown = crate::tensor_file::printable(text);
+    if shown.chars().count() <= LONGEST { shown } else { shown.chars().take(LONGEST).chain(['…']).collect() }
+}
+
 /// libtorch's message without its C++ stack: the last line that says something, which for TorchScript is the cause.
 pub fn torch_message(text: &str) -> String {
     let before_stack = text.split("Exception raised from").next().unwrap_or(text);
@@ -176,5 +188,45 @@ pub fn torch_message(text: &str) -> String {
         .find(|line| line.trim_start().starts_with("RuntimeError:") || line.trim_start().starts_with("Error:"))
         .or_else(|| before_stack.lines().find(says_something))
         .unwrap_or("no message");
-    cause.trim().trim_start_matches("RuntimeError:").trim().trim_end_matches('.').to_string()
+    let cause = cause.trim().trim_start_matches("RuntimeError:").trim();
+    // What is behind the plea of an assertion tells more than the assertion.
+    let cause = cause.split_once("please report a bug to PyTorch.").map_or(cause, |(assertion, message)| {
+        if message.trim().is_empty() { assertion.trim_end_matches([',', ' ']) } else { message.trim() }
+    });
+    sentence(cause).trim_end_matches('.').to_string()
+}
+
+/// As many whole sentences as fit a message: libtorch goes on with lists of back ends and advice for others.
+fn sentence(text: &str) -> String {
+    const LONGEST: usize = 200;
+    if text.chars().count() <= LONGEST {
+        return text.into();
+    }
+    let start: String = text.chars().take(LONGEST).collect();
+    match start.rfind(". ") {
+        Some(end) => start.get(..end).unwrap_or_default().into(),
+        None => start + "…",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pages_of_libtorch_become_a_sentence() {
+        let pages = format!(
+            "The following operation failed in the TorchScript interpreter.\nTraceback of TorchScript (most recent call \
+             last):\n    return conv\n           ~~~~ <--- HERE\nRuntimeError: Could not run 'aten::x' with arguments from \
+             the 'CUDA' backend. This could be because {}\nException raised from reportError",
+            "the operator does not exist ".repeat(40)
+        );
+        assert_eq!(torch_message(&pages), "Could not run 'aten::x' with arguments from the 'CUDA' backend");
+        let assertion =
+            "isTuple() INTERNAL ASSERT FAILED at \"ivalue.h\":7, please report a bug to PyTorch. Expected Tuple";
+        assert_eq!(torch_message(assertion), "Expected Tuple");
+        let silent = "isTuple() INTERNAL ASSERT FAILED at \"ivalue.h\":7, please report a bug to PyTorch. ";
+        assert_eq!(torch_message(silent), "isTuple() INTERNAL ASSERT FAILED at \"ivalue.h\":7");
+        assert_eq!(torch_message(&"x".repeat(1000)).chars().count(), 201);
+    }
 }

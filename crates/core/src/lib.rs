@@ -59,6 +59,7 @@ pub mod lipschitz_mass;
 pub mod options;
 pub mod preconditioning;
 pub mod prediction;
+pub mod python_json;
 pub mod quantity;
 pub mod random;
 pub mod refine;

@@ -7,6 +7,9 @@
 use crate::error::{Error, Result};
 use crate::time::Timestep;
 
+/// As many as a schedule may have.
+const MOST_STEPS: f64 = 1e6;
+
 /// The mass of the whole steps from the first measured timestep on.
 #[derive(Debug, Clone, PartialEq)]
 pub struct LipschitzMass {
@@ -32,6 +35,15 @@ impl LipschitzMass {
         let Some(&(from, _)) = known.first() else {
             return Err(Error::mismatch("the curve has no point at a whole timestep", "Measure with --dt 1."));
         };
+        let last = known.last().map_or(from, |last| last.0);
+        let ascends = known.windows(2).all(|pair| pair[0].0 < pair[1].0);
+        // A file may claim any number; each step between takes memory.
+        if !ascends || last - from > MOST_STEPS {
+            let problem = format!(
+                "the curve's timesteps do not ascend, or reach from {from} to {last}; they span up to {MOST_STEPS} steps"
+            );
+            return Err(Error::mismatch(problem, "Take the report as lipscope wrote it, or measure again."));
+        }
         let mut steps = Vec::new();
         for pair in known.windows(2) {
             let ((left, at_left), (right, at_right)) = (pair[0], pair[1]);

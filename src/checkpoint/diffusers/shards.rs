@@ -3,15 +3,17 @@
 //! An index is not trusted: it can only name files of its own folder. What the cache of huggingface_hub keeps, where
 //! every file of a folder below `snapshots/` is a link into `blobs/` beside it, counts as in the folder.
 
-use super::files::{read_file, read_json};
+use super::read_json;
+use super::stored::{Parameters, read_file};
 use crate::checkpoint::{hexadecimal, sha256};
 use crate::error::{Error, Result};
+use crate::tensor_file::{self, Entry};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
-use tch::{Device, Tensor};
+use tch::Device;
 
 /// An index that was read and checked.
 pub(super) struct Index {
@@ -44,28 +46,40 @@ impl Index {
         Ok(Index { path: path.into(), shards })
     }
 
-    /// All parameters, from one reading of each file.
-    pub fn tensors(&self, device: Device) -> Result<BTreeMap<String, Tensor>> {
-        let mut tensors = BTreeMap::new();
+    /// Names and shapes of all parameters; each file must hold what the index places there, and nothing else.
+    pub fn entries(&self) -> Result<Vec<Entry>> {
+        let mut entries = Vec::new();
         for (shard, parameters) in &self.shards {
-            let mut found = read_file(shard, device)?;
-            if let Some(missing) = parameters.iter().find(|name| !found.contains_key(*name)) {
+            let found = tensor_file::entries(shard)?.entries;
+            let names: BTreeSet<&str> = found.iter().map(|entry| entry.name.as_str()).collect();
+            if let Some(missing) = parameters.iter().find(|name| !names.contains(name.as_str())) {
                 return Err(Error::file(
                     shard,
                     format!("the parameter `{missing}` is missing, which {} says is here", self.path.display()),
                     "The files come from different models or downloads; download the folder again.",
                 ));
             }
-            if let Some(extra) = found.keys().find(|name| !parameters.contains(*name)) {
+            if let Some(extra) = names.iter().find(|name| !parameters.contains(**name)) {
                 return Err(Error::file(
                     shard,
                     format!("it holds the parameter `{extra}`, which {} does not place here", self.path.display()),
                     "The files come from different models or downloads; download the folder again.",
                 ));
             }
-            tensors.append(&mut found);
+            entries.extend(found);
         }
-        Ok(tensors)
+        Ok(entries)
+    }
+
+    /// The `wanted` parameters, from one reading of each file.
+    pub fn tensors(&self, wanted: &dyn Fn(&str) -> bool, device: Device) -> Result<Parameters> {
+        let (mut tensors, mut left_out) = (BTreeMap::new(), Vec::new());
+        for shard in self.shards.keys() {
+            let (mut found, objects) = read_file(shard, wanted, device)?;
+            tensors.append(&mut found);
+            left_out.extend(objects);
+        }
+        Ok((tensors, left_out))
     }
 
     /// One fingerprint of all files: SHA-256 of theirs in hexadecimal, one after the other in the order of their names.

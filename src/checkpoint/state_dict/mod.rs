@@ -6,16 +6,15 @@
 //! where a trainer saves these.
 
 mod buffers;
-mod sets;
 
+use super::sets::{self, Names, Set};
 use super::{Checkpoint, Declared, Format, Request, Source, sha256};
 use crate::error::{Doing, Error, Result};
-use crate::network::recognise::{Shapes, Told};
+use crate::network::recognise::{Shapes, StateDict, Told};
 use crate::network::{self};
 use crate::nn::Weights;
 use crate::tensor_file::{self, Format as File, IntoTensor, Listing, NamedArrays};
 use serde_json::Value;
-use sets::Set;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use tch::Tensor;
@@ -34,14 +33,54 @@ pub(super) const FORMAT: Format = Format {
 fn recognises(source: &Source) -> bool {
     let kinds = [File::TorchSave, File::TorchSaveLegacy, File::Safetensors];
     source.sniffed.as_ref().is_some_and(|sniffed| kinds.contains(&sniffed.format))
-        && tensor_file::entries(source.path).is_ok_and(|listing| !sets::find(&listing).is_empty())
+        && tensor_file::entries(source.path).is_ok_and(|listing| !known(&listing).is_empty())
+}
+
+/// A set of weights with its architecture.
+struct Known {
+    set: Set,
+    state_dict: StateDict,
+}
+
+/// All sets of weights whose architecture is known, the shortest prefix first.
+fn known(listing: &Listing) -> Vec<Known> {
+    let names = Names::new(&listing.entries);
+    let state_dicts = network::ARCHITECTURES.iter().filter_map(|architecture| architecture.state_dict);
+    let of = |state_dict: StateDict| {
+        sets::find(&names, state_dict.anchors).into_iter().map(move |set| Known { set, state_dict })
+    };
+    let mut all: Vec<Known> = state_dicts.flat_map(of).collect();
+    all.sort_by(|a, b| (a.set.prefix.len(), &a.set.prefix).cmp(&(b.set.prefix.len(), &b.set.prefix)));
+    all
+}
+
+/// The one that is meant, and a line on it where there are several.
+fn choose<'a>(all: &'a [Known], asked: Option<&str>, path: &Path) -> Result<(&'a Known, Option<String>)> {
+    let sets: Vec<&Set> = all.iter().map(|known| &known.set).collect();
+    let place = sets::choose(&sets, asked, path)?;
+    let known = all.get(place).ok_or_else(|| Error::file(path, "it holds no weights", "Check the file."))?;
+    let names: Vec<String> = sets.iter().map(|set| set.name()).collect();
+    Ok((known, sets::note(&names, &known.set.name())))
+}
+
+/// A line on a list of averages that fits no model of the file.
+fn unread_list(listing: &Listing, all: &[Known]) -> Option<String> {
+    let is_list = |name: &str| name.split('.').any(|part| part == sets::LIST);
+    let has_list = listing.entries.iter().any(|entry| is_list(&entry.name));
+    let is_read = all.iter().any(|known| is_list(&known.set.prefix));
+    (has_list && !is_read).then(|| {
+        format!(
+            "its averages `{}` have no names and do not fit the parameters in their order; they are not used.",
+            sets::LIST
+        )
+    })
 }
 
 /// What the user says, and the small buffers beside the weights.
 fn declared(source: &Source, request: &Request) -> Result<Declared> {
     let path = source.path;
-    let sets = sets::find(&tensor_file::entries(path)?);
-    let buffers = buffers::Wanted::beside(&sets::choose(&sets, request.weights, path)?.prefix);
+    let all = known(&tensor_file::entries(path)?);
+    let buffers = buffers::Wanted::beside(&choose(&all, request.weights, path)?.0.set.prefix);
     let named = tensor_file::read_selected(path, &|name| buffers.has(name))?;
     let told = request.told.map(said).transpose()?.unwrap_or_default();
     Ok(told.or(buffers.declared(&named)?))
@@ -49,12 +88,14 @@ fn declared(source: &Source, request: &Request) -> Result<Declared> {
 
 fn open(source: &Source, request: &Request) -> Result<Checkpoint> {
     let path = source.path;
-    let sets = sets::find(&tensor_file::entries(path)?);
-    let set = sets::choose(&sets, request.weights, path)?;
+    let listing = tensor_file::entries(path)?;
+    let all = known(&listing);
+    let (known, note) = choose(&all, request.weights, path)?;
+    let set = &known.set;
     let nothing = Told::default();
     let told = request.told.unwrap_or(&nothing);
     // Asked before gigabytes are read.
-    let config = configuration(set, told, path)?;
+    let config = configuration(known, told, path)?;
     let buffers = buffers::Wanted::beside(&set.prefix);
     let named = tensor_file::read_selected(path, &|name| set.names.contains_key(name) || buffers.has(name))?;
     refuse_missing(set, &named, path)?;
@@ -77,6 +118,7 @@ fn open(source: &Source, request: &Request) -> Result<Checkpoint> {
         declared,
         reference: None,
         left_out: named.opaque,
+        notes: note.into_iter().chain(unread_list(&listing, &all)).collect(),
     })
 }
 
@@ -91,13 +133,10 @@ fn refuse_missing(set: &Set, named: &NamedArrays, path: &Path) -> Result<()> {
 }
 
 /// The configuration of a set of weights.
-fn configuration(set: &Set, told: &Told, path: &Path) -> Result<Value> {
-    (set.state_dict.config)(&set.shapes, told).map_err(|e| {
-        Error::file(
-            path,
-            format!("it holds the weights of a {}, and {}", set.state_dict.known_as, e.problem()),
-            e.next(),
-        )
+fn configuration(known: &Known, told: &Told, path: &Path) -> Result<Value> {
+    let Known { set, state_dict } = known;
+    (state_dict.config)(&set.shapes, told).map_err(|e| {
+        Error::file(path, format!("it holds the weights of a {}, and {}", state_dict.known_as, e.problem()), e.next())
     })
 }
 
@@ -127,16 +166,17 @@ pub struct Description {
 
 /// Describes the state dicts of a listing; `None` where there are none of a known architecture.
 pub fn describe(listing: &Listing, path: &Path) -> Result<Option<Description>> {
-    let sets = sets::find(listing);
-    if sets.is_empty() {
+    let all = known(listing);
+    if all.is_empty() {
         return Ok(None);
     }
-    let first = sets::choose(&sets, None, path)?;
-    let rest = sets.iter().map(Set::name).filter(|name| *name != first.name());
+    let (first, _) = choose(&all, None, path)?;
+    let name = first.set.name();
+    let rest: Vec<String> = all.iter().map(|known| known.set.name()).filter(|other| *other != name).collect();
     Ok(Some(Description {
         architecture: first.state_dict.known_as,
-        sets: std::iter::once(first.name()).chain(rest).collect(),
-        parameters: first.parameters(),
+        sets: std::iter::once(name).chain(rest).collect(),
+        parameters: first.set.shapes.elements(),
         config: configuration(first, &Told::default(), path).map_err(|e| e.to_string()),
     }))
 }

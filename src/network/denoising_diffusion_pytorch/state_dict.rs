@@ -58,15 +58,18 @@ fn config(shapes: &Shapes, told: &Told) -> Result<Value> {
 }
 
 fn refuse_variants(shapes: &Shapes) -> Result<()> {
-    if let Some(name) = shapes.names().find(|name| name.contains(".fn.") || name.starts_with("classes_")) {
-        return Err(Error::unsupported(
-            format!("`{name}`, of a release of denoising-diffusion-pytorch below 1.8 or of its class-conditional Unet"),
-            "older releases standardise the weights of convolutions, or do not, which no name tells; the unconditional \
-             Unet of 1.8 and later is built here",
+    shapes.check_images("init_conv.weight")?;
+    match shapes.names().find(|name| name.contains(".fn.") || name.starts_with("classes_")) {
+        None => Ok(()),
+        Some(name) => Err(Error::mismatch(
+            format!(
+                "its `{name}` is of a release below 1.8 or of the class-conditional Unet: older releases standardise the \
+                 weights of convolutions, or do not, which no name tells, and the unconditional Unet of 1.8 and later \
+                 is built here"
+            ),
             "Export it to TorchScript.",
-        ));
+        )),
     }
-    shapes.check_images("init_conv.weight")
 }
 
 /// Channels behind each resolution by `dim`.

@@ -1,12 +1,19 @@
 //! Any TorchScript module f(x, t, …) → output: t a batch of scalars, float or integer; of a tuple, list or dict the first
 //! tensor counts unless another is named.
 
+mod calling;
+mod checks;
+mod code;
+mod complaint;
 mod rate;
 mod signature;
 
 use super::{Condition, InputShape, Network, Probe, integer_time};
 use crate::dual::Dual;
 use crate::error::{Doing, Error, Result, torch_message};
+use crate::libtorch::load_script;
+use calling::{Calling, TimeShape, is_uniform};
+pub(crate) use complaint::conditioned;
 pub(crate) use signature::first_tensor;
 pub use signature::{Signature, one_sample};
 use std::path::{Path, PathBuf};
@@ -18,8 +25,10 @@ pub struct TorchScript {
     path: PathBuf,
     /// What it is called with.
     signature: Signature,
-    /// Whether t must be int64.
-    integer_time: bool,
+    /// How it wants t, and the dtype that it runs in.
+    calling: Calling,
+    /// dtype of its parameters in the file.
+    saved_kind: Option<Kind>,
     /// Whether it answers every row of a batch for that row's own t.
     time_per_row: bool,
     /// How ∂/∂t is computed, where that was found out.
@@ -31,19 +40,16 @@ pub struct TorchScript {
 impl TorchScript {
     /// Loads a module; nothing of it runs before [`Network::prepare`].
     pub fn load(path: &Path, device: Device, signature: Signature) -> Result<Self> {
-        let mut module = CModule::load_on_device(path, device).map_err(|e| {
-            Error::file(
-                path,
-                format!("libtorch cannot load this TorchScript module ({})", torch_message(&e)),
-                "The file may be damaged or from a newer PyTorch; save it again with torch.jit.save.",
-            )
-        })?;
-        module.f_set_eval().doing("switching the module to evaluation")?;
+        let module = load_script(path, device, "this TorchScript module")?;
+        let parameters = module.named_parameters().unwrap_or_default();
+        let saved_kind = parameters.iter().map(|(_, tensor)| tensor).find(|tensor| tensor.is_floating_point());
+        let saved_kind = saved_kind.map(Tensor::kind);
         Ok(TorchScript {
             module,
             path: path.to_path_buf(),
             signature: signature.to(device)?,
-            integer_time: false,
+            calling: Calling::PLAIN,
+            saved_kind,
             time_per_row: false,
             rate: None,
             time_kind: None,
@@ -51,51 +57,11 @@ impl TorchScript {
     }
 
     fn call(&self, x: &Tensor, t: &Tensor, condition: &Condition) -> std::result::Result<Tensor, String> {
-        self.signature.call(&self.module, x, t, condition)
-    }
-
-    /// Whether a batch with two times gives the row that each time gives by itself.
-    fn tells_rows_apart(&self, x: &Tensor, times: &[Tensor; 2], answers: [&Tensor; 2], condition: &Condition) -> bool {
-        let [first, second] = answers;
-        let rows = |parts: [&Tensor; 2]| Tensor::f_stack(&[parts[0].f_get(0)?, parts[1].f_get(1)?], 0);
-        let mixed = rows([&times[0], &times[1]]).ok().and_then(|t| self.call(x, &t, condition).ok());
-        let distance = |mixed: &Tensor| -> std::result::Result<(f64, f64), tch::TchError> {
-            let expected = rows([first, second])?;
-            let largest = |x: &Tensor| x.f_abs()?.f_max()?.f_double_value(&[]);
-            Ok((largest(&mixed.f_sub(&expected)?)?, largest(&expected)?))
-        };
-        // Rounding at most, also in bfloat16; a wrong t would be far off.
-        mixed.and_then(|mixed| distance(&mixed).ok()).is_some_and(|(off, scale)| off <= 0.02 * scale)
-    }
-
-    /// libtorch's complaint in words of this task.
-    fn explain(&self, message: &str, shape: &[i64]) -> Error {
-        let file = |problem: String, next: &str| Error::file(&self.path, problem, next);
-        if let Some(rest) = message.split("missing value for argument '").nth(1) {
-            let name = rest.split('\'').next().unwrap_or("?");
-            return file(
-                format!(
-                    "this module wants more inputs than the {} it was given: `{name}` is missing",
-                    self.signature.arguments()
-                ),
-                &format!("Name them all with --inputs, such as x,t,{name}=FILE."),
-            );
-        }
-        if message.to_lowercase().contains("expected at most") && self.signature.arguments() > 2 {
-            let problem = format!("this module takes fewer inputs than the {} of --inputs", self.signature.arguments());
-            return file(problem, "Name each of its inputs once, in their order.");
-        }
-        if message.to_lowercase().contains("expected at most") {
-            return file(
-                "this module takes x alone: t is baked in, or is not an input".into(),
-                "Export a module f(x, t) with t a tensor of one scalar per sample.",
-            );
-        }
-        file(
-            format!("the module cannot be called with x of shape {shape:?} and t of shape [2] ({message})"),
-            "Check the sample's shape (--shape C,H,W, or the data's), and that the module takes any batch size and t of \
-             one scalar per sample.",
-        )
+        let words = |e: tch::TchError| torch_message(&e);
+        let own = self.calling.own.unwrap_or(x.kind());
+        let (cast, time) = (x.f_to_kind(own).map_err(words)?, self.calling.time(t).map_err(words)?);
+        let output = self.signature.call(&self.module, &cast, &time, condition)?;
+        if self.calling.own.is_none() { Ok(output) } else { output.f_to_kind(x.kind()).map_err(words) }
     }
 }
 
@@ -121,23 +87,21 @@ impl Network for TorchScript {
         if let Some(tangent) = &t.tangent {
             return self.with_rate([&x.value, &t.value, tangent], condition);
         }
-        let time = if self.integer_time {
-            // An integer condition exists only on the grid.
-            let rounded = t.value.f_round().doing("rounding timesteps")?;
-            if !rounded.equal(&t.value) {
-                return Err(Error::file(
-                    &self.path,
-                    "this module takes integer timesteps, and a fraction was asked for",
-                    "Use whole numbers in --timesteps and --dt.",
-                ));
-            }
-            rounded.f_to_kind(Kind::Int64).doing("rounding timesteps")?
-        } else {
-            t.value.shallow_clone()
-        };
-        self.call(&x.value, &time, condition)
+        // An integer condition exists only on the grid.
+        if self.calling.is_integer() && !t.value.f_round().doing("rounding timesteps")?.equal(&t.value) {
+            return Err(Error::file(
+                &self.path,
+                "this module takes integer timesteps, and a fraction was asked for",
+                "Use whole numbers in --timesteps and --dt.",
+            ));
+        }
+        if self.calling.shape != TimeShape::Rows && !is_uniform(&t.value)? {
+            let problem = "this module takes one t for a whole batch, and several were asked for";
+            return Err(Error::file(&self.path, problem, "Report this with the command you ran."));
+        }
+        self.call(&x.value, &t.value, condition)
             .map(Dual::constant)
-            .map_err(|message| self.explain(&message, &x.value.size()))
+            .map_err(|message| self.explain(&message, &x.value.size(), x.value.device()))
     }
 
     fn carries_tangents(&self) -> bool {
@@ -176,37 +140,14 @@ impl Network for TorchScript {
         self.module.named_parameters().unwrap_or_default()
     }
 
-    /// Calls the module at two times to find out what it takes: float or integer t, and whether t matters at all.
+    /// Calls the module at two times to find out what it takes, and whether it is a function of x and t.
     fn prepare(&mut self, probe: &Probe) -> Result<()> {
         let _no_grad = tch::no_grad_guard();
-        let &Probe { sample_shape, times, condition, device, kind } = probe;
-        let (x, full) = example(sample_shape, device, kind)?;
-        let time_kind = if kind == Kind::Double { Kind::Double } else { Kind::Float };
-        let at = |t: f64, kind: Kind| Tensor::f_full([2], t, (kind, device)).doing("probing");
-        let first = match self.call(&x, &at(times[0], time_kind)?, condition) {
-            Ok(output) => output,
-            Err(float) => match self.call(&x, &at(times[0], Kind::Int64)?, condition) {
-                Ok(output) => {
-                    self.integer_time = true;
-                    output
-                }
-                Err(_) => return Err(self.explain(&float, &full)),
-            },
-        };
-        let time_kind = if self.integer_time { Kind::Int64 } else { time_kind };
-        let second =
-            self.call(&x, &at(times[1], time_kind)?, condition).map_err(|message| self.explain(&message, &full))?;
-        if first.size() == second.size() && first.equal(&second) {
-            return Err(Error::file(
-                &self.path,
-                format!("its output does not depend on t: it is the same at t = {} and t = {}", times[0], times[1]),
-                "Was the module traced with t as a Python number? Then t is baked in as a constant: trace it again with \
-                 t as a tensor, such as torch.jit.trace(f, (x, torch.tensor([0., 500.]))).",
-            ));
-        }
-        let both = [at(times[0], time_kind)?, at(times[1], time_kind)?];
-        self.time_per_row = self.tells_rows_apart(&x, &both, [&first, &second], condition);
-        Ok(())
+        self.check(probe)
+    }
+
+    fn notes(&self) -> Vec<String> {
+        self.calling.notes()
     }
 
     fn mixes_timesteps(&self) -> bool {
@@ -214,7 +155,7 @@ impl Network for TorchScript {
     }
 
     fn set_time_kind(&mut self, kind: Option<Kind>) -> Result<&'static str> {
-        if self.integer_time {
+        if self.calling.is_integer() {
             return Err(integer_time("TorchScript module"));
         }
         self.time_kind = kind;
@@ -227,6 +168,7 @@ impl Network for TorchScript {
 
     fn to(&mut self, device: Device, kind: Kind) -> Result<()> {
         self.module.to(device, kind, false);
+        self.calling.own = None;
         Ok(())
     }
 }

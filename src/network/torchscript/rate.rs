@@ -7,10 +7,11 @@
 //! A way that gives 0 everywhere counts as failed: a module may detach t from differentiation. One that rounds t inside has
 //! no derivative; all three give 0, and that is said.
 
+use super::calling::TimeShape;
 use super::{TorchScript, example};
 use crate::dual::Dual;
-use crate::error::{Doing, Error, Result, torch_message};
-use crate::libtorch::{forward_mode, plain_attention};
+use crate::error::{Doing, Error, Result};
+use crate::libtorch::{forward_mode, load_script, plain_attention};
 use crate::network::{Condition, Probe};
 use tch::{CModule, Device, Kind, TchError, Tensor};
 
@@ -40,7 +41,7 @@ impl Route {
 impl TorchScript {
     /// Tries the routes in their order.
     pub(super) fn find_route(&mut self, probe: &Probe) -> Result<()> {
-        if self.integer_time {
+        if self.calling.is_integer() {
             return Err(self.no_rate("it takes integer timesteps, so ∂/∂t does not exist"));
         }
         for (_, mut parameter) in self.module.named_parameters().unwrap_or_default() {
@@ -55,6 +56,8 @@ impl TorchScript {
         let &Probe { sample_shape, times, condition, device, kind } = probe;
         let (x, _) = example(sample_shape, device, kind)?;
         let time_kind = if kind == Kind::Double { Kind::Double } else { Kind::Float };
+        // One t for a whole batch is the same in each row.
+        let times = if self.calling.shape == TimeShape::Rows { times } else { [times[1]; 2] };
         let t = Tensor::from_slice(&times).to_kind(time_kind).to_device(device);
         let ones = t.ones_like();
         let mut reasons = Vec::new();
@@ -104,7 +107,8 @@ impl TorchScript {
             Route::Differences(module, step) => {
                 let [_, _, extrapolated] = self.differences(module, at, condition, *step)?;
                 let [x, t, _] = at;
-                let value = self.call(x, t, condition).map_err(|message| self.explain(&message, &x.size()))?;
+                let value =
+                    self.call(x, t, condition).map_err(|message| self.explain(&message, &x.size(), x.device()))?;
                 let tangent = extrapolated.f_to_kind(x.kind()).doing("computing differences")?;
                 Ok(Dual::new(value, tangent))
             }
@@ -148,9 +152,7 @@ impl TorchScript {
 
     /// The module in float64 with the step whose halving changes the derivative least.
     fn differences_route(&self, at: [&Tensor; 3], condition: &Condition, device: Device) -> Result<Route> {
-        let refused = |e: TchError| self.no_rate(&format!("float64: {}", torch_message(&e)));
-        let mut module = CModule::load_on_device(&self.path, device).map_err(refused)?;
-        module.f_set_eval().doing("switching the module to evaluation")?;
+        let mut module = load_script(&self.path, device, "this TorchScript module")?;
         module.to(device, Kind::Double, false);
         let mut best = (f64::INFINITY, 0.0);
         for step in STEPS {
@@ -174,6 +176,7 @@ impl TorchScript {
         let double = |tensor: &Tensor| tensor.f_to_kind(Kind::Double).doing(doing);
         let [x, t, tangent] = [double(at[0])?, double(at[1])?, double(at[2])?];
         let at = |t: Tensor| -> Result<Tensor> {
+            let t = self.calling.shaped(&t).doing(doing)?;
             let output = self.signature.call(module, &x, &t, condition);
             let output = output.map_err(|message| self.no_rate(&format!("float64: {message}")))?;
             double(&output)

@@ -168,12 +168,22 @@ fn slot(whole: &str, text: &str) -> Result<Slot> {
     }
 }
 
-/// The value of one sample, [1, …], from a file with one array: its first axis is 1, or is left out.
+/// The value of one sample, [1, …], from a file with one array, or `FILE#ARRAY` for one of several: its first axis is 1, or
+/// is left out.
 pub fn one_sample(path: &Path) -> Result<Tensor> {
-    let named = tensor_file::read(path)?;
+    let text = path.to_string_lossy();
+    let chosen = text.rsplit_once('#').filter(|_| !path.exists());
+    let (path, wanted) = chosen.map_or((path, None), |(file, array)| (Path::new(file), Some(array)));
+    let named = tensor_file::read_selected(path, &|name| wanted.is_none_or(|wanted| name == wanted))?;
+    let count = named.arrays.len();
     let mut arrays = named.arrays.into_iter();
     let (Some((_, array)), None) = (arrays.next(), arrays.next()) else {
-        return Err(Error::file(path, "it does not hold exactly one array", "Save the value of one sample, alone."));
+        let problem = match wanted {
+            Some(name) => format!("it holds no array `{name}`"),
+            None => format!("it holds {count} arrays, and one is meant"),
+        };
+        let next = format!("Save the value of one sample alone, or name it behind a #, {}#ARRAY.", path.display());
+        return Err(Error::file(path, problem, next));
     };
     let value = array.into_tensor()?;
     if value.dim() > 1 && value.size()[0] == 1 { Ok(value) } else { Ok(value.unsqueeze(0)) }
@@ -199,6 +209,20 @@ mod tests {
         assert_eq!(Signature::parse(Some("x, t, w=7.5"), None).unwrap().arguments(), 3);
         for text in ["x", "t,t,x", "x,t,context=", "x,t,y", "x,t,c=nowhere.npy"] {
             assert!(Signature::parse(Some(text), None).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn one_of_several_arrays_is_named_behind_a_hash() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("several.safetensors");
+        Tensor::write_safetensors(&[("a", Tensor::ones([3], tch::kind::FLOAT_CPU)), ("b", Tensor::from(7f32))], &path)
+            .unwrap();
+        let at = |array: &str| one_sample(Path::new(&format!("{}{array}", path.display())));
+        assert_eq!(at("#a").unwrap().size(), [1, 3]);
+        assert_eq!(at("#b").unwrap().double_value(&[0]), 7.0);
+        for array in ["", "#c"] {
+            assert!(at(array).unwrap_err().to_string().contains("#ARRAY"), "{array}");
         }
     }
 

@@ -3,6 +3,7 @@
 use super::Extractor;
 use crate::checkpoint::sha256;
 use crate::error::{Doing, Error, Result, torch_message};
+use crate::libtorch::load_script;
 use crate::network::torchscript::first_tensor;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
@@ -52,11 +53,7 @@ impl TorchScriptFeatures {
     ///
     /// It is no TorchScript module, or it does not take such samples.
     pub fn load(path: &Path, shape: &[i64], preprocessing: Preprocessing, device: Device) -> Result<Self> {
-        let mut module = CModule::load_on_device(path, device).map_err(|e| {
-            let problem = format!("libtorch cannot load this feature network ({})", torch_message(&e));
-            Error::file(path, problem, "Give a TorchScript module, saved with torch.jit.save.")
-        })?;
-        module.f_set_eval().doing("switching the feature network to evaluation")?;
+        let module = load_script(path, device, "this feature network")?;
         let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
         let Preprocessing { input, resize } = preprocessing;
         if (resize.is_some() || input == Some(Input::Bytes)) && shape.len() != 3 {

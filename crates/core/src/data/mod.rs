@@ -80,6 +80,17 @@ fn chosen(count: usize, limit: Option<usize>) -> Vec<usize> {
 }
 
 impl DataSpec {
+    /// The shape that samples have by themselves, where no model says one: that of the first picture of a folder.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub fn own_shape(&self) -> Result<Option<Vec<i64>>> {
+        match self {
+            DataSpec::Images(folder) => images::own_shape(folder).map(Some),
+            _ => Ok(None),
+        }
+    }
+
     /// Loads the data set. `gaussian`, `mixture` and `model` hold no samples, and are refused.
     pub fn load(&self, options: &LoadOptions) -> Result<Samples> {
         let raw = match self {
@@ -87,7 +98,7 @@ impl DataSpec {
             DataSpec::Points(points) => points.load()?,
             DataSpec::Mnist(folder) => mnist::load(folder)?,
             DataSpec::Cifar10(folder) => cifar10::load(folder)?,
-            DataSpec::File(path) => array_file::load(path)?,
+            DataSpec::File(path, array) => array_file::load(path, array.as_deref())?,
             DataSpec::Images(folder) => return Samples::new(images::load(folder, options)?, options, None),
             DataSpec::Gaussian(_) | DataSpec::Mixture(_) | DataSpec::EightGaussians | DataSpec::Model => {
                 let allowed = "only a set of samples can be loaded here";

@@ -1,7 +1,7 @@
 //! A loaded data set.
 
 use super::fit::fit;
-use super::scaling::{Scaling, integer_warning, range_warning};
+use super::scaling::{Scaling, integer_range, integer_warning, range_warning};
 use super::{LoadOptions, Raw, chosen};
 use crate::error::{Error, Result};
 use crate::tensor_file::{Array, Dtype};
@@ -86,10 +86,9 @@ fn default_scaling(array: &Array, own: Option<Scaling>, warnings: &mut Vec<Strin
     if min < 0.0 || max > 255.0 {
         let problem =
             format!("the data is {} between {min} and {max}, and integers are images of 0…255", array.dtype());
-        return Err(Error::mismatch(
-            problem,
-            format!("Say --scale {min}..{max} to map that to [−1, 1], or --scale none."),
-        ));
+        let (low, high) = integer_range(array.dtype(), min, max);
+        let next = format!("Say --scale {low}..{high} to map that range to [−1, 1], or --scale none.");
+        return Err(Error::mismatch(problem, next));
     }
     warnings.extend(integer_warning(max));
     Ok(Scaling::BYTES)

@@ -1,6 +1,7 @@
 //! From stored values to the numbers that a model sees.
 
 use crate::error::{Error, Result};
+use crate::tensor_file::Dtype;
 use std::str::FromStr;
 
 /// How stored values became numbers.
@@ -110,6 +111,18 @@ pub(super) fn range_warning(min: f64, max: f64) -> Option<String> {
     ))
 }
 
+/// The range that integers between `min` and `max` were probably made for: that of the type where it has 8 or 16 bits, and
+/// never a range that depends on which samples there are.
+pub(super) fn integer_range(dtype: Dtype, min: f64, max: f64) -> (f64, f64) {
+    match dtype {
+        Dtype::I8 => (-128.0, 127.0),
+        Dtype::I16 if min < 0.0 => (-32768.0, 32767.0),
+        Dtype::U16 => (0.0, 65535.0),
+        _ if min >= 0.0 && max <= 65535.0 => (0.0, 65535.0),
+        _ => (min, max),
+    }
+}
+
 /// What is odd about bytes of at most `max`, where 0…255 was expected.
 pub(super) fn integer_warning(max: f64) -> Option<String> {
     (max <= 1.0).then(|| {
@@ -139,6 +152,15 @@ mod tests {
             let message = text.parse::<ScaleOverride>().unwrap_err().to_string();
             assert!(message.starts_with("--scale is"), "{message}");
         }
+    }
+
+    #[test]
+    fn integers_have_the_range_of_their_type() {
+        assert_eq!(integer_range(Dtype::U16, 257.0, 65278.0), (0.0, 65535.0));
+        assert_eq!(integer_range(Dtype::I16, -5.0, 900.0), (-32768.0, 32767.0));
+        assert_eq!(integer_range(Dtype::I16, 0.0, 4095.0), (0.0, 65535.0));
+        assert_eq!(integer_range(Dtype::I8, -3.0, 3.0), (-128.0, 127.0));
+        assert_eq!(integer_range(Dtype::I64, -7.0, 7.0), (-7.0, 7.0));
     }
 
     #[test]

@@ -18,8 +18,8 @@ pub enum DataSpec {
     Mnist(PathBuf),
     /// `cifar10:DIR`: a folder with CIFAR-10's binary version.
     Cifar10(PathBuf),
-    /// A file of arrays.
-    File(PathBuf),
+    /// A file of arrays, and which of them where that was said: `FILE#ARRAY`.
+    File(PathBuf, Option<String>),
     /// `images:DIR`: a folder of pictures.
     Images(PathBuf),
     /// `gaussian:…`: a Gaussian in closed form.
@@ -47,7 +47,7 @@ pub enum GaussianSpec {
 }
 
 const ALLOWED: &str = "it is one of digits, moons, swiss-roll, checkerboard, eight-gaussians, mnist:DIR, cifar10:DIR, images:DIR, model, gaussian:mean=0,std=0.5,dim=1, \
-                       gaussian:FILE, mixture:FILE, or a file of arrays (.npy, .npz, .safetensors, .pt)";
+                       gaussian:FILE, mixture:FILE, or a file of arrays (.npy, .npz, .safetensors, .pt), FILE#ARRAY for one of several";
 
 impl FromStr for DataSpec {
     type Err = Error;
@@ -75,8 +75,14 @@ impl FromStr for DataSpec {
             "model" => Ok(DataSpec::Model),
             "gaussian" => gaussian(text, "").map(DataSpec::Gaussian),
             "mnist" | "cifar10" | "images" | "mixture" => refuse(&format!("Name a place: `{text}:PATH`.")),
+            _ if !Path::new(text).exists() && text.contains('#') => match text.rsplit_once('#') {
+                Some((file, array)) if !file.is_empty() && !array.is_empty() => {
+                    Ok(DataSpec::File(path(file), Some(array.into())))
+                }
+                _ => refuse("Name a file before the # and one of its arrays behind it."),
+            },
             // A name without a dot or slash is a misspelt keyword, unless there is such a file.
-            _ if text.contains(['.', '/', '\\']) || Path::new(text).is_file() => Ok(DataSpec::File(path(text))),
+            _ if text.contains(['.', '/', '\\']) || Path::new(text).is_file() => Ok(DataSpec::File(path(text), None)),
             _ => refuse("If it is a file, write ./ before its name."),
         }
     }
@@ -123,7 +129,8 @@ impl std::fmt::Display for DataSpec {
             DataSpec::Gaussian(GaussianSpec::Isotropic { mean, std, dim }) => {
                 write!(f, "gaussian:mean={mean},std={std},dim={dim}")
             }
-            DataSpec::File(path) => write!(f, "{}", path.display()),
+            DataSpec::File(path, None) => write!(f, "{}", path.display()),
+            DataSpec::File(path, Some(array)) => write!(f, "{}#{array}", path.display()),
         }
     }
 }
@@ -144,6 +151,8 @@ mod tests {
             "cifar10:a",
             "images:a:b",
             "a/b.npz",
+            "mnist.npz#x_train",
+            "a#b/c.pt#data.0",
             "./digits",
             "gaussian:mean=0,std=0.5,dim=1",
             "gaussian:mean=-1.5,std=0,dim=784",
@@ -158,8 +167,18 @@ mod tests {
 
     #[test]
     fn nonsense_is_refused_with_what_is_allowed() {
-        for text in ["", "digit", "mnist", "mnist:", "images:", "gaussian:std=-1", "gaussian:dim=0", "gaussian:dim=1.5"]
-        {
+        for text in [
+            "",
+            "a.npz#",
+            "#x",
+            "digit",
+            "mnist",
+            "mnist:",
+            "images:",
+            "gaussian:std=-1",
+            "gaussian:dim=0",
+            "gaussian:dim=1.5",
+        ] {
             assert!(text.parse::<DataSpec>().unwrap_err().to_string().starts_with("--data is"), "{text}");
         }
         for text in ["gaussian:mean=nan", "gaussian:mean=", "gaussian:mu=1", "gaussian:dim=1e9", "gaussian:std=inf"] {

@@ -1,7 +1,8 @@
 //! A `report.json` of any command, read back.
 
 use super::{REPORT, Report, SCHEMA_VERSION, TidyReport};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, quoted};
+use crate::schedule::MOST_TIMESTEPS;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use std::fs;
@@ -66,7 +67,9 @@ impl Finished {
             return Err(Error::file(file, problem, "Use the lipscope that wrote it, or a newer one."));
         }
         if value.get("models").is_some() {
-            return parse(file, value).map(|report| Finished::Curves(Box::new(report)));
+            let report: Report = parse(file, value)?;
+            refuse_impossible(file, &report)?;
+            return Ok(Finished::Curves(Box::new(report)));
         }
         if value.get("tables").is_some() {
             return parse(file, value).map(|report| Finished::Tables(Box::new(report)));
@@ -75,10 +78,29 @@ impl Finished {
     }
 }
 
+/// Refuses timesteps that no grid has: they would become sizes of what is made of the report.
+fn refuse_impossible(file: &Path, report: &Report) -> Result<()> {
+    let next = "The file is damaged, or was edited. Take the report as lipscope wrote it, or measure again.";
+    for model in &report.models {
+        let steps = model.model.timesteps;
+        if steps > MOST_TIMESTEPS {
+            let problem = format!("{} has {steps} timesteps, and a schedule has up to {MOST_TIMESTEPS}", model.label);
+            return Err(Error::file(file, quoted(&problem), next));
+        }
+        let on_grid = |t: f64| (-1.0..=steps as f64).contains(&t);
+        let mut times = model.curves.iter().flat_map(|curve| &curve.points).map(|point| point.timestep);
+        if let Some(t) = times.find(|t| !on_grid(*t)) {
+            let problem = format!("{} has a point at t = {t}, beyond its {steps} timesteps", model.label);
+            return Err(Error::file(file, quoted(&problem), next));
+        }
+    }
+    Ok(())
+}
+
 fn parse<T: DeserializeOwned>(file: &Path, value: Value) -> Result<T> {
     serde_json::from_value(value).map_err(|e| {
         let next = "Take the report as lipscope wrote it; one that was edited may lack what is needed.";
-        Error::file(file, format!("this report cannot be understood ({e})"), next)
+        Error::file(file, format!("this report cannot be understood ({})", quoted(&e.to_string())), next)
     })
 }
 
@@ -101,6 +123,21 @@ mod tests {
         assert!(matches!(read(&curves).unwrap(), Finished::Curves(report) if report.models.len() == 2));
         let tables = serde_json::to_string(&quality()).unwrap();
         assert!(matches!(read(&tables).unwrap(), Finished::Tables(report) if report.tables.len() == 1));
+    }
+
+    #[test]
+    fn impossible_timesteps_and_long_texts_are_refused_in_a_line() {
+        let mut report = shared_pair();
+        report.models[0].curves[0].points[1].timestep = 1099511627776.0;
+        let message = read(&serde_json::to_string(&report).unwrap()).unwrap_err().to_string();
+        assert!(message.contains("at t = 1099511627776, beyond its 1000 timesteps"), "{message}");
+        let mut report = shared_pair();
+        report.models[0].model.timesteps = 1 << 40;
+        assert!(read(&serde_json::to_string(&report).unwrap()).unwrap_err().to_string().contains("has 1099511627776"));
+        let mut value = serde_json::to_value(shared_pair()).unwrap();
+        value["models"][0]["curves"][0]["quantity"] = "long\n\u{1b}[2J".repeat(2000).into();
+        let message = read(&value.to_string()).unwrap_err().to_string();
+        assert!(message.len() < 1000 && !message.contains(['\n', '\u{1b}']), "{message}");
     }
 
     #[test]

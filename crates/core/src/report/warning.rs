@@ -43,6 +43,13 @@ pub enum Warning {
         /// How many there are in all.
         count: usize,
     },
+    /// Something that was found in the file or its network, such as which of several sets of weights was taken.
+    Note {
+        /// Label of the model.
+        model: String,
+        /// The paragraph.
+        message: String,
+    },
     /// Timesteps of a range were left out because they have no t′ on the grid.
     NoNextTimestep {
         /// How many.
@@ -159,6 +166,7 @@ impl fmt::Display for Warning {
                 let objects = objects.join(", ");
                 write!(f, "{model}: the file names Python objects that were left out and never run: {objects}{more}.")
             }
+            Warning::Note { model, message } => write!(f, "{model}: {message}"),
             Warning::NoNextTimestep { count: 1 } => {
                 f.write_str("the last timestep of the range has no t′ on the grid for this --dt and was left out.")
             }

@@ -23,7 +23,7 @@ mod trigflow;
 
 pub use flat_start::FlatStart;
 pub use named::NamedSchedule;
-pub use spec::{Parameters, parse};
+pub use spec::{MOST_TIMESTEPS, Parameters, parse};
 pub use table::Table;
 
 use crate::error::Result;

@@ -10,7 +10,7 @@ const ZERO_TERMINAL_SNR: &str = "-zero-terminal-snr";
 const FLAT_UNTIL: &str = "flat-until";
 const TIMESTEPS: usize = 1000;
 /// A schedule of more steps is a slip of the finger, and its table would only eat memory.
-const MOST_TIMESTEPS: usize = 1_000_000;
+pub const MOST_TIMESTEPS: usize = 1_000_000;
 
 /// The parameters of one schedule, defaults filled in.
 #[derive(Debug, Clone)]

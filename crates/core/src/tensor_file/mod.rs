@@ -32,7 +32,7 @@ pub use contents::UNNAMED;
 pub use damage::printable;
 pub use listing::{Entry, Listing};
 pub use pickle::Value;
-pub use sniff::{Format, Sniffed, sniff};
+pub use sniff::{Format, Sniffed, is_lfs_pointer, sniff};
 
 /// The arrays of a file.
 #[derive(Debug)]
@@ -95,6 +95,39 @@ pub fn read_extra(path: &Path, name: &str) -> Result<Option<NamedArrays>> {
     Ok(Some(NamedArrays { format: Format::Safetensors, arrays, opaque, tree, metadata }))
 }
 
+/// Checks an archive whole, entry by entry, before it is handed to a reader that trusts it: libtorch's ends the process on
+/// some damaged files.
+///
+/// # Errors
+/// It is no archive of PyTorch, or a header, a length or a checksum in it is wrong.
+pub fn verify(path: &Path) -> Result<()> {
+    match sniff(path)? {
+        Sniffed { root: Some(_), .. } => archive::Archive::open(path)?.verify(),
+        Sniffed { format, .. } => Err(Error::file(
+            path,
+            format!("it is {format}, and no TorchScript module"),
+            "Save the module with torch.jit.save.",
+        )),
+    }
+}
+
+/// Most bytes of a TorchScript module's code that are read; that of a large network has some hundred kilobytes.
+const MOST_CODE: u64 = 16 << 20;
+
+/// The code of a TorchScript module, as text. Nothing of it runs.
+pub fn script_code(path: &Path) -> Result<String> {
+    let Sniffed { root: Some(root), .. } = sniff(path)? else { return Ok(String::new()) };
+    let mut archive = archive::Archive::open(path)?;
+    let below = format!("{root}/code/");
+    let is_code = |name: &&str| name.starts_with(&below) && name.ends_with(".py");
+    let names: Vec<String> = archive.names().filter(is_code).map(str::to_string).collect();
+    let mut text = String::new();
+    for name in names {
+        text.push_str(&String::from_utf8_lossy(&archive.read(&name, MOST_CODE)?));
+    }
+    Ok(text)
+}
+
 /// Lists the arrays of a file without reading their numbers.
 pub fn entries(path: impl AsRef<Path>) -> Result<Listing> {
     let path = path.as_ref();
@@ -128,7 +161,12 @@ fn npy_entries(path: &Path) -> Result<Vec<Entry>> {
 }
 
 fn no_arrays(path: &Path, format: Format) -> Error {
-    let next = match format {
+    Error::file(path, format!("it is {format}, and no arrays can be read from it"), next_step(format))
+}
+
+/// What to do with a file of a format that no arrays can be read from.
+pub fn next_step(format: Format) -> &'static str {
+    match format {
         Format::Tar => {
             "PyTorch 0.1 saved such files: load it with that version and save it again. If it is an ordinary archive, \
              unpack it first."
@@ -137,13 +175,11 @@ fn no_arrays(path: &Path, format: Format) -> Error {
             "A bare pickle can run code when it is opened, so it is not. Where you trust it, save its arrays with \
              numpy.savez, safetensors or torch.save."
         }
-        Format::Text if is_lfs_pointer(path) => "It is a Git LFS pointer: run git lfs pull to get the file itself.",
+        Format::LfsPointer => "Run git lfs pull where it lies, or download the file itself.",
+        Format::Html => {
+            "The download gave a web page, such as a login or an error, instead of the file; open it to see which."
+        }
+        Format::ExportedProgram => "torch.export.save wrote it; save the tensors with torch.save or safetensors.",
         _ => "Give a .npy, .npz, .safetensors or torch.save file; what a file is called does not matter.",
-    };
-    Error::file(path, format!("it is {format}, and no arrays can be read from it"), next)
-}
-
-fn is_lfs_pointer(path: &Path) -> bool {
-    let start = source::Source::open(path).and_then(|source| source.start(64));
-    start.is_ok_and(|start| start.starts_with(b"version https://git-lfs"))
+    }
 }

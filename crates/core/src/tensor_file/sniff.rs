@@ -23,13 +23,19 @@ pub enum Format {
     TorchScript,
     /// A tar archive, as `torch.save` wrote it before PyTorch 0.2.
     Tar,
+    /// What `torch.export.save` writes: a zip archive of a graph and its weights (`.pt2`).
+    ExportedProgram,
     /// Another zip archive.
     Zip,
     /// A Python pickle that is none of the above.
     Pickle,
     /// JSON.
     Json,
-    /// Text.
+    /// What Git leaves in place of a large file.
+    LfsPointer,
+    /// A web page.
+    Html,
+    /// Other text.
     Text,
     /// A file of no bytes.
     Empty,
@@ -47,9 +53,12 @@ impl std::fmt::Display for Format {
             Format::TorchSaveLegacy => "a torch.save file in the format from before PyTorch 1.6",
             Format::TorchScript => "a TorchScript module",
             Format::Tar => "a tar archive",
+            Format::ExportedProgram => "an exported program of torch.export",
             Format::Zip => "a zip archive without arrays",
             Format::Pickle => "a Python pickle",
             Format::Json => "JSON",
+            Format::LfsPointer => "a Git LFS pointer, not the file itself",
+            Format::Html => "a web page",
             Format::Text => "text",
             Format::Empty => "empty",
             Format::Unknown => "of no known format",
@@ -114,12 +123,21 @@ fn format_of(start: &[u8]) -> Format {
         return Format::Tar;
     }
     if start.iter().all(|&b| is_text(b)) || (std::str::from_utf8(start).is_ok() && !start.contains(&0)) {
-        return match start.iter().find(|b| !b.is_ascii_whitespace()) {
+        let text = start.trim_ascii_start();
+        let begins = |word: &[u8]| text.get(..word.len()).is_some_and(|start| start.eq_ignore_ascii_case(word));
+        return match text.first() {
             Some(b'{' | b'[') => Format::Json,
+            _ if is_lfs_pointer(start) => Format::LfsPointer,
+            _ if begins(b"<!doctype html") || begins(b"<html") => Format::Html,
             _ => Format::Text,
         };
     }
     Format::Unknown
+}
+
+/// Whether these are the first bytes of a Git LFS pointer (its specification fixes the first line).
+pub fn is_lfs_pointer(start: &[u8]) -> bool {
+    start.starts_with(b"version https://git-lfs")
 }
 
 fn is_text(byte: u8) -> bool {
@@ -131,7 +149,12 @@ fn sniff_archive(path: &Path) -> Result<Sniffed> {
     let root = match roots(&archive).as_slice() {
         [] => {
             let arrays = archive.names().any(|name| name.ends_with(".npy"));
-            let format = if arrays { Format::Npz } else { Format::Zip };
+            let exported = archive.names().any(is_exported);
+            let format = match (exported, arrays) {
+                (true, _) => Format::ExportedProgram,
+                (false, true) => Format::Npz,
+                (false, false) => Format::Zip,
+            };
             return Ok(Sniffed { format, root: None, lipscope_json: None });
         }
         [root] => root.clone(),
@@ -153,6 +176,12 @@ fn sniff_archive(path: &Path) -> Result<Sniffed> {
     };
     let format = if is_script { Format::TorchScript } else { Format::TorchSave };
     Ok(Sniffed { format, root: Some(root), lipscope_json })
+}
+
+/// Whether an entry of this name is the graph of `torch.export.save`, of PyTorch 2.1 to 2.7 and since.
+fn is_exported(name: &str) -> bool {
+    let name = name.split_once('/').map_or(name, |(_, below)| below);
+    name.ends_with("serialized_exported_program.json") || (name.starts_with("models/") && name.ends_with(".json"))
 }
 
 /// Top folders with a `data.pkl`; an honest archive has one.
@@ -180,6 +209,8 @@ mod tests {
             (b"function{ return }", Format::Text),
             (b" \n{\"a\": 1}", Format::Json),
             ("über".as_bytes(), Format::Text),
+            (b"version https://git-lfs.github.com/spec/v1\noid sha256:", Format::LfsPointer),
+            (b"\n<!DOCTYPE HTML>\n<html>", Format::Html),
             (b"\xff\xd8\xff\xe0", Format::Unknown),
         ] {
             assert_eq!(format_of(start), format, "{start:?}");

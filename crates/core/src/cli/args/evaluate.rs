@@ -11,7 +11,7 @@ use std::path::PathBuf;
 /// Arguments of `lipscope evaluate`.
 #[derive(Debug, Args)]
 pub struct EvaluateArgs {
-    /// Checkpoints, ideal:DATA for closed forms, or files of ready samples (.npy .npz .safetensors); the first is the baseline
+    /// Checkpoints, ideal:DATA for closed forms, or ready samples (.npy .npz .safetensors .pt, a folder of pictures, images:DIR); the first is the baseline
     #[arg(value_name = "CKPT", required = true, num_args = 1..)]
     pub checkpoints: Vec<String>,
     /// Name in tables and figures, once per model in their order

@@ -69,6 +69,39 @@ impl Archive {
         Ok(data)
     }
 
+    /// Checks every entry against its header, its length and its checksum, without keeping any.
+    pub fn verify(&mut self) -> Result<()> {
+        for entry in &self.entries {
+            let name = &entry.name;
+            let at = self.data_start(entry)?;
+            let packed = BufReader::with_capacity(1 << 16, Packed { source: &self.source, at, end: at + entry.packed });
+            let mut unpacked: Box<dyn Read> = match entry.method {
+                _ if entry.encrypted => return Err(self.damaged(format!("its entry {name} is encrypted"))),
+                STORED => Box::new(packed),
+                DEFLATED => Box::new(DeflateDecoder::new(packed)),
+                other => {
+                    let problem = format!("its entry {name} is compressed by method {other}; 0 and 8 are read");
+                    return Err(self.damaged(problem));
+                }
+            };
+            self.budget.spend(entry.size).map_err(|e| damaged(self.source.path(), e))?;
+            let (mut crc, mut length, mut buffer) = (Crc::new(), 0u64, vec![0u8; 1 << 16]);
+            loop {
+                let count = unpacked.read(&mut buffer);
+                let count = count.map_err(|e| self.damaged(format!("its entry {name} is damaged ({e})")))?;
+                length += count as u64;
+                if count == 0 || length > entry.size {
+                    break;
+                }
+                crc.update(buffer.get(..count).unwrap_or_default());
+            }
+            if length != entry.size || crc.sum() != entry.crc {
+                return Err(self.damaged(format!("its entry {name} is damaged: its checksum is wrong")));
+            }
+        }
+        Ok(())
+    }
+
     /// Bytes of an entry. Those around them are not read, where the entry is not compressed.
     pub fn read_range(&mut self, name: &str, range: Range<u64>) -> Result<Vec<u8>> {
         let entry = self.entry(name)?.clone();

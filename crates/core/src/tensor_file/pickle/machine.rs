@@ -172,18 +172,23 @@ impl<'a> Machine<'a> {
     }
 
     fn extend(&mut self, items: Vec<Id>) -> Step<bool> {
+        let is_object = matches!(self.node(self.top()?), Node::Opaque { .. });
         let id = self.contents(Node::List(Vec::new()))?;
         match self.nodes.get_mut(id) {
             Some(Node::List(list)) => list.extend(items),
+            // An object that has items of both kinds, or a state before its items, keeps what came first.
+            _ if is_object => {}
             _ => return Err("its pickle appends to something that is not a list".into()),
         }
         Ok(true)
     }
 
     fn insert(&mut self, items: &[Id]) -> Step<bool> {
+        let is_object = matches!(self.node(self.top()?), Node::Opaque { .. });
         let id = self.contents(Node::Dict(Vec::new()))?;
         match self.nodes.get_mut(id) {
             Some(Node::Dict(dict)) => dict.extend(pairs(items)),
+            _ if is_object => {}
             _ => return Err("its pickle sets keys of something that is not a dict".into()),
         }
         Ok(true)

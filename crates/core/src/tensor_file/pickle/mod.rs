@@ -44,8 +44,9 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Pickled, String> {
 pub(super) fn parse_front(bytes: &[u8]) -> Result<(Pickled, usize), String> {
     let mut machine = machine::Machine::new(bytes);
     let root = machine.run()?;
-    let (tree, tensors) = tree::grow(&machine, root)?;
-    let (opaque, length) = (rebuild::unknown(&machine.globals), machine.reader.at());
+    let tree::Grown { tree, tensors, cut } = tree::grow(&machine, root)?;
+    let (mut opaque, length) = (machine.unknown_globals(), machine.reader.at());
+    opaque.extend(cut);
     Ok((Pickled { tree, tensors, opaque, storages: machine.storages }, length))
 }
 

@@ -62,7 +62,45 @@ fn a_pickle_that_unfolds_without_end_is_refused() {
     }
     doubling.push(b'.');
     assert!(parse(&doubling).unwrap_err().contains("unfolds"));
-    assert!(parse(b"]q\x00h\x00a.").unwrap_err().contains("holds itself"));
+}
+
+#[test]
+fn what_holds_itself_is_cut_off_where_it_does() {
+    let pickled = parse(b"]q\x00(K\x07h\x00e.").unwrap();
+    let cut = Value::Opaque { name: "a list that holds itself".into(), state: None };
+    assert_eq!(pickled.tree, Value::List(vec![Value::Int(7), cut]));
+    assert_eq!(pickled.opaque, ["a list that holds itself"]);
+    let pickled = parse(&joined(&[b"}q\x00", &text("a"), b"}", &text("b"), b"h\x00ss."])).unwrap();
+    assert_eq!(pickled.opaque, ["a dict that holds itself"]);
+    // A node that names its parent, beside a number that is wanted.
+    let node = joined(&[b"}(", &text("node"), b"cm\nNode\n)Rq\x00}(", &text("parent"), b"h\x00", &text("child")]);
+    let bytes = joined(&[&node, b"cm\nLeaf\n)R}", &text("parent"), b"h\x00sbub", &text("epoch"), b"K\x05u."]);
+    let pickled = parse(&bytes).unwrap();
+    assert_eq!(pickled.opaque, ["m.Leaf", "m.Node"]);
+    assert_eq!(pickled.tree.get("epoch"), Some(&Value::Int(5)));
+    let leaf = pickled.tree.get("node").unwrap().get("child").unwrap();
+    assert_eq!(leaf.get("parent"), Some(&Value::Opaque { name: "m.Node".into(), state: None }));
+}
+
+/// Thirty objects that all name each other would unfold to 30! values, and a chain of 500 to 500 levels.
+#[test]
+fn objects_that_name_each_other_are_unfolded_once() {
+    let new = |i: usize| format!("cm\nNode\n)Rp{i}\n0").into_bytes();
+    let fill = |i: usize, others: &[usize]| {
+        let named: Vec<u8> =
+            others.iter().flat_map(|j| [text(&j.to_string()), format!("g{j}\n").into_bytes()].concat()).collect();
+        joined(&[format!("g{i}\n}}(").as_bytes(), &named, b"ub0"])
+    };
+    let all: Vec<usize> = (0..30).collect();
+    let end = joined(&[b"}(", &text("node"), b"g0\n", &text("epoch"), b"K\x05u."]);
+    let web = [(0..30).flat_map(new).collect(), (0..30).flat_map(|i| fill(i, &all)).collect::<Vec<u8>>(), end.clone()]
+        .concat();
+    let chain =
+        [(0..500).flat_map(new).collect(), (0..499).flat_map(|i| fill(i, &[i + 1])).collect::<Vec<u8>>(), end].concat();
+    for bytes in [web, chain] {
+        let pickled = parse(&bytes).unwrap();
+        assert_eq!((pickled.tree.get("epoch"), pickled.opaque), (Some(&Value::Int(5)), vec!["m.Node".to_string()]));
+    }
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use super::machine::{Id, Machine, Node, Storage};
 use super::tensor_ref::TensorRef;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 /// A Python object, as far as a checkpoint needs it. Tuples and sets are lists here; keys are text.
@@ -76,27 +76,52 @@ const MAX_NAMES: usize = 64 << 20;
 
 type Tensors = Vec<(String, Arc<TensorRef>)>;
 
+/// What an arena unfolds to.
+pub(super) struct Grown {
+    pub tree: Value,
+    pub tensors: Tensors,
+    /// What was cut off because it holds itself, other than objects of a class.
+    pub cut: BTreeSet<String>,
+}
+
 struct Growth<'a> {
     machine: &'a Machine<'a>,
     path: Vec<Arc<str>>,
     levels: usize,
+    /// Containers and objects around the present one: one of them within itself is a cycle.
+    around: HashSet<Id>,
+    /// How many of them are objects of a class.
+    objects: usize,
+    /// Objects that were unfolded, where each is unfolded once only.
+    seen: Option<HashSet<Id>>,
+    cut: BTreeSet<String>,
     tensors: Tensors,
     values_left: usize,
     names_left: usize,
 }
 
-/// Unfolds an object of the arena.
-pub(super) fn grow(machine: &Machine, root: Id) -> Result<(Value, Tensors), String> {
+/// Unfolds an object of the arena. What holds itself is cut off where it does: objects of many classes name the one that
+/// they belong to, such as the nodes of an OmegaConf configuration. Where objects name each other so often that they would
+/// unfold without end, each is unfolded once.
+pub(super) fn grow(machine: &Machine, root: Id) -> Result<Grown, String> {
+    grow_with(machine, root, None).or_else(|_| grow_with(machine, root, Some(HashSet::new())))
+}
+
+fn grow_with(machine: &Machine, root: Id, seen: Option<HashSet<Id>>) -> Result<Grown, String> {
     let mut growth = Growth {
         machine,
         path: Vec::new(),
         levels: 0,
+        around: HashSet::new(),
+        objects: 0,
+        seen,
+        cut: BTreeSet::new(),
         tensors: Vec::new(),
         values_left: MAX_VALUES,
         names_left: MAX_NAMES,
     };
     let tree = growth.value(root)?;
-    Ok((tree, growth.tensors))
+    Ok(Grown { tree, tensors: growth.tensors, cut: growth.cut })
 }
 
 impl Growth<'_> {
@@ -114,22 +139,56 @@ impl Growth<'_> {
                 Value::Opaque { name: Arc::clone(name), state: None }
             }
             Node::Tensor(tensor) => self.tensor(tensor)?,
-            Node::List(items) | Node::Tuple(items) => {
-                let items = items.iter().enumerate();
-                Value::List(items.map(|(i, &id)| self.child(i.to_string().into(), id)).collect::<Result<_, _>>()?)
+            Node::Opaque { name, state: None } => Value::Opaque { name: Arc::clone(name), state: None },
+            Node::Opaque { name, state: Some(_) } if self.is_cut_off(id) => {
+                Value::Opaque { name: Arc::clone(name), state: None }
             }
-            Node::Dict(entries) => Value::Dict(self.entries(entries, &[])?),
-            Node::Opaque { name, state } => {
-                let state = state.map(|id| self.nested(|growth| growth.state(id))).transpose()?;
-                Value::Opaque { name: Arc::clone(name), state: state.map(Box::new) }
+            Node::List(_) | Node::Tuple(_) | Node::Dict(_) if self.is_cut_off(id) => self.cut_off(id),
+            Node::List(items) | Node::Tuple(items) => self.within(id, |growth| {
+                let items = items.iter().enumerate();
+                items.map(|(i, &id)| growth.child(i.to_string().into(), id)).collect::<Result<_, _>>().map(Value::List)
+            })?,
+            Node::Dict(entries) => self.within(id, |growth| growth.entries(entries, &[])).map(Value::Dict)?,
+            Node::Opaque { name, state: Some(state) } => {
+                self.objects += 1;
+                let state = self.within(id, |growth| growth.nested(|growth| growth.state(*state)));
+                self.objects -= 1;
+                Value::Opaque { name: Arc::clone(name), state: Some(Box::new(state?)) }
             }
         })
+    }
+
+    /// Whether an object is not unfolded here: within itself, a second time, or deep below an object of a class.
+    fn is_cut_off(&mut self, id: Id) -> bool {
+        let is_object = matches!(self.machine.node(id), Node::Opaque { .. });
+        let again = is_object && self.seen.as_mut().is_some_and(|seen| !seen.insert(id));
+        again || self.around.contains(&id) || (self.objects > 0 && self.levels + 2 > MAX_DEPTH)
+    }
+
+    fn cut_off(&mut self, id: Id) -> Value {
+        let name = match self.machine.node(id) {
+            Node::Dict(_) => "a dict that holds itself",
+            _ => "a list that holds itself",
+        };
+        // Within an object of a class, that class is named already.
+        if self.objects == 0 {
+            self.cut.insert(name.into());
+        }
+        Value::Opaque { name: name.into(), state: None }
+    }
+
+    fn within<T>(&mut self, id: Id, f: impl FnOnce(&mut Self) -> Result<T, String>) -> Result<T, String> {
+        self.around.insert(id);
+        let value = f(self);
+        self.around.remove(&id);
+        value
     }
 
     /// What an opaque object is filled with.
     fn state(&mut self, id: Id) -> Result<Value, String> {
         match self.machine.node(id) {
-            Node::Dict(entries) => Ok(Value::Dict(self.entries(entries, &MODULE)?)),
+            Node::Dict(_) if self.around.contains(&id) => Ok(self.cut_off(id)),
+            Node::Dict(entries) => self.within(id, |growth| growth.entries(entries, &MODULE)).map(Value::Dict),
             _ => self.value(id),
         }
     }
@@ -207,7 +266,7 @@ impl Growth<'_> {
     fn nested(&mut self, f: impl FnOnce(&mut Self) -> Result<Value, String>) -> Result<Value, String> {
         self.levels += 1;
         if self.levels > MAX_DEPTH {
-            return Err(format!("its pickle is nested over {MAX_DEPTH} levels deep, or holds itself"));
+            return Err(format!("its pickle is nested over {MAX_DEPTH} levels deep"));
         }
         let value = f(self);
         self.levels -= 1;

@@ -1,0 +1,72 @@
+//! The weights of a model on disk: in one file, or spread over several that an index lists.
+
+use super::shards::Index;
+use crate::checkpoint::sets::Set;
+use crate::checkpoint::sha256;
+use crate::error::{Doing, Result};
+use crate::tensor_file::{self, Entry, IntoTensor};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use tch::{Device, Tensor};
+
+pub(super) enum Stored {
+    File(PathBuf),
+    Shards(Index),
+}
+
+/// Tensors by the network's names, and Python objects that were left out.
+pub(super) type Parameters = (BTreeMap<String, Tensor>, Vec<String>);
+
+impl Stored {
+    /// The file, or what the index at `path` lists.
+    pub fn open(path: &Path) -> Result<Self> {
+        let is_index = path.extension().is_some_and(|extension| extension == "json");
+        Ok(if is_index { Stored::Shards(Index::read(path)?) } else { Stored::File(path.into()) })
+    }
+
+    /// The file that was found, for messages.
+    pub fn path(&self) -> &Path {
+        match self {
+            Stored::File(path) => path,
+            Stored::Shards(index) => &index.path,
+        }
+    }
+
+    /// Names and shapes.
+    pub fn entries(&self) -> Result<Vec<Entry>> {
+        match self {
+            Stored::File(path) => Ok(tensor_file::entries(path)?.entries),
+            Stored::Shards(index) => index.entries(),
+        }
+    }
+
+    /// The tensors of a set.
+    pub fn read(&self, set: &Set, device: Device) -> Result<Parameters> {
+        let wanted = |name: &str| set.names.contains_key(name);
+        let (tensors, left_out) = match self {
+            Stored::File(path) => read_file(path, &wanted, device)?,
+            Stored::Shards(index) => index.tensors(&wanted, device)?,
+        };
+        let own = |(name, tensor)| Some((set.names.get(&name)?.clone(), tensor));
+        Ok((tensors.into_iter().filter_map(own).collect(), left_out))
+    }
+
+    /// A fingerprint of all files.
+    pub fn sha256(&self) -> Result<String> {
+        match self {
+            Stored::File(path) => sha256(path),
+            Stored::Shards(index) => index.sha256(),
+        }
+    }
+}
+
+/// The `wanted` tensors of a file, under the file's names.
+pub(super) fn read_file(path: &Path, wanted: &dyn Fn(&str) -> bool, device: Device) -> Result<Parameters> {
+    let named = tensor_file::read_selected(path, wanted)?;
+    let mut tensors = BTreeMap::new();
+    for (name, array) in named.arrays {
+        let tensor = array.into_tensor()?.f_to_device(device).doing("moving weights")?;
+        tensors.insert(name, tensor);
+    }
+    Ok((tensors, named.opaque))
+}

@@ -1,0 +1,93 @@
+//! How a module wants t: one per row, one per batch, or a plain number; floating point or int64. And in which dtype it runs.
+
+use crate::error::Doing;
+use tch::{Kind, TchError, Tensor};
+
+/// The shape of t.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum TimeShape {
+    /// `[B]`.
+    Rows,
+    /// `[1]`, the same for the whole batch.
+    One,
+    /// No axis, the same for the whole batch.
+    Scalar,
+}
+
+/// How a module is called.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Calling {
+    pub shape: TimeShape,
+    /// dtype of t where it is not that which it comes in.
+    pub time: Option<Kind>,
+    /// dtype of x and of the parameters where it is not the one that was asked for: a trace in half precision has casts to
+    /// it in its code.
+    pub own: Option<Kind>,
+}
+
+impl Calling {
+    /// x and t as lipscope has them.
+    pub const PLAIN: Calling = Calling { shape: TimeShape::Rows, time: None, own: None };
+
+    /// Ways to pass t that are tried, the usual ones first. A module in half precision may want t in it.
+    pub fn all(own: Option<Kind>) -> impl Iterator<Item = Calling> {
+        let half = own.filter(|own| matches!(own, Kind::Half | Kind::BFloat16));
+        let times = [None, Some(Kind::Int64)].into_iter().chain(half.map(Some));
+        let shapes = [TimeShape::Rows, TimeShape::One, TimeShape::Scalar];
+        shapes.into_iter().flat_map(move |shape| times.clone().map(move |time| Calling { shape, time, own }))
+    }
+
+    pub fn is_integer(self) -> bool {
+        self.time == Some(Kind::Int64)
+    }
+
+    /// t, which is `[B]`, in the shape that the module wants. Differentiable.
+    pub fn shaped(self, t: &Tensor) -> Result<Tensor, TchError> {
+        match self.shape {
+            TimeShape::Rows => Ok(t.shallow_clone()),
+            TimeShape::One => t.f_narrow(0, 0, 1),
+            TimeShape::Scalar => t.f_select(0, 0),
+        }
+    }
+
+    /// The same in the dtype that the module wants.
+    pub fn time(self, t: &Tensor) -> Result<Tensor, TchError> {
+        let t = self.shaped(t)?;
+        self.time.map_or_else(|| Ok(t.shallow_clone()), |kind| t.f_to_kind(kind))
+    }
+
+    /// What is unusual about it, for a reader.
+    pub fn notes(self) -> Vec<String> {
+        let shape = match self.shape {
+            TimeShape::Rows => None,
+            TimeShape::One => Some("[1]"),
+            TimeShape::Scalar => Some("no axis"),
+        };
+        let shape = shape.map(|shape| format!("the module takes one t for a whole batch, of shape {shape}."));
+        let own = self.own.map(|own| match own {
+            Kind::Half | Kind::BFloat16 => format!(
+                "the module runs in {}, in which it was saved and which its code names; rounding may dominate K, more so \
+                 for small steps. Trace it in float32 to measure finer.",
+                name(own)
+            ),
+            _ => format!("the module runs in {}, in which it was saved and which its code names.", name(own)),
+        });
+        shape.into_iter().chain(own).collect()
+    }
+}
+
+/// Whether all entries of t are the same, as one t for a whole batch must be.
+pub(super) fn is_uniform(t: &Tensor) -> crate::error::Result<bool> {
+    let doing = "comparing timesteps";
+    let first = t.f_narrow(0, 0, 1).and_then(|first| first.f_expand_as(t)).doing(doing)?;
+    t.f_equal(&first).doing(doing)
+}
+
+fn name(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Half => "float16",
+        Kind::BFloat16 => "bfloat16",
+        Kind::Double => "float64",
+        _ => "float32",
+    }
+}
