@@ -43,6 +43,10 @@ impl TorchScript {
             );
             return file(format!("it was traced on {other}, which its code names, and cannot run on {here}"), &next);
         }
+        if ["same dtype", "scalar type", "should be the same"].iter().any(|words| message.contains(words)) {
+            let problem = format!("parts of it are cast to another dtype than was asked for ({message})");
+            return file(problem, "Leave out --dtype: then it runs in the dtype that its code names.");
+        }
         file(
             format!(
                 "the module cannot be called with x of shape {shape:?} and t of shape [2], [1] or none ({message})"
