@@ -45,7 +45,7 @@ pub(super) fn parse_front(bytes: &[u8]) -> Result<(Pickled, usize), String> {
     let mut machine = machine::Machine::new(bytes);
     let root = machine.run()?;
     let tree::Grown { tree, tensors, cut } = tree::grow(&machine, root)?;
-    let (mut opaque, length) = (machine.unknown_globals(), machine.reader.at());
+    let (mut opaque, length) = (rebuild::unknown(&machine.globals), machine.reader.at());
     opaque.extend(cut);
     Ok((Pickled { tree, tensors, opaque, storages: machine.storages }, length))
 }
