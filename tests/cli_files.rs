@@ -17,11 +17,11 @@ fn a_comparison_writes_everything_that_the_contract_names() {
     assert_eq!(
         header("curve.csv"),
         "model,quantity,estimator,timestep,t_next,alpha,sigma,log_snr,samples,mean,std_error,ci_low,ci_high,p05,p50,\
-         p95,max,non_finite"
+         p95,max,non_finite,block"
     );
     assert_eq!(
         header("comparison.csv"),
-        "model,timestep,t_next,quantity,baseline,candidate,ratio,ratio_ci_low,ratio_ci_high"
+        "model,timestep,t_next,quantity,baseline,candidate,ratio,ratio_ci_low,ratio_ci_high,block"
     );
     let report = report(&out);
     assert_eq!((report["complete"].as_bool(), report["schema_version"].as_u64()), (Some(true), Some(1)));
