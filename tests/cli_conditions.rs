@@ -70,26 +70,25 @@ fn derivatives_go_through_named_inputs() {
     }
 }
 
-/// ∂ε/∂t is proportional to 1 + label: with the class of each digit drawn with it, the mean is that of single classes
-/// weighted by how often they were drawn.
+/// ε is proportional to 1 + label: with the class of each digit drawn with it, every sample's number is 1 + its class times
+/// that of class 0.
 #[test]
 fn classes_are_drawn_with_the_data() {
     let folder = tempfile::tempdir().unwrap();
     let here = folder.path();
     embeddings(&here.join("prompt.npy"), 0.0, "(5, 3)", 15);
     let asked = |class: &'static str| ["--class", class, "--context", "prompt.npy"];
-    // All digits of the data are zeros where one class is left of it.
+    // Raw numbers, sample by sample.
     let norms = |class: &'static str| -> Vec<Vec<f64>> {
         measure(here, &asked(class));
         let parts = here.join("out/parts");
         let part = fs::read_dir(parts).unwrap().next().unwrap().unwrap().path();
         let bytes = fs::read(part).unwrap();
         let tensors = safetensors::SafeTensors::deserialize(&bytes).unwrap();
-        let numbers = |name: &str| {
-            let tensor = tensors.tensor(name).unwrap();
-            tensor.data().chunks_exact(8).map(|bytes| f64::from_le_bytes(bytes.try_into().unwrap())).collect()
-        };
-        tensors.names().iter().filter(|name| name.contains("norms")).map(|name| numbers(name)).collect()
+        // Norms are [samples], and covariates [samples, 3].
+        let norms = tensors.tensors().into_iter().filter(|(_, tensor)| tensor.shape() == [8]);
+        let numbers = |bytes: &[u8]| bytes.as_chunks().0.iter().map(|bytes| f64::from_le_bytes(*bytes)).collect();
+        norms.map(|(_, tensor)| numbers(tensor.data())).collect()
     };
     let (of_zero, drawn) = (norms("0"), norms("@"));
     let mut factors = Vec::new();
