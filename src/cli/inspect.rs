@@ -53,7 +53,7 @@ fn describe_checkpoint(checkpoint: &Checkpoint) -> Value {
         "width of embeddings": checkpoint.network.context_width(),
         "schedule": declared.schedule.as_ref().map(|named| named.name.clone()),
         "timesteps": declared.schedule.as_ref().map(|named| named.schedule.timesteps()),
-        "prediction": declared.prediction.map(|prediction| prediction.name()),
+        "prediction": declared.prediction.map(|prediction| prediction.to_string()),
         "keys for sampling only, not used": declared.ignored,
         "notes": checkpoint.notes,
         "sharing": declared.share,
