@@ -31,12 +31,16 @@ pub fn condition(
     Ok((Asked { label, context }.to(device, kind)?, guidance))
 }
 
-/// What was asked for, for the report; `None` where nothing was.
-pub fn in_words(asked: &Asked, guidance: Option<&Guidance>) -> Option<String> {
+/// What was asked for, for the report and the plan; `None` where nothing was. `labels` are the classes of the data: other
+/// classes of the same samples are another plan.
+pub fn in_words(asked: &Asked, guidance: Option<&Guidance>, labels: Option<&[i64]>) -> Option<String> {
     let part = |asked: &Asked| {
         let class = asked.label.map(|label| match label {
             Source::Same(label) => format!("class {label}"),
-            Source::WithData => "the class of each sample of the data".into(),
+            Source::WithData => {
+                let numbers: Vec<f64> = labels.unwrap_or_default().iter().map(|label| *label as f64).collect();
+                format!("the class of each sample of the data, with SHA-256 {}", short(&sha256_of(&numbers)))
+            }
         });
         let context = asked.context.as_ref().map(fingerprint);
         let words: Vec<String> = class.into_iter().chain(context).collect();
@@ -50,8 +54,12 @@ pub fn in_words(asked: &Asked, guidance: Option<&Guidance>) -> Option<String> {
 /// Shape and SHA-256 of embeddings, so that two reports can be told apart.
 fn fingerprint(context: &Tensor) -> String {
     let numbers = Vec::<f64>::try_from(context.to_kind(Kind::Double).flatten(0, -1)).unwrap_or_default();
-    let sha256 = sha256_of(&numbers);
-    format!("embeddings {:?} with SHA-256 {}", &context.size()[1..], sha256.get(..12).unwrap_or(&sha256))
+    format!("embeddings {:?} with SHA-256 {}", &context.size()[1..], short(&sha256_of(&numbers)))
+}
+
+/// As much of a fingerprint as tells two apart.
+fn short(sha256: &str) -> &str {
+    sha256.get(..12).unwrap_or(sha256)
 }
 
 fn class(network: &dyn Network, asked: Option<Class>, labels: Option<&[i64]>) -> Result<Option<Source<i64>>> {

@@ -132,7 +132,7 @@ pub(super) fn resolve_file(
         parameters: network.parameters().iter().map(|(_, tensor)| tensor.numel() as u64).sum(),
         prediction: prediction.to_string(),
         conditioning: conditioning.to_string(),
-        asked: in_words(&asked, guidance.as_ref()),
+        asked: in_words(&asked, guidance.as_ref(), setting.labels),
         dtype: dtype_name(kind).into(),
         derivative: setting.derivative.then(|| network.rate_route().into()),
         ..describe(&named, &*map, shape)
