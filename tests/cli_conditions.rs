@@ -86,7 +86,9 @@ fn classes_are_drawn_with_the_data() {
         let bytes = fs::read(part).unwrap();
         let tensors = safetensors::SafeTensors::deserialize(&bytes).unwrap();
         // Norms are [samples], and covariates [samples, 3].
-        let norms = tensors.tensors().into_iter().filter(|(_, tensor)| tensor.shape() == [8]);
+        let mut all = tensors.tensors();
+        all.sort_by(|a, b| a.0.cmp(&b.0));
+        let norms = all.into_iter().filter(|(_, tensor)| tensor.shape() == [8]);
         let numbers = |bytes: &[u8]| bytes.as_chunks().0.iter().map(|bytes| f64::from_le_bytes(*bytes)).collect();
         norms.map(|(_, tensor)| numbers(tensor.data())).collect()
     };
