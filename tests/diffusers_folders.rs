@@ -233,11 +233,13 @@ fn averages_of_trainers_are_preferred_and_said() {
     {
         let opened = with(checkpoint, weights).unwrap();
         assert_eq!(factor(&opened, CLASS_TABLE), expected, "{weights:?}");
-        assert!(opened.notes[0].contains("of unet_ema, unet; choose with --weights"), "{:?}", opened.notes);
+        let used = opened.weights.as_ref().unwrap();
+        assert_eq!(used.all, ["unet_ema", "unet"]);
+        assert_eq!(used.name == "unet_ema", expected == 0.5, "{used:?}");
     }
     assert!(with(checkpoint, Some("swa")).map(|_| ()).is_err());
     let alone = with(&checkpoint.join("unet_ema"), None).unwrap();
-    assert_eq!((factor(&alone, CLASS_TABLE), alone.notes.len()), (0.5, 0));
+    assert_eq!((factor(&alone, CLASS_TABLE), &alone.weights), (0.5, &None));
     assert!(with(&checkpoint.join("unet_ema"), Some("raw")).map(|_| ()).unwrap_err().contains("one set of weights"));
     // The folder of the training has no model of its own: its newest step is named, by its number.
     fs::create_dir(root.path().join("checkpoint-3")).unwrap();

@@ -94,12 +94,13 @@ fn averages_are_known_by_every_name_of_the_field() {
         let named = |weights, factor| {
             let checkpoint = open(file, weights, DIT);
             assert!(is_fixture(&checkpoint, network, factor), "{file}: {weights:?}");
-            checkpoint.notes.join(" ")
+            checkpoint.weights.unwrap()
         };
         for weights in [None, Some("ema"), Some(average)] {
             // Which of them is used is said, with what there is.
-            let note = named(weights, if file == "shadow.pt" { SHADOW } else { 0.5 });
-            assert!(note.contains(&format!("`{average}` are used")) && note.contains(raw), "{note}");
+            let used = named(weights, if file == "shadow.pt" { SHADOW } else { 0.5 });
+            assert_eq!(used.name, average);
+            assert!(used.all.iter().any(|name| name == raw), "{used:?}");
         }
         for weights in [Some("raw"), Some(raw)] {
             assert!(named(weights, 1.0).contains(&format!("`{raw}` are used")));

@@ -1,7 +1,9 @@
 //! What a checkpoint says about its own use. Whatever it leaves out the command line fills in.
 
 use crate::error::{Error, Result};
+use crate::network::{self, Takes};
 use crate::prediction::Prediction;
+use crate::report::WeightsUsed;
 use crate::schedule::NamedSchedule;
 use crate::time::Conditioning;
 use serde::{Deserialize, Serialize};
@@ -27,9 +29,34 @@ pub struct Declared {
     pub training: Option<Training>,
     /// Keys that were left out because they only concern how samples are made.
     pub ignored: Vec<String>,
+    /// What the network takes besides x and t.
+    pub takes: Option<Takes>,
+    /// In which part of the checkpoint each of these stands.
+    pub said_in: SaidIn,
+}
+
+/// The part of a checkpoint in which something is said, such as `scheduler_config.json`.
+#[derive(Debug, Clone, Default)]
+pub struct SaidIn {
+    /// Of the schedule.
+    pub schedule: Option<String>,
+    /// Of the prediction type.
+    pub prediction: Option<String>,
+    /// Of the number that the network gets for t.
+    pub conditioning: Option<String>,
 }
 
 impl Declared {
+    /// The same, all of it said in `part`.
+    pub(super) fn said_in(self, part: &str) -> Declared {
+        let said_in = SaidIn {
+            schedule: self.schedule.is_some().then(|| part.into()),
+            prediction: self.prediction.is_some().then(|| part.into()),
+            conditioning: self.conditioning.is_some().then(|| part.into()),
+        };
+        Declared { said_in, ..self }
+    }
+
     /// What is said here, and where nothing is said what `other` says.
     pub fn or(self, other: Declared) -> Declared {
         Declared {
@@ -41,6 +68,12 @@ impl Declared {
             clip: self.clip.or(other.clip),
             training: self.training.or(other.training),
             ignored: if self.ignored.is_empty() { other.ignored } else { self.ignored },
+            takes: self.takes.or(other.takes),
+            said_in: SaidIn {
+                schedule: self.said_in.schedule.or(other.said_in.schedule),
+                prediction: self.said_in.prediction.or(other.said_in.prediction),
+                conditioning: self.said_in.conditioning.or(other.said_in.conditioning),
+            },
         }
     }
 }
@@ -60,6 +93,14 @@ pub struct Training {
     pub plan: Value,
     /// Versions of lipscope and libtorch.
     pub versions: Value,
+}
+
+impl Training {
+    /// The set of weights that was chosen, where there are several.
+    pub(super) fn used(&self, chosen: Option<&str>) -> Option<WeightsUsed> {
+        let name = chosen.unwrap_or(&self.weights).to_string();
+        (self.all_weights.len() > 1).then(|| WeightsUsed { name, all: self.all_weights.clone() })
+    }
 }
 
 /// `lipscope.json`: among a TorchScript module's extra files, in a diffusers folder, in a safetensors file's metadata.
@@ -113,6 +154,8 @@ impl Sidecar {
     /// In lipscope's terms; `path` is for messages.
     pub fn declared(self, path: &Path) -> Result<Declared> {
         let within = |e: Error| bad(path, e.to_string());
+        let facts = self.architecture.map(|config| network::facts(&config, path)).transpose()?;
+        let takes = facts.map(|facts| facts.takes());
         Ok(Declared {
             schedule: self.schedule.map(|text| text.parse()).transpose().map_err(within)?,
             prediction: self.prediction.map(|text| text.parse()).transpose().map_err(within)?,
@@ -121,8 +164,10 @@ impl Sidecar {
             sample_shape: self.shape,
             clip: self.clip,
             training: self.training,
-            ignored: Vec::new(),
-        })
+            takes,
+            ..Declared::default()
+        }
+        .said_in("lipscope.json"))
     }
 }
 

@@ -24,6 +24,7 @@ pub use write::{Content, WRITERS, WeightSet, Writer};
 use crate::error::{Error, Result};
 use crate::network::Network;
 use crate::network::recognise::Told;
+use crate::report::WeightsUsed;
 use crate::tensor_file::{self, Sniffed};
 use std::path::{Path, PathBuf};
 use tch::{Device, Kind};
@@ -45,7 +46,9 @@ pub struct Checkpoint {
     pub reference: Option<Reference>,
     /// Python objects that the file names and that were neither made nor run, such as `argparse.Namespace`.
     pub left_out: Vec<String>,
-    /// What a reader must know of it: which of several sets of weights was taken.
+    /// Which set of weights it is, where it is one of several.
+    pub weights: Option<WeightsUsed>,
+    /// What a reader must know of it.
     pub notes: Vec<String>,
 }
 

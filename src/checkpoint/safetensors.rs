@@ -47,6 +47,7 @@ fn open(source: &Source, request: &Request) -> Result<Checkpoint> {
     let default = declared.training.as_ref().map(|training| training.weights.as_str());
     let chosen = choose(declared.training.as_ref(), request.weights, path)?;
     let reference = reference(&file.arrays, path)?;
+    let weights = declared.training.as_ref().and_then(|training| training.used(chosen));
     let tensors = tensors(file.arrays, chosen.filter(|_| chosen != default), request.device)?;
     let network = network::build(&architecture, &Weights::new(tensors, path), path)?;
     Ok(Checkpoint {
@@ -57,6 +58,7 @@ fn open(source: &Source, request: &Request) -> Result<Checkpoint> {
         declared,
         reference,
         left_out: Vec::new(),
+        weights,
         notes: Vec::new(),
     })
 }

@@ -14,7 +14,7 @@ pub(super) const FORMAT: Format = Format {
     name: "torchscript",
     about: "a TorchScript module f(x, t), as torch.jit.save writes it",
     recognises,
-    declared: |source, _| sidecar(source)?.declared(source.path),
+    declared,
     open,
 };
 
@@ -33,12 +33,22 @@ fn sidecar(source: &Source) -> Result<Sidecar> {
     text.map_or_else(|| Ok(Sidecar::default()), |text| Sidecar::from_json(text, source.path))
 }
 
+fn declared(source: &Source, request: &Request) -> Result<Declared> {
+    let sidecar = sidecar(source)?;
+    let foreign = sidecar.architecture.is_none();
+    let declared = sidecar.declared(source.path)?;
+    let takes = if foreign { Some(Signature::parse(request.inputs, request.output)?.takes()) } else { None };
+    Ok(Declared { takes: declared.takes.or(takes), ..declared })
+}
+
 fn open(source: &Source, request: &Request) -> Result<Checkpoint> {
     let path = source.path;
     let mut sidecar = sidecar(source)?;
     let architecture = sidecar.architecture.take();
     let declared = sidecar.declared(path)?;
-    let checkpoint = |network, declared, reference| -> Result<Checkpoint> {
+    let checkpoint = |network, declared: Declared, reference| -> Result<Checkpoint> {
+        let chosen = choose(declared.training.as_ref(), request.weights, path)?;
+        let weights = declared.training.as_ref().and_then(|training| training.used(chosen));
         Ok(Checkpoint {
             path: path.into(),
             format: FORMAT.name.into(),
@@ -47,6 +57,7 @@ fn open(source: &Source, request: &Request) -> Result<Checkpoint> {
             declared,
             reference,
             left_out: Vec::new(),
+            weights,
             notes: Vec::new(),
         })
     };
@@ -57,7 +68,6 @@ fn open(source: &Source, request: &Request) -> Result<Checkpoint> {
             checkpoint(network, declared, reference)
         }
         None => {
-            choose(None, request.weights, path)?;
             let signature = Signature::parse(request.inputs, request.output)?;
             checkpoint(Box::new(TorchScript::load(path, request.device, signature)?), declared, None)
         }

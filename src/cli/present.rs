@@ -1,7 +1,7 @@
 //! What a finished run shows: warnings on stderr; on stdout the report as JSON, or tables, reading and where the files are.
 
 use crate::error::Result;
-use crate::report::{self, Artifact, Report, TidyReport, Warning};
+use crate::report::{self, Artifact, Provenance, Report, TidyReport, Warning};
 use crate::run::Store;
 use lipscope_core::cli::args::{Global, OutputOptions};
 use lipscope_core::cli::output;
@@ -25,10 +25,11 @@ pub(super) fn curves(report: &Report, store: &mut Store, options: &OutputOptions
         });
         let data = report.provenance.plan.get("data").and_then(|data| data.get("source")).and_then(Value::as_str);
         format!(
-            "{table}\n\n{}{}\n\n{}x₀ from {}; {}",
+            "{table}\n\n{}{}\n\n{}{}x₀ from {}; {}",
             report::reading(report),
             report::resolution_reading(report),
             rounding.unwrap_or_default(),
+            basis(&report.provenance),
             data.unwrap_or("an unknown source"),
             place(store, &artifacts)
         )
@@ -47,7 +48,8 @@ pub(super) fn tables(
     store.publish(&artifacts)?;
     show(report, &report.warnings, global, || {
         let table = shown.map(|table| report::tidy_text(&table, output::width())).unwrap_or_default();
-        format!("{table}\n\n{}\n\n{}", report.reading.join("\n"), place(store, &artifacts))
+        let basis = basis(&report.provenance);
+        format!("{table}\n\n{}\n\n{basis}{}", report.reading.join("\n"), place(store, &artifacts))
     })
 }
 
@@ -64,6 +66,11 @@ pub(super) fn show(
         (false, true) => Ok(()),
         (false, false) => output::print(&text()).map(|_| ()),
     }
+}
+
+/// What the numbers of each model rest on, a line each.
+pub(super) fn basis(provenance: &Provenance) -> String {
+    provenance.basis_lines().into_iter().map(|(label, line)| format!("{label}: {line}\n")).collect()
 }
 
 /// Where the files are.

@@ -24,13 +24,14 @@ pub(super) fn run(args: &SampleArgs, global: &Global) -> Result<Option<Outcome>>
         let seconds = account.provenance.wall_seconds;
         format!(
             "{} samples of {} by {}, {} network evaluations each, steps by {}{clipped}, in {seconds:.1} s ({:.1} \
-             samples/s)\n{}",
+             samples/s)\n{}{}",
             account.samples,
             samples.label(),
             sampling.sampler.name(),
             account.nfe,
             sampling.spacing.name(),
             account.samples as f64 / seconds.max(1e-9),
+            present::basis(&account.provenance),
             present::place(&store, &artifacts)
         )
     })?;

@@ -69,11 +69,13 @@ impl NetworkDenoiser {
     /// The same where x has a tangent of its own.
     fn output_along(&self, x: &Dual, condition: &Condition, at: At, with_tangent: bool) -> Result<Dual> {
         let schedule = self.schedule();
-        let coordinate = |&t: &Timestep| self.conditioning.coordinate(schedule, self.map.condition(t));
-        let value = self.per_row(at.asked, coordinate)?;
+        let told = at.asked.iter().map(|&t| self.conditioning.coordinate(schedule, self.map.condition(t)));
+        let told: Vec<f64> = told.collect();
+        self.network.check_times(&told.iter().map(|&number| self.as_told(number)).collect::<Vec<f64>>())?;
+        let value = self.per_row(&told)?;
         let time = if with_tangent {
             let rate = |&t: &Timestep| self.conditioning.rate(schedule, self.map.condition(t)) * self.map.rate(t);
-            Dual::new(value, self.per_row(at.asked, rate)?)
+            Dual::new(value, self.per_row(&at.asked.iter().map(rate).collect::<Vec<f64>>())?)
         } else {
             Dual::constant(value)
         };
@@ -110,20 +112,22 @@ impl NetworkDenoiser {
         Ok(Some(Dual { value, tangent }))
     }
 
+    /// A number as a network in single precision is told it.
+    fn as_told(&self, number: f64) -> f64 {
+        if self.kind == Kind::Double { number } else { f64::from(number as f32) }
+    }
+
     /// One number per row, float32 even for half-precision networks unless the network's time has a dtype of its own; a
     /// shared number is filled in on the device.
-    fn per_row(&self, t: &[Timestep], f: impl Fn(&Timestep) -> f64) -> Result<Tensor> {
+    fn per_row(&self, values: &[f64]) -> Result<Tensor> {
         let default = if self.kind == Kind::Double { Kind::Double } else { Kind::Float };
         let kind = self.network.time_kind().unwrap_or(default);
         let doing = "filling in the timesteps";
-        match t.split_first() {
+        match values.split_first() {
             Some((first, rest)) if rest.iter().all(|other| other == first) => {
-                Tensor::f_full([t.len() as i64], f(first), (kind, self.device)).doing(doing)
+                Tensor::f_full([values.len() as i64], *first, (kind, self.device)).doing(doing)
             }
-            _ => {
-                let values: Vec<f64> = t.iter().map(f).collect();
-                Tensor::from_slice(&values).f_to_kind(kind).and_then(|v| v.f_to_device(self.device)).doing(doing)
-            }
+            _ => Tensor::from_slice(values).f_to_kind(kind).and_then(|v| v.f_to_device(self.device)).doing(doing),
         }
     }
 

@@ -6,6 +6,7 @@ use crate::data::{DataSpec, LoadOptions, SampleShape};
 use crate::error::{Error, Result};
 use crate::model::{Model, Opened, Said};
 use crate::report::Warning;
+use crate::run::before_weights;
 use crate::run::setup::{self, Completed};
 use crate::tensor_file::{self, Format};
 use lipscope_core::cli::args::EvaluateArgs;
@@ -62,6 +63,8 @@ impl Subjects {
             return Err(Error::mismatch(problem, "Give the data with --data, or its statistics with --reference."));
         }
         let said = Said::new(&args.model)?;
+        let models: Vec<&String> = names.iter().zip(&ready).filter(|(_, ready)| ready.is_none()).map(|(name, _)| name).collect();
+        before_weights::declared(&models, &args.model)?;
         let mut opened = Vec::new();
         for (i, name) in names.iter().enumerate().filter(|(i, _)| ready[*i].is_none()) {
             let label = args.label.get(i).map(String::as_str);

@@ -4,7 +4,7 @@
 use crate::checkpoint::sha256_of;
 use crate::error::{Error, Result};
 use crate::guidance::{Asked, Guidance, Source, no_labels};
-use crate::network::Network;
+use crate::network::{Network, Takes};
 use crate::network::torchscript::one_sample;
 use lipscope_core::cli::args::Class;
 use lipscope_core::options::Overrides;
@@ -19,16 +19,30 @@ pub fn condition(
     labels: Option<&[i64]>,
     (device, kind): (Device, Kind),
 ) -> Result<(Asked, Option<Guidance>)> {
-    let label = class(network, options.class, labels)?;
-    let context = context(network, "--context", options.context.as_deref())?;
+    let takes = &network.takes();
+    let label = class(takes, options.class, labels)?;
+    let context = context(takes, "--context", options.context.as_deref())?;
     let guidance = match options.guidance {
         Some(scale) => {
-            let Guidance { scale, without } = guidance(network, options, scale)?;
+            let Guidance { scale, without } = guidance(takes, options, scale)?;
             Some(Guidance { scale, without: without.to(device, kind)? })
         }
         None => None,
     };
     Ok((Asked { label, context }.to(device, kind)?, guidance))
+}
+
+/// Refuses what a network cannot be asked for, as far as its configuration tells: before its weights are read.
+pub fn check(takes: &Takes, options: &Overrides) -> Result<()> {
+    match options.class {
+        // Which classes the data has is known once it is read.
+        Some(Class::WithData) if takes.class => {}
+        asked => {
+            class(takes, asked, None)?;
+        }
+    }
+    context(takes, "--context", options.context.as_deref())?;
+    options.guidance.map_or(Ok(()), |scale| guidance(takes, options, scale).map(|_| ()))
 }
 
 /// What was asked for, for the report and the plan; `None` where nothing was. `labels` are the classes of the data: other
@@ -62,20 +76,19 @@ fn short(sha256: &str) -> &str {
     sha256.get(..12).unwrap_or(sha256)
 }
 
-fn class(network: &dyn Network, asked: Option<Class>, labels: Option<&[i64]>) -> Result<Option<Source<i64>>> {
+fn class(takes: &Takes, asked: Option<Class>, labels: Option<&[i64]>) -> Result<Option<Source<i64>>> {
     match asked {
-        Some(Class::WithData) if network.takes_class() => drawn_class(network, labels).map(Some),
-        Some(Class::Same(class)) => Ok(same_class(network, Some(class))?.map(Source::Same)),
-        // A network that takes none says so, whatever was named.
-        Some(Class::WithData) => Ok(same_class(network, Some(0))?.map(Source::Same)),
-        None => Ok(same_class(network, None)?.map(Source::Same)),
+        Some(_) if !takes.class => Err(takes_no_class(takes)),
+        Some(Class::WithData) => drawn_class(takes, labels).map(Some),
+        Some(Class::Same(class)) => same_class(takes, class).map(Some),
+        None => missing_class(takes).map_or(Ok(None), Err),
     }
 }
 
 /// Classes of the data, which must be classes of the network.
-fn drawn_class(network: &dyn Network, labels: Option<&[i64]>) -> Result<Source<i64>> {
+fn drawn_class(takes: &Takes, labels: Option<&[i64]>) -> Result<Source<i64>> {
     let labels = labels.ok_or_else(no_labels)?;
-    let count = network.classes().unwrap_or(i64::MAX);
+    let count = takes.classes.unwrap_or(i64::MAX);
     match labels.iter().find(|label| !(0..count).contains(*label)) {
         None => Ok(Source::WithData),
         Some(other) => Err(Error::mismatch(
@@ -85,92 +98,100 @@ fn drawn_class(network: &dyn Network, labels: Option<&[i64]>) -> Result<Source<i
     }
 }
 
-fn same_class(network: &dyn Network, asked: Option<i64>) -> Result<Option<i64>> {
-    match (network.classes(), asked) {
-        (Some(count), Some(class)) if !(0..count).contains(&class) => Err(Error::argument(
+fn same_class(takes: &Takes, class: i64) -> Result<Source<i64>> {
+    match takes.classes {
+        Some(count) if !(0..count).contains(&class) => Err(Error::argument(
             "--class",
             class,
             format!("the network knows classes 0 … {}", count - 1),
             "Choose one of them.",
         )),
-        (Some(count), None) => Err(Error::mismatch(
-            format!("the network is conditional on {count} classes, and no class was named"),
-            format!("Choose one with --class, from 0 to {}, or --class @ for the class of each sample.", count - 1),
-        )),
-        (None, Some(_)) if !network.takes_class() => Err(Error::mismatch(
-            format!("this {} takes no class", network.architecture()),
-            "Leave out --class; a TorchScript module with such an input is named with --inputs x,t,class.",
-        )),
-        (None, None) if network.takes_class() => {
-            Err(Error::mismatch("--inputs names a class, and none was given", "Choose one with --class."))
-        }
-        _ => Ok(asked),
+        _ => Ok(Source::Same(class)),
     }
 }
 
+fn takes_no_class(takes: &Takes) -> Error {
+    Error::mismatch(
+        format!("this {} takes no class", takes.architecture),
+        "Leave out --class; a TorchScript module with such an input is named with --inputs x,t,class.",
+    )
+}
+
+/// The refusal of a network that takes a class where none was named.
+fn missing_class(takes: &Takes) -> Option<Error> {
+    let missing = |count: i64| {
+        Error::mismatch(
+            format!("the network is conditional on {count} classes, and no class was named"),
+            format!("Choose one with --class, from 0 to {}, or --class @ for the class of each sample.", count - 1),
+        )
+    };
+    let named = || Error::mismatch("--inputs names a class, and none was given", "Choose one with --class.");
+    takes.class.then(|| takes.classes.map_or_else(named, missing))
+}
+
 /// Embeddings of one sample, [1, L, D].
-fn context(network: &dyn Network, flag: &str, path: Option<&Path>) -> Result<Option<Tensor>> {
+fn context(takes: &Takes, flag: &str, path: Option<&Path>) -> Result<Option<Tensor>> {
     let Some(path) = path else {
-        return match (network.takes_context(), network.context_width()) {
+        return match (takes.context, takes.context_width) {
             (false, _) => Ok(None),
             (true, width) => {
                 let width = width.map_or_else(|| "D".to_string(), |width| width.to_string());
                 Err(Error::mismatch(
-                    format!("this {} attends to embeddings, and none were given", network.architecture()),
+                    format!("this {} attends to embeddings, and none were given", takes.architecture),
                     format!("Give {flag} FILE (.npy or .safetensors) with one array [L, {width}], such as a prompt's."),
                 ))
             }
         };
     };
-    if !network.takes_context() {
+    if !takes.context {
         return Err(Error::mismatch(
-            format!("this {} takes no embeddings", network.architecture()),
+            format!("this {} takes no embeddings", takes.architecture),
             format!("Leave out {flag}; a TorchScript module with such an input is named with --inputs x,t,context."),
         ));
     }
     let context = one_sample(path)?;
     let size = context.size();
     let fits = size[0] == 1 && context.is_floating_point();
-    let fits = fits && network.context_width().is_none_or(|width| size.len() == 3 && size[2] == width);
+    let fits = fits && takes.context_width.is_none_or(|width| size.len() == 3 && size[2] == width);
     if !fits {
-        let width = network.context_width().map_or_else(|| "D".to_string(), |width| width.to_string());
+        let width = takes.context_width.map_or_else(|| "D".to_string(), |width| width.to_string());
         let problem = format!("its array has shape {:?} ({:?})", &size[1..], context.kind());
         return Err(Error::file(path, problem, format!("Give floating-point embeddings of one sample, [L, {width}].")));
     }
     Ok(Some(context))
 }
 
-fn guidance(network: &dyn Network, options: &Overrides, scale: f64) -> Result<Guidance> {
+fn guidance(takes: &Takes, options: &Overrides, scale: f64) -> Result<Guidance> {
     if !scale.is_finite() {
         let next = "Give w in (1 + w) ε(x, t, c) − w ε(x, t, ∅), such as 2.0.";
         return Err(Error::argument("--guidance", scale, "it is a finite number", next));
     }
-    if !network.takes_class() && !network.takes_context() {
-        let what = format!("this {} takes no condition", network.architecture());
+    if !takes.class && !takes.context {
+        let what = format!("this {} takes no condition", takes.architecture);
         return Err(Error::mismatch(what, "Guidance is for conditional networks; leave it out."));
     }
-    let label = if network.takes_class() { Some(null_class(network, options)?) } else { None };
-    let context = match (&options.null_context, network.takes_context()) {
+    let label = if takes.class { Some(null_class(takes, options)?) } else { None };
+    let context = match (&options.null_context, takes.context) {
         (None, true) => {
             return Err(Error::mismatch(
                 "guidance needs the embeddings that stand for no condition",
                 "Give --null-context FILE, for text the embeddings of the empty prompt.",
             ));
         }
-        (path, _) => context(network, "--null-context", path.as_deref())?,
+        (path, _) => context(takes, "--null-context", path.as_deref())?,
     };
     Ok(Guidance { scale, without: Asked { label: label.map(Source::Same), context } })
 }
 
-fn null_class(network: &dyn Network, options: &Overrides) -> Result<i64> {
-    let known = options.null_class.or(network.null_label());
+fn null_class(takes: &Takes, options: &Overrides) -> Result<i64> {
+    let known = options.null_class.or(takes.null_label);
     let class = known.ok_or_else(|| {
         Error::mismatch(
             "guidance needs the label that stands for no class, and the checkpoint does not say which it is",
             "Give --null-class, often the last one.",
         )
     })?;
-    let fits = network.classes().is_none_or(|count| (0..count).contains(&class)) || Some(class) == network.null_label();
+    let fits = takes.classes.is_none_or(|count| (0..count).contains(&class)) || Some(class) == takes.null_label;
     if fits {
         Ok(class)
     } else {

@@ -8,6 +8,7 @@ mod opened;
 mod resolve;
 mod told;
 
+pub(crate) use condition::check as check_condition;
 pub use opened::Opened;
 pub use resolve::{DEFAULT_SCHEDULE, Setting};
 pub use told::Said;
@@ -91,6 +92,7 @@ impl Model<NetworkDenoiser> {
             timesteps: schedule.schedule.timesteps(),
             conditioning: Conditioning::default().to_string(),
             asked: None,
+            basis: None,
             boundaries: Vec::new(),
             dtype: device::dtype_name(Kind::Float).into(),
             derivative: None,

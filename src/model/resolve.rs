@@ -10,7 +10,7 @@ use crate::error::Result;
 use crate::ideal::IdealDenoiser;
 use crate::network::Probe;
 use crate::prediction::Prediction;
-use crate::report::{ModelDescription, Warning};
+use crate::report::{Basis, ModelDescription, Origin, Warning};
 use crate::schedule::NamedSchedule;
 use crate::time::Axis;
 use crate::timestep_map::{Identity, TimestepMap};
@@ -86,29 +86,40 @@ pub(super) fn resolve_file(
     share: Option<&Share>,
 ) -> Result<Model<NetworkDenoiser>> {
     let Setting { shape, overrides, device, kind, .. } = *setting;
-    let Checkpoint { path, format, sha256, mut network, declared, left_out, notes, .. } = file;
+    let Checkpoint { path, format, sha256, mut network, declared, left_out, weights, notes, .. } = file;
     let mut warnings: Vec<Warning> = Warning::left_out(&label, &left_out).into_iter().collect();
     warnings.extend(notes.into_iter().map(|message| Warning::Note { model: label.clone(), message }));
     let mut assumed = |what: &str, flag: &str| {
         warnings.push(Warning::Assumed { model: label.clone(), what: what.into(), flag: flag.into() });
     };
-    let named = match (&overrides.schedule, declared.schedule) {
-        (Some(named), _) => named.clone(),
-        (None, Some(named)) => named,
-        (None, None) => {
+    let said_in = &declared.said_in;
+    let schedule_from = origin(overrides.schedule.is_some(), "--schedule", &said_in.schedule);
+    let named = match overrides.schedule.clone().or(declared.schedule) {
+        Some(named) => named,
+        None => {
             assumed("the linear schedule of DDPM with T = 1000", "--schedule");
             DEFAULT_SCHEDULE.parse()?
         }
     };
-    let prediction = match (&overrides.prediction, declared.prediction) {
-        (Some(prediction), _) => *prediction,
-        (None, Some(prediction)) => prediction,
-        (None, None) => {
-            assumed("epsilon prediction", "--prediction");
-            Prediction::Epsilon
-        }
+    let prediction_from = origin(overrides.prediction.is_some(), "--prediction", &said_in.prediction);
+    let prediction = overrides.prediction.or(declared.prediction).unwrap_or_else(|| {
+        assumed("epsilon prediction", "--prediction");
+        Prediction::Epsilon
+    });
+    let time_from = match origin(overrides.time_input.is_some(), "--time-input", &said_in.conditioning) {
+        Origin::Assumed if network.config().is_some() => Origin::Architecture,
+        from => from,
     };
     let conditioning = overrides.time_input.or(declared.conditioning).unwrap_or_default();
+    let last = (named.schedule.timesteps() - 1) as f64;
+    let basis = Basis {
+        weights,
+        told: [0.0, last].map(|t| conditioning.coordinate(&*named.schedule, t)),
+        time: time_from,
+        schedule: schedule_from,
+        prediction: prediction_from,
+        ignored: declared.ignored,
+    };
     let declared_share: Option<Share> = declared.share.as_deref().map(str::parse).transpose()?;
     let map = map(share.or(declared_share.as_ref()), named.schedule.timesteps())?;
     let (asked, guidance) = condition(&*network, overrides, setting.labels, (device, kind))?;
@@ -133,6 +144,7 @@ pub(super) fn resolve_file(
         prediction: prediction.to_string(),
         conditioning: conditioning.to_string(),
         asked: in_words(&asked, guidance.as_ref(), setting.labels),
+        basis: Some(basis),
         dtype: dtype_name(kind).into(),
         derivative: setting.derivative.then(|| network.rate_route().into()),
         ..describe(&named, &*map, shape)
@@ -152,6 +164,15 @@ pub(super) fn resolve_file(
     Ok(Model { label, description, denoiser, clip: declared.clip, warnings })
 }
 
+/// Who says something: the command line before the file.
+fn origin(overridden: bool, flag: &str, file: &Option<String>) -> Origin {
+    match (overridden, file) {
+        (true, _) => Origin::Flag(flag.into()),
+        (false, Some(part)) => Origin::File(part.clone()),
+        (false, None) => Origin::Assumed,
+    }
+}
+
 /// The part of a description that schedule, map and shape give.
 fn describe(named: &NamedSchedule, map: &dyn TimestepMap, shape: &[i64]) -> ModelDescription {
     ModelDescription {
@@ -166,6 +187,7 @@ fn describe(named: &NamedSchedule, map: &dyn TimestepMap, shape: &[i64]) -> Mode
         timesteps: named.schedule.timesteps(),
         conditioning: String::new(),
         asked: None,
+        basis: None,
         boundaries: map.boundaries().to_vec(),
         dtype: String::new(),
         derivative: None,

@@ -45,6 +45,8 @@ pub struct Architecture {
     pub class_name: &'static str,
     /// Builds it; the path is for messages.
     pub build: fn(&Value, &Weights, &Path) -> Result<Box<dyn Network>>,
+    /// What its configuration says, without weights; the path is for messages.
+    pub facts: fn(&Value, &Path) -> Result<Facts>,
     /// How a state dict without a configuration is known; `None` where configurations always come along.
     pub state_dict: Option<StateDict>,
 }
@@ -63,9 +65,18 @@ pub const ARCHITECTURES: &[Architecture] = &[
 
 /// The network of a configuration with the given weights. `path` is where the configuration stands, for messages.
 pub fn build(config: &Value, weights: &Weights, path: &Path) -> Result<Box<dyn Network>> {
+    (architecture(config, path)?.build)(config, weights, path)
+}
+
+/// What a configuration says of its network, without weights; `path` is where it stands, for messages.
+pub fn facts(config: &Value, path: &Path) -> Result<Facts> {
+    (architecture(config, path)?.facts)(config, path)
+}
+
+fn architecture(config: &Value, path: &Path) -> Result<&'static Architecture> {
     let name = config.get("_class_name").and_then(Value::as_str).unwrap_or_default();
     match ARCHITECTURES.iter().find(|architecture| architecture.class_name == name) {
-        Some(architecture) => (architecture.build)(config, weights, path),
+        Some(architecture) => Ok(architecture),
         None => {
             let known: Vec<&str> = ARCHITECTURES.iter().map(|architecture| architecture.class_name).collect();
             Err(Error::file(
@@ -113,6 +124,23 @@ impl Condition {
         let map = |tensor: &Option<Tensor>| tensor.as_ref().map(&f).transpose();
         Ok(Condition { labels: map(&self.labels)?, context: map(&self.context)? })
     }
+}
+
+/// What a network takes besides x and t.
+#[derive(Debug, Clone)]
+pub struct Takes {
+    /// Name of the architecture, for messages.
+    pub architecture: String,
+    /// Whether it takes class labels.
+    pub class: bool,
+    /// Number of classes that a label may name, where that is known.
+    pub classes: Option<i64>,
+    /// The label that stands for no class, where it was trained with one.
+    pub null_label: Option<i64>,
+    /// Whether it takes embeddings.
+    pub context: bool,
+    /// Their width D, where that is known.
+    pub context_width: Option<i64>,
 }
 
 /// What a network is asked when it is prepared.
@@ -169,6 +197,12 @@ pub trait Network {
         true
     }
 
+    /// Refuses numbers for t, one per row and rounded to its dtype, that this network cannot be told. They are checked on
+    /// the host, before they are uploaded: `forward` would have to wait for the device.
+    fn check_times(&self, _t: &[f64]) -> Result<()> {
+        Ok(())
+    }
+
     /// What x must look like.
     fn input_shape(&self) -> InputShape;
 
@@ -195,6 +229,18 @@ pub trait Network {
     /// Whether it takes class labels besides x and t.
     fn takes_class(&self) -> bool {
         self.classes().is_some()
+    }
+
+    /// All of this in one.
+    fn takes(&self) -> Takes {
+        Takes {
+            architecture: self.architecture(),
+            class: self.takes_class(),
+            classes: self.classes(),
+            null_label: self.null_label(),
+            context: self.takes_context(),
+            context_width: self.context_width(),
+        }
     }
 
     /// Name of the architecture, such as `UNet2DModel`.

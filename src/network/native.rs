@@ -2,7 +2,7 @@
 //! checks of the input, and the features of t and their dtype.
 
 use super::condition::check_context;
-use super::{Condition, InputShape, Network, integer_time};
+use super::{Condition, InputShape, Network, Takes, integer_time};
 use crate::dual::Dual;
 use crate::error::{Doing, Error, Result};
 use crate::nn::{TimeProjection, Weights};
@@ -114,6 +114,11 @@ impl<L: Layers> NativeNetwork<L> {
         Ok(Box::new(NativeNetwork::<L>::new(&L::read(config, path)?, weights)?))
     }
 
+    /// What a configuration says, without weights.
+    pub(super) fn facts(config: &Value, path: &Path) -> Result<Facts> {
+        Ok(L::facts(&L::read(config, path)?))
+    }
+
     fn check(&self, x: &Tensor, t: &Tensor, condition: &Condition) -> Result<()> {
         let size = x.size();
         self.facts.check_shape(&size)?;
@@ -131,6 +136,18 @@ impl<L: Layers> NativeNetwork<L> {
 }
 
 impl Facts {
+    /// What the network takes besides x and t.
+    pub fn takes(&self) -> Takes {
+        Takes {
+            architecture: self.architecture.into(),
+            class: self.classes.is_some(),
+            classes: self.classes,
+            null_label: self.null_label,
+            context: self.context_width.is_some(),
+            context_width: self.context_width,
+        }
+    }
+
     /// Refuses an x of another shape than the network takes.
     fn check_shape(&self, size: &[i64]) -> Result<()> {
         if let Some(channels) = self.input.channels {
@@ -194,6 +211,10 @@ impl<L: Layers> Network for NativeNetwork<L> {
 
     fn context_width(&self) -> Option<i64> {
         self.facts.context_width
+    }
+
+    fn check_times(&self, t: &[f64]) -> Result<()> {
+        self.time_projection.check_times(t)
     }
 
     fn architecture(&self) -> String {

@@ -38,13 +38,3 @@ pub use timestep_embedding::TimestepEmbedding;
 pub(crate) use token_attention::to_tokens;
 pub use token_attention::{QkvOrder, TokenAttention, TokenAttentionConfig};
 pub use weights::{Init, Weights};
-
-use crate::error::{Doing, Result};
-use tch::Tensor;
-
-/// Whether all entries of an int64 tensor are in 0..count. libtorch on a GPU would otherwise abort the process.
-pub(crate) fn in_range(index: &Tensor, count: i64) -> Result<bool> {
-    let doing = "checking the range of indices";
-    let inside = index.f_ge(0).and_then(|low| low.f_logical_and(&index.f_lt(count)?)).doing(doing)?;
-    Ok(inside.f_all().and_then(|all| all.f_int64_value(&[])).doing(doing)? != 0)
-}

@@ -83,6 +83,19 @@ impl TimeProjection {
         !matches!(self, TimeProjection::Learned { .. })
     }
 
+    /// Refuses timesteps that a learned table has no row for.
+    pub fn check_times(&self, t: &[f64]) -> Result<()> {
+        let TimeProjection::Learned { table } = self else { return Ok(()) };
+        let rows = table.size().first().copied().unwrap_or(0);
+        if t.iter().all(|t| t.fract() == 0.0 && *t >= 0.0 && *t < rows as f64) {
+            return Ok(());
+        }
+        Err(Error::mismatch(
+            format!("the network has a learned embedding of the integer timesteps 0 to {}", rows - 1),
+            "Ask for such timesteps only.",
+        ))
+    }
+
     /// Fourier features with frequencies `weight` `[count]`. Older files hold them a second time as `W`.
     pub fn gaussian_fourier(weights: &Weights, count: i64) -> Result<Self> {
         let duplicate = weights.optional("W", &[count])?;
@@ -188,7 +201,7 @@ fn waves(phase: &Tensor, d_phase: Option<&Tensor>, cos_first: bool) -> std::resu
     Ok(Dual { value: join(&sin, &cos)?, tangent })
 }
 
-/// Rows of the table; t must hold integers in its range.
+/// Rows of the table; t must hold integers in its range, as [`TimeProjection::check_times`] makes sure.
 fn learned(t: &Dual, table: &Tensor) -> Result<Dual> {
     let doing = "looking up the timestep";
     if t.tangent.is_some() {
@@ -198,14 +211,6 @@ fn learned(t: &Dual, table: &Tensor) -> Result<Dual> {
             "Use finite differences of neighbouring timesteps.",
         ));
     }
-    let rows = table.size().first().copied().unwrap_or(0);
     let index = t.value.f_to_kind(Kind::Int64).doing(doing)?;
-    let whole = index.f_to_kind(t.value.kind()).and_then(|rounded| rounded.f_equal(&t.value)).doing(doing)?;
-    if !whole || !super::in_range(&index, rows)? {
-        return Err(Error::mismatch(
-            format!("the network has a learned embedding of the integer timesteps 0 to {}", rows - 1),
-            "Ask for such timesteps only.",
-        ));
-    }
     Ok(Dual::constant(Tensor::f_embedding(table, &index, -1, false, false).doing(doing)?))
 }

@@ -2,29 +2,41 @@
 
 use super::plan::DEFAULT_TIMESTEPS;
 use super::{Facts, Times};
-use crate::checkpoint;
+use crate::checkpoint::{self, Declared};
 use crate::error::Result;
-use crate::model::{Opened, Said};
+use crate::model::{self, Opened, Said};
 use lipscope_core::cli::args::Share;
 use lipscope_core::options::{MeasureOptions, Overrides};
 use std::path::Path;
 use tch::Device;
 
-/// Resolves the timesteps against what the checkpoints declare; `shares` has one entry per checkpoint.
+/// What each checkpoint declares; `None` for a closed form. Its network must take the conditions that are asked for.
+pub(crate) fn declared<S: AsRef<str>>(checkpoints: &[S], overrides: &Overrides) -> Result<Vec<Option<Declared>>> {
+    let said = Said::new(overrides)?;
+    let one = |name: &str| {
+        if Opened::is_ideal(name) {
+            return Ok(None);
+        }
+        let declared = checkpoint::declared(Path::new(name), &said.request(Device::Cpu))?;
+        if let Some(takes) = &declared.takes {
+            model::check_condition(takes, overrides)?;
+        }
+        Ok(Some(declared))
+    };
+    checkpoints.iter().map(|name| one(name.as_ref())).collect()
+}
+
+/// The same, and the timesteps resolved against it; `shares` has one entry per checkpoint.
 pub(super) fn check<S: AsRef<str>>(
     checkpoints: &[S],
     shares: &[Option<&Share>],
     options: &MeasureOptions,
     overrides: &Overrides,
 ) -> Result<()> {
-    let said = Said::new(overrides)?;
     let mut all = Vec::new();
-    for (checkpoint, share) in checkpoints.iter().zip(shares) {
-        let path = Path::new(checkpoint.as_ref());
-        if Opened::is_ideal(checkpoint.as_ref()) {
-            continue;
-        }
-        let declared = checkpoint::declared(path, &said.request(Device::Cpu))?;
+    let declared = declared(checkpoints, overrides)?;
+    for ((checkpoint, share), declared) in checkpoints.iter().zip(shares).zip(declared) {
+        let Some(declared) = declared else { continue };
         let named = overrides.schedule.clone().or(declared.schedule);
         let timesteps = named.map_or(DEFAULT_TIMESTEPS, |named| named.schedule.timesteps());
         let own: Option<Share> = declared.share.as_deref().map(str::parse).transpose()?;

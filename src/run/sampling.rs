@@ -1,7 +1,7 @@
 //! Samples of one model: a way of sampling that fits it, made in batches that are the units of work.
 
 use super::setup::{self, Completed, Setup};
-use super::{Folder, Store, Unit, Watch, interrupted, provenance};
+use super::{Folder, Store, Unit, Watch, before_weights, interrupted, provenance};
 use crate::device::{self, fetch};
 use crate::error::{Error, Result};
 use crate::model::Model;
@@ -49,6 +49,7 @@ impl Samples {
         spacing::parse(&args.spacing)?;
         let arithmetic = setup.arithmetic(args.model.dtype)?;
         let labels: Vec<String> = args.label.iter().cloned().collect();
+        before_weights::declared(&[&args.checkpoint], &args.model)?;
         let opened = setup::open_all(&[&args.checkpoint], &labels, &args.data, &args.model, arithmetic.0)?;
         let share = [args.model.share.as_ref()];
         let completed = setup::complete(opened, &share, (&args.data, &args.model), arithmetic, false)?;

@@ -8,7 +8,7 @@ use crate::error::{Error, Result};
 use crate::model::Model;
 use crate::report::{TidyReport, Warning, tidy_files};
 use crate::run::setup::{self, Completed, Setup};
-use crate::run::{Facts, Folder, Store, Unit, Watch, common_timesteps, describe, interrupted, provenance};
+use crate::run::{Facts, Folder, Store, Unit, Watch, before_weights, common_timesteps, describe, interrupted, provenance};
 use crate::timesteps::{Grid, TimestepSpec};
 use lipscope_core::cli::args::{Share, StabilityArgs};
 use lipscope_core::store::array;
@@ -40,6 +40,7 @@ impl Study {
     /// What [`Model::load`] refuses, models that do not fit each other, and timesteps beyond their schedules.
     pub fn new(args: &StabilityArgs, setup: &Setup) -> Result<Self> {
         let arithmetic = setup.arithmetic(args.model.dtype)?;
+        before_weights::declared(&args.checkpoints, &args.model)?;
         let opened = setup::open_all(&args.checkpoints, &args.label, &args.data, &args.model, arithmetic.0)?;
         let share = args.model.share.as_ref();
         let shares: Vec<Option<&Share>> = (0..opened.len()).map(|i| share.filter(|_| i > 0)).collect();

@@ -11,6 +11,7 @@ use super::{Checkpoint, Declared, Format, Request, Sidecar, Source, Training, sc
 use crate::error::{Error, Result};
 use crate::network;
 use crate::nn::Weights;
+use crate::report::WeightsUsed;
 use crate::tensor_file::{self, Format as File};
 use lipscope_core::python_json;
 use places::Candidate;
@@ -23,13 +24,22 @@ pub(super) const FORMAT: Format = Format {
     name: "diffusers",
     about: "a diffusers folder (a model's own, or a pipeline's with unet/ or transformer/, and scheduler/)",
     recognises: |source| !folders(source).is_empty(),
-    declared: |source, request| match (own_description(source.path)?, folders(source).first()) {
-        (Some(own), _) => own.declared(source.path),
-        (None, Some(folder)) => scheduled(folder, request),
-        (None, None) => Ok(Declared::default()),
-    },
+    declared,
     open,
 };
+
+/// What `lipscope.json` or the scheduler says, and the network's configuration.
+fn declared(source: &Source, request: &Request) -> Result<Declared> {
+    let folders = folders(source);
+    let said = match (own_description(source.path)?, folders.first()) {
+        (Some(own), _) => own.declared(source.path)?,
+        (None, Some(folder)) => scheduled(folder, request)?,
+        (None, None) => Declared::default(),
+    };
+    let configured = folders.first().map(|folder| configuration(folder).map(|(config, _)| (config, folder.join("config.json"))));
+    let facts = configured.transpose()?.map(|(config, path)| network::facts(&config, &path)).transpose()?;
+    Ok(Declared { takes: facts.map(|facts| facts.takes()).or(said.takes), ..said })
+}
 
 /// The folders of the model's configuration: below the path, at it, or around the file of weights that it is.
 fn folders(source: &Source) -> Vec<PathBuf> {
@@ -86,14 +96,16 @@ fn open(source: &Source, request: &Request) -> Result<Checkpoint> {
     let (config, anchor) = configuration(&candidate.folder)?;
     let stored = Stored::open(&candidate.file)?;
     let chosen = chosen_set(candidate, &stored, anchor.as_deref(), asked.filter(|_| !answered), all.len() == 1)?;
-    let ((tensors, left_out), set_note) = (stored.read(&chosen.set, request.device)?, chosen.note);
+    let ((tensors, left_out), set) = (stored.read(&chosen.set, request.device)?, chosen.used);
     let config_path = candidate.folder.join("config.json");
     let network = network::build(&config, &Weights::new(tensors, stored.path()), &config_path)?;
     let declared = match own {
         Some(own) => own.declared(path)?,
         None => Declared { sample_shape: network.input_shape().sample, ..scheduled(&candidate.folder, request)? },
     };
-    let place_note = places::note(&all, candidate).filter(|_| !described);
+    let place = places::used(&all, candidate).filter(|_| !described);
+    let own = declared.training.as_ref().map(|training| choose(Some(training), request.weights, path)).transpose()?;
+    let trained = declared.training.as_ref().and_then(|training| training.used(own.flatten()));
     Ok(Checkpoint {
         path: path.to_path_buf(),
         format: FORMAT.name.into(),
@@ -102,7 +114,8 @@ fn open(source: &Source, request: &Request) -> Result<Checkpoint> {
         declared,
         reference: own_samples(path)?,
         left_out,
-        notes: place_note.into_iter().chain(set_note).collect(),
+        weights: set.or(place).or(trained),
+        notes: Vec::new(),
     })
 }
 
@@ -135,10 +148,10 @@ fn refuse_part(candidate: &Candidate) -> Result<()> {
     }
 }
 
-/// A set of weights of a file, and a line on it where there are several.
+/// A set of weights of a file, and which it is where there are several.
 struct Chosen {
     set: Set,
-    note: Option<String>,
+    used: Option<WeightsUsed>,
 }
 
 /// The set of weights that is meant among those of a file, which all have the parameter `anchor`.
@@ -171,8 +184,8 @@ fn chosen_set(
     }
     let place = sets::choose(&references, asked, stored.path())?;
     let names: Vec<String> = references.iter().map(|set| set.name()).collect();
-    let note = names.get(place).and_then(|name| sets::note(&names, name));
-    Ok(Chosen { set: sets.swap_remove(place), note })
+    let used = names.get(place).and_then(|name| sets::used(&names, name));
+    Ok(Chosen { set: sets.swap_remove(place), used })
 }
 
 /// The description that `lipscope train` lays beside the pipeline's parts.

@@ -6,6 +6,7 @@
 
 use crate::checkpoint::sets;
 use crate::error::{Error, Result};
+use crate::report::WeightsUsed;
 use std::path::{Path, PathBuf};
 
 /// Folders of a pipeline that may hold the network, averages first.
@@ -204,14 +205,13 @@ pub(super) fn choose<'a>(all: &'a [Candidate], asked: Option<&str>) -> Option<(&
     Some(found.map_or((first, false), |candidate| (candidate, true)))
 }
 
-/// A line on which weights are used; `None` where there are no others and the name says nothing.
-pub(super) fn note(all: &[Candidate], chosen: &Candidate) -> Option<String> {
+/// Which weights are used; `None` where there are no others and the name says nothing.
+pub(super) fn used(all: &[Candidate], chosen: &Candidate) -> Option<WeightsUsed> {
     let has_plain = all.iter().any(|candidate| candidate.plain && candidate.average == chosen.average);
     let differ = |candidate: &&Candidate| candidate.label == chosen.label || !(candidate.rounded && has_plain);
     let names: Vec<String> = all.iter().filter(differ).map(|candidate| candidate.label.clone()).collect();
-    let only =
-        (!chosen.plain).then(|| format!("its weights `{}` are used, the only ones in its folder.", chosen.label));
-    sets::note(&names, &chosen.label).or(only)
+    let only = || WeightsUsed { name: chosen.label.clone(), all: vec![chosen.label.clone()] };
+    sets::used(&names, &chosen.label).or_else(|| (!chosen.plain).then(only))
 }
 
 #[cfg(test)]
@@ -292,6 +292,7 @@ mod tests {
         assert_eq!(chosen(Some("raw")), Some(("unet", true)));
         assert_eq!(chosen(Some("unet")), Some(("unet", true)));
         assert_eq!(chosen(Some("swa")), Some(("unet_ema", false)));
-        assert!(note(&all, &all[0]).unwrap().contains("`unet_ema` are used, of unet_ema, unet"));
+        let used = used(&all, &all[0]).unwrap();
+        assert_eq!((used.name.as_str(), used.all.join(", ")), ("unet_ema", "unet_ema, unet".into()));
     }
 }

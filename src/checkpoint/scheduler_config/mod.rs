@@ -33,7 +33,8 @@ pub(super) fn read(config: &Value, path: &Path, said: Overridden) -> Result<Decl
         clip: scheduler.clip(),
         ignored,
         ..Declared::default()
-    })
+    }
+    .said_in("scheduler_config.json"))
 }
 
 /// A configuration and where it lies.

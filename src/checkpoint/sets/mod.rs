@@ -6,6 +6,7 @@ mod wrappers;
 
 use crate::error::{Error, Result};
 use crate::network::recognise::Shapes;
+use crate::report::WeightsUsed;
 use crate::tensor_file::Entry;
 pub(super) use averages::{LIST, is_average_name};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -120,9 +121,8 @@ pub(super) fn choose(sets: &[&Set], asked: Option<&str>, path: &Path) -> Result<
 }
 
 /// One line on which of several sets is used; `None` where there is one.
-pub(super) fn note(names: &[String], chosen: &str) -> Option<String> {
-    let holds = names.join(", ");
-    (names.len() > 1).then(|| format!("its weights `{chosen}` are used, of {holds}; choose with --weights."))
+pub(super) fn used(names: &[String], chosen: &str) -> Option<WeightsUsed> {
+    (names.len() > 1).then(|| WeightsUsed { name: chosen.into(), all: names.to_vec() })
 }
 
 #[cfg(test)]

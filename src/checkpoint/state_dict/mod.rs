@@ -13,6 +13,7 @@ use crate::error::{Doing, Error, Result};
 use crate::network::recognise::{Shapes, StateDict, Told};
 use crate::network::{self};
 use crate::nn::Weights;
+use crate::report::WeightsUsed;
 use crate::tensor_file::{self, Format as File, IntoTensor, Listing, NamedArrays};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
@@ -54,13 +55,13 @@ fn known(listing: &Listing) -> Vec<Known> {
     all
 }
 
-/// The one that is meant, and a line on it where there are several.
-fn choose<'a>(all: &'a [Known], asked: Option<&str>, path: &Path) -> Result<(&'a Known, Option<String>)> {
+/// The one that is meant, and which it is where there are several.
+fn choose<'a>(all: &'a [Known], asked: Option<&str>, path: &Path) -> Result<(&'a Known, Option<WeightsUsed>)> {
     let sets: Vec<&Set> = all.iter().map(|known| &known.set).collect();
     let place = sets::choose(&sets, asked, path)?;
     let known = all.get(place).ok_or_else(|| Error::file(path, "it holds no weights", "Check the file."))?;
     let names: Vec<String> = sets.iter().map(|set| set.name()).collect();
-    Ok((known, sets::note(&names, &known.set.name())))
+    Ok((known, sets::used(&names, &known.set.name())))
 }
 
 /// A line on a list of averages that fits no model of the file.
@@ -80,17 +81,20 @@ fn unread_list(listing: &Listing, all: &[Known]) -> Option<String> {
 fn declared(source: &Source, request: &Request) -> Result<Declared> {
     let path = source.path;
     let all = known(&tensor_file::entries(path)?);
-    let buffers = buffers::Wanted::beside(&choose(&all, request.weights, path)?.0.set.prefix);
+    let (known, _) = choose(&all, request.weights, path)?;
+    let buffers = buffers::Wanted::beside(&known.set.prefix);
     let named = tensor_file::read_selected(path, &|name| buffers.has(name))?;
-    let told = request.told.map(said).transpose()?.unwrap_or_default();
-    Ok(told.or(buffers.declared(&named)?))
+    let nothing = Told::default();
+    let told = request.told.unwrap_or(&nothing);
+    let takes = network::facts(&configuration(known, told, path)?, path)?.takes();
+    Ok(Declared { takes: Some(takes), ..said(told)?.or(buffers.declared(&named)?) })
 }
 
 fn open(source: &Source, request: &Request) -> Result<Checkpoint> {
     let path = source.path;
     let listing = tensor_file::entries(path)?;
     let all = known(&listing);
-    let (known, note) = choose(&all, request.weights, path)?;
+    let (known, used) = choose(&all, request.weights, path)?;
     let set = &known.set;
     let nothing = Told::default();
     let told = request.told.unwrap_or(&nothing);
@@ -118,7 +122,8 @@ fn open(source: &Source, request: &Request) -> Result<Checkpoint> {
         declared,
         reference: None,
         left_out: named.opaque,
-        notes: note.into_iter().chain(unread_list(&listing, &all)).collect(),
+        weights: used,
+        notes: unread_list(&listing, &all).into_iter().collect(),
     })
 }
 
@@ -149,7 +154,8 @@ fn said(told: &Told) -> Result<Declared> {
         share: text("share"),
         conditioning: text("condition").map(|text| text.parse()).transpose()?,
         ..Declared::default()
-    })
+    }
+    .said_in("--config"))
 }
 
 /// What a file with state dicts holds, without its numbers.

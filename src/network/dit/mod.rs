@@ -25,5 +25,6 @@ pub(super) const DIFFUSERS: Architecture = architecture("DiTTransformer2DModel",
 pub(super) const OLD_DIFFUSERS: Architecture = architecture("Transformer2DModel", None);
 
 const fn architecture(class_name: &'static str, state_dict: Option<StateDict>) -> Architecture {
-    Architecture { class_name, build: NativeNetwork::<DitLayers>::build, state_dict }
+    let (build, facts) = (NativeNetwork::<DitLayers>::build, NativeNetwork::<DitLayers>::facts);
+    Architecture { class_name, build, facts, state_dict }
 }

@@ -23,5 +23,6 @@ const CLASS: &str = "UNetModel";
 pub(super) const ARCHITECTURE: Architecture = Architecture {
     class_name: CLASS,
     build: NativeNetwork::<UNetModelLayers>::build,
+    facts: NativeNetwork::<UNetModelLayers>::facts,
     state_dict: Some(state_dict::STATE_DICT),
 };

@@ -1,6 +1,5 @@
 //! How a module wants t: one per row, one per batch, or a plain number; floating point or int64. And in which dtype it runs.
 
-use crate::error::Doing;
 use tch::{Kind, TchError, Tensor};
 
 /// The shape of t.
@@ -74,13 +73,6 @@ impl Calling {
         });
         shape.into_iter().chain(own).collect()
     }
-}
-
-/// Whether all entries of t are the same, as one t for a whole batch must be.
-pub(super) fn is_uniform(t: &Tensor) -> crate::error::Result<bool> {
-    let doing = "comparing timesteps";
-    let first = t.f_narrow(0, 0, 1).and_then(|first| first.f_expand_as(t)).doing(doing)?;
-    t.f_equal(&first).doing(doing)
 }
 
 fn name(kind: Kind) -> &'static str {

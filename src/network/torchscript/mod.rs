@@ -12,12 +12,15 @@ use super::{Condition, InputShape, Network, Probe, integer_time};
 use crate::dual::Dual;
 use crate::error::{Doing, Error, Result, torch_message};
 use crate::libtorch::load_script;
-use calling::{Calling, TimeShape, is_uniform};
+use calling::{Calling, TimeShape};
 pub(crate) use complaint::conditioned;
 pub(crate) use signature::first_tensor;
 pub use signature::{Signature, one_sample};
 use std::path::{Path, PathBuf};
 use tch::{CModule, Device, Kind, Tensor};
+
+/// What it is called in tables and messages.
+const ARCHITECTURE: &str = "TorchScript module";
 
 /// A TorchScript module, asked on the device and in the dtype that it was moved to.
 pub struct TorchScript {
@@ -87,18 +90,6 @@ impl Network for TorchScript {
         if let Some(tangent) = &t.tangent {
             return self.with_rate([&x.value, &t.value, tangent], condition);
         }
-        // An integer condition exists only on the grid.
-        if self.calling.is_integer() && !t.value.f_round().doing("rounding timesteps")?.equal(&t.value) {
-            return Err(Error::file(
-                &self.path,
-                "this module takes integer timesteps, and a fraction was asked for",
-                "Use whole numbers in --timesteps and --dt.",
-            ));
-        }
-        if self.calling.shape != TimeShape::Rows && !is_uniform(&t.value)? {
-            let problem = "this module takes one t for a whole batch, and several were asked for";
-            return Err(Error::file(&self.path, problem, "Report this with the command you ran."));
-        }
         self.call(&x.value, &t.value, condition)
             .map(Dual::constant)
             .map_err(|message| self.explain(&message, &x.value.size(), x.value.device()))
@@ -133,7 +124,7 @@ impl Network for TorchScript {
     }
 
     fn architecture(&self) -> String {
-        "TorchScript module".into()
+        ARCHITECTURE.into()
     }
 
     fn parameters(&self) -> Vec<(String, Tensor)> {
@@ -154,9 +145,25 @@ impl Network for TorchScript {
         self.time_per_row
     }
 
+    fn check_times(&self, t: &[f64]) -> Result<()> {
+        // An integer condition exists only on the grid.
+        if self.calling.is_integer() && t.iter().any(|t| t.fract() != 0.0) {
+            return Err(Error::file(
+                &self.path,
+                "this module takes integer timesteps, and a fraction was asked for",
+                "Use whole numbers in --timesteps and --dt.",
+            ));
+        }
+        if self.calling.shape != TimeShape::Rows && t.windows(2).any(|pair| pair[0] != pair[1]) {
+            let problem = "this module takes one t for a whole batch, and several were asked for";
+            return Err(Error::file(&self.path, problem, "Report this with the command you ran."));
+        }
+        Ok(())
+    }
+
     fn set_time_kind(&mut self, kind: Option<Kind>) -> Result<&'static str> {
         if self.calling.is_integer() {
-            return Err(integer_time("TorchScript module"));
+            return Err(integer_time(ARCHITECTURE));
         }
         self.time_kind = kind;
         Ok("t as the module gets it; what it computes from t follows its own code")

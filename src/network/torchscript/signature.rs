@@ -1,7 +1,7 @@
 //! How a module is called, and which of its outputs counts: `--inputs x,t,context=FILE` and `--output KEY`.
 
 use crate::error::{Doing, Error, Result};
-use crate::network::Condition;
+use crate::network::{Condition, Takes};
 use crate::tensor_file::{self, IntoTensor};
 use std::path::Path;
 use tch::{CModule, Device, IValue, TchError, Tensor};
@@ -79,6 +79,18 @@ impl Signature {
     /// Whether class labels are among the arguments.
     pub fn takes_class(&self) -> bool {
         self.slots.iter().any(|slot| matches!(slot, Slot::Class))
+    }
+
+    /// What the module takes besides x and t.
+    pub fn takes(&self) -> Takes {
+        Takes {
+            architecture: super::ARCHITECTURE.into(),
+            class: self.takes_class(),
+            classes: None,
+            null_label: None,
+            context: self.takes_context(),
+            context_width: None,
+        }
     }
 
     /// Number of arguments.

@@ -7,6 +7,9 @@ use super::{Artifact, ComparisonRow, Curve, ModelReport, Point, Report, Rounding
 use crate::error::{Error, Result};
 use polars::prelude::{Column, CsvWriter, DataFrame, NamedFrom, PolarsError, SerWriter, Series};
 
+/// The column of the blocks, the last: empty for an output that is one.
+pub(crate) const BLOCK: &str = "block";
+
 /// `curve.csv`: every point of every curve.
 ///
 /// # Errors
@@ -47,7 +50,7 @@ pub(super) fn curve_frame(report: &Report) -> Result<DataFrame> {
         float("p95", |p| p.p95),
         float("max", |p| p.max),
         count("non_finite", |p| p.non_finite),
-        column("block", rows.iter().map(|(_, c, _)| c.block.clone()).collect::<Vec<Option<String>>>()),
+        column(BLOCK, rows.iter().map(|(_, c, _)| c.block.clone()).collect::<Vec<Option<String>>>()),
     ];
     frame("curve.csv", columns)
 }
@@ -76,7 +79,7 @@ pub(super) fn comparison_frame(report: &Report) -> Result<DataFrame> {
         float("ratio", |r| r.ratio),
         float("ratio_ci_low", |r| r.ratio_ci_low),
         float("ratio_ci_high", |r| r.ratio_ci_high),
-        column("block", rows.iter().map(|r| r.block.clone()).collect::<Vec<Option<String>>>()),
+        column(BLOCK, rows.iter().map(|r| r.block.clone()).collect::<Vec<Option<String>>>()),
     ];
     frame("comparison.csv", columns)
 }

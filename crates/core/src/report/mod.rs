@@ -3,6 +3,7 @@
 //! Nothing here measures and nothing here imports tch; a report read back from `report.json` renders the same files.
 
 mod artifact;
+mod basis;
 mod chart;
 mod csv;
 mod document;
@@ -27,6 +28,7 @@ mod tidy_files;
 mod warning;
 
 pub use artifact::{Artifact, prepare_dir, slug, write_all};
+pub use basis::{Basis, Origin, WeightsUsed};
 pub use chart::chart;
 pub use csv::{comparison_csv, curve_csv, rounding_csv};
 pub use drawing::{Figure, FigureFormat};
@@ -145,6 +147,9 @@ pub struct ModelDescription {
     /// What a conditional network was asked for, in words; `None` for an unconditional one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub asked: Option<String>,
+    /// What the meaning of its input and output rests on; `None` for closed forms.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub basis: Option<Basis>,
     /// Boundaries t₀ < … < t_n of shared sub-intervals in steps; empty where nothing is shared.
     pub boundaries: Vec<f64>,
     /// dtype of the arithmetic.

@@ -2,9 +2,10 @@
 
 use super::{Document, Drawing, Shown, Source, provenance, table, words};
 use crate::error::Result;
-use crate::report::csv::{comparison_frame, curve_frame, rounding_frame};
+use crate::report::csv::{BLOCK, comparison_frame, curve_frame, rounding_frame};
 use crate::report::table::of_block;
 use crate::report::{Cell, ModelReport, Report, Summary, Table, figure, reading, resolution_reading, rounding_reading};
+use polars::prelude::DataFrame;
 
 /// What the columns of curve.csv are.
 const CURVE: [&str; 19] = [
@@ -61,8 +62,11 @@ pub(super) fn document(report: &Report) -> Result<Document> {
     let mut said = vec![reading(report), resolution_reading(report).trim().to_string()];
     said.extend(report.rounding.as_ref().map(rounding_reading));
     let mut tables = vec![Shown { table: summaries(report), frame: None }];
-    let mut add = |name: &str, title: &str, frame: polars::prelude::DataFrame, about: &[&str]| {
-        tables.push(Shown { table: table(name, title, &frame, about), frame: Some(frame) });
+    let has_blocks = report.models.iter().flat_map(|model| &model.curves).any(|curve| curve.block.is_some());
+    let mut add = |name: &str, title: &str, frame: DataFrame, about: &[&str]| {
+        // A column of nothing says nothing to a reader; in the file it keeps its place.
+        let shown = if has_blocks { None } else { frame.drop(BLOCK).ok() };
+        tables.push(Shown { table: table(name, title, shown.as_ref().unwrap_or(&frame), about), frame: Some(frame) });
     };
     add("curve", "Every point of every curve", curve_frame(report)?, &CURVE);
     if report.models.len() > 1 {

@@ -92,6 +92,7 @@ fn provenance(provenance: &Provenance) -> Vec<(String, String)> {
     said.push(("wall time".into(), format!("{:.1} s", provenance.wall_seconds)));
     said.push(("device".into(), format!("{}, {} CPU threads", provenance.device, provenance.threads)));
     said.extend(provenance.versions.iter().map(|(name, version)| (name.clone(), version.clone())));
+    said.extend(provenance.basis_lines().into_iter().map(|(label, line)| (format!("{label}: rests on"), line)));
     if let Some(seed) = provenance.plan.get("seed") {
         said.push(("seed".into(), seed.to_string()));
     }
