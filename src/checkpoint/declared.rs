@@ -154,8 +154,7 @@ impl Sidecar {
     /// In lipscope's terms; `path` is for messages.
     pub fn declared(self, path: &Path) -> Result<Declared> {
         let within = |e: Error| bad(path, e.to_string());
-        let facts = self.architecture.map(|config| network::facts(&config, path)).transpose()?;
-        let takes = facts.map(|facts| facts.takes());
+        let takes = self.architecture.map(|config| network::takes(&config, path)).transpose()?;
         Ok(Declared {
             schedule: self.schedule.map(|text| text.parse()).transpose().map_err(within)?,
             prediction: self.prediction.map(|text| text.parse()).transpose().map_err(within)?,

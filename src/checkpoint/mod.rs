@@ -14,7 +14,7 @@ mod unrecognised;
 mod weights;
 mod write;
 
-pub use declared::{Declared, Sidecar, Training};
+pub use declared::{Declared, SaidIn, Sidecar, Training};
 pub(crate) use digest::hexadecimal;
 pub use digest::{sha256, sha256_of};
 pub use weights::Reference;

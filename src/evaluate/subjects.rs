@@ -63,7 +63,8 @@ impl Subjects {
             return Err(Error::mismatch(problem, "Give the data with --data, or its statistics with --reference."));
         }
         let said = Said::new(&args.model)?;
-        let models: Vec<&String> = names.iter().zip(&ready).filter(|(_, ready)| ready.is_none()).map(|(name, _)| name).collect();
+        let models: Vec<&String> =
+            names.iter().zip(&ready).filter(|(_, ready)| ready.is_none()).map(|(name, _)| name).collect();
         before_weights::declared(&models, &args.model)?;
         let mut opened = Vec::new();
         for (i, name) in names.iter().enumerate().filter(|(i, _)| ready[*i].is_none()) {

@@ -4,8 +4,8 @@
 use crate::checkpoint::sha256_of;
 use crate::error::{Error, Result};
 use crate::guidance::{Asked, Guidance, Source, no_labels};
-use crate::network::{Network, Takes};
 use crate::network::torchscript::one_sample;
+use crate::network::{Network, Takes};
 use lipscope_core::cli::args::Class;
 use lipscope_core::options::Overrides;
 use std::path::Path;

@@ -7,12 +7,13 @@ mod condition;
 mod opened;
 mod resolve;
 mod told;
+mod usual_time;
 
-pub(crate) use condition::check as check_condition;
 pub use opened::Opened;
 pub use resolve::{DEFAULT_SCHEDULE, Setting};
 pub use told::Said;
 
+use crate::checkpoint::Declared;
 use crate::denoiser::{Denoiser, NetworkDenoiser};
 use crate::device;
 use crate::error::{Error, Result};
@@ -119,6 +120,14 @@ impl<D: Denoiser + 'static> Model<D> {
         let Model { label, description, denoiser, clip, warnings } = self;
         Model { label, description, denoiser: Box::new(denoiser), clip, warnings }
     }
+}
+
+/// Refuses what a network cannot be asked for and what must be said about it, as far as it declares what it takes: before
+/// its weights are read.
+pub(crate) fn check_declared(declared: &Declared, overrides: &Overrides) -> Result<()> {
+    let Some(takes) = &declared.takes else { return Ok(()) };
+    condition::check(takes, overrides)?;
+    usual_time::check(takes, declared, overrides)
 }
 
 /// The dtype that `--dtype` names.

@@ -2,6 +2,7 @@
 
 use super::Model;
 use super::condition::{condition, in_words};
+use super::usual_time;
 use crate::checkpoint::Checkpoint;
 use crate::clean_data::Ideal;
 use crate::denoiser::NetworkDenoiser;
@@ -92,6 +93,7 @@ pub(super) fn resolve_file(
     let mut assumed = |what: &str, flag: &str| {
         warnings.push(Warning::Assumed { model: label.clone(), what: what.into(), flag: flag.into() });
     };
+    usual_time::check(&network.takes(), &declared, overrides)?;
     let said_in = &declared.said_in;
     let schedule_from = origin(overrides.schedule.is_some(), "--schedule", &said_in.schedule);
     let named = match overrides.schedule.clone().or(declared.schedule) {

@@ -16,8 +16,12 @@ use std::path::Path;
 /// A residual multilayer perceptron.
 pub type ResidualMlp = NativeNetwork<MlpLayers>;
 
-pub(super) const ARCHITECTURE: Architecture =
-    Architecture { class_name: "ResidualMlp", build: ResidualMlp::build, facts: ResidualMlp::facts, state_dict: None };
+pub(super) const ARCHITECTURE: Architecture = Architecture {
+    class_name: "ResidualMlp",
+    build: ResidualMlp::build,
+    takes: ResidualMlp::takes_by,
+    state_dict: None,
+};
 
 /// More than any perceptron has.
 const LARGEST: i64 = 1 << 20;

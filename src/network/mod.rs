@@ -45,8 +45,8 @@ pub struct Architecture {
     pub class_name: &'static str,
     /// Builds it; the path is for messages.
     pub build: fn(&Value, &Weights, &Path) -> Result<Box<dyn Network>>,
-    /// What its configuration says, without weights; the path is for messages.
-    pub facts: fn(&Value, &Path) -> Result<Facts>,
+    /// What its configuration says that it takes, without weights; the path is for messages.
+    pub takes: fn(&Value, &Path) -> Result<Takes>,
     /// How a state dict without a configuration is known; `None` where configurations always come along.
     pub state_dict: Option<StateDict>,
 }
@@ -68,9 +68,9 @@ pub fn build(config: &Value, weights: &Weights, path: &Path) -> Result<Box<dyn N
     (architecture(config, path)?.build)(config, weights, path)
 }
 
-/// What a configuration says of its network, without weights; `path` is where it stands, for messages.
-pub fn facts(config: &Value, path: &Path) -> Result<Facts> {
-    (architecture(config, path)?.facts)(config, path)
+/// What a network takes by its configuration, without weights; `path` is where that stands, for messages.
+pub fn takes(config: &Value, path: &Path) -> Result<Takes> {
+    (architecture(config, path)?.takes)(config, path)
 }
 
 fn architecture(config: &Value, path: &Path) -> Result<&'static Architecture> {
@@ -126,7 +126,19 @@ impl Condition {
     }
 }
 
-/// What a network takes besides x and t.
+/// Which number the trainers of an architecture give it for t, where a checkpoint does not say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum UsualTime {
+    /// t in steps, whatever T is.
+    #[default]
+    Steps,
+    /// t in steps; or, by an option of theirs that files do not keep, 1000 t/T.
+    StepsOrThousandths,
+    /// ln(σ)/4 or the log-SNR: never steps.
+    NoiseLevel,
+}
+
+/// What a network takes besides x.
 #[derive(Debug, Clone)]
 pub struct Takes {
     /// Name of the architecture, for messages.
@@ -141,6 +153,8 @@ pub struct Takes {
     pub context: bool,
     /// Their width D, where that is known.
     pub context_width: Option<i64>,
+    /// Which number it usually gets for t.
+    pub time: UsualTime,
 }
 
 /// What a network is asked when it is prepared.
@@ -231,6 +245,11 @@ pub trait Network {
         self.classes().is_some()
     }
 
+    /// Which number its trainers give it for t.
+    fn usual_time(&self) -> UsualTime {
+        UsualTime::Steps
+    }
+
     /// All of this in one.
     fn takes(&self) -> Takes {
         Takes {
@@ -240,6 +259,7 @@ pub trait Network {
             null_label: self.null_label(),
             context: self.takes_context(),
             context_width: self.context_width(),
+            time: self.usual_time(),
         }
     }
 

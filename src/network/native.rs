@@ -2,7 +2,7 @@
 //! checks of the input, and the features of t and their dtype.
 
 use super::condition::check_context;
-use super::{Condition, InputShape, Network, Takes, integer_time};
+use super::{Condition, InputShape, Network, Takes, UsualTime, integer_time};
 use crate::dual::Dual;
 use crate::error::{Doing, Error, Result};
 use crate::nn::{TimeProjection, Weights};
@@ -25,6 +25,11 @@ pub trait Layers: Sized + 'static {
 
     /// What can be said of the network without its weights.
     fn facts(config: &Self::Config) -> Facts;
+
+    /// Which number its trainers give it for t.
+    fn usual_time(_config: &Self::Config) -> UsualTime {
+        UsualTime::Steps
+    }
 
     /// How t `[B]` becomes features [B, F].
     fn time_projection(config: &Self::Config, weights: &Weights) -> Result<TimeProjection>;
@@ -114,9 +119,19 @@ impl<L: Layers> NativeNetwork<L> {
         Ok(Box::new(NativeNetwork::<L>::new(&L::read(config, path)?, weights)?))
     }
 
-    /// What a configuration says, without weights.
-    pub(super) fn facts(config: &Value, path: &Path) -> Result<Facts> {
-        Ok(L::facts(&L::read(config, path)?))
+    /// What it takes besides x by its configuration, without weights.
+    pub(super) fn takes_by(config: &Value, path: &Path) -> Result<Takes> {
+        let config = L::read(config, path)?;
+        let facts = L::facts(&config);
+        Ok(Takes {
+            architecture: facts.architecture.into(),
+            class: facts.classes.is_some(),
+            classes: facts.classes,
+            null_label: facts.null_label,
+            context: facts.context_width.is_some(),
+            context_width: facts.context_width,
+            time: L::usual_time(&config),
+        })
     }
 
     fn check(&self, x: &Tensor, t: &Tensor, condition: &Condition) -> Result<()> {
@@ -136,18 +151,6 @@ impl<L: Layers> NativeNetwork<L> {
 }
 
 impl Facts {
-    /// What the network takes besides x and t.
-    pub fn takes(&self) -> Takes {
-        Takes {
-            architecture: self.architecture.into(),
-            class: self.classes.is_some(),
-            classes: self.classes,
-            null_label: self.null_label,
-            context: self.context_width.is_some(),
-            context_width: self.context_width,
-        }
-    }
-
     /// Refuses an x of another shape than the network takes.
     fn check_shape(&self, size: &[i64]) -> Result<()> {
         if let Some(channels) = self.input.channels {
@@ -211,6 +214,10 @@ impl<L: Layers> Network for NativeNetwork<L> {
 
     fn context_width(&self) -> Option<i64> {
         self.facts.context_width
+    }
+
+    fn usual_time(&self) -> UsualTime {
+        L::usual_time(&self.config)
     }
 
     fn check_times(&self, t: &[f64]) -> Result<()> {

@@ -10,7 +10,7 @@ use lipscope_core::options::{MeasureOptions, Overrides};
 use std::path::Path;
 use tch::Device;
 
-/// What each checkpoint declares; `None` for a closed form. Its network must take the conditions that are asked for.
+/// What each checkpoint declares; `None` for a closed form. It must fit what is asked of it.
 pub(crate) fn declared<S: AsRef<str>>(checkpoints: &[S], overrides: &Overrides) -> Result<Vec<Option<Declared>>> {
     let said = Said::new(overrides)?;
     let one = |name: &str| {
@@ -18,9 +18,7 @@ pub(crate) fn declared<S: AsRef<str>>(checkpoints: &[S], overrides: &Overrides) 
             return Ok(None);
         }
         let declared = checkpoint::declared(Path::new(name), &said.request(Device::Cpu))?;
-        if let Some(takes) = &declared.takes {
-            model::check_condition(takes, overrides)?;
-        }
+        model::check_declared(&declared, overrides)?;
         Ok(Some(declared))
     };
     checkpoints.iter().map(|name| one(name.as_ref())).collect()

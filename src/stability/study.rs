@@ -8,7 +8,9 @@ use crate::error::{Error, Result};
 use crate::model::Model;
 use crate::report::{TidyReport, Warning, tidy_files};
 use crate::run::setup::{self, Completed, Setup};
-use crate::run::{Facts, Folder, Store, Unit, Watch, before_weights, common_timesteps, describe, interrupted, provenance};
+use crate::run::{
+    Facts, Folder, Store, Unit, Watch, before_weights, common_timesteps, describe, interrupted, provenance,
+};
 use crate::timesteps::{Grid, TimestepSpec};
 use lipscope_core::cli::args::{Share, StabilityArgs};
 use lipscope_core::store::array;

@@ -36,9 +36,8 @@ fn declared(source: &Source, request: &Request) -> Result<Declared> {
         (None, Some(folder)) => scheduled(folder, request)?,
         (None, None) => Declared::default(),
     };
-    let configured = folders.first().map(|folder| configuration(folder).map(|(config, _)| (config, folder.join("config.json"))));
-    let facts = configured.transpose()?.map(|(config, path)| network::facts(&config, &path)).transpose()?;
-    Ok(Declared { takes: facts.map(|facts| facts.takes()).or(said.takes), ..said })
+    let takes = |folder: &PathBuf| network::takes(&configuration(folder)?.0, &folder.join("config.json"));
+    Ok(Declared { takes: folders.first().map(takes).transpose()?.or(said.takes), ..said })
 }
 
 /// The folders of the model's configuration: below the path, at it, or around the file of weights that it is.

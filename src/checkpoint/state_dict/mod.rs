@@ -86,7 +86,7 @@ fn declared(source: &Source, request: &Request) -> Result<Declared> {
     let named = tensor_file::read_selected(path, &|name| buffers.has(name))?;
     let nothing = Told::default();
     let told = request.told.unwrap_or(&nothing);
-    let takes = network::facts(&configuration(known, told, path)?, path)?.takes();
+    let takes = network::takes(&configuration(known, told, path)?, path)?;
     Ok(Declared { takes: Some(takes), ..said(told)?.or(buffers.declared(&named)?) })
 }
 

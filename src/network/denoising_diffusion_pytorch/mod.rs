@@ -24,6 +24,6 @@ const CLASS: &str = "Unet";
 pub(super) const ARCHITECTURE: Architecture = Architecture {
     class_name: CLASS,
     build: NativeNetwork::<UnetLayers>::build,
-    facts: NativeNetwork::<UnetLayers>::facts,
+    takes: NativeNetwork::<UnetLayers>::takes_by,
     state_dict: Some(state_dict::STATE_DICT),
 };

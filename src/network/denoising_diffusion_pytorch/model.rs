@@ -8,10 +8,10 @@ use super::blocks::{ResnetBlock, Stage};
 use super::config::{TimeFeatures, UnetConfig};
 use crate::dual::Dual;
 use crate::error::{Doing, Result};
-use crate::network::InputShape;
 use crate::network::condition::{Embedder, Labels};
 use crate::network::native::{Facts, Inputs, Layers};
 use crate::network::skips::Skips;
+use crate::network::{InputShape, UsualTime};
 use crate::nn::{Activation, Conv2d, TimeProjection, TimestepEmbedding, Weights};
 use serde_json::Value;
 use std::path::Path;
@@ -37,6 +37,15 @@ impl Layers for UnetLayers {
 
     fn read(json: &Value, path: &Path) -> Result<UnetConfig> {
         UnetConfig::from_json(json, path)
+    }
+
+    /// `GaussianDiffusion` refuses random and learned frequencies; `ElucidatedDiffusion` and the classes in continuous time
+    /// ask for them.
+    fn usual_time(config: &UnetConfig) -> UsualTime {
+        match config.time {
+            TimeFeatures::Sinusoids { .. } => UsualTime::Steps,
+            TimeFeatures::Fourier(_) => UsualTime::NoiseLevel,
+        }
     }
 
     fn facts(config: &UnetConfig) -> Facts {

@@ -25,6 +25,6 @@ pub(super) const DIFFUSERS: Architecture = architecture("DiTTransformer2DModel",
 pub(super) const OLD_DIFFUSERS: Architecture = architecture("Transformer2DModel", None);
 
 const fn architecture(class_name: &'static str, state_dict: Option<StateDict>) -> Architecture {
-    let (build, facts) = (NativeNetwork::<DitLayers>::build, NativeNetwork::<DitLayers>::facts);
-    Architecture { class_name, build, facts, state_dict }
+    let (build, takes) = (NativeNetwork::<DitLayers>::build, NativeNetwork::<DitLayers>::takes_by);
+    Architecture { class_name, build, takes, state_dict }
 }

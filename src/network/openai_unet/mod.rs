@@ -23,6 +23,6 @@ const CLASS: &str = "UNetModel";
 pub(super) const ARCHITECTURE: Architecture = Architecture {
     class_name: CLASS,
     build: NativeNetwork::<UNetModelLayers>::build,
-    facts: NativeNetwork::<UNetModelLayers>::facts,
+    takes: NativeNetwork::<UNetModelLayers>::takes_by,
     state_dict: Some(state_dict::STATE_DICT),
 };

@@ -7,10 +7,10 @@ use super::blocks::{Block, input_blocks, middle_block, output_blocks};
 use super::config::UNetModelConfig;
 use crate::dual::Dual;
 use crate::error::Result;
-use crate::network::InputShape;
 use crate::network::condition::{Embedder, Labels};
 use crate::network::native::{Facts, Inputs, Layers};
 use crate::network::skips::Skips;
+use crate::network::{InputShape, UsualTime};
 use crate::nn::{Activation, Conv2d, GroupNorm, Init, TimeProjection, TimestepEmbedding, Weights};
 use serde_json::Value;
 use std::path::Path;
@@ -31,6 +31,11 @@ impl Layers for UNetModelLayers {
 
     fn read(json: &Value, path: &Path) -> Result<UNetModelConfig> {
         UNetModelConfig::from_json(json, path)
+    }
+
+    /// improved-diffusion has `rescale_timesteps` on by default, guided-diffusion off.
+    fn usual_time(_config: &UNetModelConfig) -> UsualTime {
+        UsualTime::StepsOrThousandths
     }
 
     fn facts(config: &UNetModelConfig) -> Facts {

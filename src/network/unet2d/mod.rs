@@ -28,6 +28,6 @@ const UNCONDITIONAL_CLASS: &str = "UNet2DModel";
 const CONDITIONAL_CLASS: &str = "UNet2DConditionModel";
 
 pub(super) const UNCONDITIONAL: Architecture =
-    Architecture { class_name: UNCONDITIONAL_CLASS, build: UNet2d::build, facts: UNet2d::facts, state_dict: None };
+    Architecture { class_name: UNCONDITIONAL_CLASS, build: UNet2d::build, takes: UNet2d::takes_by, state_dict: None };
 pub(super) const CONDITIONAL: Architecture =
-    Architecture { class_name: CONDITIONAL_CLASS, build: UNet2d::build, facts: UNet2d::facts, state_dict: None };
+    Architecture { class_name: CONDITIONAL_CLASS, build: UNet2d::build, takes: UNet2d::takes_by, state_dict: None };
