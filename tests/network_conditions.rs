@@ -29,11 +29,11 @@ fn forward(network: &dyn Network, size: &[i64], condition: &Condition) -> Result
 }
 
 fn labels(labels: &[i64]) -> Condition {
-    Condition { labels: Some(Tensor::from_slice(labels)), context: None }
+    Condition { labels: Some(Tensor::from_slice(labels)), ..Condition::default() }
 }
 
 fn context(size: &[i64], kind: Kind) -> Condition {
-    Condition { labels: None, context: Some(Tensor::ones(size, (kind, Device::Cpu))) }
+    Condition { context: Some(Tensor::ones(size, (kind, Device::Cpu))), ..Condition::default() }
 }
 
 /// What is wrong with the configuration of `case` after a change, before any weights are asked for.
@@ -129,7 +129,8 @@ fn configurations_of_dit_that_are_not_covered_are_refused_by_name() {
 #[test]
 fn configurations_of_conditional_unets_that_are_not_covered_are_refused_by_name() {
     for (change, says) in [
-        (json!({"addition_embed_type": "text_time"}), "SDXL"),
+        (json!({"addition_embed_type": "text_time"}), "text_time needs it"),
+        (json!({"addition_embed_type": "text_image"}), "`text_image`"),
         (json!({"time_cond_proj_dim": 256}), "LCM"),
         (json!({"encoder_hid_dim": 4096}), "`encoder_hid_dim`"),
         (json!({"dual_cross_attention": true}), "two contexts"),

@@ -1,34 +1,43 @@
-//! What a conditional network is asked for: `--class`, `--context`, and `--guidance` with `--null-class` and
-//! `--null-context`.
+//! What a conditional network is asked for: `--class`, `--context`, `--pooled`, `--time-ids`, and `--guidance` with
+//! `--null-class`, `--null-context` and `--null-pooled`.
 
+use super::Setting;
+use super::embeddings::{context, numbers, pooled};
 use crate::checkpoint::sha256_of;
 use crate::error::{Error, Result};
-use crate::guidance::{Asked, Guidance, Source, no_labels};
+use crate::guidance::{Asked, Given, Guidance, Source, no_labels};
 use crate::network::Network;
-use crate::network::torchscript::one_sample;
 use lipscope_core::cli::args::Class;
 use lipscope_core::options::Overrides;
-use std::path::Path;
-use tch::{Device, Kind, Tensor};
+use tch::{Kind, Tensor};
 
-/// The condition, and the guidance towards it, ready on the network's device and in its dtype; `labels` are the classes
-/// of the data.
-pub fn condition(
-    network: &dyn Network,
-    options: &Overrides,
-    labels: Option<&[i64]>,
-    (device, kind): (Device, Kind),
-) -> Result<(Asked, Option<Guidance>)> {
-    let label = class(network, options.class, labels)?;
+/// What a network is asked for, and what was assumed for it.
+pub struct Conditioned {
+    /// The condition.
+    pub asked: Asked,
+    /// The guidance towards it.
+    pub guidance: Option<Guidance>,
+    /// What was assumed, and the flag that says otherwise.
+    pub assumed: Option<(String, &'static str)>,
+}
+
+/// The condition, and the guidance towards it, ready on the network's device and in its dtype.
+pub fn condition(network: &dyn Network, setting: &Setting) -> Result<Conditioned> {
+    let (options, device, kind) = (setting.overrides, setting.device, setting.kind);
+    let label = class(network, options.class, setting.labels)?;
     let context = context(network, "--context", options.context.as_deref())?;
+    let (numbers, assumed) = numbers(network, options, setting.shape)?;
+    let count = numbers.as_ref().map_or(0, |given| given.values.len() as i64);
+    let pooled = pooled(network, "--pooled", options.pooled.as_deref(), count)?;
     let guidance = match options.guidance {
         Some(scale) => {
-            let Guidance { scale, without } = guidance(network, options, scale)?;
+            let Guidance { scale, without } = guidance(network, options, scale, &numbers)?;
             Some(Guidance { scale, without: without.to(device, kind)? })
         }
         None => None,
     };
-    Ok((Asked { label, context }.to(device, kind)?, guidance))
+    let asked = Asked { label, context, pooled, numbers }.to(device, kind)?;
+    Ok(Conditioned { asked, guidance, assumed })
 }
 
 /// What was asked for, for the report and the plan; `None` where nothing was. `labels` are the classes of the data: other
@@ -42,8 +51,10 @@ pub fn in_words(asked: &Asked, guidance: Option<&Guidance>, labels: Option<&[i64
                 format!("the class of each sample of the data, with SHA-256 {}", short(&sha256_of(&numbers)))
             }
         });
-        let context = asked.context.as_ref().map(fingerprint);
-        let words: Vec<String> = class.into_iter().chain(context).collect();
+        let context = asked.context.as_ref().map(|context| fingerprint("embeddings", context));
+        let pooled = asked.pooled.as_ref().map(|pooled| fingerprint("pooled embeddings", pooled));
+        let numbers = asked.numbers.as_ref().map(Given::to_string);
+        let words: Vec<String> = class.into_iter().chain(context).chain(pooled).chain(numbers).collect();
         (!words.is_empty()).then(|| words.join(", "))
     };
     let with = part(asked)?;
@@ -52,9 +63,9 @@ pub fn in_words(asked: &Asked, guidance: Option<&Guidance>, labels: Option<&[i64
 }
 
 /// Shape and SHA-256 of embeddings, so that two reports can be told apart.
-fn fingerprint(context: &Tensor) -> String {
-    let numbers = Vec::<f64>::try_from(context.to_kind(Kind::Double).flatten(0, -1)).unwrap_or_default();
-    format!("embeddings {:?} with SHA-256 {}", &context.size()[1..], short(&sha256_of(&numbers)))
+fn fingerprint(what: &str, embeddings: &Tensor) -> String {
+    let numbers = Vec::<f64>::try_from(embeddings.to_kind(Kind::Double).flatten(0, -1)).unwrap_or_default();
+    format!("{what} {:?} with SHA-256 {}", &embeddings.size()[1..], short(&sha256_of(&numbers)))
 }
 
 /// As much of a fingerprint as tells two apart.
@@ -108,39 +119,8 @@ fn same_class(network: &dyn Network, asked: Option<i64>) -> Result<Option<i64>> 
     }
 }
 
-/// Embeddings of one sample, [1, L, D].
-fn context(network: &dyn Network, flag: &str, path: Option<&Path>) -> Result<Option<Tensor>> {
-    let Some(path) = path else {
-        return match (network.takes_context(), network.context_width()) {
-            (false, _) => Ok(None),
-            (true, width) => {
-                let width = width.map_or_else(|| "D".to_string(), |width| width.to_string());
-                Err(Error::mismatch(
-                    format!("this {} attends to embeddings, and none were given", network.architecture()),
-                    format!("Give {flag} FILE (.npy or .safetensors) with one array [L, {width}], such as a prompt's."),
-                ))
-            }
-        };
-    };
-    if !network.takes_context() {
-        return Err(Error::mismatch(
-            format!("this {} takes no embeddings", network.architecture()),
-            format!("Leave out {flag}; a TorchScript module with such an input is named with --inputs x,t,context."),
-        ));
-    }
-    let context = one_sample(path)?;
-    let size = context.size();
-    let fits = size[0] == 1 && context.is_floating_point();
-    let fits = fits && network.context_width().is_none_or(|width| size.len() == 3 && size[2] == width);
-    if !fits {
-        let width = network.context_width().map_or_else(|| "D".to_string(), |width| width.to_string());
-        let problem = format!("its array has shape {:?} ({:?})", &size[1..], context.kind());
-        return Err(Error::file(path, problem, format!("Give floating-point embeddings of one sample, [L, {width}].")));
-    }
-    Ok(Some(context))
-}
-
-fn guidance(network: &dyn Network, options: &Overrides, scale: f64) -> Result<Guidance> {
+/// The condition ∅ has the numbers of the condition: they do not say what is in a picture.
+fn guidance(network: &dyn Network, options: &Overrides, scale: f64, numbers: &Option<Given>) -> Result<Guidance> {
     if !scale.is_finite() {
         let next = "Give w in (1 + w) ε(x, t, c) − w ε(x, t, ∅), such as 2.0.";
         return Err(Error::argument("--guidance", scale, "it is a finite number", next));
@@ -159,7 +139,9 @@ fn guidance(network: &dyn Network, options: &Overrides, scale: f64) -> Result<Gu
         }
         (path, _) => context(network, "--null-context", path.as_deref())?,
     };
-    Ok(Guidance { scale, without: Asked { label: label.map(Source::Same), context } })
+    let count = numbers.as_ref().map_or(0, |given| given.values.len() as i64);
+    let pooled = pooled(network, "--null-pooled", options.null_pooled.as_deref(), count)?;
+    Ok(Guidance { scale, without: Asked { label: label.map(Source::Same), context, pooled, numbers: numbers.clone() } })
 }
 
 fn null_class(network: &dyn Network, options: &Overrides) -> Result<i64> {

@@ -14,6 +14,7 @@
 //! [`NativeNetwork`] does the rest. A module that is not in lipscope's layers, such as [`torchscript`], implements
 //! [`Network`] itself.
 
+mod additions;
 pub mod arch;
 mod closure;
 mod condition;
@@ -33,6 +34,7 @@ pub use closure::Closure;
 use crate::dual::Dual;
 use crate::error::{Error, Result};
 use crate::nn::Weights;
+pub use additions::{Additions, Numbers};
 pub use native::{Facts, Inputs, Layers, NativeNetwork};
 use recognise::{Shapes, StateDict};
 use serde_json::Value;
@@ -99,19 +101,33 @@ pub struct Condition {
     pub labels: Option<Tensor>,
     /// Embeddings that the network attends to, [B, L, D], in the network's dtype; `None` for a network without.
     pub context: Option<Tensor>,
+    /// Pooled embeddings, [B, P], in the network's dtype; `None` for a network without.
+    pub pooled: Option<Tensor>,
+    /// Numbers that are embedded as t is, [B, N], float32 or float64 (never half); `None` for a network without.
+    pub numbers: Option<Tensor>,
 }
 
 impl Condition {
     /// A second handle on the same tensors; nothing is copied.
     pub fn shallow_clone(&self) -> Self {
         let handle = |tensor: &Option<Tensor>| tensor.as_ref().map(Tensor::shallow_clone);
-        Condition { labels: handle(&self.labels), context: handle(&self.context) }
+        Condition {
+            labels: handle(&self.labels),
+            context: handle(&self.context),
+            pooled: handle(&self.pooled),
+            numbers: handle(&self.numbers),
+        }
     }
 
     /// Every part through `f`.
     pub(crate) fn try_map(&self, f: impl Fn(&Tensor) -> Result<Tensor>) -> Result<Self> {
         let map = |tensor: &Option<Tensor>| tensor.as_ref().map(&f).transpose();
-        Ok(Condition { labels: map(&self.labels)?, context: map(&self.context)? })
+        Ok(Condition {
+            labels: map(&self.labels)?,
+            context: map(&self.context)?,
+            pooled: map(&self.pooled)?,
+            numbers: map(&self.numbers)?,
+        })
     }
 }
 
@@ -185,6 +201,11 @@ pub trait Network {
     /// Width D of the embeddings that it attends to; `None` for a network without.
     fn context_width(&self) -> Option<i64> {
         None
+    }
+
+    /// What it takes besides labels and embeddings to attend to.
+    fn additions(&self) -> Additions {
+        Additions::default()
     }
 
     /// Whether it takes embeddings besides x and t.

@@ -8,10 +8,10 @@ use super::blocks::{ResnetBlock, Stage};
 use super::config::{TimeFeatures, UnetConfig};
 use crate::dual::Dual;
 use crate::error::{Doing, Result};
-use crate::network::InputShape;
 use crate::network::condition::{Embedder, Labels};
 use crate::network::native::{Facts, Inputs, Layers};
 use crate::network::skips::Skips;
+use crate::network::{Additions, InputShape};
 use crate::nn::{Activation, Conv2d, TimeProjection, TimestepEmbedding, Weights};
 use serde_json::Value;
 use std::path::Path;
@@ -49,6 +49,7 @@ impl Layers for UnetLayers {
             classes: None,
             null_label: None,
             context_width: None,
+            additions: Additions::default(),
             first_weight: "init_conv.weight",
             frequencies: Some("time_mlp.0."),
         }

@@ -7,10 +7,10 @@ use super::blocks::{Block, input_blocks, middle_block, output_blocks};
 use super::config::UNetModelConfig;
 use crate::dual::Dual;
 use crate::error::Result;
-use crate::network::InputShape;
 use crate::network::condition::{Embedder, Labels};
 use crate::network::native::{Facts, Inputs, Layers};
 use crate::network::skips::Skips;
+use crate::network::{Additions, InputShape};
 use crate::nn::{Activation, Conv2d, GroupNorm, Init, TimeProjection, TimestepEmbedding, Weights};
 use serde_json::Value;
 use std::path::Path;
@@ -43,6 +43,7 @@ impl Layers for UNetModelLayers {
             classes: config.num_classes,
             null_label: None,
             context_width: None,
+            additions: Additions::default(),
             first_weight: "input_blocks.0.0.weight",
             frequencies: None,
         }
