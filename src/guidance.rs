@@ -5,7 +5,7 @@ use crate::device::upload_labels;
 use crate::draws::Columns;
 use crate::dual::Dual;
 use crate::error::{Doing, Error, Result};
-use crate::network::Condition;
+use crate::network::{Condition, Numbers};
 use tch::{Device, Kind, Tensor};
 
 /// Where an input of a network besides x and t comes from.
@@ -24,19 +24,40 @@ pub struct Asked {
     pub label: Option<Source<i64>>,
     /// The embeddings, [1, L, D], the same for every sample.
     pub context: Option<Tensor>,
+    /// The pooled embeddings, [1, P], the same for every sample.
+    pub pooled: Option<Tensor>,
+    /// Numbers that are embedded as t is, the same for every sample.
+    pub numbers: Option<Given>,
+}
+
+/// Numbers, and what they are.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Given {
+    /// What they are.
+    pub what: Numbers,
+    /// One row of them.
+    pub values: Vec<f64>,
+}
+
+impl std::fmt::Display for Given {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let values: Vec<String> = self.values.iter().map(f64::to_string).collect();
+        write!(f, "{} {}", self.what.name(), values.join(","))
+    }
 }
 
 impl Asked {
     /// A class and nothing else.
     pub fn class(label: Option<i64>) -> Self {
-        Asked { label: label.map(Source::Same), context: None }
+        Asked { label: label.map(Source::Same), ..Asked::default() }
     }
 
     /// The same with its embeddings on `device` in `kind`, so that no batch has to move them.
     pub fn to(self, device: Device, kind: Kind) -> Result<Self> {
-        let moved = |context: Tensor| context.f_to_device(device)?.f_to_kind(kind);
+        let moved = |embeddings: Tensor| embeddings.f_to_device(device)?.f_to_kind(kind);
         let context = self.context.map(moved).transpose().doing("moving embeddings")?;
-        Ok(Asked { context, ..self })
+        let pooled = self.pooled.map(moved).transpose().doing("moving embeddings")?;
+        Ok(Asked { context, pooled, ..self })
     }
 
     /// For two samples, to try a network out; what is drawn with the data is 0.
@@ -56,15 +77,19 @@ impl Asked {
             (Some(Source::WithData), Some(labels)) => Some(upload_labels(labels, device)?),
             (Some(Source::WithData), None) => return Err(no_labels()),
         };
-        let expand = |context: &Tensor| {
-            let sizes: Vec<i64> = std::iter::once(rows).chain(context.size().into_iter().skip(1)).collect();
-            context.f_to_device(device)?.f_to_kind(kind)?.f_expand(&sizes, false)
+        let expand = |embeddings: &Tensor| {
+            let sizes: Vec<i64> = std::iter::once(rows).chain(embeddings.size().into_iter().skip(1)).collect();
+            embeddings.f_to_device(device)?.f_to_kind(kind)?.f_expand(&sizes, false)
         };
-        let context = match &self.context {
-            Some(context) => Some(expand(context).doing(doing)?),
-            None => None,
+        let context = self.context.as_ref().map(expand).transpose().doing(doing)?;
+        let pooled = self.pooled.as_ref().map(expand).transpose().doing(doing)?;
+        let time_kind = if kind == Kind::Double { Kind::Double } else { Kind::Float };
+        let number = |given: &Given| {
+            let row = Tensor::f_from_slice(&given.values)?.f_to_kind(time_kind)?.f_to_device(device)?;
+            row.f_unsqueeze(0)?.f_expand([rows, -1], false)
         };
-        Ok(Condition { labels, context })
+        let numbers = self.numbers.as_ref().map(number).transpose().doing(doing)?;
+        Ok(Condition { labels, context, pooled, numbers })
     }
 }
 

@@ -139,6 +139,73 @@ fn what_is_missing_is_named() {
     refuse(here, &["measure", &pipeline, "--data", "digits", "--inputs", "x,t"], &["loaded natively"]);
 }
 
+/// A pipeline's folder with the network and the scheduler of Stable Diffusion XL, small.
+fn stable_diffusion_xl(folder: &Path) -> String {
+    let (unet, scheduler) = (folder.join("xl/unet"), folder.join("xl/scheduler"));
+    fs::create_dir_all(&unet).unwrap();
+    fs::create_dir_all(&scheduler).unwrap();
+    let case = fixture("networks/unet2d_condition/stable_diffusion_xl");
+    fs::copy(Path::new(&case).join("config.json"), unet.join("config.json")).unwrap();
+    let weights = unet.join("diffusion_pytorch_model.safetensors");
+    fs::copy(Path::new(&case).join("weights.safetensors"), weights).unwrap();
+    let config = r#"{"_class_name": "EulerDiscreteScheduler", "beta_start": 0.00085, "beta_end": 0.012,
+        "beta_schedule": "scaled_linear", "prediction_type": "epsilon", "timestep_spacing": "leading"}"#;
+    fs::write(scheduler.join("scheduler_config.json"), config).unwrap();
+    folder.join("xl").display().to_string()
+}
+
+#[test]
+fn pooled_embeddings_and_sizes_are_part_of_what_is_asked() {
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path();
+    let model = stable_diffusion_xl(here);
+    embeddings(&here.join("prompt.npy"), 1.0, "(3, 5)", 15);
+    embeddings(&here.join("pooled.npy"), 0.5, "(7,)", 7);
+    embeddings(&here.join("zeros.npy"), 0.0, "(7,)", 7);
+    embeddings(&here.join("latents.npy"), 0.5, "(20, 4, 8, 8)", 20 * 256);
+    let plan = ["--data", "latents.npy", "--scale", "none", "--timesteps", "10,200", "--samples", "2", "--out", "out"];
+    let with = |more: &[&'static str]| [&["measure", model.as_str()], &plan[..], more].concat();
+    let run = |more: &[&'static str]| {
+        clear(here);
+        let output = lipscope(here, &with(more));
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let report = report(&here.join("out"));
+        let points = report["models"][0]["curves"][0]["points"].clone();
+        (points, report["models"][0]["model"]["asked"].to_string(), report["warnings"].to_string())
+    };
+    let asked = ["--context", "prompt.npy", "--pooled", "pooled.npy"];
+    let (points, words, warnings) = run(&asked);
+    assert!(
+        words.contains("pooled embeddings [7] with SHA-256") && words.contains("time ids 64,64,0,0,64,64"),
+        "{words}"
+    );
+    assert!(warnings.contains("time ids 64,64,0,0,64,64") && warnings.contains("--time-ids"), "{warnings}");
+    let (same, _, warnings) = run(&[&asked[..], &["--time-ids", "64,64,0,0,64,64"]].concat());
+    assert!(same == points && !warnings.contains("--time-ids"), "{warnings}");
+    assert_ne!(run(&[&asked[..], &["--time-ids", "64,64,32,0,64,64"]].concat()).0, points);
+    assert_ne!(run(&["--context", "prompt.npy", "--pooled", "zeros.npy"]).0, points);
+    // (1 + w) ε − w ε = ε where the condition is the same.
+    let guidance = ["--guidance", "2", "--null-context", "prompt.npy", "--null-pooled", "pooled.npy"];
+    let (guided, words, _) = run(&[&asked[..], &guidance].concat());
+    assert!(words.contains("guidance 2 over embeddings"), "{words}");
+    for i in 0..2 {
+        let ratio = guided[i]["mean"].as_f64().unwrap() / points[i]["mean"].as_f64().unwrap();
+        assert!((ratio - 1.0).abs() < 1e-3, "rounding of float32 differences, five times over: {ratio}");
+    }
+    refuse(here, &with(&asked[..2]), &["pooled embeddings", "--pooled FILE", "[7]"]);
+    refuse(here, &with(&[&asked[..], &guidance[..4]].concat()), &["--null-pooled FILE"]);
+    refuse(here, &with(&[&asked[..2], &["--pooled", "prompt.npy"]].concat()), &["[3, 5]", "five"]);
+    refuse(here, &with(&[&asked[..], &["--time-ids", "1,2,3,4,5,6,7,8"]].concat()), &["1,2,3,4,5,6,7,8", "1024"]);
+    let pipeline = fixture("torchscript/pipeline");
+    for flag in [["--pooled", "pooled.npy"], ["--time-ids", "1,2"]] {
+        refuse(
+            here,
+            &[&["measure", pipeline.as_str(), "--data", "digits"], &flag[..]].concat(),
+            &["takes no", flag[0]],
+        );
+    }
+}
+
 /// Latents of the digits, [1, 4, 4]: what is measured on them is measured on the same numbers given as an array.
 #[test]
 fn images_go_through_an_encoder() {

@@ -29,11 +29,11 @@ fn forward(network: &dyn Network, size: &[i64], condition: &Condition) -> Result
 }
 
 fn labels(labels: &[i64]) -> Condition {
-    Condition { labels: Some(Tensor::from_slice(labels)), context: None }
+    Condition { labels: Some(Tensor::from_slice(labels)), ..Condition::default() }
 }
 
 fn context(size: &[i64], kind: Kind) -> Condition {
-    Condition { labels: None, context: Some(Tensor::ones(size, (kind, Device::Cpu))) }
+    Condition { context: Some(Tensor::ones(size, (kind, Device::Cpu))), ..Condition::default() }
 }
 
 /// What is wrong with the configuration of `case` after a change, before any weights are asked for.
@@ -104,6 +104,35 @@ fn a_constant_context_has_no_tangent_where_nothing_else_has() {
 }
 
 #[test]
+fn pooled_embeddings_and_numbers_must_fit() {
+    let unet = open("unet2d_condition/stable_diffusion_xl");
+    assert_eq!((unet.context_width(), unet.additions().pooled_width(6)), (Some(5), Some(7)));
+    let ones = |size: &[i64], kind| Some(Tensor::ones(size, (kind, Device::Cpu)));
+    let float = Kind::Float;
+    let with = |pooled, numbers| Condition { pooled, numbers, ..context(&[2, 3, 5], float) };
+    let size = [2, 4, 8, 8];
+    assert_eq!(forward(&*unet, &size, &with(ones(&[2, 7], float), ones(&[2, 6], float))).unwrap().size(), size);
+    // A number less leaves its four features to the pooled embeddings.
+    assert_eq!(forward(&*unet, &size, &with(ones(&[2, 11], float), ones(&[2, 5], float))).unwrap().size(), size);
+    for (condition, says) in [
+        (with(None, ones(&[2, 6], float)), "pooled embeddings [batch, 7], and none were given"),
+        (with(ones(&[2, 7], float), None), "takes time ids, and none were given"),
+        (with(ones(&[2, 7], float), ones(&[2, 5], float)), "[2, 7], where the network takes [2, 11]"),
+        (with(ones(&[1, 7], float), ones(&[2, 6], float)), "[1, 7], where the network takes [2, 7]"),
+        (with(ones(&[2, 7], Kind::Double), ones(&[2, 6], float)), "Double, where the network computes in Float"),
+        (with(ones(&[2, 7], float), ones(&[6], float)), "[6], where the network takes [2, N]"),
+    ] {
+        let error = forward(&*unet, &size, &condition).unwrap_err();
+        assert!(error.contains(says), "{error}");
+    }
+    let plain = open("unet2d_condition/stable_diffusion_1");
+    let error = forward(&*plain, &size, &with(ones(&[2, 7], float), None)).unwrap_err();
+    assert!(error.contains("pooled embeddings were given to a network that takes none"), "{error}");
+    let error = forward(&*plain, &size, &with(None, ones(&[2, 6], float))).unwrap_err();
+    assert!(error.contains("takes none besides t"), "{error}");
+}
+
+#[test]
 fn configurations_of_dit_that_are_not_covered_are_refused_by_name() {
     for (change, says) in [
         (json!({"norm_type": "ada_norm_single"}), "`ada_norm_single`"),
@@ -129,7 +158,8 @@ fn configurations_of_dit_that_are_not_covered_are_refused_by_name() {
 #[test]
 fn configurations_of_conditional_unets_that_are_not_covered_are_refused_by_name() {
     for (change, says) in [
-        (json!({"addition_embed_type": "text_time"}), "SDXL"),
+        (json!({"addition_embed_type": "text_time"}), "text_time needs it"),
+        (json!({"addition_embed_type": "text_image"}), "`text_image`"),
         (json!({"time_cond_proj_dim": 256}), "LCM"),
         (json!({"encoder_hid_dim": 4096}), "`encoder_hid_dim`"),
         (json!({"dual_cross_attention": true}), "two contexts"),

@@ -6,8 +6,8 @@
 //! - `weights.safetensors`: a small state dict, as its trainer saves it;
 //! - `config.json`: the configuration, where one always comes along; or `told.json`: what a user has to say because no
 //!   shape tells it (a JSON object, as `--config` takes it; may be left out);
-//! - `expected.safetensors`: x [2, …], t [2], where there are some labels [2] and context [2, L, D], and the original's
-//!   epsilon in float32, epsilon_f64 in float64, and epsilon_dt, d epsilon_f64 / dt, unless t is an integer there.
+//! - `expected.safetensors`: x [2, …], t [2], where there are some labels [2], context [2, L, D], pooled embeddings [2, P]
+//!   and numbers [2, N], and the original's epsilon in float32, epsilon_f64 in float64, and epsilon_dt, d epsilon_f64 / dt, unless t is an integer there.
 
 mod common;
 
@@ -28,7 +28,7 @@ struct Fixture {
 
 /// How many cases each family has, so that none can go missing unnoticed.
 const FAMILIES: [(&str, usize); 4] =
-    [("denoising_diffusion_pytorch", 4), ("dit", 6), ("openai_unet", 7), ("unet2d_condition", 6)];
+    [("denoising_diffusion_pytorch", 4), ("dit", 6), ("openai_unet", 7), ("unet2d_condition", 9)];
 
 fn folders(path: &Path) -> Vec<PathBuf> {
     let entries = std::fs::read_dir(path).unwrap().map(|entry| entry.unwrap().path());
@@ -83,6 +83,8 @@ impl Fixture {
         Condition {
             labels: self.expected.get("labels").map(Tensor::shallow_clone),
             context: self.expected.get("context").map(|context| context.to_kind(kind)),
+            pooled: self.expected.get("pooled").map(|pooled| pooled.to_kind(kind)),
+            numbers: self.expected.get("numbers").map(|numbers| numbers.to_kind(time_kind(kind))),
         }
     }
 
@@ -94,6 +96,11 @@ impl Fixture {
         assert_eq!(epsilon.value.kind(), x.value.kind(), "{}", self.name);
         epsilon.value
     }
+}
+
+/// The dtype of t and other numbers: never half.
+fn time_kind(kind: Kind) -> Kind {
+    if kind == Kind::Double { Kind::Double } else { Kind::Float }
 }
 
 /// df/dh at 0, by central differences of steps h, 2h, 4h extrapolated twice: error O(h⁶).
@@ -143,7 +150,7 @@ fn time_derivatives_agree_with_the_originals() {
     let mut failures = Failures::default();
     let fixtures: Vec<Fixture> = Fixture::all();
     let continuous = || fixtures.iter().filter(|fixture| fixture.expected.contains_key("epsilon_dt"));
-    assert_eq!(continuous().count(), 23, "fixtures with a derivative");
+    assert_eq!(continuous().count(), 26, "fixtures with a derivative");
     for fixture in continuous() {
         let network = fixture.network(Kind::Double);
         let (x, t) = (fixture.tensor("x", Kind::Double), fixture.tensor("t", Kind::Double));

@@ -167,7 +167,7 @@ fn weights_of_another_network_are_errors() {
 fn forward_error(name: &str, x: &[i64], t: Dual, labels: Option<Tensor>) -> String {
     let network = build(&config(name), tensors(name)).unwrap();
     let x = Dual::constant(Tensor::zeros(x, (Kind::Float, tch::Device::Cpu)));
-    network.forward(&x, &t, &Condition { labels, context: None }).map(|_| ()).unwrap_err().to_string()
+    network.forward(&x, &t, &Condition { labels, ..Condition::default() }).map(|_| ()).unwrap_err().to_string()
 }
 
 #[test]

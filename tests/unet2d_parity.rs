@@ -59,7 +59,7 @@ impl Fixture {
     }
 
     fn condition(&self) -> Condition {
-        Condition { labels: self.expected.get("labels").map(Tensor::shallow_clone), context: None }
+        Condition { labels: self.expected.get("labels").map(Tensor::shallow_clone), ..Condition::default() }
     }
 
     fn epsilon(&self, network: &UNet2d, x: &Tensor, t: &Tensor) -> Tensor {

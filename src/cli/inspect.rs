@@ -3,6 +3,7 @@
 use crate::checkpoint::state_dict::{self, Description};
 use crate::checkpoint::{self, Checkpoint, Request};
 use crate::error::Result;
+use crate::network::Numbers;
 use crate::tensor_file::{self, Format, Listing, Value as Saved};
 use lipscope_core::cli::args::{Global, InspectArgs};
 use lipscope_core::cli::{Outcome, output};
@@ -41,6 +42,7 @@ fn describe_checkpoint(checkpoint: &Checkpoint) -> Value {
     let parameters = checkpoint.network.parameters();
     let declared = &checkpoint.declared;
     let input = checkpoint.network.input_shape();
+    let additions = checkpoint.network.additions();
     let listed: Vec<Value> =
         parameters.iter().map(|(name, tensor)| json!([name, tensor.size(), format!("{:?}", tensor.kind())])).collect();
     json!({
@@ -51,6 +53,8 @@ fn describe_checkpoint(checkpoint: &Checkpoint) -> Value {
         "sample shape": declared.sample_shape.clone().or(input.sample),
         "classes": checkpoint.network.classes(),
         "width of embeddings": checkpoint.network.context_width(),
+        "width of pooled embeddings": additions.pooled_width(additions.numbers.map_or(0, Numbers::usual)),
+        "numbers": additions.numbers.map(Numbers::name),
         "schedule": declared.schedule.as_ref().map(|named| named.name.clone()),
         "timesteps": declared.schedule.as_ref().map(|named| named.schedule.timesteps()),
         "prediction": declared.prediction.map(|prediction| prediction.to_string()),

@@ -1,35 +1,44 @@
-//! What a conditional network is asked for: `--class`, `--context`, and `--guidance` with `--null-class` and
-//! `--null-context`.
+//! What a conditional network is asked for: `--class`, `--context`, `--pooled`, `--time-ids`, and `--guidance` with
+//! `--null-class`, `--null-context` and `--null-pooled`.
 
+use super::Setting;
+use super::embeddings::{context, numbers, pooled};
 use crate::checkpoint::sha256_of;
 use crate::error::{Error, Result};
-use crate::guidance::{Asked, Guidance, Source, no_labels};
-use crate::network::torchscript::one_sample;
+use crate::guidance::{Asked, Given, Guidance, Source, no_labels};
 use crate::network::{Network, Takes};
 use lipscope_core::cli::args::Class;
 use lipscope_core::options::Overrides;
-use std::path::Path;
-use tch::{Device, Kind, Tensor};
+use tch::{Kind, Tensor};
 
-/// The condition, and the guidance towards it, ready on the network's device and in its dtype; `labels` are the classes
-/// of the data.
-pub fn condition(
-    network: &dyn Network,
-    options: &Overrides,
-    labels: Option<&[i64]>,
-    (device, kind): (Device, Kind),
-) -> Result<(Asked, Option<Guidance>)> {
+/// What a network is asked for, and what was assumed for it.
+pub struct Conditioned {
+    /// The condition.
+    pub asked: Asked,
+    /// The guidance towards it.
+    pub guidance: Option<Guidance>,
+    /// What was assumed, and the flag that says otherwise.
+    pub assumed: Option<(String, &'static str)>,
+}
+
+/// The condition, and the guidance towards it, ready on the network's device and in its dtype.
+pub fn condition(network: &dyn Network, setting: &Setting) -> Result<Conditioned> {
+    let (options, device, kind) = (setting.overrides, setting.device, setting.kind);
     let takes = &network.takes();
-    let label = class(takes, options.class, labels)?;
+    let label = class(takes, options.class, setting.labels)?;
     let context = context(takes, "--context", options.context.as_deref())?;
+    let (numbers, assumed) = numbers(takes, options, setting.shape)?;
+    let count = numbers.as_ref().map_or(0, |given| given.values.len() as i64);
+    let pooled = pooled(takes, "--pooled", options.pooled.as_deref(), count)?;
     let guidance = match options.guidance {
         Some(scale) => {
-            let Guidance { scale, without } = guidance(takes, options, scale)?;
+            let Guidance { scale, without } = guidance(takes, options, scale, &numbers)?;
             Some(Guidance { scale, without: without.to(device, kind)? })
         }
         None => None,
     };
-    Ok((Asked { label, context }.to(device, kind)?, guidance))
+    let asked = Asked { label, context, pooled, numbers }.to(device, kind)?;
+    Ok(Conditioned { asked, guidance, assumed })
 }
 
 /// Refuses what a network cannot be asked for, as far as its configuration tells: before its weights are read.
@@ -42,7 +51,11 @@ pub fn check(takes: &Takes, options: &Overrides) -> Result<()> {
         }
     }
     context(takes, "--context", options.context.as_deref())?;
-    options.guidance.map_or(Ok(()), |scale| guidance(takes, options, scale).map(|_| ()))
+    // What is assumed of the numbers depends on the samples; how many there are does not.
+    let (numbers, _) = numbers(takes, options, &[])?;
+    let count = numbers.as_ref().map_or(0, |given| given.values.len() as i64);
+    pooled(takes, "--pooled", options.pooled.as_deref(), count)?;
+    options.guidance.map_or(Ok(()), |scale| guidance(takes, options, scale, &numbers).map(|_| ()))
 }
 
 /// What was asked for, for the report and the plan; `None` where nothing was. `labels` are the classes of the data: other
@@ -56,8 +69,10 @@ pub fn in_words(asked: &Asked, guidance: Option<&Guidance>, labels: Option<&[i64
                 format!("the class of each sample of the data, with SHA-256 {}", short(&sha256_of(&numbers)))
             }
         });
-        let context = asked.context.as_ref().map(fingerprint);
-        let words: Vec<String> = class.into_iter().chain(context).collect();
+        let context = asked.context.as_ref().map(|context| fingerprint("embeddings", context));
+        let pooled = asked.pooled.as_ref().map(|pooled| fingerprint("pooled embeddings", pooled));
+        let numbers = asked.numbers.as_ref().map(Given::to_string);
+        let words: Vec<String> = class.into_iter().chain(context).chain(pooled).chain(numbers).collect();
         (!words.is_empty()).then(|| words.join(", "))
     };
     let with = part(asked)?;
@@ -66,9 +81,9 @@ pub fn in_words(asked: &Asked, guidance: Option<&Guidance>, labels: Option<&[i64
 }
 
 /// Shape and SHA-256 of embeddings, so that two reports can be told apart.
-fn fingerprint(context: &Tensor) -> String {
-    let numbers = Vec::<f64>::try_from(context.to_kind(Kind::Double).flatten(0, -1)).unwrap_or_default();
-    format!("embeddings {:?} with SHA-256 {}", &context.size()[1..], short(&sha256_of(&numbers)))
+fn fingerprint(what: &str, embeddings: &Tensor) -> String {
+    let numbers = Vec::<f64>::try_from(embeddings.to_kind(Kind::Double).flatten(0, -1)).unwrap_or_default();
+    format!("{what} {:?} with SHA-256 {}", &embeddings.size()[1..], short(&sha256_of(&numbers)))
 }
 
 /// As much of a fingerprint as tells two apart.
@@ -129,39 +144,8 @@ fn missing_class(takes: &Takes) -> Option<Error> {
     takes.class.then(|| takes.classes.map_or_else(named, missing))
 }
 
-/// Embeddings of one sample, [1, L, D].
-fn context(takes: &Takes, flag: &str, path: Option<&Path>) -> Result<Option<Tensor>> {
-    let Some(path) = path else {
-        return match (takes.context, takes.context_width) {
-            (false, _) => Ok(None),
-            (true, width) => {
-                let width = width.map_or_else(|| "D".to_string(), |width| width.to_string());
-                Err(Error::mismatch(
-                    format!("this {} attends to embeddings, and none were given", takes.architecture),
-                    format!("Give {flag} FILE (.npy or .safetensors) with one array [L, {width}], such as a prompt's."),
-                ))
-            }
-        };
-    };
-    if !takes.context {
-        return Err(Error::mismatch(
-            format!("this {} takes no embeddings", takes.architecture),
-            format!("Leave out {flag}; a TorchScript module with such an input is named with --inputs x,t,context."),
-        ));
-    }
-    let context = one_sample(path)?;
-    let size = context.size();
-    let fits = size[0] == 1 && context.is_floating_point();
-    let fits = fits && takes.context_width.is_none_or(|width| size.len() == 3 && size[2] == width);
-    if !fits {
-        let width = takes.context_width.map_or_else(|| "D".to_string(), |width| width.to_string());
-        let problem = format!("its array has shape {:?} ({:?})", &size[1..], context.kind());
-        return Err(Error::file(path, problem, format!("Give floating-point embeddings of one sample, [L, {width}].")));
-    }
-    Ok(Some(context))
-}
-
-fn guidance(takes: &Takes, options: &Overrides, scale: f64) -> Result<Guidance> {
+/// The condition ∅ has the numbers of the condition: they do not say what is in a picture.
+fn guidance(takes: &Takes, options: &Overrides, scale: f64, numbers: &Option<Given>) -> Result<Guidance> {
     if !scale.is_finite() {
         let next = "Give w in (1 + w) ε(x, t, c) − w ε(x, t, ∅), such as 2.0.";
         return Err(Error::argument("--guidance", scale, "it is a finite number", next));
@@ -180,7 +164,9 @@ fn guidance(takes: &Takes, options: &Overrides, scale: f64) -> Result<Guidance> 
         }
         (path, _) => context(takes, "--null-context", path.as_deref())?,
     };
-    Ok(Guidance { scale, without: Asked { label: label.map(Source::Same), context } })
+    let count = numbers.as_ref().map_or(0, |given| given.values.len() as i64);
+    let pooled = pooled(takes, "--null-pooled", options.null_pooled.as_deref(), count)?;
+    Ok(Guidance { scale, without: Asked { label: label.map(Source::Same), context, pooled, numbers: numbers.clone() } })
 }
 
 fn null_class(takes: &Takes, options: &Overrides) -> Result<i64> {

@@ -4,6 +4,7 @@
 //! file → network + schedule + timestep map + prediction + condition, with what was assumed and from where.
 
 mod condition;
+mod embeddings;
 mod opened;
 mod resolve;
 mod told;

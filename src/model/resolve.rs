@@ -1,7 +1,7 @@
 //! From what a file says to a model: completed by defaults, overridden by the user, with what was assumed.
 
 use super::Model;
-use super::condition::{condition, in_words};
+use super::condition::{Conditioned, condition, in_words};
 use super::usual_time;
 use crate::checkpoint::Checkpoint;
 use crate::clean_data::Ideal;
@@ -124,7 +124,10 @@ pub(super) fn resolve_file(
     };
     let declared_share: Option<Share> = declared.share.as_deref().map(str::parse).transpose()?;
     let map = map(share.or(declared_share.as_ref()), named.schedule.timesteps())?;
-    let (asked, guidance) = condition(&*network, overrides, setting.labels, (device, kind))?;
+    let Conditioned { asked, guidance, assumed: assumed_numbers } = condition(&*network, setting)?;
+    if let Some((what, flag)) = assumed_numbers {
+        assumed(&what, flag);
+    }
     network.to(device, kind)?;
     if matches!(kind, Kind::Half | Kind::BFloat16) && network.config().is_none() {
         warnings.push(Warning::HalfPrecisionTime { model: label.clone(), dtype: dtype_name(kind).into() });

@@ -57,10 +57,19 @@ fn noise_level(takes: &Takes) -> Error {
 mod tests {
     use super::*;
     use crate::checkpoint::SaidIn;
+    use crate::network::Additions;
 
     fn takes(time: UsualTime) -> Takes {
-        let architecture = "UNetModel".to_string();
-        Takes { architecture, class: false, classes: None, null_label: None, context: false, context_width: None, time }
+        Takes {
+            architecture: "UNetModel".into(),
+            class: false,
+            classes: None,
+            null_label: None,
+            context: false,
+            context_width: None,
+            additions: Additions::default(),
+            time,
+        }
     }
 
     fn said(flags: [Option<&str>; 2]) -> Overrides {

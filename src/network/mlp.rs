@@ -5,7 +5,7 @@
 
 use super::condition::{Embedder, Labels};
 use super::native::{Facts, Inputs, Layers};
-use super::{Architecture, InputShape, NativeNetwork};
+use super::{Additions, Architecture, InputShape, NativeNetwork};
 use crate::dual::Dual;
 use crate::error::{Error, Result};
 use crate::nn::{Activation, Linear, TimeProjection, TimestepEmbedding, Weights};
@@ -101,6 +101,7 @@ impl Layers for MlpLayers {
             classes: None,
             null_label: None,
             context_width: None,
+            additions: Additions::default(),
             first_weight: "input.weight",
             frequencies: None,
         }

@@ -14,6 +14,7 @@
 //! [`NativeNetwork`] does the rest. A module that is not in lipscope's layers, such as [`torchscript`], implements
 //! [`Network`] itself.
 
+mod additions;
 pub mod arch;
 mod closure;
 mod condition;
@@ -33,6 +34,7 @@ pub use closure::Closure;
 use crate::dual::Dual;
 use crate::error::{Error, Result};
 use crate::nn::Weights;
+pub use additions::{Additions, Numbers};
 pub use native::{Facts, Inputs, Layers, NativeNetwork};
 use recognise::{Shapes, StateDict};
 use serde_json::Value;
@@ -110,19 +112,33 @@ pub struct Condition {
     pub labels: Option<Tensor>,
     /// Embeddings that the network attends to, [B, L, D], in the network's dtype; `None` for a network without.
     pub context: Option<Tensor>,
+    /// Pooled embeddings, [B, P], in the network's dtype; `None` for a network without.
+    pub pooled: Option<Tensor>,
+    /// Numbers that are embedded as t is, [B, N], float32 or float64 (never half); `None` for a network without.
+    pub numbers: Option<Tensor>,
 }
 
 impl Condition {
     /// A second handle on the same tensors; nothing is copied.
     pub fn shallow_clone(&self) -> Self {
         let handle = |tensor: &Option<Tensor>| tensor.as_ref().map(Tensor::shallow_clone);
-        Condition { labels: handle(&self.labels), context: handle(&self.context) }
+        Condition {
+            labels: handle(&self.labels),
+            context: handle(&self.context),
+            pooled: handle(&self.pooled),
+            numbers: handle(&self.numbers),
+        }
     }
 
     /// Every part through `f`.
     pub(crate) fn try_map(&self, f: impl Fn(&Tensor) -> Result<Tensor>) -> Result<Self> {
         let map = |tensor: &Option<Tensor>| tensor.as_ref().map(&f).transpose();
-        Ok(Condition { labels: map(&self.labels)?, context: map(&self.context)? })
+        Ok(Condition {
+            labels: map(&self.labels)?,
+            context: map(&self.context)?,
+            pooled: map(&self.pooled)?,
+            numbers: map(&self.numbers)?,
+        })
     }
 }
 
@@ -153,6 +169,8 @@ pub struct Takes {
     pub context: bool,
     /// Their width D, where that is known.
     pub context_width: Option<i64>,
+    /// Pooled embeddings and numbers.
+    pub additions: Additions,
     /// Which number it usually gets for t.
     pub time: UsualTime,
 }
@@ -235,6 +253,11 @@ pub trait Network {
         None
     }
 
+    /// What it takes besides labels and embeddings to attend to.
+    fn additions(&self) -> Additions {
+        Additions::default()
+    }
+
     /// Whether it takes embeddings besides x and t.
     fn takes_context(&self) -> bool {
         self.context_width().is_some()
@@ -259,6 +282,7 @@ pub trait Network {
             null_label: self.null_label(),
             context: self.takes_context(),
             context_width: self.context_width(),
+            additions: self.additions(),
             time: self.usual_time(),
         }
     }

@@ -1,8 +1,9 @@
 //! Networks in lipscope's own layers. What they share is here: parameters by name, moves to another device or dtype,
 //! checks of the input, and the features of t and their dtype.
 
+use super::additions::check_additions;
 use super::condition::check_context;
-use super::{Condition, InputShape, Network, Takes, UsualTime, integer_time};
+use super::{Additions, Condition, InputShape, Network, Takes, UsualTime, integer_time};
 use crate::dual::Dual;
 use crate::error::{Doing, Error, Result};
 use crate::nn::{TimeProjection, Weights};
@@ -63,6 +64,8 @@ pub struct Facts {
     pub null_label: Option<i64>,
     /// Width D of the context [B, L, D].
     pub context_width: Option<i64>,
+    /// What it takes besides labels and context.
+    pub additions: Additions,
     /// The parameter whose dtype is the network's, where a file mixes dtypes.
     pub first_weight: &'static str,
     /// Prefix of the parameters that multiply t, which are therefore never kept below float32.
@@ -82,6 +85,10 @@ pub struct Inputs<'a> {
     pub labels: Option<&'a Tensor>,
     /// The context [B, L, D] of a network that attends to one.
     pub context: Option<&'a Tensor>,
+    /// Pooled embeddings, as [`Condition::pooled`] has them.
+    pub pooled: Option<&'a Tensor>,
+    /// Numbers, as [`Condition::numbers`] has them.
+    pub numbers: Option<&'a Tensor>,
 }
 
 /// A network in lipscope's own layers.
@@ -130,6 +137,7 @@ impl<L: Layers> NativeNetwork<L> {
             null_label: facts.null_label,
             context: facts.context_width.is_some(),
             context_width: facts.context_width,
+            additions: facts.additions,
             time: L::usual_time(&config),
         })
     }
@@ -146,7 +154,8 @@ impl<L: Layers> NativeNetwork<L> {
             let problem = format!("t has shape {:?}, where x holds {batch} samples", t.size());
             return Err(Error::mismatch(problem, "Give one timestep for each sample."));
         }
-        check_context(condition.context.as_ref(), self.facts.context_width, batch, self.kind)
+        check_context(condition.context.as_ref(), self.facts.context_width, batch, self.kind)?;
+        check_additions(condition, &self.facts.additions, batch, self.kind)
     }
 }
 
@@ -192,8 +201,15 @@ impl<L: Layers> Network for NativeNetwork<L> {
     fn forward(&self, x: &Dual, t: &Dual, condition: &Condition) -> Result<Dual> {
         self.check(&x.value, &t.value, condition)?;
         let features = self.time_projection.forward_in(t, self.time_kind, self.kind)?;
-        let (labels, context) = (condition.labels.as_ref(), condition.context.as_ref());
-        self.layers.forward(&Inputs { x, t, features: &features, labels, context })
+        self.layers.forward(&Inputs {
+            x,
+            t,
+            features: &features,
+            labels: condition.labels.as_ref(),
+            context: condition.context.as_ref(),
+            pooled: condition.pooled.as_ref(),
+            numbers: condition.numbers.as_ref(),
+        })
     }
 
     fn carries_tangents(&self) -> bool {
@@ -222,6 +238,10 @@ impl<L: Layers> Network for NativeNetwork<L> {
 
     fn check_times(&self, t: &[f64]) -> Result<()> {
         self.time_projection.check_times(t)
+    }
+
+    fn additions(&self) -> Additions {
+        self.facts.additions
     }
 
     fn architecture(&self) -> String {
@@ -286,8 +306,8 @@ mod tests {
         let network = network();
         let ones = |size: &[i64], kind| Tensor::ones(size, (kind, Device::Cpu));
         let (float, double) = (Kind::Float, Kind::Double);
-        let labels = Condition { labels: Some(Tensor::from_slice(&[0i64])), context: None };
-        let context = Condition { labels: None, context: Some(ones(&[1, 4, 5], float)) };
+        let labels = Condition { labels: Some(Tensor::from_slice(&[0i64])), ..Condition::default() };
+        let context = Condition { context: Some(ones(&[1, 4, 5], float)), ..Condition::default() };
         for (x, t, condition, says) in [
             (
                 ones(&[1, 3, 2], float),

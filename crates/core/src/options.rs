@@ -103,6 +103,19 @@ pub struct Overrides {
     /// Embeddings that the network attends to, such as a prompt's: .npy or .safetensors with one array [L, D]
     #[arg(long, value_name = "FILE", help_heading = "Model (overrides what the checkpoint says)")]
     pub context: Option<PathBuf>,
+    /// Pooled embeddings of the prompt, for networks that also take these: .npy or .safetensors with one array [P]
+    #[arg(long, value_name = "FILE", help_heading = "Model (overrides what the checkpoint says)")]
+    pub pooled: Option<PathBuf>,
+    /// Stable Diffusion XL: original height and width, top and left of the crop, target height and width, in pixels
+    /// [default: those of the sample, 8 pixels per latent, uncropped]
+    #[arg(
+        long,
+        value_name = "H,W,TOP,LEFT,H,W",
+        value_delimiter = ',',
+        allow_negative_numbers = true,
+        help_heading = "Model (overrides what the checkpoint says)"
+    )]
+    pub time_ids: Option<Vec<f64>>,
     /// Measure the guided prediction (1 + w) ε(x, t, c) − w ε(x, t, ∅)
     #[arg(
         long,
@@ -117,6 +130,9 @@ pub struct Overrides {
     /// With --guidance: the embeddings that stand for no condition
     #[arg(long, value_name = "FILE", help_heading = "Model (overrides what the checkpoint says)")]
     pub null_context: Option<PathBuf>,
+    /// With --guidance: the pooled embeddings that stand for no condition
+    #[arg(long, value_name = "FILE", help_heading = "Model (overrides what the checkpoint says)")]
+    pub null_pooled: Option<PathBuf>,
     /// Inputs of a TorchScript module in their order: x, t, class, context, NAME=FILE or NAME=NUMBER [default: x,t]
     #[arg(long, value_name = "LIST", help_heading = "Model (overrides what the checkpoint says)")]
     pub inputs: Option<String>,

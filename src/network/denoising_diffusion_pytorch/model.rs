@@ -11,7 +11,7 @@ use crate::error::{Doing, Result};
 use crate::network::condition::{Embedder, Labels};
 use crate::network::native::{Facts, Inputs, Layers};
 use crate::network::skips::Skips;
-use crate::network::{InputShape, UsualTime};
+use crate::network::{Additions, InputShape, UsualTime};
 use crate::nn::{Activation, Conv2d, TimeProjection, TimestepEmbedding, Weights};
 use serde_json::Value;
 use std::path::Path;
@@ -58,6 +58,7 @@ impl Layers for UnetLayers {
             classes: None,
             null_label: None,
             context_width: None,
+            additions: Additions::default(),
             first_weight: "init_conv.weight",
             frequencies: Some("time_mlp.0."),
         }

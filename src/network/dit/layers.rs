@@ -4,9 +4,9 @@ use super::config::{DitConfig, Release};
 use super::positions::positions;
 use crate::dual::Dual;
 use crate::error::{Doing, Error, Result};
-use crate::network::InputShape;
 use crate::network::condition::{Embedder, Labels};
 use crate::network::native::{Facts, Inputs, Layers};
+use crate::network::{Additions, InputShape};
 use crate::nn::{
     Activation, Conv2d, FeedForward, Init, LayerNorm, Linear, TimeProjection, TimestepEmbedding, TokenAttention,
     TokenAttentionConfig, Weights, modulate, to_tokens,
@@ -59,6 +59,7 @@ impl Layers for DitLayers {
             classes: Some(config.classes),
             null_label: config.null_class.then_some(config.classes),
             context_width: None,
+            additions: Additions::default(),
             first_weight,
             frequencies: None,
         }

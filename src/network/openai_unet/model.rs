@@ -10,7 +10,7 @@ use crate::error::Result;
 use crate::network::condition::{Embedder, Labels};
 use crate::network::native::{Facts, Inputs, Layers};
 use crate::network::skips::Skips;
-use crate::network::{InputShape, UsualTime};
+use crate::network::{Additions, InputShape, UsualTime};
 use crate::nn::{Activation, Conv2d, GroupNorm, Init, TimeProjection, TimestepEmbedding, Weights};
 use serde_json::Value;
 use std::path::Path;
@@ -48,6 +48,7 @@ impl Layers for UNetModelLayers {
             classes: config.num_classes,
             null_label: None,
             context_width: None,
+            additions: Additions::default(),
             first_weight: "input_blocks.0.0.weight",
             frequencies: None,
         }

@@ -224,8 +224,5 @@ fn relative(a: &Tensor, b: &Tensor) -> Result<f64> {
 /// The condition of the first row alone.
 fn first_row(condition: &Condition) -> Result<Condition> {
     let row = |tensor: &Tensor| tensor.f_narrow(0, 0, 1).doing("probing");
-    Ok(Condition {
-        labels: condition.labels.as_ref().map(row).transpose()?,
-        context: condition.context.as_ref().map(row).transpose()?,
-    })
+    condition.try_map(row)
 }

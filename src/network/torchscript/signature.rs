@@ -1,7 +1,7 @@
 //! How a module is called, and which of its outputs counts: `--inputs x,t,context=FILE` and `--output KEY`.
 
 use crate::error::{Doing, Error, Result};
-use crate::network::{Condition, Takes, UsualTime};
+use crate::network::{Additions, Condition, Takes, UsualTime};
 use crate::tensor_file::{self, IntoTensor};
 use std::path::Path;
 use tch::{CModule, Device, IValue, TchError, Tensor};
@@ -90,6 +90,7 @@ impl Signature {
             null_label: None,
             context: self.takes_context(),
             context_width: None,
+            additions: Additions::default(),
             time: UsualTime::Steps,
         }
     }

@@ -6,7 +6,9 @@
 use super::config::{AttentionPlan, BlockPlan, BodyPlan, MidPlan, TimeEmbeddingType, TransformerConfig};
 use super::refuse::refuse;
 use super::shared::{Own, block_types, channels, downsample_padding, mid_block, resnet};
+use super::text_time::TextTimeConfig;
 use crate::error::Result;
+use crate::network::Numbers;
 use crate::network::keys::{Keys, LARGEST, unsupported};
 
 pub(super) fn read(keys: &mut Keys) -> Result<Own> {
@@ -18,6 +20,7 @@ pub(super) fn read(keys: &mut Keys) -> Result<Own> {
         time_embedding_type: TimeEmbeddingType::Positional,
         time_activation: body.resnet.activation,
         cross_attention_dim: Some(context_width),
+        text_time: text_time(keys)?,
         body,
     })
 }
@@ -88,6 +91,30 @@ fn cross_attention_dim(keys: &mut Keys, count: usize) -> Result<i64> {
     match widths.iter().find(|width| **width != widths[0]) {
         None => Ok(widths[0]),
         Some(_) => Err(unsupported(key, &keys.seen(key), "a context has one width, so all of them must be the same")),
+    }
+}
+
+/// Pooled embeddings and numbers beside the context, `text_time` where there are some.
+fn text_time(keys: &mut Keys) -> Result<Option<TextTimeConfig>> {
+    let (key, width_key, features_key) =
+        ("addition_embed_type", "projection_class_embeddings_input_dim", "addition_time_embed_dim");
+    let features = keys.optional_integer(features_key, 2..=LARGEST)?;
+    match (keys.value(key, None::<String>)?.as_deref(), keys.optional_integer(width_key, 1..=LARGEST)?, features) {
+        (None, ..) => Ok(None),
+        (Some("text_time"), Some(width), Some(features)) => {
+            let config = TextTimeConfig { width, features };
+            match config.additions().pooled_width(Numbers::TimeIds.usual()) {
+                Some(1..) => Ok(Some(config)),
+                _ => Err(keys.wrong(
+                    width_key,
+                    &width.to_string(),
+                    &format!("pooled embeddings and six numbers of {features_key} = {features} features do not fit"),
+                )),
+            }
+        }
+        (Some("text_time"), None, _) => Err(keys.wrong(width_key, "absent", "text_time needs it")),
+        (Some("text_time"), _, None) => Err(keys.wrong(features_key, "absent", "text_time needs it")),
+        (Some(other), ..) => Err(unsupported(key, other, "it is null or `text_time`")),
     }
 }
 

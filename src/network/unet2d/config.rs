@@ -1,6 +1,7 @@
 //! What diffusers' U-Nets are built to, as checked values; `unconditional.rs` and `conditional.rs` make them from a
 //! config.json.
 
+use super::text_time::{TextTime, TextTimeConfig};
 use crate::error::Result;
 use crate::network::condition::Labels;
 use crate::nn::{Activation, AttentionConfig, Init, ResnetConfig, TimeProjection, TimestepEmbedding, Weights};
@@ -28,6 +29,8 @@ pub struct UNet2dConfig {
     pub class_embedding: ClassEmbedding,
     /// Width D of the context; `None` for a network that attends to none.
     pub cross_attention_dim: Option<i64>,
+    /// Pooled embeddings and numbers that are added to the time embedding.
+    pub text_time: Option<TextTimeConfig>,
     /// Whether the network first maps x to 2x − 1.
     pub center_input_sample: bool,
     /// What lies between the time embedding and the output.
@@ -86,6 +89,15 @@ impl UNet2dConfig {
         };
         let dense = TimestepEmbedding::new(weights, features, self.body.resnet.embedding)?;
         Ok(dense.activated(self.time_activation))
+    }
+
+    /// Takes `add_embedding`, where there are pooled embeddings.
+    pub(super) fn text_time(&self, weights: &Weights) -> Result<Option<TextTime>> {
+        let sinusoid = |width| TimeProjection::sinusoid(width, self.flip_sin_to_cos, self.freq_shift, weights.device());
+        let new = |config: &TextTimeConfig| {
+            TextTime::new(&weights.at("add_embedding"), config, sinusoid(config.features)?, self.body.resnet.embedding)
+        };
+        self.text_time.as_ref().map(new).transpose()
     }
 
     /// Takes `class_embedding`, where there are labels.

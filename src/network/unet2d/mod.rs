@@ -3,8 +3,9 @@
 //!
 //! `UNet2DModel` is the network of `google/ddpm-cifar10-32` and its kin. `UNet2DConditionModel` is that of Stable
 //! Diffusion 1 and 2 (Rombach et al., 2022, arXiv 2112.10752): its residual blocks are followed by transformers that also
-//! attend to a context [B, L, D], such as the embeddings of a text. The context is a constant, so no tangent is carried
-//! through it.
+//! attend to a context [B, L, D], such as the embeddings of a text. Stable Diffusion XL (Podell et al., 2023, arXiv
+//! 2307.01952) also takes the pooled embeddings of the text and the sizes of the image. These are constants, so no tangent
+//! is carried through them.
 
 mod blocks;
 mod conditional;
@@ -13,6 +14,7 @@ mod model;
 mod read;
 mod refuse;
 mod shared;
+mod text_time;
 mod transformer;
 mod unconditional;
 

@@ -1,18 +1,19 @@
 //! The network: x [B, in, H, W], t [B], labels and, where it attends to one, a context [B, L, D] → [B, out, H, W].
 //!
-//! emb = MLP(features(t)) [+ class embedding]; h = conv_in(x); down, keeping every output; middle; up, taking them back;
+//! emb = MLP(features(t)) [+ class embedding] [+ MLP(pooled, features(numbers))]; h = conv_in(x); down, keeping every output; middle; up, taking them back;
 //! y = conv_out(a(norm(h))), and y/t where the time features are Fourier features.
 //!
 //! Labels are int64 `[B]`; where `class_embed_type` is `identity` or `projection` they are vectors [B, width].
 
 use super::blocks::{DownBlock, MidBlock, Side, UpBlock};
 use super::config::{ClassEmbedding, TimeEmbeddingType, UNet2dConfig};
+use super::text_time::{TextTime, TextTimeConfig};
 use crate::dual::Dual;
 use crate::error::{Doing, Result};
-use crate::network::InputShape;
 use crate::network::condition::Embedder;
 use crate::network::native::{Facts, Inputs, Layers};
 use crate::network::skips::Skips;
+use crate::network::{Additions, InputShape};
 use crate::nn::{Activation, Conv2d, GroupNorm, TimeProjection, Weights};
 use serde_json::Value;
 use std::path::Path;
@@ -23,6 +24,7 @@ use tch::Tensor;
 pub struct UNet2dLayers {
     center_input_sample: bool,
     embedder: Embedder,
+    text_time: Option<TextTime>,
     conv_in: Conv2d,
     down_blocks: Vec<DownBlock>,
     mid_block: Option<MidBlock>,
@@ -53,6 +55,7 @@ impl Layers for UNet2dLayers {
             },
             null_label: None,
             context_width: config.cross_attention_dim,
+            additions: config.text_time.map_or_else(Additions::default, TextTimeConfig::additions),
             first_weight: "conv_in.weight",
             frequencies: Some("time_proj."),
         }
@@ -73,6 +76,7 @@ impl Layers for UNet2dLayers {
         Ok(UNet2dLayers {
             center_input_sample: config.center_input_sample,
             embedder,
+            text_time: config.text_time(weights)?,
             conv_in: Conv2d::new(&weights.at("conv_in"), plan.in_channels, first, 3)?,
             down_blocks: indices.clone().map(|i| DownBlock::new(weights, plan, i)).collect::<Result<_>>()?,
             mid_block: mid.transpose()?,
@@ -85,7 +89,10 @@ impl Layers for UNet2dLayers {
     }
 
     fn forward(&self, inputs: &Inputs) -> Result<Dual> {
-        let emb = self.embedder.forward(inputs.features, inputs.labels)?;
+        let mut emb = self.embedder.forward(inputs.features, inputs.labels)?;
+        if let Some(text_time) = &self.text_time {
+            emb = emb.add(&text_time.forward(inputs)?)?;
+        }
         let context = inputs.context.map(|context| Dual::constant(context.shallow_clone()));
         let side = Side { emb: &emb, context: context.as_ref() };
         let mut h = match self.center_input_sample {
@@ -105,6 +112,11 @@ impl Layers for UNet2dLayers {
         }
         let y = self.conv_out.forward(&self.last_activation.forward(&self.conv_norm_out.forward(&h)?)?)?;
         if self.divide_by_time { divide_by_time(&y, inputs.t) } else { Ok(y) }
+    }
+
+    fn constants(&self) -> Vec<(String, Tensor)> {
+        let frequencies = self.text_time.as_ref().and_then(TextTime::constant);
+        frequencies.map(|omega| ("addition_frequencies".into(), omega)).into_iter().collect()
     }
 }
 

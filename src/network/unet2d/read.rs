@@ -31,11 +31,13 @@ impl UNet2dConfig {
             flip_sin_to_cos: keys.value("flip_sin_to_cos", true)?,
             class_embedding: class_embedding(&mut keys, attends)?,
             cross_attention_dim: own.cross_attention_dim,
+            text_time: own.text_time,
             center_input_sample: keys.value("center_input_sample", false)?,
             body: own.body,
         };
         if config.time_embedding_type == TimeEmbeddingType::Positional {
-            check_shift(&keys, config.freq_shift, config.body.channels[0])?;
+            let features = config.text_time.map(|text_time| text_time.features);
+            check_shift(&keys, config.freq_shift, features.into_iter().fold(config.body.channels[0], i64::min))?;
         }
         keys.finish()?;
         Ok(config)
@@ -80,12 +82,12 @@ fn sample_size(keys: &mut Keys) -> Result<Option<[i64; 2]>> {
     }
 }
 
-/// Refuses a `freq_shift` with which the frequencies of `width` sinusoids are not finite.
+/// Refuses a `freq_shift` with which the frequencies of `width` sinusoids, the fewest of the network, are not finite.
 fn check_shift(keys: &Keys, freq_shift: f64, width: i64) -> Result<()> {
     let half = (width / 2) as f64;
     if half > freq_shift {
         return Ok(());
     }
-    let allowed = format!("it must be below half of block_out_channels[0], which is {half}");
+    let allowed = format!("it must be below half the number of sinusoids, which is {half}");
     Err(keys.wrong("freq_shift", &freq_shift.to_string(), &allowed))
 }

@@ -5,8 +5,7 @@ use crate::error::Result;
 use crate::network::keys::{Keys, LARGEST, unsupported};
 
 /// Keys that must be null, false or absent, and what they would bring in.
-const REFUSED: [(&str, &str); 11] = [
-    ("addition_embed_type", "null: other embeddings beside the timestep, such as SDXL's `text_time`, are not known"),
+const REFUSED: [(&str, &str); 10] = [
     ("time_cond_proj_dim", "null: a guidance scale as a further input (LCM) is not known"),
     ("encoder_hid_dim", "null: a projection of the context is not known"),
     ("encoder_hid_dim_type", "null: a projection of the context is not known"),
@@ -27,10 +26,9 @@ const KERNELS: [&str; 2] = ["conv_in_kernel", "conv_out_kernel"];
 
 /// Keys that do nothing in the blocks that this version has, or only with others that it refuses. `upcast_attention`
 /// does nothing with the attention that diffusers uses with PyTorch 2.
-const IDLE: [&str; 7] = [
+const IDLE: [&str; 6] = [
     "dropout",
     "upcast_attention",
-    "addition_time_embed_dim",
     "addition_embed_type_num_heads",
     "mid_block_only_cross_attention",
     "resnet_skip_time_act",

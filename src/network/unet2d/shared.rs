@@ -1,6 +1,7 @@
 //! What both classes read by the same rules, each with defaults of its own.
 
 use super::config::{BodyPlan, TimeEmbeddingType};
+use super::text_time::TextTimeConfig;
 use crate::error::Result;
 use crate::network::keys::{Keys, LARGEST, unsupported};
 use crate::nn::{Activation, ResnetConfig, ResnetNames};
@@ -11,6 +12,7 @@ pub(super) struct Own {
     pub time_embedding_type: TimeEmbeddingType,
     pub time_activation: Activation,
     pub cross_attention_dim: Option<i64>,
+    pub text_time: Option<TextTimeConfig>,
 }
 
 /// `block_out_channels`.

@@ -14,6 +14,7 @@ pub(super) fn read(keys: &mut Keys) -> Result<Own> {
         time_embedding_type: time_embedding_type(keys)?,
         time_activation: Activation::Silu,
         cross_attention_dim: None,
+        text_time: None,
     })
 }
 

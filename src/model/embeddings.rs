@@ -1,0 +1,120 @@
+//! Embeddings and numbers that a network is asked for, the same for every sample.
+
+use crate::error::{Error, Result};
+use crate::guidance::Given;
+use crate::network::torchscript::one_sample;
+use crate::network::{Numbers, Takes};
+use lipscope_core::options::Overrides;
+use std::path::Path;
+use tch::Tensor;
+
+/// Pixels along a side of a latent, in the autoencoders of Stable Diffusion.
+const PIXELS_PER_LATENT: i64 = 8;
+
+/// Embeddings of one sample, [1, L, D].
+pub(super) fn context(takes: &Takes, flag: &str, path: Option<&Path>) -> Result<Option<Tensor>> {
+    let Some(path) = path else {
+        return match (takes.context, takes.context_width) {
+            (false, _) => Ok(None),
+            (true, width) => {
+                let width = width.map_or_else(|| "D".to_string(), |width| width.to_string());
+                Err(Error::mismatch(
+                    format!("this {} attends to embeddings, and none were given", takes.architecture),
+                    format!("Give {flag} FILE (.npy or .safetensors) with one array [L, {width}], such as a prompt's."),
+                ))
+            }
+        };
+    };
+    if !takes.context {
+        return Err(Error::mismatch(
+            format!("this {} takes no embeddings", takes.architecture),
+            format!("Leave out {flag}; a TorchScript module with such an input is named with --inputs x,t,context."),
+        ));
+    }
+    let context = one_sample(path)?;
+    let size = context.size();
+    let fits = size[0] == 1 && context.is_floating_point();
+    let fits = fits && takes.context_width.is_none_or(|width| size.len() == 3 && size[2] == width);
+    if !fits {
+        let width = takes.context_width.map_or_else(|| "D".to_string(), |width| width.to_string());
+        let problem = format!("its array has shape {:?} ({:?})", &size[1..], context.kind());
+        return Err(Error::file(path, problem, format!("Give floating-point embeddings of one sample, [L, {width}].")));
+    }
+    Ok(Some(context))
+}
+
+/// Pooled embeddings of one sample, [1, P], beside so many numbers.
+pub(super) fn pooled(takes: &Takes, flag: &str, path: Option<&Path>, numbers: i64) -> Result<Option<Tensor>> {
+    let additions = takes.additions;
+    let (path, width) = match (path, additions.pooled_width(numbers)) {
+        (None, None) => return Ok(None),
+        (Some(path), Some(width)) => (path, width),
+        (None, Some(width)) => {
+            return Err(Error::mismatch(
+                format!("this {} takes pooled embeddings besides those it attends to", takes.architecture),
+                format!("Give {flag} FILE (.npy or .safetensors) with one array [{width}], such as a prompt's."),
+            ));
+        }
+        (Some(_), None) => {
+            let problem = format!("this {} takes no pooled embeddings", takes.architecture);
+            return Err(Error::mismatch(problem, format!("Leave out {flag}.")));
+        }
+    };
+    let pooled = one_sample(path)?;
+    let size = pooled.size();
+    if size == [1, width] && pooled.is_floating_point() {
+        return Ok(Some(pooled));
+    }
+    let problem = format!("its array has shape {:?} ({:?})", &size[1..], pooled.kind());
+    let per_number = match additions.features {
+        0 => String::new(),
+        features => format!(
+            "; each number less in --time-ids leaves {features} more (the refiner of Stable Diffusion XL takes five)"
+        ),
+    };
+    Err(Error::file(path, problem, format!("Give floating-point embeddings of one sample, [{width}]{per_number}.")))
+}
+
+/// The numbers that a network embeds as t is, and what was assumed of them, with the flag that says otherwise.
+pub(super) fn numbers(
+    takes: &Takes,
+    options: &Overrides,
+    shape: &[i64],
+) -> Result<(Option<Given>, Option<(String, &'static str)>)> {
+    let taken = takes.additions.numbers;
+    match (&options.time_ids, taken) {
+        (Some(_), None) => {
+            let problem = format!("this {} takes no sizes", takes.architecture);
+            Err(Error::mismatch(problem, "Leave out --time-ids; Stable Diffusion XL takes them."))
+        }
+        (Some(values), Some(what)) => Ok((Some(Given { what, values: checked(takes, values)? }), None)),
+        (None, None) => Ok((None, None)),
+        (None, Some(what)) => {
+            let given = Given { what, values: usual(what, shape) };
+            let assumed = (given.to_string(), what.flag());
+            Ok((Some(given), Some(assumed)))
+        }
+    }
+}
+
+/// Numbers that leave room for pooled embeddings.
+fn checked(takes: &Takes, values: &[f64]) -> Result<Vec<f64>> {
+    let room = |count: usize| takes.additions.pooled_width(count as i64).is_some_and(|width| width > 0);
+    if !values.is_empty() && room(values.len()) && values.iter().all(|value| value.is_finite()) {
+        return Ok(values.to_vec());
+    }
+    let typed: Vec<String> = values.iter().map(f64::to_string).collect();
+    let allowed =
+        "these are finite numbers: original height and width, top and left of the crop, target height and width";
+    Err(Error::argument("--time-ids", typed.join(","), allowed, "Such as --time-ids 1024,1024,0,0,1024,1024."))
+}
+
+/// An uncropped image of the sample's own size.
+fn usual(what: Numbers, shape: &[i64]) -> Vec<f64> {
+    match what {
+        Numbers::TimeIds => {
+            let side = |axis: usize| (shape.get(axis).copied().unwrap_or(0) * PIXELS_PER_LATENT) as f64;
+            vec![side(1), side(2), 0.0, 0.0, side(1), side(2)]
+        }
+    }
+}
