@@ -55,6 +55,7 @@ pub mod device_choice;
 pub mod error;
 pub mod expectation;
 pub mod learning_rate;
+mod least_squares;
 pub mod lipschitz_mass;
 pub mod options;
 pub mod preconditioning;

@@ -176,23 +176,24 @@ fn baseline_reading(model: &ModelReport, summary: &Summary) -> String {
     format!("{name} peaks at t = {at} with {}{interval}{unit}{ratio}{}", number(Some(peak)), near_zero(summary))
 }
 
-/// `; towards 0 it grows as s^−0.50 [−0.52, −0.48] of the steps of noise s: singular, driven by the schedule`
+/// `; over t = 0 … 15 it grows as s^−0.50 [−0.52, −0.48] of the steps of noise s: singular, driven by the schedule`
 fn near_zero(summary: &Summary) -> String {
     let Some(found) = &summary.singularity else { return String::new() };
     let signed = |p: f64| format!("{p:.2}").replace('-', "−");
     let verdict = match (found.verdict, found.driver) {
-        (Verdict::Bounded, _) => "bounded",
-        (Verdict::Inconclusive, _) => "inconclusive",
-        (Verdict::Singular, Driver::Schedule) if found.cut_off => {
-            "level per σ, and dσ/dt is infinite at the clean sample: singular, driven by the schedule, cut off by the grid"
+        _ if found.cut_off => {
+            "inconclusive; K per σ is level while dσ/dt is infinite at the clean sample, so K may blow up below the first step"
         }
+        (Verdict::Bounded, _) => "bounded on these steps",
+        (Verdict::Inconclusive, _) => "inconclusive",
         (Verdict::Singular, Driver::Schedule) => "singular, driven by the schedule",
         (Verdict::Singular, Driver::Data) => "singular, per σ as well: driven by the data",
         (Verdict::Singular, Driver::Unknown) => "singular, the cause cannot be told",
     };
+    let flattens = found.flattens_below.map(|t| format!(" and flattens below t = {t:.0}")).unwrap_or_default();
     let (low, high) = found.exponent_ci;
     format!(
-        "; over t = {} … {} it grows as s^{} [{}, {}] of the steps of noise s: {verdict}",
+        "; over t = {} … {} it grows as s^{} [{}, {}] of the steps of noise s{flattens}: {verdict}",
         found.range.0,
         found.range.1,
         signed(found.exponent),
@@ -253,6 +254,7 @@ fn factor(ratio: f64) -> String {
 mod tests {
     use super::*;
     use crate::report::synthetic;
+    use crate::singularity::Singularity;
 
     #[test]
     fn the_table_is_short_and_holds_the_peak() {
@@ -295,6 +297,34 @@ mod tests {
         assert!(line.contains("× the median beyond t = 100; E-TSDM: peak ×4.4, total variation ×"), "{line}");
         assert!(line.ends_with("(jumps at 19→20, 39→40, …)."), "{line}");
         assert_eq!(line.lines().count(), 1);
+    }
+
+    #[test]
+    fn verdicts_say_where_a_curve_flattens_and_what_the_grid_hides() {
+        let reading = |found: Singularity| {
+            let mut summary = synthetic::ddpm().models[0].summary[0].clone();
+            summary.singularity = Some(found);
+            near_zero(&summary)
+        };
+        let singular = Singularity {
+            exponent: -0.5,
+            exponent_ci: (-0.52, -0.48),
+            verdict: Verdict::Singular,
+            driver: Driver::Schedule,
+            exponent_per_sigma: 0.0,
+            range: (0.0, 15.0),
+            cut_off: false,
+            flattens_below: None,
+        };
+        let fit = "; over t = 0 … 15 it grows as s^−0.50 [−0.52, −0.48] of the steps of noise s";
+        assert_eq!(reading(singular.clone()), format!("{fit}: singular, driven by the schedule"));
+        let level = Singularity { verdict: Verdict::Bounded, flattens_below: Some(8.6), ..singular.clone() };
+        assert_eq!(reading(level), format!("{fit} and flattens below t = 9: bounded on these steps"));
+        // Reports from before a cut-off curve was inconclusive call it singular.
+        for verdict in [Verdict::Singular, Verdict::Inconclusive] {
+            let cut_off = reading(Singularity { verdict, cut_off: true, ..singular.clone() });
+            assert!(cut_off.contains(": inconclusive; K per σ is level"), "{verdict:?} {cut_off}");
+        }
     }
 
     #[test]

@@ -111,7 +111,7 @@ fn summaries(report: &Report) -> Table {
         ("total_variation", "Σ K·Δt over the window, jumps included"),
         ("rest_mean", "mean over the timesteps from there on"),
         ("peak_ratio", "largest value over the median of the rest"),
-        ("exponent", "p of K ∝ s^p towards t = 0"),
+        ("exponent", "p of K ∝ s^p at the first timesteps"),
         ("verdict", "whether the curve blows up towards t = 0"),
         ("function_evaluations", "evaluations of the network on one x"),
     ];
