@@ -299,6 +299,6 @@ impl Denoiser for NetworkDenoiser {
     }
 
     fn predicts_without_signal(&self) -> bool {
-        self.prediction != Prediction::Epsilon
+        !self.prediction.is_noise()
     }
 }

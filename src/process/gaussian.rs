@@ -38,6 +38,10 @@ impl ForwardProcess for Gaussian {
         Some(axis.rate(&*self.schedule, t))
     }
 
+    fn axis(&self) -> Axis {
+        self.schedule.axis()
+    }
+
     fn state_shape(&self, sample: &[i64]) -> Vec<i64> {
         sample.to_vec()
     }

@@ -29,6 +29,11 @@ pub trait ForwardProcess {
     /// da/dt per step; `None` where the process has no such axis.
     fn coordinate_rate(&self, axis: Axis, t: Timestep) -> Option<f64>;
 
+    /// The axis that curves are measured on where none is asked for.
+    fn axis(&self) -> Axis {
+        Axis::Step
+    }
+
     /// Shape of one state, for clean samples of shape `sample`.
     fn state_shape(&self, sample: &[i64]) -> Vec<i64>;
 

@@ -106,6 +106,15 @@ impl Times {
     }
 }
 
+/// The axis that all models suggest; steps where they differ, and where there is no axis.
+fn default_axis(models: &[Model], quantity: Quantities) -> Axis {
+    let mut axes = models.iter().map(|model| model.denoiser.process().axis());
+    match axes.next() {
+        Some(axis) if quantity != Quantities::Spatial && axes.all(|other| other == axis) => axis,
+        _ => Axis::Step,
+    }
+}
+
 /// What does not depend on any model.
 fn check(options: &MeasureOptions) -> Result<()> {
     if !(options.dt > 0.0 && options.dt.is_finite()) {
@@ -116,7 +125,8 @@ fn check(options: &MeasureOptions) -> Result<()> {
         let next = "For example --tolerance 0.05; --timesteps all measures every step.";
         return Err(Error::argument("--tolerance", options.tolerance, "it lies between 0 and 1", next));
     }
-    if options.quantity == Quantities::Spatial && (options.axis, options.norm) != (Axis::Step, Norm::L2) {
+    let is_step = options.axis.is_none_or(|axis| axis == Axis::Step);
+    if options.quantity == Quantities::Spatial && (!is_step || options.norm != Norm::L2) {
         return Err(Error::mismatch(
             "‖∂ε/∂x‖₂ has no time axis, and its norm is the spectral one",
             "Leave out --axis and --norm with --quantity spatial.",
@@ -148,7 +158,7 @@ impl Plan {
             data,
             quantity: options.quantity,
             dt: options.dt,
-            axis: options.axis,
+            axis: options.axis.unwrap_or_else(|| default_axis(models, options.quantity)),
             norm: options.norm,
             samples: rule(options)?,
             near_zero_until: until,

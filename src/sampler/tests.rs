@@ -70,6 +70,7 @@ fn nfe(sampler: &dyn Sampler, steps: usize) -> usize {
 fn exact(schedule: &dyn NoiseSchedule, x: f64) -> f64 {
     let variance = |t: f64| schedule.alpha(t).powi(2) * VARIANCE + schedule.sigma(t).powi(2);
     let (first, alpha) = ((schedule.timesteps() - 1) as f64, schedule.alpha(0.0));
+    let x = x * schedule.start_std(first);
     let y = (variance(0.0) / variance(first)).sqrt() * (x - schedule.alpha(first) * MEAN);
     MEAN + alpha * VARIANCE / variance(0.0) * y
 }
@@ -79,9 +80,10 @@ fn exact(schedule: &dyn NoiseSchedule, x: f64) -> f64 {
 #[test]
 fn every_sampler_converges_at_the_order_that_it_declares() {
     let mut seen = Vec::new();
-    for (name, denoiser) in [("gaussian", gaussian("linear")), ("mixture", mixture("cosine"))] {
+    let denoisers = [("gaussian", gaussian("linear")), ("from σ_max", gaussian("edm")), ("mixture", mixture("cosine"))];
+    for (name, denoiser) in denoisers {
         let reference = match name {
-            "gaussian" => (0..4).map(|sample| exact(denoiser.schedule(), start(sample))).collect(),
+            "gaussian" | "from σ_max" => (0..4).map(|sample| exact(denoiser.schedule(), start(sample))).collect(),
             _ => samples(&denoiser, &sampling("dpm-solver-3", "log-snr-real", 6000), 0..4),
         };
         for member in MEMBERS {

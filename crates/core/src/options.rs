@@ -64,9 +64,9 @@ pub struct MeasureOptions {
     /// Samples per network call, or auto
     #[arg(long, value_name = "N", default_value = "auto", help_heading = "Measurement")]
     pub batch: BatchSize,
-    /// Time axis of the denominator
-    #[arg(long, value_name = "AXIS", value_enum, default_value_t, help_heading = "Measurement")]
-    pub axis: Axis,
+    /// Time axis of the denominator [default: step; log-snr for the schedules ve and edm]
+    #[arg(long, value_name = "AXIS", value_enum, help_heading = "Measurement")]
+    pub axis: Option<Axis>,
     /// Norm of the numerator
     #[arg(long, value_name = "NORM", value_enum, default_value_t, help_heading = "Measurement")]
     pub norm: Norm,
@@ -89,7 +89,7 @@ pub struct Overrides {
     /// Lay a timestep map over the model: n=5,until=100 or boundaries=0-20-50-100
     #[arg(long, value_name = "SHARING", help_heading = "Model (overrides what the checkpoint says)")]
     pub share: Option<Share>,
-    /// The number that the network gets for t: step, unit, sigma, log-snr or c-noise, or one times a factor (sigma*1000)
+    /// The number that the network gets for t: step, unit, sigma, log-snr (each also times a factor, sigma*1000) or c-noise
     #[arg(long, alias = "condition", value_name = "AXIS", help_heading = "Model (overrides what the checkpoint says)")]
     pub time_input: Option<Conditioning>,
     /// Class that a class-conditional network is asked for; @ takes the class of each sample from the data
@@ -162,7 +162,7 @@ impl Default for MeasureOptions {
             rel_error: None,
             max_samples: 4096,
             batch: BatchSize::default(),
-            axis: Axis::default(),
+            axis: None,
             norm: Norm::default(),
         }
     }

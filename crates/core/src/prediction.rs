@@ -9,6 +9,8 @@
 //! | v (Salimans & Ho, arXiv 2202.00512) | α ε − σ x₀ | (α v + σ x)/(α² + σ²) | (α x − σ v)/(α² + σ²) |
 //! | x0 | x₀ | (x − α x₀)/σ | output |
 //! | flow (Lipman et al., arXiv 2210.02747) | u = ε − x₀ | (x + α u)/(α + σ) | (x − σ u)/(α + σ) |
+//! | vp | ε, of x/√(α² + σ²) | output | (x − σ ε)/α |
+//! | ve | −ε, of x/α | −output | (x + σ F)/α |
 //! | edm | F, of a scaled input | see [`preconditioning`](crate::preconditioning) | c_skip x + c_out F |
 
 use crate::error::{Error, Result};
@@ -31,6 +33,10 @@ pub enum Prediction {
     X0,
     /// The flow velocity u = ε − x₀
     Flow,
+    /// ε from x scaled to unit variance, x/√(α² + σ²)
+    Vp,
+    /// −ε from x/α
+    Ve,
     /// F, with x₀ = c_skip x + c_out F(c_in x)
     Edm(Edm),
 }
@@ -46,11 +52,13 @@ pub struct Affine {
 
 impl Prediction {
     /// All types, with what they are; `edm` with its default.
-    pub const ALL: [(Prediction, &'static str); 5] = [
+    pub const ALL: [(Prediction, &'static str); 7] = [
         (Prediction::Epsilon, "the noise ε"),
         (Prediction::V, "v = α ε − σ x₀"),
         (Prediction::X0, "the clean sample x₀"),
         (Prediction::Flow, "the flow velocity u = ε − x₀"),
+        (Prediction::Vp, "the noise ε, from x/√(α² + σ²) (EDM's table 1: VP and iDDPM)"),
+        (Prediction::Ve, "−ε, from x/α (EDM's table 1: VE)"),
         (Prediction::Edm(Edm { sigma_data: 0.5 }), "F, with x₀ = c_skip x + c_out F(c_in x); edm:sigma-data=0.5"),
     ];
 
@@ -61,6 +69,8 @@ impl Prediction {
             Prediction::V => "v",
             Prediction::X0 => "x0",
             Prediction::Flow => "flow",
+            Prediction::Vp => "vp",
+            Prediction::Ve => "ve",
             Prediction::Edm(_) => "edm",
         }
     }
@@ -68,6 +78,8 @@ impl Prediction {
     /// By what x is multiplied before the network sees it; `None` where it sees x itself.
     pub fn input(self, level: &Level) -> Option<Factor> {
         match self {
+            Prediction::Vp => Some(Factor::unit_variance(level)),
+            Prediction::Ve => Some(Factor::unit_signal(level)),
             Prediction::Edm(edm) => Some(edm.input(level)),
             _ => None,
         }
@@ -75,13 +87,19 @@ impl Prediction {
 
     /// Whether the network sees another x at another t.
     pub fn scales_input(self) -> bool {
-        matches!(self, Prediction::Edm(_))
+        matches!(self, Prediction::Vp | Prediction::Ve | Prediction::Edm(_))
+    }
+
+    /// Whether the output is the noise, whatever its sign and its input: then nothing but that follows where α = 0.
+    pub fn is_noise(self) -> bool {
+        matches!(self, Prediction::Epsilon | Prediction::Vp | Prediction::Ve)
     }
 
     /// What the output should be, as factors of (x₀, ε).
     pub fn target(self, level: &Level) -> (f64, f64) {
         match self {
-            Prediction::Epsilon => (0.0, 1.0),
+            Prediction::Epsilon | Prediction::Vp => (0.0, 1.0),
+            Prediction::Ve => (0.0, -1.0),
             Prediction::V => (-level.sigma, level.alpha),
             Prediction::X0 => (1.0, 0.0),
             Prediction::Flow => (-1.0, 1.0),
@@ -94,7 +112,8 @@ impl Prediction {
         let Level { alpha, sigma, .. } = *level;
         let norm = alpha * alpha + sigma * sigma;
         match self {
-            Prediction::Epsilon => Ok(Affine { output: 1.0, x: 0.0 }),
+            Prediction::Epsilon | Prediction::Vp => Ok(Affine { output: 1.0, x: 0.0 }),
+            Prediction::Ve => Ok(Affine { output: -1.0, x: 0.0 }),
             Prediction::V => Ok(Affine { output: alpha / norm, x: sigma / norm }),
             Prediction::X0 if sigma == 0.0 => Err(undefined("epsilon", self, "σ")),
             Prediction::X0 => Ok(Affine { output: -alpha / sigma, x: 1.0 / sigma }),
@@ -108,7 +127,7 @@ impl Prediction {
         let Level { alpha, sigma, d_alpha, d_sigma } = *level;
         let Affine { output, x } = self.epsilon(level)?;
         Ok(match self {
-            Prediction::Epsilon => Affine { output: 0.0, x: 0.0 },
+            Prediction::Epsilon | Prediction::Vp | Prediction::Ve => Affine { output: 0.0, x: 0.0 },
             Prediction::V => {
                 // N = α² + σ², Ṅ = 2(αα̇ + σσ̇); (α/N)˙ = (α̇ − (α/N)·Ṅ)/N, likewise for σ
                 let norm = alpha * alpha + sigma * sigma;
@@ -126,13 +145,14 @@ impl Prediction {
         })
     }
 
-    /// x₀ from the output. Refused for `epsilon` where α = 0: there x holds no signal.
+    /// x₀ from the output. Refused for noise where α = 0: there x holds no signal.
     pub fn x0(self, level: &Level) -> Result<Affine> {
         let Level { alpha, sigma, .. } = *level;
         let norm = alpha * alpha + sigma * sigma;
         match self {
-            Prediction::Epsilon if alpha == 0.0 => Err(undefined("x0", self, "α")),
-            Prediction::Epsilon => Ok(Affine { output: -sigma / alpha, x: 1.0 / alpha }),
+            _ if alpha == 0.0 && self.is_noise() => Err(undefined("x0", self, "α")),
+            Prediction::Epsilon | Prediction::Vp => Ok(Affine { output: -sigma / alpha, x: 1.0 / alpha }),
+            Prediction::Ve => Ok(Affine { output: sigma / alpha, x: 1.0 / alpha }),
             Prediction::V => Ok(Affine { output: -sigma / norm, x: alpha / norm }),
             Prediction::X0 => Ok(Affine { output: 1.0, x: 0.0 }),
             Prediction::Flow => Ok(Affine { output: -sigma / (alpha + sigma), x: 1.0 / (alpha + sigma) }),
@@ -166,7 +186,12 @@ impl FromStr for Prediction {
         }
         let known = Prediction::ALL.into_iter().map(|(prediction, _)| prediction);
         known.into_iter().find(|prediction| prediction.name() == text).ok_or_else(|| {
-            Error::argument("--prediction", text, "it is one of epsilon, v, x0, flow, edm", "Choose one of them.")
+            Error::argument(
+                "--prediction",
+                text,
+                "it is one of epsilon, v, x0, flow, vp, ve, edm",
+                "Choose one of them.",
+            )
         })
     }
 }
@@ -197,7 +222,8 @@ mod tests {
     /// The output of an exact network of each type, from x₀ and ε.
     fn output(prediction: Prediction, level: &Level, x0: f64, epsilon: f64) -> f64 {
         match prediction {
-            Prediction::Epsilon => epsilon,
+            Prediction::Epsilon | Prediction::Vp => epsilon,
+            Prediction::Ve => -epsilon,
             Prediction::V => level.alpha * epsilon - level.sigma * x0,
             Prediction::X0 => x0,
             Prediction::Flow => epsilon - x0,

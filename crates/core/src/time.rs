@@ -2,6 +2,7 @@
 //! every number.
 
 use crate::error::{Error, Result};
+use crate::preconditioning::CNoise;
 use crate::schedule::NoiseSchedule;
 use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
@@ -80,28 +81,42 @@ impl Axis {
     }
 }
 
-/// The number that a network gets for t: an axis, times a factor.
-///
-/// `step` is the usual one. A network with a time embedding made for 0 … T takes σ as `sigma*1000`: its fastest sinusoid
-/// turns by one radian per unit, and would hardly tell the σ in [0, 1] apart.
+/// The number that a network gets for t.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Conditioning {
-    /// The time variable.
-    pub axis: Axis,
-    /// What it is multiplied by.
-    pub factor: f64,
+pub enum Conditioning {
+    /// An axis, times a factor. `step` is the usual one. A network with a time embedding made for 0 … T takes σ as
+    /// `sigma*1000`: its fastest sinusoid turns by one radian per unit, and would hardly tell the σ in [0, 1] apart.
+    Axis {
+        /// The time variable.
+        axis: Axis,
+        /// What it is multiplied by.
+        factor: f64,
+    },
+    /// c_noise of a preconditioning, a function of σ/α.
+    Noise(CNoise),
 }
 
 impl Default for Conditioning {
     fn default() -> Self {
-        Conditioning { axis: Axis::Step, factor: 1.0 }
+        Conditioning::scaled(Axis::Step, 1.0)
     }
 }
 
 impl Conditioning {
+    /// EDM's c_noise = ln(σ/α)/4 = −λ/8 (arXiv 2206.00364, table 1, with its σ the ratio of ours to α).
+    pub const EDM: Conditioning = Conditioning::scaled(Axis::LogSnr, -0.125);
+
+    /// An axis, times a factor.
+    pub const fn scaled(axis: Axis, factor: f64) -> Self {
+        Conditioning::Axis { axis, factor }
+    }
+
     /// The number that stands for t.
     pub fn coordinate(self, schedule: &dyn NoiseSchedule, t: Timestep) -> f64 {
-        self.factor * self.axis.coordinate(schedule, t)
+        match self {
+            Conditioning::Axis { axis, factor } => factor * axis.coordinate(schedule, t),
+            Conditioning::Noise(c_noise) => c_noise.at(schedule, t).value,
+        }
     }
 
     /// The numbers for the first timestep and for the middle one, which a trained network tells apart.
@@ -112,29 +127,38 @@ impl Conditioning {
 
     /// Its derivative along t.
     pub fn rate(self, schedule: &dyn NoiseSchedule, t: Timestep) -> f64 {
-        self.factor * self.axis.rate(schedule, t)
+        match self {
+            Conditioning::Axis { axis, factor } => factor * axis.rate(schedule, t),
+            Conditioning::Noise(c_noise) => c_noise.at(schedule, t).rate,
+        }
     }
 }
 
 impl fmt::Display for Conditioning {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.factor == 1.0 { self.axis.fmt(f) } else { write!(f, "{}*{}", self.axis, self.factor) }
+        match self {
+            Conditioning::Axis { axis, factor: 1.0 } => axis.fmt(f),
+            Conditioning::Axis { axis, factor } => write!(f, "{axis}*{factor}"),
+            Conditioning::Noise(c_noise) => c_noise.fmt(f),
+        }
     }
 }
 
 impl FromStr for Conditioning {
     type Err = Error;
 
-    /// `c-noise` is EDM's ln(σ/α)/4 = −λ/8 (arXiv 2206.00364, table 1, with its σ the ratio of ours to α).
     fn from_str(text: &str) -> Result<Self> {
         if text == "c-noise" {
-            return Ok(Conditioning { axis: Axis::LogSnr, factor: -0.125 });
+            return Ok(Conditioning::EDM);
+        }
+        if text.starts_with("c-noise") {
+            return text.parse().map(Conditioning::Noise);
         }
         let Some((axis, factor)) = text.split_once('*') else {
-            return Ok(Conditioning { axis: text.parse()?, factor: 1.0 });
+            return Ok(Conditioning::scaled(text.parse()?, 1.0));
         };
         match factor.parse::<f64>() {
-            Ok(factor) if factor.is_finite() && factor != 0.0 => Ok(Conditioning { axis: axis.parse()?, factor }),
+            Ok(factor) if factor.is_finite() && factor != 0.0 => Ok(Conditioning::scaled(axis.parse()?, factor)),
             _ => Err(Error::argument(
                 "the condition",
                 text,

@@ -2,7 +2,8 @@
 //!
 //! Every schedule is defined on the grid t = 0 … T−1 as DDPM code has it (index t is the state after t + 1 steps of
 //! noise, so σ₀ > 0) and, between the indices, on the continuous interval [−1, T−1] with closed-form derivatives;
-//! t = −1 is the clean sample. Schedules that are given by a table interpolate as [`table`] documents.
+//! t = −1 is the clean sample, save for schedules whose σ starts at a σ_min above 0. Schedules that are given by a table
+//! interpolate as [`table`] documents.
 //!
 //! A new schedule is one file with a [`Member`] and one line in [`MEMBERS`].
 
@@ -20,6 +21,8 @@ pub mod table;
 #[cfg(test)]
 mod tests;
 mod trigflow;
+mod variance_exploding;
+mod variance_preserving;
 
 pub use flat_start::FlatStart;
 pub use named::NamedSchedule;
@@ -27,6 +30,7 @@ pub use spec::{MOST_TIMESTEPS, Parameters, parse};
 pub use table::Table;
 
 use crate::error::Result;
+use crate::time::Axis;
 
 /// A time in steps. Grid indices are 0 … T−1; fractions lie between them, and −1 is the clean sample.
 pub type Timestep = f64;
@@ -72,6 +76,11 @@ pub trait NoiseSchedule: std::fmt::Debug + Send + Sync {
         1.0
     }
 
+    /// The time axis that curves are measured on where none is asked for: steps, unless these mean nothing to the model.
+    fn axis(&self) -> Axis {
+        Axis::Step
+    }
+
     /// λ_t = ln(α²/σ²).
     fn log_snr(&self, t: Timestep) -> f64 {
         2.0 * (self.alpha(t) / self.sigma(t)).ln()
@@ -113,7 +122,7 @@ pub struct Member {
 pub enum Built {
     /// Values on the grid, to be interpolated; may be rescaled to zero terminal SNR.
     Table(Table),
-    /// A closed form in continuous time, which ends at zero SNR by itself.
+    /// A closed form in continuous time.
     Continuous(Box<dyn NoiseSchedule>),
 }
 
@@ -128,6 +137,9 @@ pub const MEMBERS: &[Member] = &[
     sigmoid::BETAS,
     trigflow::MEMBER,
     flow::MEMBER,
+    variance_preserving::MEMBER,
+    variance_exploding::GEOMETRIC,
+    variance_exploding::EDM,
     custom::BETAS,
     custom::ALPHA_BAR,
 ];

@@ -91,10 +91,7 @@ pub fn parse(text: &str) -> Result<Arc<dyn NoiseSchedule>> {
         return Err(Error::argument(
             "the schedule",
             text,
-            format!(
-                "it is one of {}, each also with `{ZERO_TERMINAL_SNR}` where it does not end there",
-                names.join(", ")
-            ),
+            format!("it is one of {}, those of betas also with `{ZERO_TERMINAL_SNR}`", names.join(", ")),
             "Choose one of them, with its parameters as NAME:key=value,….",
         ));
     };
@@ -107,7 +104,7 @@ pub fn parse(text: &str) -> Result<Arc<dyn NoiseSchedule>> {
             return Err(Error::argument(
                 "the schedule",
                 text,
-                format!("`{base}` already ends at zero terminal SNR"),
+                format!("`{base}` is a closed form, and only schedules of betas are rescaled"),
                 format!("Leave out `{ZERO_TERMINAL_SNR}`."),
             ));
         }

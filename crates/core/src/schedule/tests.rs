@@ -46,9 +46,12 @@ fn cosine_betas_are_not_truncated_to_integers() {
     assert_eq!(distinct.len(), 1000);
 }
 
+/// Built-in schedules that have no clean sample at t = −1, or no variance of 1.
+const CONTINUOUS: [&str; 5] = ["vp", "vp:timesteps=4000", "ve", "edm", "edm:rho=3"];
+
 #[test]
 fn derivatives_match_central_differences_everywhere() {
-    for name in BUILT_IN {
+    for name in BUILT_IN.into_iter().chain(CONTINUOUS) {
         let s = schedule(name);
         for t in [0.31, 1.5, 17.25, 99.5, 400.7, 990.25] {
             let h = 1e-4;
@@ -70,13 +73,13 @@ fn derivatives_match_central_differences_everywhere() {
 
 #[test]
 fn interpolation_is_monotone_and_smooth_across_indices() {
-    for name in BUILT_IN {
+    for name in BUILT_IN.into_iter().chain(CONTINUOUS) {
         let s = schedule(name);
         let fine: Vec<f64> = (0..=9_990).map(|i| s.alpha_bar(i as f64 / 10.0)).collect();
         assert!(fine.windows(2).all(|pair| pair[1] < pair[0]), "{name} is not decreasing");
         for t in [1.0, 50.0, 500.0] {
             let jump = (s.d_alpha_dt(t - 1e-9) - s.d_alpha_dt(t + 1e-9)).abs();
-            assert!(jump < 1e-6 * s.d_alpha_dt(t).abs(), "{name}: slope jumps by {jump:e} at {t}");
+            assert!(jump <= 1e-6 * s.d_alpha_dt(t).abs(), "{name}: slope jumps by {jump:e} at {t}");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Named arrays from `.npy`, `.npz`, `.safetensors` and `torch.save` files, recognised by content.
+//! Named arrays from `.npy`, `.npz`, `.safetensors`, `torch.save` and `pickle.dump` files, recognised by content.
 //!
 //! A file is not trusted: nothing of it is run, what it claims is checked before memory is taken, and what is wrong gives
 //! an error. Only what is wanted of it is read, by position and never through a map of memory, so that a file which is
@@ -15,6 +15,7 @@ mod listing;
 mod npy;
 mod npz;
 mod pickle;
+mod pickle_file;
 mod safetensors_file;
 mod sniff;
 mod source;
@@ -75,6 +76,7 @@ pub fn read_selected(path: impl AsRef<Path>, wanted: &dyn Fn(&str) -> bool) -> R
         (Format::Npz, _) => npz::read(path, wanted)?,
         (Format::Safetensors, _) => safetensors_file::read(path, wanted)?,
         (Format::TorchSaveLegacy, _) => torch_legacy::read(path, wanted)?,
+        (Format::Pickle, _) => pickle_file::read(path, wanted)?,
         (Format::TorchSave | Format::TorchScript, Some(root)) => torch_save::read(path, root, wanted)?,
         _ => return Err(no_arrays(path, format)),
     };
@@ -138,6 +140,7 @@ pub fn entries(path: impl AsRef<Path>) -> Result<Listing> {
         (Format::Npz, _) => listing.entries = npz::entries(path)?,
         (Format::Safetensors, _) => safetensors_file::entries(path, &mut listing)?,
         (Format::TorchSaveLegacy, _) => torch_legacy::entries(path, &mut listing)?,
+        (Format::Pickle, _) => pickle_file::entries(path, &mut listing)?,
         (Format::TorchSave | Format::TorchScript, Some(root)) => torch_save::entries(path, root, &mut listing)?,
         _ => return Err(no_arrays(path, format)),
     }
@@ -172,8 +175,8 @@ pub fn next_step(format: Format) -> &'static str {
              unpack it first."
         }
         Format::Pickle => {
-            "A bare pickle can run code when it is opened, so it is not. Where you trust it, save its arrays with \
-             numpy.savez, safetensors or torch.save."
+            "Of a pickle only tensors of PyTorch are read, and nothing in it is run. Where you trust it, save its arrays \
+             with numpy.savez, safetensors or torch.save."
         }
         Format::LfsPointer => "Run git lfs pull where it lies, or download the file itself.",
         Format::Html => {

@@ -35,8 +35,7 @@ pub(super) fn read(path: &Path, wanted: Wanted) -> Result<Contents> {
     let (keys, at) = unpickle(&source, at)?;
     let sizes = std::mem::take(&mut pickled.storages);
     let places = places(&source, &keys.tree, &sizes, at)?;
-    let budget = Budget::for_file(source.bytes());
-    tensors::read(pickled, &mut InARow { source, places, budget }, wanted, path)
+    tensors::read(pickled, &mut InARow::new(source, places), wanted, path)
 }
 
 /// The object that was saved, and where its pickle ends.
@@ -95,13 +94,19 @@ fn places(source: &Source, keys: &Value, sizes: &HashMap<Arc<str>, Arc<str>>, mu
 }
 
 /// Storages that follow each other in a file.
-struct InARow {
+pub(super) struct InARow {
     source: Source,
     places: Places,
     budget: Budget,
 }
 
 impl InARow {
+    /// Over `source`, with the place of each by key.
+    pub fn new(source: Source, places: Places) -> Self {
+        let budget = Budget::for_file(source.bytes());
+        InARow { source, places, budget }
+    }
+
     fn place(&self, key: &str) -> Result<&Range<u64>> {
         self.places.get(key).ok_or_else(|| damaged(self.source.path(), format!("it has no storage {key}")))
     }

@@ -15,7 +15,7 @@ impl Machine<'_> {
             0x8a => self.reader.byte().and_then(|n| self.long(n.into()))?,
             0x8b => self.reader.u32().and_then(|n| self.long(n))?,
             b'G' => Node::Float(self.reader.array().map(f64::from_be_bytes)?),
-            b'I' => match self.reader.line()? {
+            b'I' => match self.reader.line()?.as_str() {
                 "00" => Node::Bool(false),
                 "01" => Node::Bool(true),
                 digits => Node::Int(digits.trim().parse().map_err(|_| "its pickle has a malformed integer")?),
@@ -29,9 +29,9 @@ impl Machine<'_> {
             b'U' | 0x8c => self.reader.byte().and_then(|n| self.reader.text(n.into())).map(Node::Str)?,
             b'T' | b'X' => self.reader.u32().and_then(|n| self.reader.text(n)).map(Node::Str)?,
             0x8d => self.reader.u64().and_then(|n| self.reader.text(n)).map(Node::Str)?,
-            b'C' => self.reader.byte().and_then(|n| self.reader.take(n.into())).map(|b| Node::Bytes(b.len()))?,
-            b'B' => self.reader.u32().and_then(|n| self.reader.take(n)).map(|b| Node::Bytes(b.len()))?,
-            0x8e | 0x96 => self.reader.u64().and_then(|n| self.reader.take(n)).map(|b| Node::Bytes(b.len()))?,
+            b'C' => self.reader.byte().and_then(|n| self.reader.skip(n.into())).map(Node::Bytes)?,
+            b'B' => self.reader.u32().and_then(|n| self.reader.skip(n)).map(Node::Bytes)?,
+            0x8e | 0x96 => self.reader.u64().and_then(|n| self.reader.skip(n)).map(Node::Bytes)?,
             _ => return Ok(false),
         };
         self.push(node)

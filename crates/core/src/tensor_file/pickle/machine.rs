@@ -3,6 +3,7 @@
 use super::reader::Reader;
 use super::tensor_ref::TensorRef;
 use std::collections::{BTreeSet, HashMap};
+use std::ops::Range;
 use std::sync::Arc;
 
 /// An object's place in the arena.
@@ -16,14 +17,18 @@ pub(super) enum Node {
     Int(i64),
     Float(f64),
     Str(Arc<str>),
-    Bytes(usize),
+    /// Where they are in the pickle.
+    Bytes(Range<u64>),
     List(Vec<Id>),
     Tuple(Vec<Id>),
     Dict(Vec<(Id, Id)>),
     Global(Arc<str>),
     Storage(Storage),
     Tensor(Arc<TensorRef>),
-    Opaque { name: Arc<str>, state: Option<Id> },
+    Opaque {
+        name: Arc<str>,
+        state: Option<Id>,
+    },
 }
 
 /// A storage, or the part of one that old versions saved as a storage of its own.
@@ -52,6 +57,10 @@ pub(super) struct Machine<'a> {
     memo: HashMap<u64, Id>,
     pub(super) globals: BTreeSet<Arc<str>>,
     pub(super) storages: HashMap<Arc<str>, Arc<str>>,
+    /// Where the numbers of storages are that lie within the pickle, by key.
+    pub(super) places: HashMap<Arc<str>, Range<u64>>,
+    /// Whether this pickle lies within another one: then none is looked for in it.
+    pub(super) within: bool,
     objects_left: usize,
     pushes_left: usize,
 }
@@ -59,16 +68,23 @@ pub(super) struct Machine<'a> {
 pub(super) type Step<T> = Result<T, String>;
 
 impl<'a> Machine<'a> {
-    /// A machine at the beginning of `bytes`.
-    pub fn new(bytes: &'a [u8]) -> Self {
+    /// A machine at the beginning of `bytes`, which lie within another pickle.
+    pub fn within(bytes: &'a [u8]) -> Self {
+        Self { within: true, ..Self::new(Reader::new(bytes)) }
+    }
+
+    /// A machine over what `reader` gives.
+    pub fn new(reader: Reader<'a>) -> Self {
         Self {
-            reader: Reader::new(bytes),
+            reader,
             nodes: Vec::new(),
             stack: Vec::new(),
             marks: Vec::new(),
             memo: HashMap::new(),
             globals: BTreeSet::new(),
             storages: HashMap::new(),
+            places: HashMap::new(),
+            within: false,
             objects_left: MAX_OBJECTS,
             pushes_left: MAX_PUSHES,
         }

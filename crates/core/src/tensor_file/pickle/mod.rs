@@ -6,13 +6,17 @@
 
 mod literal;
 mod machine;
+mod nested;
 mod object;
 mod reader;
 mod rebuild;
 mod tensor_ref;
 mod tree;
 
+use super::source::Source;
+use reader::Reader;
 use std::collections::HashMap;
+use std::ops::Range;
 use std::sync::Arc;
 
 pub(super) use rebuild::element_size;
@@ -30,6 +34,8 @@ pub(super) struct Pickled {
     pub opaque: Vec<String>,
     /// Classes of the storages, by key.
     pub storages: HashMap<Arc<str>, Arc<str>>,
+    /// Where the numbers of storages are that lie within the pickle itself, by key.
+    pub places: HashMap<Arc<str>, Range<u64>>,
 }
 
 /// Longest pickle that is read: the numbers are elsewhere.
@@ -42,12 +48,22 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Pickled, String> {
 
 /// Reads the pickle at the beginning of `bytes`; says how long it is, too.
 pub(super) fn parse_front(bytes: &[u8]) -> Result<(Pickled, usize), String> {
-    let mut machine = machine::Machine::new(bytes);
+    let (pickled, length) = unfold(Reader::new(bytes))?;
+    Ok((pickled, length as usize))
+}
+
+/// Reads the pickle that a file begins with.
+pub(super) fn parse_file(source: &Source) -> Result<Pickled, String> {
+    unfold(Reader::of_file(source)).map(|(pickled, _)| pickled)
+}
+
+fn unfold(reader: Reader) -> Result<(Pickled, u64), String> {
+    let mut machine = machine::Machine::new(reader);
     let root = machine.run()?;
     let tree::Grown { tree, tensors, cut } = tree::grow(&machine, root)?;
     let (mut opaque, length) = (rebuild::unknown(&machine.globals), machine.reader.at());
     opaque.extend(cut);
-    Ok((Pickled { tree, tensors, opaque, storages: machine.storages }, length))
+    Ok((Pickled { tree, tensors, opaque, storages: machine.storages, places: machine.places }, length))
 }
 
 #[cfg(test)]

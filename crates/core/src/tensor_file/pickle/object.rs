@@ -14,7 +14,7 @@ impl Machine<'_> {
         match op {
             b'c' => {
                 let (module, name) = (self.reader.line()?, self.reader.line()?);
-                let global = self.global(module, name)?;
+                let global = self.global(&module, &name)?;
                 self.push(global)
             }
             0x93 => {
@@ -34,7 +34,7 @@ impl Machine<'_> {
             b'i' => {
                 let (module, name) = (self.reader.line()?, self.reader.line()?);
                 self.pop_mark()?;
-                let Node::Global(name) = self.global(module, name)? else { return Ok(false) };
+                let Node::Global(name) = self.global(&module, &name)? else { return Ok(false) };
                 self.push(Node::Opaque { name, state: None })
             }
             b'b' => {

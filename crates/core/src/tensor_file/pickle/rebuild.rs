@@ -1,6 +1,7 @@
 //! The constructors that are understood: tensors, storages and plain containers. Everything else stays opaque.
 
 use super::machine::{Id, Machine, Node, Storage};
+use super::nested;
 use super::tensor_ref::TensorRef;
 use crate::tensor_file::array::Dtype;
 use crate::tensor_file::layout::View;
@@ -14,7 +15,7 @@ pub(super) fn unknown(globals: &BTreeSet<Arc<str>>) -> Vec<String> {
 
 /// Whether a global is one of those that this reader gives a meaning.
 fn is_known(name: &str) -> bool {
-    const FUNCTIONS: [&str; 19] = [
+    const FUNCTIONS: [&str; 21] = [
         "collections.OrderedDict",
         "collections.defaultdict",
         "builtins.dict",
@@ -34,11 +35,17 @@ fn is_known(name: &str) -> bool {
         "torch._utils._rebuild_parameter",
         "torch._utils._rebuild_parameter_with_state",
         "torch._tensor._rebuild_from_type_v2",
+        LOAD_FROM_BYTES,
+        PERSISTENT,
     ];
     FUNCTIONS.contains(&name) || storage_type(name).is_some() || torch_dtype(name).is_some() || name == UNTYPED
 }
 
 const UNTYPED: &str = "torch.storage.UntypedStorage";
+/// A storage as a byte string.
+const LOAD_FROM_BYTES: &str = "torch.storage._load_from_bytes";
+/// An object whose class travels as source text, as StyleGAN's and EDM's `torch_utils` pickle their networks.
+const PERSISTENT: &str = "torch_utils.persistence._reconstruct_persistent_obj";
 
 /// `Float` of `torch.FloatStorage`, or of `torch.cuda.FloatStorage`.
 fn storage_word(name: &str) -> Option<&str> {
@@ -169,8 +176,31 @@ fn call_within(machine: &mut Machine, function: Id, arguments: Id, depth: usize)
             };
             machine.add(Node::Opaque { name, state: None })
         }
+        LOAD_FROM_BYTES if !machine.within => match first.map(|id| machine.node(id)) {
+            Some(Node::Bytes(range)) => {
+                let range = range.clone();
+                let node = nested::storage(machine, range)?;
+                machine.add(node)
+            }
+            _ => Err("its pickle loads a storage from something that is not bytes".into()),
+        },
+        PERSISTENT => {
+            let node = first.and_then(|meta| persistent_object(machine, meta));
+            machine.add(node.unwrap_or(Node::Opaque { name, state: None }))
+        }
         _ => machine.add(Node::Opaque { name, state: None }),
     }
+}
+
+/// The object of `{class_name, state, …}`: its source text is left where it is.
+fn persistent_object(machine: &Machine, meta: Id) -> Option<Node> {
+    let Node::Dict(entries) = machine.node(meta) else { return None };
+    let value = |wanted: &str| {
+        let is_it = |id: Id| matches!(machine.node(id), Node::Str(key) if &**key == wanted);
+        entries.iter().find(|(key, _)| is_it(*key)).map(|(_, value)| *value)
+    };
+    let Node::Str(class) = machine.node(value("class_name")?) else { return None };
+    Some(Node::Opaque { name: Arc::clone(class), state: value("state") })
 }
 
 fn items(machine: &Machine, id: Id) -> Vec<Id> {

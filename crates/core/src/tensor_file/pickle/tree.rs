@@ -134,7 +134,7 @@ impl Growth<'_> {
             Node::Int(n) => Value::Int(*n),
             Node::Float(x) => Value::Float(*x),
             Node::Str(text) => Value::Str(Arc::clone(text)),
-            Node::Bytes(n) => Value::Bytes(*n),
+            Node::Bytes(range) => Value::Bytes((range.end - range.start) as usize),
             Node::Global(name) | Node::Storage(Storage { class: name, .. }) => {
                 Value::Opaque { name: Arc::clone(name), state: None }
             }

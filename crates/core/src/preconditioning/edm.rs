@@ -1,5 +1,5 @@
-//! Networks whose input and output are scaled (EDM, Karras et al., arXiv 2206.00364, eq. 7 and table 1): with F the
-//! network, x̂₀ = c_skip x + c_out F(c_in x).
+//! EDM's preconditioning (Karras et al., arXiv 2206.00364, eq. 7 and table 1): with F the network,
+//! x̂₀ = c_skip x + c_out F(c_in x).
 //!
 //! EDM writes x = x₀ + σ ε. With x = α x₀ + σ ε, N = α² σ_d² + σ² the variance of x and σ_d the standard deviation of the
 //! data, its scalings are
@@ -11,6 +11,7 @@
 //! For σ_d = 1 and α² + σ² = 1 this is the v-prediction with its sign turned; under `trigflow` it is that of sCM (Lu and
 //! Song, arXiv 2410.11081).
 
+use super::Factor;
 use crate::error::{Error, Result};
 use crate::prediction::Affine;
 use crate::schedule::Level;
@@ -23,15 +24,6 @@ use std::str::FromStr;
 pub struct Edm {
     /// σ_d, the standard deviation of the data per element; above 0.
     pub sigma_data: f64,
-}
-
-/// A factor and its rate per step.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Factor {
-    /// c(t).
-    pub value: f64,
-    /// dc/dt.
-    pub rate: f64,
 }
 
 impl Default for Edm {
