@@ -137,7 +137,7 @@ fn what_shapes_do_not_tell_is_asked_for_by_name() {
 fn parameters_of_types_that_are_not_read_are_named() {
     let folder = tempfile::tempdir().unwrap();
     let file = fixture("state_dicts/eighth.pt");
-    let said = ["--config", "num_heads=1", "--config", "num_classes=5"];
+    let said = ["--config", "num_heads=1", "--config", "num_classes=5", "--class", "0"];
     let says = ["x_embedder.proj.weight (", "float8_e4m3fn", "Convert the weights"];
     refuse(folder.path(), &[&["measure", &file], &said[..]].concat(), &says);
 }

@@ -148,10 +148,13 @@ pub fn open(path: &Path, request: &Request) -> Result<Checkpoint> {
 /// It is no checkpoint, or its description is damaged.
 pub fn declared(path: &Path, request: &Request) -> Result<Declared> {
     let source = look(path)?;
-    match FORMATS.iter().find(|format| (format.recognises)(&source)) {
-        Some(format) => (format.declared)(&source, request),
-        None => Err(unrecognised(&source)),
-    }
+    let Some(format) = FORMATS.iter().find(|format| (format.recognises)(&source)) else {
+        return Err(unrecognised(&source));
+    };
+    let told = request.told.cloned().unwrap_or_default();
+    let declared = (format.declared)(&source, &Request { told: Some(&told), ..*request })?;
+    told.refuse_unused()?;
+    Ok(declared)
 }
 
 /// The name of the format that what is at `path` has; `None` where it is no checkpoint.
