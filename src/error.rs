@@ -1,5 +1,6 @@
 //! Errors: [`lipscope_core::error`], and how libtorch's become one of them.
 
+pub(crate) use lipscope_core::error::printable;
 pub use lipscope_core::error::{Error, Result};
 use tch::TchError;
 

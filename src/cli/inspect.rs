@@ -2,7 +2,7 @@
 
 use crate::checkpoint::state_dict::{self, Description};
 use crate::checkpoint::{self, Checkpoint, Request};
-use crate::error::Result;
+use crate::error::{Result, printable};
 use crate::network::Numbers;
 use crate::tensor_file::{self, Format, Listing, Value as Saved};
 use lipscope_core::cli::args::{Global, InspectArgs};
@@ -134,7 +134,7 @@ fn render(description: &Value) -> String {
             Value::Object(items) if items.is_empty() => continue,
             other => other.to_string(),
         };
-        let _ = writeln!(text, "{key:<16} {}", tensor_file::printable(&shown));
+        let _ = writeln!(text, "{key:<16} {}", printable(&shown));
     }
     if !absent.is_empty() {
         let pass = if flags.is_empty() { String::new() } else { format!(" (pass {})", flags.join(", ")) };
@@ -143,7 +143,7 @@ fn render(description: &Value) -> String {
     let tensors = description.get("tensors").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
     let _ = writeln!(text, "\n{} tensors", tensors.len());
     for tensor in tensors.iter().take(LISTED) {
-        let part = |i: usize| tensor.get(i).map(|v| v.as_str().map_or_else(|| v.to_string(), tensor_file::printable));
+        let part = |i: usize| tensor.get(i).map(|v| v.as_str().map_or_else(|| v.to_string(), printable));
         let (name, shape, dtype) = (part(0), part(1), part(2));
         let _ = writeln!(
             text,

@@ -1,76 +1,8 @@
-//! A denoiser: ε(x, t) under a Gaussian process, with all that samplers and Jacobians need.
+//! A network as a denoiser: ε(x, t) under a Gaussian process, with all that samplers and Jacobians need.
 
 mod network;
 #[cfg(test)]
 mod tests;
 
+pub use crate::response::Denoiser;
 pub use network::NetworkDenoiser;
-
-use crate::device::scale_rows;
-use crate::error::{Doing, Result};
-use crate::prediction::{Affine, Prediction};
-use crate::response::Response;
-use crate::schedule::NoiseSchedule;
-use crate::state::State;
-use crate::time::Timestep;
-use tch::Tensor;
-
-/// A response whose value is the predicted noise ε, [B, …] of the shape of x.
-pub trait Denoiser: Response {
-    /// The schedule of its process.
-    fn schedule(&self) -> &dyn NoiseSchedule;
-
-    /// Predicted noise, [B, …], for B timesteps in steps.
-    fn epsilon(&self, state: &State, t: &[Timestep]) -> Result<Tensor> {
-        self.value(state, t)
-    }
-
-    /// (∂ε/∂x)·v, and with `with_time` also ∂ε/∂t per step, exact, of the shape of x.
-    fn along(&self, state: &State, v: &Tensor, with_time: bool, t: &[Timestep]) -> Result<Tensor>;
-
-    /// (∂ε/∂x)ᵀ·u, of the shape of x.
-    fn transposed(&self, state: &State, u: &Tensor, t: &[Timestep]) -> Result<Tensor> {
-        transposed(&state.x, u, |x| self.epsilon(&state.with_x(x.shallow_clone()), t))
-    }
-
-    /// Whether derivatives in x can be computed; if not, why, as the end of "… is not available for".
-    fn lacks_jacobian(&self) -> Option<String> {
-        None
-    }
-
-    /// Predicted clean sample, [B, …].
-    fn x0(&self, state: &State, t: &[Timestep]) -> Result<Tensor>;
-
-    /// Predicted clean sample at t, [B, …], of a network that is asked about the timesteps `asked`: its condition is theirs,
-    /// while α and σ stay those of t.
-    fn x0_asked(&self, state: &State, t: &[Timestep], asked: &[Timestep]) -> Result<Tensor> {
-        let epsilon = self.epsilon(state, asked)?;
-        convert(&epsilon, &state.x, t, |t| Prediction::Epsilon.x0(&self.schedule().level(t)))
-    }
-
-    /// Whether [`Denoiser::x0`] is defined where α = 0, so that sampling can start from noise without any signal.
-    fn predicts_without_signal(&self) -> bool {
-        false
-    }
-}
-
-/// (∂f/∂x)ᵀ·u in reverse mode, also where gradients are switched off around it.
-pub(crate) fn transposed(x: &Tensor, u: &Tensor, f: impl FnOnce(&Tensor) -> Result<Tensor>) -> Result<Tensor> {
-    let doing = "differentiating in x";
-    tch::with_grad(|| {
-        let x = x.f_detach().and_then(|mut x| x.f_requires_grad_(true)).doing(doing)?;
-        let product = f(&x)?.f_mul(u).and_then(|product| product.f_sum(x.kind())).doing(doing)?;
-        let gradients = Tensor::f_run_backward(&[product], &[&x], false, false).doing(doing)?;
-        Ok(gradients.into_iter().next().map_or_else(|| x.zeros_like(), |gradient| gradient.detach()))
-    })
-}
-
-/// output·a + x·b with one pair of factors per row.
-fn convert(output: &Tensor, x: &Tensor, t: &[Timestep], f: impl Fn(Timestep) -> Result<Affine>) -> Result<Tensor> {
-    let factors = t.iter().map(|&t| f(t)).collect::<Result<Vec<Affine>>>()?;
-    if factors.iter().all(|factor| *factor == Affine { output: 1.0, x: 0.0 }) {
-        return Ok(output.shallow_clone());
-    }
-    let (of_output, of_x): (Vec<f64>, Vec<f64>) = factors.iter().map(|factor| (factor.output, factor.x)).unzip();
-    scale_rows(output, &of_output)?.f_add(&scale_rows(x, &of_x)?).doing("converting the prediction")
-}

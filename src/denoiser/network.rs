@@ -1,6 +1,5 @@
 //! Network + process + timestep map + prediction type = ε(x, t).
 
-use super::{Denoiser, convert};
 use crate::device::scale_rows;
 use crate::draws::Columns;
 use crate::dual::Dual;
@@ -9,7 +8,7 @@ use crate::guidance::{Asked, Guidance};
 use crate::network::{Condition, Network};
 use crate::prediction::{Affine, Prediction};
 use crate::process::{self, ForwardProcess};
-use crate::response::Response;
+use crate::response::{Denoiser, Response, convert};
 use crate::schedule::{Level, NoiseSchedule};
 use crate::state::State;
 use crate::time::{Conditioning, Timestep};

@@ -1,17 +1,21 @@
 //! Networks whose input is scaled, against closed forms and differences in float64.
 
-use super::*;
+use super::{Denoiser, NetworkDenoiser};
 use crate::dual::Dual;
+use crate::error::Result;
 use crate::guidance::Asked;
 use crate::ideal::{Gaussian, IdealDenoiser};
 use crate::network::{Condition, InputShape, Network};
 use crate::preconditioning::Edm;
+use crate::prediction::Prediction;
+use crate::response::Response;
 use crate::schedule;
+use crate::state::State;
 use crate::testing::{Tolerance, assert_close};
 use crate::time::Conditioning;
 use crate::timestep_map::{Identity, Sharing, TimestepMap};
 use std::sync::Arc;
-use tch::{Device, Kind};
+use tch::{Device, Kind, Tensor};
 
 /// F(u, τ) = slope·u·τ, in float64.
 struct Bilinear {

@@ -39,7 +39,7 @@ impl ForwardProcess for Gaussian {
     }
 
     fn axis(&self) -> Axis {
-        self.schedule.axis()
+        if self.schedule.has_steps() { Axis::Step } else { Axis::LogSnr }
     }
 
     fn state_shape(&self, sample: &[i64]) -> Vec<i64> {

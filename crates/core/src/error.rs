@@ -165,10 +165,23 @@ fn is_out_of_memory(message: &str) -> bool {
         .any(|words| message.contains(words))
 }
 
+/// Text of a file as it can be shown: what a terminal would obey, or what would turn the text around, is escaped.
+pub fn printable(text: &str) -> String {
+    let turns = |c| ('\u{202a}'..='\u{202e}').contains(&c) || ('\u{2066}'..='\u{2069}').contains(&c);
+    let mut shown = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            _ if c.is_control() || turns(c) => shown.extend(c.escape_default()),
+            _ => shown.push(c),
+        }
+    }
+    shown
+}
+
 /// Text of a file as a message quotes it: on one line, with what a terminal would obey escaped, and of a readable length.
 pub fn quoted(text: &str) -> String {
     const LONGEST: usize = 200;
-    let shown = crate::tensor_file::printable(text);
+    let shown = printable(text);
     if shown.chars().count() <= LONGEST { shown } else { shown.chars().take(LONGEST).chain(['…']).collect() }
 }
 

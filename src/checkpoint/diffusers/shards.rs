@@ -4,16 +4,18 @@
 //! every file of a folder below `snapshots/` is a link into `blobs/` beside it, counts as in the folder.
 
 use super::read_json;
-use super::stored::{Parameters, read_file};
 use crate::checkpoint::{hexadecimal, sha256};
-use crate::error::{Error, Result};
-use crate::tensor_file::{self, Entry};
+use crate::error::{Doing, Error, Result};
+use crate::tensor_file::{self, Entry, IntoTensor};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
-use tch::Device;
+use tch::{Device, Tensor};
+
+/// Tensors by the file's names, and Python objects that were left out.
+pub(super) type Parameters = (BTreeMap<String, Tensor>, Vec<String>);
 
 /// An index that was read and checked.
 pub(super) struct Index {
@@ -115,4 +117,15 @@ fn shard(folder: &Path, name: &str, index: &Path) -> Result<PathBuf> {
         return Ok(path);
     }
     Err(refuse("is a link out of the folder"))
+}
+
+/// The `wanted` tensors of a file, under the file's names.
+pub(super) fn read_file(path: &Path, wanted: &dyn Fn(&str) -> bool, device: Device) -> Result<Parameters> {
+    let named = tensor_file::read_selected(path, wanted)?;
+    let mut tensors = BTreeMap::new();
+    for (name, array) in named.arrays {
+        let tensor = array.into_tensor()?.f_to_device(device).doing("moving weights")?;
+        tensors.insert(name, tensor);
+    }
+    Ok((tensors, named.opaque))
 }

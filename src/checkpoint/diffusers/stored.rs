@@ -1,21 +1,17 @@
 //! The weights of a model on disk: in one file, or spread over several that an index lists.
 
-use super::shards::Index;
+use super::shards::{Index, Parameters, read_file};
 use crate::checkpoint::sets::Set;
 use crate::checkpoint::sha256;
-use crate::error::{Doing, Result};
-use crate::tensor_file::{self, Entry, IntoTensor};
-use std::collections::BTreeMap;
+use crate::error::Result;
+use crate::tensor_file::{self, Entry};
 use std::path::{Path, PathBuf};
-use tch::{Device, Tensor};
+use tch::Device;
 
 pub(super) enum Stored {
     File(PathBuf),
     Shards(Index),
 }
-
-/// Tensors by the network's names, and Python objects that were left out.
-pub(super) type Parameters = (BTreeMap<String, Tensor>, Vec<String>);
 
 impl Stored {
     /// The file, or what the index at `path` lists.
@@ -58,15 +54,4 @@ impl Stored {
             Stored::Shards(index) => index.sha256(),
         }
     }
-}
-
-/// The `wanted` tensors of a file, under the file's names.
-pub(super) fn read_file(path: &Path, wanted: &dyn Fn(&str) -> bool, device: Device) -> Result<Parameters> {
-    let named = tensor_file::read_selected(path, wanted)?;
-    let mut tensors = BTreeMap::new();
-    for (name, array) in named.arrays {
-        let tensor = array.into_tensor()?.f_to_device(device).doing("moving weights")?;
-        tensors.insert(name, tensor);
-    }
-    Ok((tensors, named.opaque))
 }

@@ -4,11 +4,10 @@
 use super::args::{Global, InspectArgs};
 use super::outcome::Outcome;
 use super::output;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, printable};
 use crate::report::samples::ACCOUNT;
 use crate::report::{Finished, REPORT};
 use crate::store::{PLAN, Survey};
-use crate::tensor_file::printable;
 use serde_json::{Map, Value, json};
 use std::fmt::Write;
 use std::fs::File;

@@ -30,7 +30,6 @@ pub use spec::{MOST_TIMESTEPS, Parameters, parse};
 pub use table::Table;
 
 use crate::error::Result;
-use crate::time::Axis;
 
 /// A time in steps. Grid indices are 0 … T−1; fractions lie between them, and −1 is the clean sample.
 pub type Timestep = f64;
@@ -76,9 +75,10 @@ pub trait NoiseSchedule: std::fmt::Debug + Send + Sync {
         1.0
     }
 
-    /// The time axis that curves are measured on where none is asked for: steps, unless these mean nothing to the model.
-    fn axis(&self) -> Axis {
-        Axis::Step
+    /// Whether steps mean something to a model. Where they belong to the sampling alone, curves are measured over the log-SNR
+    /// unless another axis is asked for.
+    fn has_steps(&self) -> bool {
+        true
     }
 
     /// λ_t = ln(α²/σ²).

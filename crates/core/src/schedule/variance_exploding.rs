@@ -7,7 +7,6 @@
 
 use super::{Built, Member, NoiseSchedule, Parameters, Timestep};
 use crate::error::{Error, Result};
-use crate::time::Axis;
 
 pub(super) const GEOMETRIC: Member = Member {
     name: "ve",
@@ -98,15 +97,14 @@ impl NoiseSchedule for VarianceExploding {
     }
 
     /// The index depends on T, σ_min and ρ, which belong to the sampling and not to the model.
-    fn axis(&self) -> Axis {
-        Axis::LogSnr
+    fn has_steps(&self) -> bool {
+        false
     }
 }
 
 #[cfg(test)]
 mod tests {
     use crate::schedule::parse;
-    use crate::time::Axis;
 
     #[test]
     fn ends_and_middle_are_those_of_the_papers() {
@@ -129,7 +127,7 @@ mod tests {
         for name in ["ve", "edm"] {
             let schedule = parse(name).unwrap();
             assert!((schedule.start_std(999.0) / 80.0 - 1.0).abs() < 1e-13, "{name}");
-            assert_eq!((schedule.alpha(999.0), schedule.axis()), (1.0, Axis::LogSnr), "{name}");
+            assert_eq!((schedule.alpha(999.0), schedule.has_steps()), (1.0, false), "{name}");
         }
         assert_eq!(parse("linear").unwrap().start_std(999.0), 1.0);
     }

@@ -30,7 +30,6 @@ use std::path::Path;
 
 pub use array::{Array, Dtype};
 pub use contents::UNNAMED;
-pub use damage::printable;
 pub use listing::{Entry, Listing};
 pub use pickle::Value;
 pub use sniff::{Format, Sniffed, is_lfs_pointer, sniff};
