@@ -6,9 +6,8 @@ use crate::error::Result;
 use crate::process::ForwardProcess;
 use crate::random::{Purpose, fill_normal, stream};
 use crate::response::Response;
-use crate::state::State;
+use crate::state::{Columns, State};
 use crate::time::Timestep;
-use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 use std::sync::Arc;
@@ -48,29 +47,6 @@ pub struct Draw {
     pub t: Timestep,
     /// Its number among the samples of this timestep.
     pub sample: u64,
-}
-
-/// What was drawn with the samples of a batch: for each the entries of the row of the data that it came from.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Columns {
-    /// Classes; `None` where the data has none.
-    pub labels: Option<Vec<i64>>,
-}
-
-impl Columns {
-    /// Those of some of the samples.
-    pub fn slice(&self, samples: std::ops::Range<usize>) -> Self {
-        Columns { labels: self.labels.as_ref().and_then(|labels| labels.get(samples)).map(<[i64]>::to_vec) }
-    }
-
-    /// Of samples that are made from noise: for each a row of the data is drawn, with a random stream of its own.
-    pub fn of_samples(labels: Option<&[i64]>, seed: u64, samples: std::ops::Range<u64>) -> Self {
-        let of = |labels: &[i64]| -> Vec<i64> {
-            let row = |sample| stream(seed, Purpose::Condition, 0.0, sample).random_range(0..labels.len());
-            samples.map(|sample| labels[row(sample)]).collect()
-        };
-        Columns { labels: labels.filter(|labels| !labels.is_empty()).map(of) }
-    }
 }
 
 /// A batch of pairs on the host, one row of `width` numbers each.

@@ -2,10 +2,11 @@
 //! a model of its own.
 
 use crate::device::upload_labels;
-use crate::draws::Columns;
+
 use crate::dual::Dual;
 use crate::error::{Doing, Error, Result};
 use crate::network::{Condition, Numbers};
+use crate::state::Columns;
 use tch::{Device, Kind, Tensor};
 
 /// Where an input of a network besides x and t comes from.

@@ -3,13 +3,13 @@
 //! A [`Denoiser`] is a response whose value is ε; it adds what samplers and Jacobians need.
 
 use crate::device::scale_rows;
-use crate::draws::Columns;
+
 use crate::error::{Doing, Result};
 use crate::network::Condition;
 use crate::prediction::{Affine, Prediction};
 use crate::process::{Block, ForwardProcess};
 use crate::schedule::NoiseSchedule;
-use crate::state::State;
+use crate::state::{Columns, State};
 use crate::time::Timestep;
 use crate::timestep_map::TimestepMap;
 use tch::{Device, Kind, Tensor};

@@ -7,13 +7,13 @@
 
 use crate::denoiser::{Denoiser, NetworkDenoiser};
 use crate::device::dtype_name;
-use crate::draws::{Columns, Draw, Draws};
+use crate::draws::{Draw, Draws};
 use crate::error::{Doing, Result};
 use crate::estimator::{Norm, Quantity, row_norms};
 use crate::network::Probe;
 use crate::report::{NoRounding, Rounding, RoundingRow};
 use crate::response::Response;
-use crate::state::State;
+use crate::state::{Columns, State};
 use crate::stats::median;
 use crate::time::Timestep;
 use std::time::Instant;

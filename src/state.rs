@@ -2,6 +2,8 @@
 
 use crate::error::{Doing, Result};
 use crate::network::Condition;
+use crate::random::{Purpose, stream};
+use rand::RngExt;
 use tch::Tensor;
 
 /// A batch of states with their conditions, drawn together: row i of the condition belongs to row i of x.
@@ -28,5 +30,28 @@ impl State {
     pub fn select(&self, index: &Tensor) -> Result<Self> {
         let pick = |tensor: &Tensor| tensor.f_index_select(0, index).doing("choosing rows");
         Ok(State { x: pick(&self.x)?, condition: self.condition.try_map(pick)? })
+    }
+}
+
+/// What was drawn with the samples of a batch: for each the entries of the row of the data that it came from.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Columns {
+    /// Classes; `None` where the data has none.
+    pub labels: Option<Vec<i64>>,
+}
+
+impl Columns {
+    /// Those of some of the samples.
+    pub fn slice(&self, samples: std::ops::Range<usize>) -> Self {
+        Columns { labels: self.labels.as_ref().and_then(|labels| labels.get(samples)).map(<[i64]>::to_vec) }
+    }
+
+    /// Of samples that are made from noise: for each a row of the data is drawn, with a random stream of its own.
+    pub fn of_samples(labels: Option<&[i64]>, seed: u64, samples: std::ops::Range<u64>) -> Self {
+        let of = |labels: &[i64]| -> Vec<i64> {
+            let row = |sample| stream(seed, Purpose::Condition, 0.0, sample).random_range(0..labels.len());
+            samples.map(|sample| labels[row(sample)]).collect()
+        };
+        Columns { labels: labels.filter(|labels| !labels.is_empty()).map(of) }
     }
 }

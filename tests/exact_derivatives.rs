@@ -6,7 +6,6 @@ mod common;
 
 use common::closeness::{Numbers, largest};
 use lipscope::denoiser::NetworkDenoiser;
-use lipscope::draws::Columns;
 use lipscope::network::Network;
 use lipscope::network::mlp::{MlpConfig, ResidualMlp};
 use lipscope::network::unet2d::{UNet2d, UNet2dConfig};
@@ -14,6 +13,7 @@ use lipscope::nn::Weights;
 use lipscope::prediction::Prediction;
 use lipscope::response::Response;
 use lipscope::schedule;
+use lipscope::state::Columns;
 use lipscope::state::State;
 use lipscope::time::Conditioning;
 use lipscope::timestep_map::{Identity, Remap, TimestepMap};

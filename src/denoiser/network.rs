@@ -1,7 +1,7 @@
 //! Network + process + timestep map + prediction type = ε(x, t).
 
 use crate::device::scale_rows;
-use crate::draws::Columns;
+
 use crate::dual::Dual;
 use crate::error::{Doing, Error, Result};
 use crate::guidance::{Asked, Guidance};
@@ -10,7 +10,7 @@ use crate::prediction::{Affine, Prediction};
 use crate::process::{self, ForwardProcess};
 use crate::response::{Denoiser, Response, convert};
 use crate::schedule::{Level, NoiseSchedule};
-use crate::state::State;
+use crate::state::{Columns, State};
 use crate::time::{Conditioning, Timestep};
 use crate::timestep_map::TimestepMap;
 use std::sync::Arc;

@@ -136,10 +136,10 @@ pub(super) fn resolve_file(
     let times = conditioning.probes(&*named.schedule);
     let probe = Probe { sample_shape: shape, times, condition: &example, device, kind };
     network.prepare(&probe)?;
-    warnings.extend(network.notes().into_iter().map(|message| Warning::Note { model: label.clone(), message }));
     if setting.derivative {
         network.prepare_rate(&probe)?;
     }
+    warnings.extend(network.notes().into_iter().map(|message| Warning::Note { model: label.clone(), message }));
     let description = ModelDescription {
         source: path.display().to_string(),
         sha256: Some(sha256),
@@ -151,7 +151,7 @@ pub(super) fn resolve_file(
         asked: in_words(&asked, guidance.as_ref(), setting.labels),
         basis: Some(basis),
         dtype: dtype_name(kind).into(),
-        derivative: setting.derivative.then(|| network.rate_route().into()),
+        derivative: setting.derivative.then(|| network.rate_route()),
         ..describe(&named, &*map, shape)
     };
     let denoiser = NetworkDenoiser {

@@ -314,8 +314,8 @@ pub trait Network {
     }
 
     /// How tangents of t are computed, in words; for the report.
-    fn rate_route(&self) -> &'static str {
-        "tangents through the layers"
+    fn rate_route(&self) -> String {
+        "tangents through the layers".into()
     }
 
     /// Called once where ∂/∂t is wanted, after [`Network::prepare`]: finds a way to compute it, or says why there is none.

@@ -2,11 +2,11 @@
 
 use super::Which;
 use crate::denoiser::Denoiser;
-use crate::draws::Columns;
 use crate::error::{Doing, Error, Result};
 use crate::network::Condition;
 use crate::random::{Purpose, fill_normal, stream};
 use crate::schedule::NoiseSchedule;
+use crate::state::Columns;
 use crate::state::State;
 use crate::time::Timestep;
 use std::ops::Range;

@@ -1,6 +1,7 @@
 //! Any TorchScript module f(x, t, …) → output: t a batch of scalars, float or integer; of a tuple, list or dict the first
 //! tensor counts unless another is named.
 
+mod agreement;
 mod calling;
 mod checks;
 mod code;
@@ -35,7 +36,7 @@ pub struct TorchScript {
     /// Whether it answers every row of a batch for that row's own t.
     time_per_row: bool,
     /// How ∂/∂t is computed, where that was found out.
-    rate: Option<rate::Route>,
+    rate: Option<rate::Rate>,
     /// dtype of t, where it does not follow from the module's.
     time_kind: Option<Kind>,
 }
@@ -103,8 +104,8 @@ impl Network for TorchScript {
         false
     }
 
-    fn rate_route(&self) -> &'static str {
-        self.rate.as_ref().map_or("none", rate::Route::name)
+    fn rate_route(&self) -> String {
+        self.rate.as_ref().map_or_else(|| "none".into(), |rate| rate.words.clone())
     }
 
     fn prepare_rate(&mut self, probe: &Probe) -> Result<()> {
@@ -138,7 +139,8 @@ impl Network for TorchScript {
     }
 
     fn notes(&self) -> Vec<String> {
-        self.calling.notes()
+        let of_rate = self.rate.as_ref().and_then(|rate| rate.note.clone());
+        self.calling.notes().into_iter().chain(of_rate).collect()
     }
 
     fn mixes_timesteps(&self) -> bool {

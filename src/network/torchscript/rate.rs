@@ -7,6 +7,7 @@
 //! A way that gives 0 everywhere counts as failed: a module may detach t from differentiation. One that rounds t inside has
 //! no derivative; all three give 0, and that is said.
 
+use super::agreement::Agreement;
 use super::calling::TimeShape;
 use super::{TorchScript, example};
 use crate::dual::Dual;
@@ -21,6 +22,15 @@ pub(super) enum Route {
     DoubleBackward,
     /// The same module in float64, and the step.
     Differences(CModule, f64),
+}
+
+/// The way that was found, and what is to be said about it.
+pub(super) struct Rate {
+    route: Route,
+    /// Its name and how well it agrees with differences.
+    pub words: String,
+    /// What a reader must know.
+    pub note: Option<String>,
 }
 
 /// Steps that are tried for differences. Sinusoidal embeddings of 0 … T change over one unit, embeddings of σ faster.
@@ -47,8 +57,32 @@ impl TorchScript {
         for (_, mut parameter) in self.module.named_parameters().unwrap_or_default() {
             let _ = parameter.f_requires_grad_(false).doing("preparing the module")?;
         }
-        self.rate = Some(self.route(probe)?);
+        let route = self.route(probe)?;
+        // Differences need no comparison with themselves, and a study of rounding has one of its own.
+        self.rate = Some(match route {
+            Route::Differences(..) => Rate { words: route.name().into(), note: None, route },
+            _ if self.time_kind.is_some() => Rate { words: route.name().into(), note: None, route },
+            _ => self.compared(route, probe)?,
+        });
         Ok(())
+    }
+
+    fn compared(&self, route: Route, probe: &Probe) -> Result<Rate> {
+        let name = route.name();
+        let agreement = self.compare(&route, probe)?;
+        let note = self.on_agreement(name, &agreement);
+        Ok(match agreement {
+            Agreement::Within(off) => {
+                let words = format!("{name}, within {off:.0e} of differences");
+                Rate { route, words, note }
+            }
+            Agreement::Differs(Some(differences), _) => {
+                let words = format!("{}, where {name} gives another", differences.name());
+                Rate { route: differences, words, note }
+            }
+            Agreement::Differs(None, _) => Rate { route, words: format!("{name}, not that of its answers"), note },
+            Agreement::Unsettled | Agreement::Unchecked(_) => Rate { route, words: format!("{name}, unchecked"), note },
+        })
     }
 
     /// The first route that gives something else than 0.
@@ -61,7 +95,7 @@ impl TorchScript {
         let t = Tensor::from_slice(&times).to_kind(time_kind).to_device(device);
         let ones = t.ones_like();
         let mut reasons = Vec::new();
-        let differences = || self.differences_route([&x, &t, &ones], condition, device);
+        let differences = || self.differences_route(self.in_float64(device)?, [&x, &t, &ones], condition);
         let all: [&dyn Fn() -> Result<Route>; 3] =
             [&|| Ok(Route::ForwardMode), &|| Ok(Route::DoubleBackward), &differences];
         // Differences are taken in float64 whatever the module's dtype, so they cannot show what a dtype rounds.
@@ -95,12 +129,12 @@ impl TorchScript {
     /// f and ∂f·ṫ at [x, t, ṫ] by the route that was found.
     pub(super) fn with_rate(&self, at: [&Tensor; 3], condition: &Condition) -> Result<Dual> {
         match &self.rate {
-            Some(route) => self.rate_by(route, at, condition),
+            Some(rate) => self.rate_by(&rate.route, at, condition),
             None => Err(self.no_rate("its ∂/∂t was not prepared")),
         }
     }
 
-    fn rate_by(&self, route: &Route, at: [&Tensor; 3], condition: &Condition) -> Result<Dual> {
+    pub(super) fn rate_by(&self, route: &Route, at: [&Tensor; 3], condition: &Condition) -> Result<Dual> {
         match route {
             Route::ForwardMode => self.by_forward_mode(at, condition),
             Route::DoubleBackward => self.by_double_backward(at, condition),
@@ -150,10 +184,15 @@ impl TorchScript {
         })
     }
 
-    /// The module in float64 with the step whose halving changes the derivative least.
-    fn differences_route(&self, at: [&Tensor; 3], condition: &Condition, device: Device) -> Result<Route> {
+    /// A copy of the module in float64.
+    pub(super) fn in_float64(&self, device: Device) -> Result<CModule> {
         let mut module = load_script(&self.path, device, "this TorchScript module")?;
         module.to(device, Kind::Double, false);
+        Ok(module)
+    }
+
+    /// The module in float64 with the step whose halving changes the derivative least.
+    pub(super) fn differences_route(&self, module: CModule, at: [&Tensor; 3], condition: &Condition) -> Result<Route> {
         let mut best = (f64::INFINITY, 0.0);
         for step in STEPS {
             let [whole, half, extrapolated] = self.differences(&module, at, condition, step)?;
@@ -171,7 +210,13 @@ impl TorchScript {
     }
 
     /// D(h), D(h/2) and their extrapolation, in float64.
-    fn differences(&self, module: &CModule, at: [&Tensor; 3], condition: &Condition, step: f64) -> Result<[Tensor; 3]> {
+    pub(super) fn differences(
+        &self,
+        module: &CModule,
+        at: [&Tensor; 3],
+        condition: &Condition,
+        step: f64,
+    ) -> Result<[Tensor; 3]> {
         let doing = "computing differences in float64";
         let double = |tensor: &Tensor| tensor.f_to_kind(Kind::Double).doing(doing);
         let [x, t, tangent] = [double(at[0])?, double(at[1])?, double(at[2])?];
