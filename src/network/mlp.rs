@@ -17,7 +17,7 @@ use std::path::Path;
 pub type ResidualMlp = NativeNetwork<MlpLayers>;
 
 pub(super) const ARCHITECTURE: Architecture =
-    Architecture { class_name: "ResidualMlp", build: ResidualMlp::build, state_dict: None };
+    Architecture { class_name: "ResidualMlp", build: ResidualMlp::build, state_dict: None, trained_on: None };
 
 /// More than any perceptron has.
 const LARGEST: i64 = 1 << 20;

@@ -49,6 +49,19 @@ pub struct Architecture {
     pub build: fn(&Value, &Weights, &Path) -> Result<Box<dyn Network>>,
     /// How a state dict without a configuration is known; `None` where configurations always come along.
     pub state_dict: Option<StateDict>,
+    /// What its networks were trained on, where that is not for a file to say.
+    pub trained_on: Option<TrainedOn>,
+}
+
+/// What all published networks of an architecture were trained on, as the command line takes it.
+#[derive(Debug, Clone, Copy)]
+pub struct TrainedOn {
+    /// As `--schedule` takes it.
+    pub schedule: &'static str,
+    /// As `--prediction` takes it.
+    pub prediction: &'static str,
+    /// As `--time-input` takes it.
+    pub time_input: &'static str,
 }
 
 /// The family.
@@ -56,6 +69,7 @@ pub const ARCHITECTURES: &[Architecture] = &[
     unet2d::UNCONDITIONAL,
     unet2d::CONDITIONAL,
     dit::PAPER,
+    dit::SIT,
     dit::DIFFUSERS,
     dit::OLD_DIFFUSERS,
     openai_unet::ARCHITECTURE,

@@ -9,6 +9,7 @@
 //! | v (Salimans & Ho, arXiv 2202.00512) | α ε − σ x₀ | (α v + σ x)/(α² + σ²) | (α x − σ v)/(α² + σ²) |
 //! | x0 | x₀ | (x − α x₀)/σ | output |
 //! | flow (Lipman et al., arXiv 2210.02747) | u = ε − x₀ | (x + α u)/(α + σ) | (x − σ u)/(α + σ) |
+//! | reversed-flow (time from noise to data, as in SiT, arXiv 2401.08740) | −u = x₀ − ε | that of flow | that of flow |
 //! | edm | F, of a scaled input | see [`preconditioning`](crate::preconditioning) | c_skip x + c_out F |
 
 use crate::error::{Error, Result};
@@ -31,6 +32,8 @@ pub enum Prediction {
     X0,
     /// The flow velocity u = ε − x₀
     Flow,
+    /// The flow velocity x₀ − ε, of a time that runs from noise to data
+    ReversedFlow,
     /// F, with x₀ = c_skip x + c_out F(c_in x)
     Edm(Edm),
 }
@@ -44,13 +47,21 @@ pub struct Affine {
     pub x: f64,
 }
 
+impl Affine {
+    /// The same result from the output with its sign turned.
+    fn of_the_negative(self) -> Self {
+        Affine { output: -self.output, ..self }
+    }
+}
+
 impl Prediction {
     /// All types, with what they are; `edm` with its default.
-    pub const ALL: [(Prediction, &'static str); 5] = [
+    pub const ALL: [(Prediction, &'static str); 6] = [
         (Prediction::Epsilon, "the noise ε"),
         (Prediction::V, "v = α ε − σ x₀"),
         (Prediction::X0, "the clean sample x₀"),
         (Prediction::Flow, "the flow velocity u = ε − x₀"),
+        (Prediction::ReversedFlow, "the flow velocity x₀ − ε, where time runs from noise to data"),
         (Prediction::Edm(Edm { sigma_data: 0.5 }), "F, with x₀ = c_skip x + c_out F(c_in x); edm:sigma-data=0.5"),
     ];
 
@@ -61,6 +72,7 @@ impl Prediction {
             Prediction::V => "v",
             Prediction::X0 => "x0",
             Prediction::Flow => "flow",
+            Prediction::ReversedFlow => "reversed-flow",
             Prediction::Edm(_) => "edm",
         }
     }
@@ -85,6 +97,7 @@ impl Prediction {
             Prediction::V => (-level.sigma, level.alpha),
             Prediction::X0 => (1.0, 0.0),
             Prediction::Flow => (-1.0, 1.0),
+            Prediction::ReversedFlow => (1.0, -1.0),
             Prediction::Edm(edm) => edm.target(level),
         }
     }
@@ -99,6 +112,7 @@ impl Prediction {
             Prediction::X0 if sigma == 0.0 => Err(undefined("epsilon", self, "σ")),
             Prediction::X0 => Ok(Affine { output: -alpha / sigma, x: 1.0 / sigma }),
             Prediction::Flow => Ok(Affine { output: alpha / (alpha + sigma), x: 1.0 / (alpha + sigma) }),
+            Prediction::ReversedFlow => Prediction::Flow.epsilon(level).map(Affine::of_the_negative),
             Prediction::Edm(edm) => Ok(edm.epsilon(level)),
         }
     }
@@ -122,6 +136,7 @@ impl Prediction {
                 let (sum, d_sum) = (alpha + sigma, d_alpha + d_sigma);
                 Affine { output: (d_alpha - output * d_sum) / sum, x: -x * d_sum / sum }
             }
+            Prediction::ReversedFlow => Prediction::Flow.epsilon_rate(level)?.of_the_negative(),
             Prediction::Edm(edm) => edm.epsilon_rate(level),
         })
     }
@@ -136,6 +151,7 @@ impl Prediction {
             Prediction::V => Ok(Affine { output: -sigma / norm, x: alpha / norm }),
             Prediction::X0 => Ok(Affine { output: 1.0, x: 0.0 }),
             Prediction::Flow => Ok(Affine { output: -sigma / (alpha + sigma), x: 1.0 / (alpha + sigma) }),
+            Prediction::ReversedFlow => Prediction::Flow.x0(level).map(Affine::of_the_negative),
             Prediction::Edm(edm) => Ok(edm.x0(level)),
         }
     }
@@ -166,7 +182,12 @@ impl FromStr for Prediction {
         }
         let known = Prediction::ALL.into_iter().map(|(prediction, _)| prediction);
         known.into_iter().find(|prediction| prediction.name() == text).ok_or_else(|| {
-            Error::argument("--prediction", text, "it is one of epsilon, v, x0, flow, edm", "Choose one of them.")
+            Error::argument(
+                "--prediction",
+                text,
+                "it is one of epsilon, v, x0, flow, reversed-flow, edm",
+                "Choose one of them.",
+            )
         })
     }
 }
@@ -201,6 +222,7 @@ mod tests {
             Prediction::V => level.alpha * epsilon - level.sigma * x0,
             Prediction::X0 => x0,
             Prediction::Flow => epsilon - x0,
+            Prediction::ReversedFlow => x0 - epsilon,
             // EDM's training target: (x₀ − c_skip x)/c_out.
             Prediction::Edm(edm) => {
                 let Affine { output, x } = edm.x0(level);
@@ -234,7 +256,7 @@ mod tests {
     #[test]
     fn rates_match_central_differences() {
         for name in ["linear", "trigflow", "flow"] {
-            for ((prediction, _), t) in Prediction::ALL.into_iter().zip([3.4, 60.5, 120.3, 700.6, 40.2]) {
+            for ((prediction, _), t) in Prediction::ALL.into_iter().zip([3.4, 60.5, 120.3, 700.6, 500.8, 40.2]) {
                 let h = 1e-4;
                 let at = |t: f64| prediction.epsilon(&level(name, t)).unwrap();
                 let rate = prediction.epsilon_rate(&level(name, t)).unwrap();

@@ -80,28 +80,36 @@ impl Axis {
     }
 }
 
-/// The number that a network gets for t: an axis, times a factor.
+/// The number that a network gets for t: an axis, times a factor, plus an offset.
 ///
 /// `step` is the usual one. A network with a time embedding made for 0 … T takes σ as `sigma*1000`: its fastest sinusoid
-/// turns by one radian per unit, and would hardly tell the σ in [0, 1] apart.
+/// turns by one radian per unit, and would hardly tell the σ in [0, 1] apart. One whose time runs from noise to data takes
+/// `1-unit`.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Conditioning {
     /// The time variable.
     pub axis: Axis,
     /// What it is multiplied by.
     pub factor: f64,
+    /// What is added to the product.
+    pub offset: f64,
 }
 
 impl Default for Conditioning {
     fn default() -> Self {
-        Conditioning { axis: Axis::Step, factor: 1.0 }
+        Conditioning::scaled(Axis::Step, 1.0)
     }
 }
 
 impl Conditioning {
+    /// An axis times a factor.
+    pub fn scaled(axis: Axis, factor: f64) -> Self {
+        Conditioning { axis, factor, offset: 0.0 }
+    }
+
     /// The number that stands for t.
     pub fn coordinate(self, schedule: &dyn NoiseSchedule, t: Timestep) -> f64 {
-        self.factor * self.axis.coordinate(schedule, t)
+        self.offset + self.factor * self.axis.coordinate(schedule, t)
     }
 
     /// The numbers for the first timestep and for the middle one, which a trained network tells apart.
@@ -118,7 +126,13 @@ impl Conditioning {
 
 impl fmt::Display for Conditioning {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.factor == 1.0 { self.axis.fmt(f) } else { write!(f, "{}*{}", self.axis, self.factor) }
+        let factor = if self.offset == 0.0 {
+            self.factor
+        } else {
+            write!(f, "{}-", self.offset)?;
+            -self.factor
+        };
+        if factor == 1.0 { self.axis.fmt(f) } else { write!(f, "{}*{factor}", self.axis) }
     }
 }
 
@@ -128,21 +142,32 @@ impl FromStr for Conditioning {
     /// `c-noise` is EDM's ln(σ/α)/4 = −λ/8 (arXiv 2206.00364, table 1, with its σ the ratio of ours to α).
     fn from_str(text: &str) -> Result<Self> {
         if text == "c-noise" {
-            return Ok(Conditioning { axis: Axis::LogSnr, factor: -0.125 });
+            return Ok(Conditioning::scaled(Axis::LogSnr, -0.125));
         }
-        let Some((axis, factor)) = text.split_once('*') else {
-            return Ok(Conditioning { axis: text.parse()?, factor: 1.0 });
-        };
-        match factor.parse::<f64>() {
-            Ok(factor) if factor.is_finite() && factor != 0.0 => Ok(Conditioning { axis: axis.parse()?, factor }),
-            _ => Err(Error::argument(
+        let (offset, product) = offset(text);
+        let (axis, factor) = product.split_once('*').unwrap_or((product, "1"));
+        let factor = factor.parse::<f64>().ok().filter(|factor| factor.is_finite() && *factor != 0.0);
+        match (factor, offset) {
+            (Some(factor), None) => Ok(Conditioning::scaled(axis.parse()?, factor)),
+            (Some(factor), Some(offset)) => Ok(Conditioning { axis: axis.parse()?, factor: -factor, offset }),
+            (None, _) => Err(Error::argument(
                 "the condition",
                 text,
-                "it is an axis, or one with a factor other than 0",
-                "Such as step, or sigma*1000.",
+                "it is an axis, one with a factor other than 0, or a number minus one of these",
+                "Such as step, sigma*1000, or 1-unit.",
             )),
         }
     }
+}
+
+/// The number before a minus sign, and what is behind it: `1-unit`, but not `log-snr`.
+fn offset(text: &str) -> (Option<f64>, &str) {
+    let minus = text.match_indices('-').map(|(place, _)| place);
+    let split = |place: usize| {
+        let offset: f64 = text[..place].parse().ok()?;
+        offset.is_finite().then_some((Some(offset), &text[place + 1..]))
+    };
+    minus.into_iter().find_map(split).unwrap_or((None, text))
 }
 
 impl fmt::Display for Axis {
@@ -158,5 +183,31 @@ impl FromStr for Axis {
         Axis::ALL.into_iter().find(|axis| axis.name() == text).ok_or_else(|| {
             Error::argument("the axis", text, "it is one of step, unit, sigma, log-snr", "Choose one of them.")
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::schedule;
+
+    #[test]
+    fn what_is_typed_is_what_is_shown() {
+        for text in ["step", "sigma*1000", "log-snr", "log-snr*-0.125", "1-unit", "1000-unit*1000", "0.5-log-snr*-2"] {
+            assert_eq!(text.parse::<Conditioning>().unwrap().to_string(), text);
+        }
+        assert_eq!("c-noise".parse::<Conditioning>().unwrap().to_string(), "log-snr*-0.125");
+        for text in ["sigma*0", "1-", "unit-1", "1-unit*x", "inf-unit", "1-time"] {
+            assert!(text.parse::<Conditioning>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn time_may_run_the_other_way() {
+        let flow = schedule::parse("flow").unwrap();
+        let number = |text: &str, t: f64| text.parse::<Conditioning>().unwrap().coordinate(&*flow, t);
+        assert_eq!([number("1-unit", -1.0), number("1-unit", 249.0), number("1-unit", 999.0)], [1.0, 0.75, 0.0]);
+        assert_eq!(number("1000-unit*1000", 249.0), 750.0);
+        assert_eq!("1-unit".parse::<Conditioning>().unwrap().rate(&*flow, 3.0), -1e-3);
     }
 }

@@ -104,7 +104,7 @@ impl Scheduler<'_> {
 
     fn conditioning(&self) -> Option<Conditioning> {
         let factor = self.timesteps() as f64;
-        self.is_flow().then_some(Conditioning { axis: crate::time::Axis::Sigma, factor })
+        self.is_flow().then(|| Conditioning::scaled(crate::time::Axis::Sigma, factor))
     }
 
     fn clip(&self) -> Option<f64> {

@@ -80,10 +80,15 @@ fn unread_list(listing: &Listing, all: &[Known]) -> Option<String> {
 fn declared(source: &Source, request: &Request) -> Result<Declared> {
     let path = source.path;
     let all = known(&tensor_file::entries(path)?);
-    let buffers = buffers::Wanted::beside(&choose(&all, request.weights, path)?.0.set.prefix);
+    let (known, _) = choose(&all, request.weights, path)?;
+    let buffers = buffers::Wanted::beside(&known.set.prefix);
     let named = tensor_file::read_selected(path, &|name| buffers.has(name))?;
-    let told = request.told.map(said).transpose()?.unwrap_or_default();
-    Ok(told.or(buffers.declared(&named)?))
+    let nothing = Told::default();
+    let told = request.told.unwrap_or(&nothing);
+    // What is not said yet is asked for when the weights are opened.
+    let of_architecture = configuration(known, told, path)
+        .map_or_else(|_| Ok(Declared::default()), |config| Declared::of_architecture(&config))?;
+    Ok(said(told)?.or(buffers.declared(&named)?).or(of_architecture))
 }
 
 fn open(source: &Source, request: &Request) -> Result<Checkpoint> {
@@ -99,7 +104,7 @@ fn open(source: &Source, request: &Request) -> Result<Checkpoint> {
     let buffers = buffers::Wanted::beside(&set.prefix);
     let named = tensor_file::read_selected(path, &|name| set.names.contains_key(name) || buffers.has(name))?;
     refuse_missing(set, &named, path)?;
-    let declared = said(told)?.or(buffers.declared(&named)?);
+    let declared = said(told)?.or(buffers.declared(&named)?).or(Declared::of_architecture(&config)?);
     let mut tensors: BTreeMap<String, Tensor> = BTreeMap::new();
     for (name, array) in named.arrays {
         let Some(own) = set.names.get(&name) else { continue };
@@ -118,7 +123,7 @@ fn open(source: &Source, request: &Request) -> Result<Checkpoint> {
         declared,
         reference: None,
         left_out: named.opaque,
-        notes: note.into_iter().chain(unread_list(&listing, &all)).collect(),
+        notes: note.into_iter().chain(unread_list(&listing, &all)).chain((known.state_dict.note)(told)).collect(),
     })
 }
 
@@ -162,6 +167,8 @@ pub struct Description {
     pub parameters: usize,
     /// The configuration that follows, or what has to be said first.
     pub config: std::result::Result<Value, String>,
+    /// What was assumed.
+    pub note: Option<String>,
 }
 
 /// Describes the state dicts of a listing; `None` where there are none of a known architecture.
@@ -178,6 +185,7 @@ pub fn describe(listing: &Listing, path: &Path) -> Result<Option<Description>> {
         sets: std::iter::once(name).chain(rest).collect(),
         parameters: first.set.shapes.elements(),
         config: configuration(first, &Told::default(), path).map_err(|e| e.to_string()),
+        note: (first.state_dict.note)(&Told::default()),
     }))
 }
 

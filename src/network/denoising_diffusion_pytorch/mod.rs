@@ -25,4 +25,5 @@ pub(super) const ARCHITECTURE: Architecture = Architecture {
     class_name: CLASS,
     build: NativeNetwork::<UnetLayers>::build,
     state_dict: Some(state_dict::STATE_DICT),
+    trained_on: None,
 };

@@ -24,4 +24,5 @@ pub(super) const ARCHITECTURE: Architecture = Architecture {
     class_name: CLASS,
     build: NativeNetwork::<UNetModelLayers>::build,
     state_dict: Some(state_dict::STATE_DICT),
+    trained_on: None,
 };

@@ -30,6 +30,6 @@ const UNCONDITIONAL_CLASS: &str = "UNet2DModel";
 const CONDITIONAL_CLASS: &str = "UNet2DConditionModel";
 
 pub(super) const UNCONDITIONAL: Architecture =
-    Architecture { class_name: UNCONDITIONAL_CLASS, build: UNet2d::build, state_dict: None };
+    Architecture { class_name: UNCONDITIONAL_CLASS, build: UNet2d::build, state_dict: None, trained_on: None };
 pub(super) const CONDITIONAL: Architecture =
-    Architecture { class_name: CONDITIONAL_CLASS, build: UNet2d::build, state_dict: None };
+    Architecture { class_name: CONDITIONAL_CLASS, build: UNet2d::build, state_dict: None, trained_on: None };
