@@ -1,6 +1,6 @@
 //! What users choose: the same types serve the command line, where their docs are the help, and programs.
 
-use crate::cli::args::{BatchSize, Class, Precision, PredictionParser, Share};
+use crate::cli::args::{BatchSize, Class, LoraSpec, Precision, PredictionParser, Share};
 use crate::data::{DataSpec, ScaleOverride};
 use crate::prediction::Prediction;
 use crate::quantity::{Norm, Quantities};
@@ -146,6 +146,9 @@ pub struct Overrides {
     /// What the shapes of a state dict do not tell, such as num_heads=4: NAME=VALUE, or a file with a JSON object
     #[arg(long, value_name = "NAME=VALUE|FILE", help_heading = "Model (overrides what the checkpoint says)")]
     pub config: Vec<String>,
+    /// Low-rank adaptation (LoRA) that is merged into the weights, with its scale; may be given several times
+    #[arg(long, value_name = "FILE[:SCALE]", help_heading = "Model (overrides what the checkpoint says)")]
+    pub lora: Vec<LoraSpec>,
     /// dtype of the network
     #[arg(long, value_name = "DTYPE", value_enum, default_value_t, help_heading = "Measurement")]
     pub dtype: Precision,
