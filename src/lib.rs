@@ -62,6 +62,7 @@ pub mod evaluate;
 pub mod guidance;
 pub mod ideal;
 pub mod libtorch;
+pub mod lora;
 pub mod measure;
 pub mod model;
 pub mod network;

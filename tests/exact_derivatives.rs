@@ -41,6 +41,7 @@ fn settings() -> Vec<Setting> {
     // c_noise = ln(σ/α)/4 of EDM is −λ/8.
     all.push(of(Prediction::V, "log-snr*-0.125", "linear", identity()));
     all.push(of(Prediction::Flow, "unit*1000", "flow", identity()));
+    all.push(of(Prediction::ReversedFlow, "1-unit", "flow:shift=3", identity()));
     all.push(of(Prediction::Epsilon, "step", "linear", Arc::new(Remap::new(800.0).unwrap())));
     all
 }

@@ -51,6 +51,48 @@ fn averages_are_preferred_and_others_can_be_asked_for() {
 }
 
 #[test]
+fn weights_of_dit_and_sit_look_alike_and_are_told_apart_by_a_word() {
+    let open = |config: &str| {
+        let (path, told) = (fixture("networks/sit/large_patches/weights.safetensors"), told(config));
+        checkpoint::open(Path::new(&path), &Request { told: Some(&told), ..Request::on(Device::Cpu) }).unwrap()
+    };
+    let sit = open(r#"{"num_heads": 1, "num_classes": 5, "sit": true}"#);
+    assert_eq!((sit.network.architecture(), sit.declared.prediction), ("SiT".into(), Some(Prediction::ReversedFlow)));
+    let schedule = sit.declared.schedule.unwrap().schedule;
+    // A quarter of the way from data to noise, where SiT's time is 3/4.
+    assert_eq!([schedule.alpha(249.0), schedule.sigma(249.0)], [0.75, 0.25]);
+    assert_eq!(sit.declared.conditioning.unwrap().coordinate(&*schedule, 249.0), 0.75);
+    assert!(sit.notes.is_empty());
+    let dit = open(DIT);
+    assert_eq!((dit.network.architecture(), dit.declared.prediction), ("DiT".into(), None));
+    assert!(dit.notes.iter().any(|note| note.contains("--config sit=true")), "{:?}", dit.notes);
+    assert!(open(r#"{"num_heads": 1, "num_classes": 5, "sit": false}"#).notes.is_empty());
+}
+
+#[test]
+fn sit_is_measured_along_its_own_time() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = fixture("networks/sit/large_patches/weights.safetensors");
+    let config = ["--config", "num_heads=1", "--config", "num_classes=5", "--config", "sit=true", "--class", "2"];
+    let plan = ["--data", "gaussian:dim=192", "--timesteps", "10,500", "--samples", "4", "--out", "out", "--quiet"];
+    let run = |name: &str, more: &[&str]| {
+        let mut all = [&["measure", path.as_str()], &config[..], &plan, &["--shape", "3,8,8"], more].concat();
+        let place = all.iter().position(|word| *word == "out").unwrap();
+        all[place] = name;
+        succeed(folder.path(), &all);
+        report(&folder.path().join(name))["models"][0].clone()
+    };
+    let known = run("known", &[]);
+    let model = &known["model"];
+    let words = ["schedule", "prediction", "conditioning"].map(|key| model[key].as_str().unwrap());
+    assert_eq!(words, ["flow", "reversed-flow", "1-unit"]);
+    let typed = run("typed", &["--schedule", "flow", "--prediction", "reversed-flow", "--time-input", "1-unit"]);
+    assert_eq!(known["curves"][0]["points"], typed["curves"][0]["points"]);
+    let forward = run("forward", &["--prediction", "flow"]);
+    assert_ne!(known["curves"][0]["points"], forward["curves"][0]["points"]);
+}
+
+#[test]
 fn latent_diffusion_checkpoints_open_as_they_are() {
     let checkpoint = open("latent.ckpt", None, UNET);
     assert!(is_fixture(&checkpoint, "openai_unet/improved_heads", 0.5));

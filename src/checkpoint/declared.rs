@@ -57,6 +57,22 @@ impl Declared {
         Declared { said_in, ..self }
     }
 
+    /// What the networks of an architecture were trained on, whose configuration this is.
+    pub(super) fn of_architecture(config: &Value) -> Result<Declared> {
+        let class = config.get("_class_name").and_then(Value::as_str);
+        let architecture = network::ARCHITECTURES.iter().find(|architecture| class == Some(architecture.class_name));
+        let Some(on) = architecture.and_then(|architecture| architecture.trained_on) else {
+            return Ok(Declared::default());
+        };
+        Ok(Declared {
+            schedule: Some(on.schedule.parse()?),
+            prediction: Some(on.prediction.parse()?),
+            conditioning: Some(on.time_input.parse()?),
+            ..Declared::default()
+        }
+        .said_in("as its trainers do"))
+    }
+
     /// What is said here, and where nothing is said what `other` says.
     pub fn or(self, other: Declared) -> Declared {
         Declared {

@@ -26,6 +26,7 @@ use crate::network::Network;
 use crate::network::recognise::Told;
 use crate::report::WeightsUsed;
 use crate::tensor_file::{self, Sniffed};
+use lipscope_core::cli::args::LoraSpec;
 use std::path::{Path, PathBuf};
 use tch::{Device, Kind};
 use unrecognised::unrecognised;
@@ -82,6 +83,8 @@ pub struct Request<'a> {
     pub output: Option<&'a str>,
     /// What the user says anyway, so that the file need not.
     pub said: Overridden,
+    /// What is merged into its weights.
+    pub lora: &'a [LoraSpec],
 }
 
 /// What the command line says about the use of a network: then nothing that a file says of it can stop a run.
@@ -96,7 +99,15 @@ pub struct Overridden {
 impl Request<'_> {
     /// The default weights, on `device`.
     pub fn on(device: Device) -> Self {
-        Request { device, weights: None, told: None, inputs: None, output: None, said: Overridden::default() }
+        Request {
+            device,
+            weights: None,
+            told: None,
+            inputs: None,
+            output: None,
+            said: Overridden::default(),
+            lora: &[],
+        }
     }
 }
 

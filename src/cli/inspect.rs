@@ -94,6 +94,7 @@ fn describe_listing(listing: &Listing, state_dict: Option<Description>) -> Value
         object.insert("parameters".into(), state_dict.parameters.into());
         let (known, asked) = (state_dict.config.as_ref().ok(), state_dict.config.as_ref().err());
         object.insert("configuration".into(), json!(known));
+        object.insert("notes".into(), json!(state_dict.note.into_iter().collect::<Vec<_>>()));
         object.insert("still to be said".into(), json!(asked.map_or("nothing", String::as_str)));
     }
     description

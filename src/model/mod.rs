@@ -87,6 +87,7 @@ impl Model<NetworkDenoiser> {
             sha256: None,
             format: "function".into(),
             architecture: network.architecture(),
+            lora: Vec::new(),
             parameters: 0,
             sample_shape: sample_shape.to_vec(),
             prediction: prediction.to_string(),

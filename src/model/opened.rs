@@ -7,6 +7,7 @@ use crate::clean_data::{self, CleanData, Ideal};
 use crate::data::SampleShape;
 use crate::denoiser::NetworkDenoiser;
 use crate::error::Result;
+use crate::lora::Lora;
 use crate::schedule::NamedSchedule;
 use lipscope_core::cli::args::Share;
 use lipscope_core::options::DataOptions;
@@ -22,6 +23,8 @@ pub struct Opened {
     /// Name in tables and figures.
     pub label: String,
     origin: Origin,
+    /// Adaptations that are merged into its weights.
+    loras: Vec<Lora>,
 }
 
 enum Origin {
@@ -32,6 +35,7 @@ enum Origin {
 impl Opened {
     /// Opens a file, a folder, or `ideal:DATA`.
     pub fn open(argument: &str, label: Option<&str>, data: &DataOptions, request: &Request) -> Result<Self> {
+        let mut loras = Vec::new();
         let (origin, name) = match argument.strip_prefix(IDEAL) {
             Some(spec) => {
                 let ideal = clean_data::open_ideal(&spec.parse()?, data, request.device)?;
@@ -39,12 +43,14 @@ impl Opened {
             }
             None => {
                 let path = Path::new(argument);
+                // Read before gigabytes of weights are.
+                loras = Lora::open_all(request.lora)?;
                 let file = checkpoint::open(path, request)?;
                 file.refuse_condition_channels()?;
                 (Origin::File(Box::new(file)), file_name(path))
             }
         };
-        Ok(Opened { argument: argument.into(), label: label.map_or(name, str::to_string), origin })
+        Ok(Opened { argument: argument.into(), label: label.map_or(name, str::to_string), origin, loras })
     }
 
     /// Whether an argument names a closed form.
@@ -54,7 +60,17 @@ impl Opened {
 
     /// An ideal denoiser that is already there.
     pub fn ideal(argument: &str, label: &str, ideal: Ideal) -> Self {
-        Opened { argument: argument.into(), label: label.into(), origin: Origin::Ideal(Box::new(ideal)) }
+        Opened {
+            argument: argument.into(),
+            label: label.into(),
+            origin: Origin::Ideal(Box::new(ideal)),
+            loras: Vec::new(),
+        }
+    }
+
+    /// The same as it is on disk.
+    pub fn forget_loras(&mut self) {
+        self.loras.clear();
     }
 
     /// What its samples must look like, as far as it knows.
@@ -105,7 +121,7 @@ impl Opened {
     pub fn resolve(self, setting: &Setting, share: Option<&Share>) -> Result<Model> {
         match self.origin {
             Origin::Ideal(ideal) => resolve_ideal(*ideal, &self.argument, self.label, setting, share),
-            Origin::File(file) => resolve_file(*file, self.label, setting, share).map(Model::boxed),
+            Origin::File(file) => resolve_file(*file, &self.loras, self.label, setting, share).map(Model::boxed),
         }
     }
 
@@ -113,7 +129,7 @@ impl Opened {
     pub fn resolve_network(self, setting: &Setting, share: Option<&Share>) -> Result<Option<NetworkDenoiser>> {
         match self.origin {
             Origin::Ideal(_) => Ok(None),
-            Origin::File(file) => Ok(Some(resolve_file(*file, self.label, setting, share)?.denoiser)),
+            Origin::File(file) => Ok(Some(resolve_file(*file, &self.loras, self.label, setting, share)?.denoiser)),
         }
     }
 }

@@ -9,6 +9,7 @@ use crate::denoiser::NetworkDenoiser;
 use crate::device::dtype_name;
 use crate::error::Result;
 use crate::ideal::IdealDenoiser;
+use crate::lora::Lora;
 use crate::network::Probe;
 use crate::prediction::Prediction;
 use crate::report::{Basis, ModelDescription, Origin, Warning};
@@ -82,6 +83,7 @@ pub(super) fn resolve_ideal(
 
 pub(super) fn resolve_file(
     file: Checkpoint,
+    loras: &[Lora],
     label: String,
     setting: &Setting,
     share: Option<&Share>,
@@ -129,6 +131,10 @@ pub(super) fn resolve_file(
         assumed(&what, flag);
     }
     network.to(device, kind)?;
+    for lora in loras {
+        lora.merge(&*network)?;
+        warnings.push(Warning::Note { model: label.clone(), message: lora.note() });
+    }
     if matches!(kind, Kind::Half | Kind::BFloat16) && network.config().is_none() {
         warnings.push(Warning::HalfPrecisionTime { model: label.clone(), dtype: dtype_name(kind).into() });
     }
@@ -145,6 +151,7 @@ pub(super) fn resolve_file(
         sha256: Some(sha256),
         format,
         architecture: network.architecture(),
+        lora: loras.iter().map(Lora::description).collect(),
         parameters: network.parameters().iter().map(|(_, tensor)| tensor.numel() as u64).sum(),
         prediction: prediction.to_string(),
         conditioning: conditioning.to_string(),
@@ -185,6 +192,7 @@ fn describe(named: &NamedSchedule, map: &dyn TimestepMap, shape: &[i64]) -> Mode
         sha256: None,
         format: String::new(),
         architecture: String::new(),
+        lora: Vec::new(),
         parameters: 0,
         sample_shape: shape.to_vec(),
         prediction: String::new(),

@@ -1,8 +1,9 @@
-//! What the user says about a checkpoint before it is opened: `--weights`, `--config`, `--inputs`, `--output`.
+//! What the user says about a checkpoint before it is opened: `--weights`, `--config`, `--inputs`, `--output`, `--lora`.
 
 use crate::checkpoint::{Overridden, Request};
 use crate::error::{Error, Result};
 use crate::network::recognise::Told;
+use lipscope_core::cli::args::LoraSpec;
 use lipscope_core::options::Overrides;
 use lipscope_core::python_json;
 use serde_json::{Map, Value};
@@ -16,6 +17,7 @@ pub struct Said {
     inputs: Option<String>,
     output: Option<String>,
     overridden: Overridden,
+    lora: Vec<LoraSpec>,
 }
 
 impl Said {
@@ -24,7 +26,7 @@ impl Said {
         let Overrides { weights, config, inputs, output, .. } = options;
         let overridden = Overridden { schedule: options.schedule.is_some(), prediction: options.prediction.is_some() };
         let (weights, inputs, output) = (weights.clone(), inputs.clone(), output.clone());
-        Ok(Said { weights, told: told(config)?, inputs, output, overridden })
+        Ok(Said { weights, told: told(config)?, inputs, output, overridden, lora: options.lora.clone() })
     }
 
     /// The request for a checkpoint on `device`.
@@ -36,6 +38,7 @@ impl Said {
             inputs: self.inputs.as_deref(),
             output: self.output.as_deref(),
             said: self.overridden,
+            lora: &self.lora,
         }
     }
 }

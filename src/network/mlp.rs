@@ -21,6 +21,7 @@ pub(super) const ARCHITECTURE: Architecture = Architecture {
     build: ResidualMlp::build,
     takes: ResidualMlp::takes_by,
     state_dict: None,
+    trained_on: None,
 };
 
 /// More than any perceptron has.

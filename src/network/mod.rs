@@ -51,6 +51,19 @@ pub struct Architecture {
     pub takes: fn(&Value, &Path) -> Result<Takes>,
     /// How a state dict without a configuration is known; `None` where configurations always come along.
     pub state_dict: Option<StateDict>,
+    /// What its networks were trained on, where that is not for a file to say.
+    pub trained_on: Option<TrainedOn>,
+}
+
+/// What all published networks of an architecture were trained on, as the command line takes it.
+#[derive(Debug, Clone, Copy)]
+pub struct TrainedOn {
+    /// As `--schedule` takes it.
+    pub schedule: &'static str,
+    /// As `--prediction` takes it.
+    pub prediction: &'static str,
+    /// As `--time-input` takes it.
+    pub time_input: &'static str,
 }
 
 /// The family.
@@ -58,6 +71,7 @@ pub const ARCHITECTURES: &[Architecture] = &[
     unet2d::UNCONDITIONAL,
     unet2d::CONDITIONAL,
     dit::PAPER,
+    dit::SIT,
     dit::DIFFUSERS,
     dit::OLD_DIFFUSERS,
     openai_unet::ARCHITECTURE,

@@ -16,6 +16,8 @@ pub struct StateDict {
     pub anchors: &'static [&'static str],
     /// The configuration that [`super::build`] takes, with its `_class_name`.
     pub config: fn(&Shapes, &Told) -> Result<Value>,
+    /// What was assumed where names and shapes leave more than one network open, and how to say otherwise.
+    pub note: fn(&Told) -> Option<String>,
 }
 
 /// Shapes of parameters by name, below the prefix that a file puts before them.

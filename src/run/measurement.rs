@@ -23,6 +23,9 @@ use std::path::Path;
 use std::sync::Arc;
 use tch::Device;
 
+/// The command whose first model is a baseline that nothing is laid over.
+const COMPARE: &str = "compare";
+
 /// A measurement, resolved and checked, with its models; nothing is measured yet.
 pub struct Measurement {
     plan: Plan,
@@ -56,7 +59,7 @@ impl Measurement {
     }
 
     /// The curves of several checkpoints on identical x_t; the first is the baseline. Foreign checkpoints do not say how
-    /// they share: `overrides.share` is laid over the others, not over the baseline.
+    /// they share: `overrides.share` is laid over the others, not over the baseline, and `overrides.lora` is merged into them.
     ///
     /// # Errors
     /// As [`Measurement::of_checkpoint`]; and models that do not fit each other.
@@ -69,7 +72,7 @@ impl Measurement {
     ) -> Result<Self> {
         let share = |i: usize| overrides.share.as_ref().filter(|_| i > 0);
         let shares: Vec<Option<&Share>> = (0..checkpoints.len()).map(share).collect();
-        Self::open("compare", checkpoints, labels, &shares, (options, overrides, setup))
+        Self::open(COMPARE, checkpoints, labels, &shares, (options, overrides, setup))
     }
 
     /// The curve of the ideal denoiser of `options.data`, in float64. For a Gaussian the expectation itself has a closed
@@ -116,7 +119,10 @@ impl Measurement {
     ) -> Result<Self> {
         before_weights::check(checkpoints, shares, options, overrides)?;
         let arithmetic = setup.arithmetic(overrides.dtype)?;
-        let opened = setup::open_all(checkpoints, labels, &options.data, overrides, arithmetic.0)?;
+        let mut opened = setup::open_all(checkpoints, labels, &options.data, overrides, arithmetic.0)?;
+        if command == COMPARE {
+            opened.first_mut().into_iter().for_each(Opened::forget_loras);
+        }
         let derivative = options.quantity.has_derivative();
         let completed = setup::complete(opened, shares, (&options.data, overrides), arithmetic, derivative)?;
         Self::resolve(command, completed, options, (setup.seed, arithmetic.0))

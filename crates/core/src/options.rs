@@ -1,6 +1,6 @@
 //! What users choose: the same types serve the command line, where their docs are the help, and programs.
 
-use crate::cli::args::{BatchSize, Class, Precision, PredictionParser, Share};
+use crate::cli::args::{BatchSize, Class, LoraSpec, Precision, PredictionParser, Share};
 use crate::data::{DataSpec, ScaleOverride};
 use crate::prediction::Prediction;
 use crate::quantity::{Norm, Quantities};
@@ -89,7 +89,8 @@ pub struct Overrides {
     /// Lay a timestep map over the model: n=5,until=100 or boundaries=0-20-50-100
     #[arg(long, value_name = "SHARING", help_heading = "Model (overrides what the checkpoint says)")]
     pub share: Option<Share>,
-    /// The number that the network gets for t: step, unit, sigma, log-snr (each also times a factor, sigma*1000) or c-noise
+    /// The number that the network gets for t: step, unit, sigma, log-snr or c-noise, or one times a factor (sigma*1000),
+    /// or a number minus it where time runs from noise to data (1-unit)
     #[arg(long, alias = "condition", value_name = "AXIS", help_heading = "Model (overrides what the checkpoint says)")]
     pub time_input: Option<Conditioning>,
     /// Class that a class-conditional network is asked for; @ takes the class of each sample from the data
@@ -145,6 +146,9 @@ pub struct Overrides {
     /// What the shapes of a state dict do not tell, such as num_heads=4: NAME=VALUE, or a file with a JSON object
     #[arg(long, value_name = "NAME=VALUE|FILE", help_heading = "Model (overrides what the checkpoint says)")]
     pub config: Vec<String>,
+    /// Low-rank adaptation (LoRA) that is merged into the weights, with its scale; may be given several times
+    #[arg(long, value_name = "FILE[:SCALE]", help_heading = "Model (overrides what the checkpoint says)")]
+    pub lora: Vec<LoraSpec>,
     /// dtype of the network
     #[arg(long, value_name = "DTYPE", value_enum, default_value_t, help_heading = "Measurement")]
     pub dtype: Precision,

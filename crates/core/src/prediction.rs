@@ -9,6 +9,7 @@
 //! | v (Salimans & Ho, arXiv 2202.00512) | α ε − σ x₀ | (α v + σ x)/(α² + σ²) | (α x − σ v)/(α² + σ²) |
 //! | x0 | x₀ | (x − α x₀)/σ | output |
 //! | flow (Lipman et al., arXiv 2210.02747) | u = ε − x₀ | (x + α u)/(α + σ) | (x − σ u)/(α + σ) |
+//! | reversed-flow (time from noise to data, as in SiT, arXiv 2401.08740) | −u = x₀ − ε | that of flow | that of flow |
 //! | vp | ε, of x/√(α² + σ²) | output | (x − σ ε)/α |
 //! | ve | −ε, of x/α | −output | (x + σ F)/α |
 //! | edm | F, of a scaled input | see [`preconditioning`](crate::preconditioning) | c_skip x + c_out F |
@@ -33,6 +34,8 @@ pub enum Prediction {
     X0,
     /// The flow velocity u = ε − x₀
     Flow,
+    /// The flow velocity x₀ − ε, of a time that runs from noise to data
+    ReversedFlow,
     /// ε from x scaled to unit variance, x/√(α² + σ²)
     Vp,
     /// −ε from x/α
@@ -50,13 +53,21 @@ pub struct Affine {
     pub x: f64,
 }
 
+impl Affine {
+    /// The same result from the output with its sign turned.
+    fn of_the_negative(self) -> Self {
+        Affine { output: -self.output, ..self }
+    }
+}
+
 impl Prediction {
     /// All types, with what they are; `edm` with its default.
-    pub const ALL: [(Prediction, &'static str); 7] = [
+    pub const ALL: [(Prediction, &'static str); 8] = [
         (Prediction::Epsilon, "the noise ε"),
         (Prediction::V, "v = α ε − σ x₀"),
         (Prediction::X0, "the clean sample x₀"),
         (Prediction::Flow, "the flow velocity u = ε − x₀"),
+        (Prediction::ReversedFlow, "the flow velocity x₀ − ε, where time runs from noise to data"),
         (Prediction::Vp, "the noise ε, from x/√(α² + σ²) (EDM's table 1: VP and iDDPM)"),
         (Prediction::Ve, "−ε, from x/α (EDM's table 1: VE)"),
         (Prediction::Edm(Edm { sigma_data: 0.5 }), "F, with x₀ = c_skip x + c_out F(c_in x); edm:sigma-data=0.5"),
@@ -69,6 +80,7 @@ impl Prediction {
             Prediction::V => "v",
             Prediction::X0 => "x0",
             Prediction::Flow => "flow",
+            Prediction::ReversedFlow => "reversed-flow",
             Prediction::Vp => "vp",
             Prediction::Ve => "ve",
             Prediction::Edm(_) => "edm",
@@ -103,6 +115,7 @@ impl Prediction {
             Prediction::V => (-level.sigma, level.alpha),
             Prediction::X0 => (1.0, 0.0),
             Prediction::Flow => (-1.0, 1.0),
+            Prediction::ReversedFlow => (1.0, -1.0),
             Prediction::Edm(edm) => edm.target(level),
         }
     }
@@ -118,6 +131,7 @@ impl Prediction {
             Prediction::X0 if sigma == 0.0 => Err(undefined("epsilon", self, "σ")),
             Prediction::X0 => Ok(Affine { output: -alpha / sigma, x: 1.0 / sigma }),
             Prediction::Flow => Ok(Affine { output: alpha / (alpha + sigma), x: 1.0 / (alpha + sigma) }),
+            Prediction::ReversedFlow => Prediction::Flow.epsilon(level).map(Affine::of_the_negative),
             Prediction::Edm(edm) => Ok(edm.epsilon(level)),
         }
     }
@@ -141,6 +155,7 @@ impl Prediction {
                 let (sum, d_sum) = (alpha + sigma, d_alpha + d_sigma);
                 Affine { output: (d_alpha - output * d_sum) / sum, x: -x * d_sum / sum }
             }
+            Prediction::ReversedFlow => Prediction::Flow.epsilon_rate(level)?.of_the_negative(),
             Prediction::Edm(edm) => edm.epsilon_rate(level),
         })
     }
@@ -156,6 +171,7 @@ impl Prediction {
             Prediction::V => Ok(Affine { output: -sigma / norm, x: alpha / norm }),
             Prediction::X0 => Ok(Affine { output: 1.0, x: 0.0 }),
             Prediction::Flow => Ok(Affine { output: -sigma / (alpha + sigma), x: 1.0 / (alpha + sigma) }),
+            Prediction::ReversedFlow => Prediction::Flow.x0(level).map(Affine::of_the_negative),
             Prediction::Edm(edm) => Ok(edm.x0(level)),
         }
     }
@@ -189,7 +205,7 @@ impl FromStr for Prediction {
             Error::argument(
                 "--prediction",
                 text,
-                "it is one of epsilon, v, x0, flow, vp, ve, edm",
+                "it is one of epsilon, v, x0, flow, reversed-flow, vp, ve, edm",
                 "Choose one of them.",
             )
         })
@@ -227,6 +243,7 @@ mod tests {
             Prediction::V => level.alpha * epsilon - level.sigma * x0,
             Prediction::X0 => x0,
             Prediction::Flow => epsilon - x0,
+            Prediction::ReversedFlow => x0 - epsilon,
             // EDM's training target: (x₀ − c_skip x)/c_out.
             Prediction::Edm(edm) => {
                 let Affine { output, x } = edm.x0(level);
@@ -260,7 +277,7 @@ mod tests {
     #[test]
     fn rates_match_central_differences() {
         for name in ["linear", "trigflow", "flow"] {
-            for ((prediction, _), t) in Prediction::ALL.into_iter().zip([3.4, 60.5, 120.3, 700.6, 40.2]) {
+            for ((prediction, _), t) in Prediction::ALL.into_iter().zip([3.4, 60.5, 120.3, 700.6, 500.8, 40.2]) {
                 let h = 1e-4;
                 let at = |t: f64| prediction.epsilon(&level(name, t)).unwrap();
                 let rate = prediction.epsilon_rate(&level(name, t)).unwrap();

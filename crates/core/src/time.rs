@@ -84,13 +84,16 @@ impl Axis {
 /// The number that a network gets for t.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Conditioning {
-    /// An axis, times a factor. `step` is the usual one. A network with a time embedding made for 0 … T takes σ as
-    /// `sigma*1000`: its fastest sinusoid turns by one radian per unit, and would hardly tell the σ in [0, 1] apart.
+    /// An axis, times a factor, plus an offset. `step` is the usual one. A network with a time embedding made for 0 … T takes
+    /// σ as `sigma*1000`: its fastest sinusoid turns by one radian per unit, and would hardly tell the σ in [0, 1] apart. One
+    /// whose time runs from noise to data takes `1-unit`.
     Axis {
         /// The time variable.
         axis: Axis,
         /// What it is multiplied by.
         factor: f64,
+        /// What is added to the product.
+        offset: f64,
     },
     /// c_noise of a preconditioning, a function of σ/α.
     Noise(CNoise),
@@ -108,13 +111,13 @@ impl Conditioning {
 
     /// An axis, times a factor.
     pub const fn scaled(axis: Axis, factor: f64) -> Self {
-        Conditioning::Axis { axis, factor }
+        Conditioning::Axis { axis, factor, offset: 0.0 }
     }
 
     /// The number that stands for t.
     pub fn coordinate(self, schedule: &dyn NoiseSchedule, t: Timestep) -> f64 {
         match self {
-            Conditioning::Axis { axis, factor } => factor * axis.coordinate(schedule, t),
+            Conditioning::Axis { axis, factor, offset } => offset + factor * axis.coordinate(schedule, t),
             Conditioning::Noise(c_noise) => c_noise.at(schedule, t).value,
         }
     }
@@ -128,7 +131,7 @@ impl Conditioning {
     /// Its derivative along t.
     pub fn rate(self, schedule: &dyn NoiseSchedule, t: Timestep) -> f64 {
         match self {
-            Conditioning::Axis { axis, factor } => factor * axis.rate(schedule, t),
+            Conditioning::Axis { axis, factor, .. } => factor * axis.rate(schedule, t),
             Conditioning::Noise(c_noise) => c_noise.at(schedule, t).rate,
         }
     }
@@ -136,11 +139,17 @@ impl Conditioning {
 
 impl fmt::Display for Conditioning {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Conditioning::Axis { axis, factor: 1.0 } => axis.fmt(f),
-            Conditioning::Axis { axis, factor } => write!(f, "{axis}*{factor}"),
-            Conditioning::Noise(c_noise) => c_noise.fmt(f),
-        }
+        let (axis, factor, offset) = match *self {
+            Conditioning::Axis { axis, factor, offset } => (axis, factor, offset),
+            Conditioning::Noise(c_noise) => return c_noise.fmt(f),
+        };
+        let factor = if offset == 0.0 {
+            factor
+        } else {
+            write!(f, "{offset}-")?;
+            -factor
+        };
+        if factor == 1.0 { axis.fmt(f) } else { write!(f, "{axis}*{factor}") }
     }
 }
 
@@ -154,19 +163,30 @@ impl FromStr for Conditioning {
         if text.starts_with("c-noise") {
             return text.parse().map(Conditioning::Noise);
         }
-        let Some((axis, factor)) = text.split_once('*') else {
-            return Ok(Conditioning::scaled(text.parse()?, 1.0));
-        };
-        match factor.parse::<f64>() {
-            Ok(factor) if factor.is_finite() && factor != 0.0 => Ok(Conditioning::scaled(axis.parse()?, factor)),
-            _ => Err(Error::argument(
+        let (offset, product) = offset(text);
+        let (axis, factor) = product.split_once('*').unwrap_or((product, "1"));
+        let factor = factor.parse::<f64>().ok().filter(|factor| factor.is_finite() && *factor != 0.0);
+        match (factor, offset) {
+            (Some(factor), None) => Ok(Conditioning::scaled(axis.parse()?, factor)),
+            (Some(factor), Some(offset)) => Ok(Conditioning::Axis { axis: axis.parse()?, factor: -factor, offset }),
+            (None, _) => Err(Error::argument(
                 "the condition",
                 text,
-                "it is an axis, or one with a factor other than 0",
-                "Such as step, or sigma*1000.",
+                "it is an axis, one with a factor other than 0, or a number minus one of these",
+                "Such as step, sigma*1000, or 1-unit.",
             )),
         }
     }
+}
+
+/// The number before a minus sign, and what is behind it: `1-unit`, but not `log-snr`.
+fn offset(text: &str) -> (Option<f64>, &str) {
+    let minus = text.match_indices('-').map(|(place, _)| place);
+    let split = |place: usize| {
+        let offset: f64 = text[..place].parse().ok()?;
+        offset.is_finite().then_some((Some(offset), &text[place + 1..]))
+    };
+    minus.into_iter().find_map(split).unwrap_or((None, text))
 }
 
 impl fmt::Display for Axis {
@@ -182,5 +202,31 @@ impl FromStr for Axis {
         Axis::ALL.into_iter().find(|axis| axis.name() == text).ok_or_else(|| {
             Error::argument("the axis", text, "it is one of step, unit, sigma, log-snr", "Choose one of them.")
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::schedule;
+
+    #[test]
+    fn what_is_typed_is_what_is_shown() {
+        for text in ["step", "sigma*1000", "log-snr", "log-snr*-0.125", "1-unit", "1000-unit*1000", "0.5-log-snr*-2"] {
+            assert_eq!(text.parse::<Conditioning>().unwrap().to_string(), text);
+        }
+        assert_eq!("c-noise".parse::<Conditioning>().unwrap().to_string(), "log-snr*-0.125");
+        for text in ["sigma*0", "1-", "unit-1", "1-unit*x", "inf-unit", "1-time"] {
+            assert!(text.parse::<Conditioning>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn time_may_run_the_other_way() {
+        let flow = schedule::parse("flow").unwrap();
+        let number = |text: &str, t: f64| text.parse::<Conditioning>().unwrap().coordinate(&*flow, t);
+        assert_eq!([number("1-unit", -1.0), number("1-unit", 249.0), number("1-unit", 999.0)], [1.0, 0.75, 0.0]);
+        assert_eq!(number("1000-unit*1000", 249.0), 750.0);
+        assert_eq!("1-unit".parse::<Conditioning>().unwrap().rate(&*flow, 3.0), -1e-3);
     }
 }

@@ -33,7 +33,9 @@ impl Weighting {
             // r = 1
             Prediction::X0 => (alpha2 / sigma2).min(gamma),
             // r² = σ²/(α + σ)²
-            Prediction::Flow => alpha2.min(gamma * sigma2) / (level.alpha + level.sigma).powi(2),
+            Prediction::Flow | Prediction::ReversedFlow => {
+                alpha2.min(gamma * sigma2) / (level.alpha + level.sigma).powi(2)
+            }
             // r² = c_out² = σ² σ_d²/N
             Prediction::Edm(edm) => {
                 let (d2, n) = (edm.sigma_data.powi(2), edm.input(level).value.powi(-2));

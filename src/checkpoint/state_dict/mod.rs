@@ -86,8 +86,10 @@ fn declared(source: &Source, request: &Request) -> Result<Declared> {
     let named = tensor_file::read_selected(path, &|name| buffers.has(name))?;
     let nothing = Told::default();
     let told = request.told.unwrap_or(&nothing);
-    let takes = network::takes(&configuration(known, told, path)?, path)?;
-    Ok(Declared { takes: Some(takes), ..said(told)?.or(buffers.declared(&named)?) })
+    let config = configuration(known, told, path)?;
+    let takes = Some(network::takes(&config, path)?);
+    let said = said(told)?.or(buffers.declared(&named)?).or(Declared::of_architecture(&config)?);
+    Ok(Declared { takes, ..said })
 }
 
 fn open(source: &Source, request: &Request) -> Result<Checkpoint> {
@@ -103,7 +105,7 @@ fn open(source: &Source, request: &Request) -> Result<Checkpoint> {
     let buffers = buffers::Wanted::beside(&set.prefix);
     let named = tensor_file::read_selected(path, &|name| set.names.contains_key(name) || buffers.has(name))?;
     refuse_missing(set, &named, path)?;
-    let declared = said(told)?.or(buffers.declared(&named)?);
+    let declared = said(told)?.or(buffers.declared(&named)?).or(Declared::of_architecture(&config)?);
     let mut tensors: BTreeMap<String, Tensor> = BTreeMap::new();
     for (name, array) in named.arrays {
         let Some(own) = set.names.get(&name) else { continue };
@@ -123,7 +125,7 @@ fn open(source: &Source, request: &Request) -> Result<Checkpoint> {
         reference: None,
         left_out: named.opaque,
         weights: used,
-        notes: unread_list(&listing, &all).into_iter().collect(),
+        notes: unread_list(&listing, &all).into_iter().chain((known.state_dict.note)(told)).collect(),
     })
 }
 
@@ -168,6 +170,8 @@ pub struct Description {
     pub parameters: usize,
     /// The configuration that follows, or what has to be said first.
     pub config: std::result::Result<Value, String>,
+    /// What was assumed.
+    pub note: Option<String>,
 }
 
 /// Describes the state dicts of a listing; `None` where there are none of a known architecture.
@@ -184,6 +188,7 @@ pub fn describe(listing: &Listing, path: &Path) -> Result<Option<Description>> {
         sets: std::iter::once(name).chain(rest).collect(),
         parameters: first.set.shapes.elements(),
         config: configuration(first, &Told::default(), path).map_err(|e| e.to_string()),
+        note: (first.state_dict.note)(&Told::default()),
     }))
 }
 

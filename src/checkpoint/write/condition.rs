@@ -1,4 +1,4 @@
-//! The condition c = factor · axis(f(t)) in tensor operations, for a trace: any batch of t, float or integer, on and
+//! The condition c = offset + factor · axis(f(t)) in tensor operations, for a trace: any batch of t, float or integer, on and
 //! between the grid's timesteps.
 
 use crate::checkpoint::Declared;

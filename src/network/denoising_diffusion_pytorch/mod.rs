@@ -26,4 +26,5 @@ pub(super) const ARCHITECTURE: Architecture = Architecture {
     build: NativeNetwork::<UnetLayers>::build,
     takes: NativeNetwork::<UnetLayers>::takes_by,
     state_dict: Some(state_dict::STATE_DICT),
+    trained_on: None,
 };

@@ -16,6 +16,8 @@ pub(super) enum Release {
 /// A checked configuration.
 #[derive(Debug, Clone)]
 pub(super) struct DitConfig {
+    /// The class that it configures.
+    pub class_name: &'static str,
     /// The configuration that all of this was read from.
     pub json: Value,
     pub release: Release,

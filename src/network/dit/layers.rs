@@ -46,12 +46,12 @@ impl Layers for DitLayers {
 
     fn facts(config: &DitConfig) -> Facts {
         let (channels, size) = (config.in_channels, [config.input_size; 2]);
-        let (architecture, first_weight) = match config.release {
-            Release::Paper => ("DiT", "x_embedder.proj.weight"),
-            Release::Diffusers => ("DiTTransformer2DModel", "pos_embed.proj.weight"),
+        let first_weight = match config.release {
+            Release::Paper => "x_embedder.proj.weight",
+            Release::Diffusers => "pos_embed.proj.weight",
         };
         Facts {
-            architecture,
+            architecture: config.class_name,
             config: config.json.clone(),
             // The places of patches are learned or computed for one size.
             input: InputShape { resizable: false, ..InputShape::images(channels, Some(size)) },

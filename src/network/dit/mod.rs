@@ -4,6 +4,9 @@
 //! `DiT`), whose state dicts come without a configuration, and diffusers' `DiTTransformer2DModel` (reference: diffusers
 //! 0.42.1), called `Transformer2DModel` in older files. They differ in the frequencies of the time embedding.
 //!
+//! SiT (Ma et al., 2024, arXiv 2401.08740; code release willisma/SiT, class `SiT`) is the network of the paper's release
+//! under the same names, trained on straight paths from noise at 0 to data at 1: it is told 1 − u and answers with x₀ − ε.
+//!
 //! c = MLP(features(t)) + table_class; h = patches(x) + places; blocks, modulated and gated by c; y = patches to
 //! pixels. All channels of the output are returned: with a learned variance the first half of them is the prediction.
 
@@ -14,17 +17,24 @@ mod read;
 mod state_dict;
 
 use super::recognise::StateDict;
-use super::{Architecture, NativeNetwork};
+use super::{Architecture, NativeNetwork, TrainedOn};
 use layers::DitLayers;
 
 /// The paper's release.
-pub(super) const PAPER: Architecture = architecture("DiT", Some(state_dict::STATE_DICT));
+pub(super) const PAPER: Architecture = architecture("DiT", Some(state_dict::STATE_DICT), None);
+/// The same network on straight paths; its state dicts look like those of the other.
+pub(super) const SIT: Architecture =
+    architecture("SiT", None, Some(TrainedOn { schedule: "flow", prediction: "reversed-flow", time_input: "1-unit" }));
 /// diffusers.
-pub(super) const DIFFUSERS: Architecture = architecture("DiTTransformer2DModel", None);
+pub(super) const DIFFUSERS: Architecture = architecture("DiTTransformer2DModel", None, None);
 /// diffusers before it gave DiT a class of its own.
-pub(super) const OLD_DIFFUSERS: Architecture = architecture("Transformer2DModel", None);
+pub(super) const OLD_DIFFUSERS: Architecture = architecture("Transformer2DModel", None, None);
 
-const fn architecture(class_name: &'static str, state_dict: Option<StateDict>) -> Architecture {
+const fn architecture(
+    class_name: &'static str,
+    state_dict: Option<StateDict>,
+    trained_on: Option<TrainedOn>,
+) -> Architecture {
     let (build, takes) = (NativeNetwork::<DitLayers>::build, NativeNetwork::<DitLayers>::takes_by);
-    Architecture { class_name, build, takes, state_dict }
+    Architecture { class_name, build, takes, state_dict, trained_on }
 }

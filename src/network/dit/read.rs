@@ -14,7 +14,8 @@ impl DitConfig {
     /// Reads and checks the configuration of either release; `path` is for messages.
     pub fn from_json(json: &Value, path: &Path) -> Result<Self> {
         match json.get("_class_name").and_then(Value::as_str) {
-            Some("DiT") => DitConfig::paper(json, path),
+            Some("DiT") => DitConfig::paper("DiT", json, path),
+            Some("SiT") => DitConfig::paper("SiT", json, path),
             _ => DitConfig::diffusers(json, path),
         }
     }
@@ -23,13 +24,14 @@ impl DitConfig {
     ///
     /// # Errors
     /// For a value of a wrong type, out of range or against another one, and for unknown keys.
-    fn paper(json: &Value, path: &Path) -> Result<Self> {
-        let mut keys = Keys::new("DiT", json, path)?;
+    fn paper(class_name: &'static str, json: &Value, path: &Path) -> Result<Self> {
+        let mut keys = Keys::new(class_name, json, path)?;
         let positive = 1..=LARGEST;
         let in_channels = keys.integer("in_channels", 4, positive.clone())?;
         let hidden_size = keys.integer("hidden_size", 1152, positive.clone())?;
         let learn_sigma = keys.value("learn_sigma", true)?;
         let config = DitConfig {
+            class_name,
             json: json.clone(),
             release: Release::Paper,
             input_size: keys.integer("input_size", 32, positive.clone())?,
@@ -63,6 +65,7 @@ impl DitConfig {
         let hidden_size = heads * keys.integer("attention_head_dim", 72, positive.clone())?;
         let in_channels = keys.integer("in_channels", 4, positive.clone())?;
         let config = DitConfig {
+            class_name: "DiTTransformer2DModel",
             json: json.clone(),
             release: Release::Diffusers,
             input_size: keys.integer("sample_size", 32, positive.clone())?,

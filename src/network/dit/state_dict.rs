@@ -17,7 +17,17 @@ pub(super) const STATE_DICT: StateDict = StateDict {
         "final_layer.adaLN_modulation.1.weight",
     ],
     config,
+    note,
 };
+
+/// What DiT was taken for: nothing in a file tells it from SiT.
+fn note(told: &Told) -> Option<String> {
+    told.get("sit").is_none().then(|| {
+        "parameters of DiT and of SiT have the same names, and it is taken for DiT, which gets the step and predicts ε; pass \
+         --config sit=true for SiT, which gets 1 − u and predicts the velocity x₀ − ε, or sit=false to confirm."
+            .into()
+    })
+}
 
 /// The published sizes S, B, L and XL: hidden size, depth, heads.
 const PUBLISHED: [[i64; 3]; 4] = [[384, 12, 6], [768, 12, 12], [1024, 24, 16], [1152, 28, 16]];
@@ -31,7 +41,7 @@ fn config(shapes: &Shapes, told: &Told) -> Result<Value> {
     let depth = shapes.count("blocks.") as i64;
     let (classes, null_class) = classes(shapes, told)?;
     Ok(json!({
-        "_class_name": "DiT",
+        "_class_name": if told.flag("sit")?.unwrap_or(false) { "SiT" } else { "DiT" },
         "input_size": grid(shapes)? * patch,
         "patch_size": patch,
         "in_channels": in_channels,
@@ -117,6 +127,16 @@ mod tests {
             "num_heads": 16, "mlp_ratio": 4.0, "class_dropout_prob": 0.1, "num_classes": 1000, "learn_sigma": true,
         });
         assert_eq!(config, expected);
+    }
+
+    #[test]
+    fn sit_is_dit_unless_somebody_says_so() {
+        let class = |said| config(&shapes(1152, 28, 1001), &Told::of(said)).map(|config| config["_class_name"].clone());
+        assert_eq!(class(json!({})).unwrap(), "DiT");
+        assert_eq!(class(json!({"sit": true})).unwrap(), "SiT");
+        assert!(class(json!({"sit": "yes"})).is_err());
+        assert!(note(&Told::default()).unwrap().contains("--config sit=true"));
+        assert_eq!(note(&Told::of(json!({"sit": false}))), None);
     }
 
     #[test]

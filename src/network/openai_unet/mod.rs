@@ -25,4 +25,5 @@ pub(super) const ARCHITECTURE: Architecture = Architecture {
     build: NativeNetwork::<UNetModelLayers>::build,
     takes: NativeNetwork::<UNetModelLayers>::takes_by,
     state_dict: Some(state_dict::STATE_DICT),
+    trained_on: None,
 };

@@ -132,6 +132,9 @@ pub struct ModelDescription {
     pub format: String,
     /// Architecture, such as `UNet2DModel`.
     pub architecture: String,
+    /// Adaptations that were merged into the weights.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub lora: Vec<LoraDescription>,
     /// Number of parameters.
     pub parameters: u64,
     /// Shape of one sample.
@@ -157,6 +160,19 @@ pub struct ModelDescription {
     /// How ∂/∂t was computed; `None` where it was not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub derivative: Option<String>,
+}
+
+/// A low-rank adaptation that was merged into a model's weights.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct LoraDescription {
+    /// Path as given.
+    pub source: String,
+    /// SHA-256 of the file.
+    pub sha256: String,
+    /// What it was multiplied by, besides α/r.
+    pub scale: f64,
+    /// How many layers it changed.
+    pub layers: usize,
 }
 
 /// One quantity of one model over timesteps.

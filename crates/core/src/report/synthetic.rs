@@ -91,6 +91,7 @@ pub fn report(models: Vec<ModelReport>) -> Report {
 pub fn model(label: &str, boundaries: Vec<f64>, curve: Curve) -> ModelReport {
     let summary = vec![summary(&curve)];
     let model = ModelDescription {
+        lora: Vec::new(),
         source: format!("{label}.pt"),
         sha256: None,
         format: "torchscript".into(),

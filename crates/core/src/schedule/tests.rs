@@ -6,7 +6,7 @@ fn schedule(text: &str) -> std::sync::Arc<dyn NoiseSchedule> {
     parse(text).unwrap()
 }
 
-const BUILT_IN: [&str; 11] = [
+const BUILT_IN: [&str; 12] = [
     "linear",
     "quadratic",
     "scaled-linear",
@@ -16,6 +16,7 @@ const BUILT_IN: [&str; 11] = [
     "sigmoid-beta",
     "trigflow",
     "flow",
+    "flow:shift=3",
     "linear-zero-terminal-snr",
     "cosine-zero-terminal-snr",
 ];
@@ -89,7 +90,7 @@ fn the_clean_sample_is_at_minus_one_and_variance_is_preserved() {
     for name in BUILT_IN {
         let s = schedule(name);
         assert!((s.alpha(-1.0) - 1.0).abs() < 1e-15 && s.sigma(-1.0).abs() < 1e-15, "{name}");
-        for t in [0.0, 0.5, 100.0, 999.0].into_iter().filter(|_| name != "flow") {
+        for t in [0.0, 0.5, 100.0, 999.0].into_iter().filter(|_| !name.starts_with("flow")) {
             assert!((s.alpha(t).powi(2) + s.sigma(t).powi(2) - 1.0).abs() < 1e-14, "{name} at {t}");
         }
     }
@@ -112,6 +113,15 @@ fn shifted_cosine_shifts_log_snr() {
     let (plain, shifted) = (schedule("shifted-cosine:shift=1"), schedule("shifted-cosine:shift=0.25"));
     for t in [0.0, 300.0, 900.0] {
         assert!((shifted.log_snr(t) - plain.log_snr(t) - 2.0 * 0.25f64.ln()).abs() < 1e-12);
+    }
+}
+
+/// α/σ = (1 − u)/(s u).
+#[test]
+fn shifted_flow_shifts_log_snr() {
+    let (plain, shifted) = (schedule("flow"), schedule("flow:shift=3"));
+    for t in [0.0, 300.0, 900.0] {
+        assert!((shifted.log_snr(t) - plain.log_snr(t) + 2.0 * 3f64.ln()).abs() < 1e-12);
     }
 }
 
@@ -142,6 +152,7 @@ fn nonsense_is_refused_with_a_reason() {
         "cosine:s=nan",
         "shifted-cosine:shift=0",
         "flow-zero-terminal-snr",
+        "flow:shift=0",
         "betas",
         "betas:file=/nowhere/betas.json",
     ];

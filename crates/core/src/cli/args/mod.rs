@@ -3,6 +3,7 @@
 
 mod evaluate;
 mod export;
+mod lora;
 mod reproduce;
 mod sample;
 mod stability;
@@ -17,6 +18,7 @@ use crate::schedule::NamedSchedule;
 use clap::{Args, Parser, Subcommand};
 pub use evaluate::EvaluateArgs;
 pub use export::ExportArgs;
+pub use lora::LoraSpec;
 pub use reproduce::ReproduceArgs;
 pub use sample::SampleArgs;
 pub use stability::StabilityArgs;
