@@ -19,6 +19,7 @@ mod closure;
 mod condition;
 mod denoising_diffusion_pytorch;
 mod dit;
+mod edm;
 mod keys;
 pub mod mlp;
 mod native;
@@ -57,6 +58,8 @@ pub const ARCHITECTURES: &[Architecture] = &[
     dit::DIFFUSERS,
     dit::OLD_DIFFUSERS,
     openai_unet::ARCHITECTURE,
+    edm::SONG_UNET,
+    edm::DHARIWAL_UNET,
     denoising_diffusion_pytorch::ARCHITECTURE,
     mlp::ARCHITECTURE,
 ];

@@ -10,7 +10,7 @@ use tch::Tensor;
 pub struct Linear {
     weight: Tensor,
     bias: Option<Tensor>,
-    /// Whether the weight is that of a convolution, [outputs, inputs, 1].
+    /// Whether the weight is that of a convolution with kernels of length 1, [outputs, inputs, 1] or [outputs, inputs, 1, 1].
     pointwise: bool,
 }
 
@@ -34,11 +34,18 @@ impl Linear {
         Ok(Linear { weight, bias: Some(bias), pointwise: true })
     }
 
+    /// The same as a 2-D convolution with kernels of 1×1: takes `weight` [outputs, inputs, 1, 1] and `bias`.
+    pub fn pixelwise(weights: &Weights, inputs: i64, outputs: i64) -> Result<Self> {
+        let weight = weights.tensor("weight", &[outputs, inputs, 1, 1], Init::FanIn(inputs))?;
+        let bias = weights.tensor("bias", &[outputs], Init::FanIn(inputs))?;
+        Ok(Linear { weight, bias: Some(bias), pointwise: true })
+    }
+
     /// x [.., in] → [.., out].
     pub fn forward(&self, x: &Dual) -> Result<Dual> {
         let doing = "applying a linear layer";
         // A view in every pass, so that gradients flow into the parameter itself.
-        let matrix = if self.pointwise { Some(self.weight.f_squeeze_dim(-1).doing(doing)?) } else { None };
+        let matrix = if self.pointwise { Some(self.weight.f_flatten(1, -1).doing(doing)?) } else { None };
         let weight = matrix.as_ref().unwrap_or(&self.weight);
         let value = x.value.f_linear(weight, self.bias.as_ref()).doing(doing)?;
         let tangent = match &x.tangent {
