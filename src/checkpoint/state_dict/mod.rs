@@ -31,7 +31,7 @@ pub(super) const FORMAT: Format = Format {
 };
 
 fn recognises(source: &Source) -> bool {
-    let kinds = [File::TorchSave, File::TorchSaveLegacy, File::Safetensors];
+    let kinds = [File::TorchSave, File::TorchSaveLegacy, File::Safetensors, File::Pickle];
     source.sniffed.as_ref().is_some_and(|sniffed| kinds.contains(&sniffed.format))
         && tensor_file::entries(source.path).is_ok_and(|listing| !known(&listing).is_empty())
 }
