@@ -189,7 +189,7 @@ impl FromStr for Prediction {
             Error::argument(
                 "--prediction",
                 text,
-                "it is one of epsilon, v, x0, flow, vp, ve, edm",
+                "it is one of epsilon, v, x0, flow, edm, vp, ve",
                 "Choose one of them.",
             )
         })
