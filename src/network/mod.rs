@@ -60,6 +60,8 @@ pub const ARCHITECTURES: &[Architecture] = &[
     openai_unet::ARCHITECTURE,
     edm::SONG_UNET,
     edm::DHARIWAL_UNET,
+    edm::score_sde::FOURIER,
+    edm::score_sde::POSITIONAL,
     denoising_diffusion_pytorch::ARCHITECTURE,
     mlp::ARCHITECTURE,
 ];

@@ -40,6 +40,16 @@ impl Fir {
         Ok(Fir { filter: make().doing(doing)?, is_box: is_box(taps)? })
     }
 
+    /// A second handle on the same filter.
+    pub fn shallow_clone(&self) -> Self {
+        Fir { filter: self.filter.shallow_clone(), is_box: self.is_box }
+    }
+
+    /// f, [1, 1, k, k].
+    pub fn filter(&self) -> Tensor {
+        self.filter.shallow_clone()
+    }
+
     /// (k − 1)/2 rows and columns of zeros on every side.
     fn padding(&self) -> i64 {
         (self.filter.size().last().copied().unwrap_or(1) - 1) / 2

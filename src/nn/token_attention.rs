@@ -97,6 +97,14 @@ impl TokenAttention {
         Ok(TokenAttention { projections, out, heads, head_dim })
     }
 
+    /// Takes `NIN_0`, `NIN_1`, `NIN_2` to q, k, v and `NIN_3` from the one head, as score_sde names them.
+    pub fn nin(weights: &Weights, width: i64) -> Result<Self> {
+        let linear = |name| Linear::nin(&weights.at(name), width, width);
+        let projections =
+            Projections::Separate { query: linear("NIN_0")?, key: linear("NIN_1")?, value: linear("NIN_2")? };
+        Ok(TokenAttention { projections, out: linear("NIN_3")?, heads: 1, head_dim: width })
+    }
+
     /// x [B, N, C] and, where it attends to one, the context [B, L, D] → [B, N, C].
     pub fn forward(&self, x: &Dual, context: Option<&Dual>) -> Result<Dual> {
         let &TokenAttention { heads, head_dim, .. } = self;

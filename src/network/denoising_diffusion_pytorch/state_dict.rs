@@ -17,6 +17,7 @@ pub(super) const STATE_DICT: StateDict = StateDict {
         "final_conv.weight",
     ],
     config,
+    usage: None,
 };
 
 /// Groups that the releases with group normalisation take by default.

@@ -17,6 +17,7 @@ pub(super) const STATE_DICT: StateDict = StateDict {
         "final_layer.adaLN_modulation.1.weight",
     ],
     config,
+    usage: None,
 };
 
 /// The published sizes S, B, L and XL: hidden size, depth, heads.

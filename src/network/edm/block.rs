@@ -7,12 +7,11 @@
 //! with s = √½ in SongUNet and 1 in DhariwalUNet. The skip path has a 1×1 convolution where the channels change, in
 //! SongUNet also where the size does.
 
-use super::config::EdmUNetConfig;
+use super::config::{EdmUNetConfig, Naming};
+use super::names::Names;
 use crate::dual::Dual;
 use crate::error::Result;
 use crate::nn::{Activation, Conv2d, Fir, GroupNorm, Linear, TokenAttention, Weights, modulate, to_tokens};
-use std::f64::consts::FRAC_1_SQRT_2;
-
 /// Change of size inside a block.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Resize {
@@ -24,6 +23,24 @@ pub(super) enum Resize {
 /// Normalisation over the original's number of groups: 32, or as many as have four channels each.
 pub(super) fn group_norm(weights: &Weights, channels: i64, config: &EdmUNetConfig) -> Result<GroupNorm> {
     GroupNorm::new(weights, channels, 32.min(channels / 4), config.epsilon())
+}
+
+/// Normalisation and attention; `None` where the channels do not make one head.
+fn attention(weights: &Weights, config: &EdmUNetConfig, channels: i64) -> Result<Option<(GroupNorm, TokenAttention)>> {
+    let heads = config.heads(channels);
+    if heads == 0 {
+        return Ok(None);
+    }
+    Ok(Some(match config.naming {
+        Naming::Placed => {
+            let norm = group_norm(&weights.at("norm2"), channels, config)?;
+            (norm, TokenAttention::pixelwise(weights, channels, heads)?)
+        }
+        Naming::Listed => {
+            let norm = group_norm(&weights.at("GroupNorm_0"), channels, config)?;
+            (norm, TokenAttention::nin(weights, channels)?)
+        }
+    }))
 }
 
 #[derive(Debug)]
@@ -45,33 +62,31 @@ pub(super) struct UNetBlock {
 }
 
 impl UNetBlock {
-    /// Takes `norm0`, `conv0`, `affine`, `norm1`, `conv1`, and where there are such `skip`, `norm2`, `qkv` and `proj`.
+    /// Takes the [`Names::parts`] of a layer, and its attention where it has some.
     pub fn new(
         weights: &Weights,
-        config: &EdmUNetConfig,
+        (config, names): (&EdmUNetConfig, &Names),
         [inputs, outputs]: [i64; 2],
         resize: Resize,
         attention: bool,
     ) -> Result<Self> {
         let song = config.is_song();
-        let norm = |name, channels| group_norm(&weights.at(name), channels, config);
-        let filter = |name| Fir::new(&weights.at(name), config.filter());
+        let [norm0, conv0, affine, norm1, conv1, skip] = names.parts().map(|part| weights.at(part));
+        let norm = |weights: &Weights, channels| group_norm(weights, channels, config);
         let is_resized = resize != Resize::Keep;
-        let heads = config.heads(outputs);
-        let attend = || Ok((norm("norm2", outputs)?, TokenAttention::pixelwise(weights, outputs, heads)?));
         let has_skip = inputs != outputs || (song && is_resized);
         Ok(UNetBlock {
-            norm0: norm("norm0", inputs)?,
-            conv0: Conv2d::new(&weights.at("conv0"), inputs, outputs, 3)?,
-            affine: Linear::new(&weights.at("affine"), config.embedding, if song { outputs } else { 2 * outputs })?,
-            norm1: norm("norm1", outputs)?,
-            conv1: Conv2d::new(&weights.at("conv1"), outputs, outputs, 3)?,
-            skip: has_skip.then(|| Conv2d::new(&weights.at("skip"), inputs, outputs, 1)).transpose()?,
-            filters: if is_resized { Some([filter("conv0")?, filter("skip")?]) } else { None },
+            norm0: norm(&norm0, inputs)?,
+            conv0: Conv2d::new(&conv0, inputs, outputs, 3)?,
+            affine: Linear::new(&affine, config.embedding, if song { outputs } else { 2 * outputs })?,
+            norm1: norm(&norm1, outputs)?,
+            conv1: Conv2d::new(&conv1, outputs, outputs, 3)?,
+            skip: has_skip.then(|| Conv2d::new(&skip, inputs, outputs, 1)).transpose()?,
+            filters: if is_resized { Some([names.filter(&conv0)?, names.filter(&skip)?]) } else { None },
             resize,
-            attention: if attention && heads > 0 { Some(attend()?) } else { None },
+            attention: if attention { self::attention(&names.attention(weights), config, outputs)? } else { None },
             adaptive_scale: !song,
-            skip_scale: if song { FRAC_1_SQRT_2 } else { 1.0 },
+            skip_scale: config.skip_scale(),
         })
     }
 

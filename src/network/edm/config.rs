@@ -1,5 +1,7 @@
 //! What an EDM U-Net is built to, as checked values; `read.rs` makes them from JSON.
 
+use std::f64::consts::FRAC_1_SQRT_2;
+
 /// How the encoder of a `SongUNet` sees the image again at lower resolutions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Encoder {
@@ -9,6 +11,15 @@ pub(super) enum Encoder {
     Skip,
     /// (h + the residual path, downsampled with a convolution)/√2, which goes on as the residual path.
     Residual,
+}
+
+/// What the layers are called in a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Naming {
+    /// By their place, as in EDM's files.
+    Placed,
+    /// By their number, as in score_sde's.
+    Listed,
 }
 
 /// What differs between both classes.
@@ -22,6 +33,8 @@ pub(super) enum Family {
         skip_decoder: bool,
         /// Taps of the resampling filter.
         filter: Vec<f64>,
+        /// Whether sums with a residual are divided by √2.
+        rescaled: bool,
     },
     Dhariwal {
         /// Channels of one attention head; the original has 64. Layers with fewer have no attention.
@@ -34,11 +47,14 @@ pub(super) enum Family {
 pub(super) struct EdmUNetConfig {
     /// The JSON that all of this was read from.
     pub json: serde_json::Value,
+    pub naming: Naming,
     pub family: Family,
-    /// Height and width of the training images.
-    pub img_resolution: i64,
+    /// Height and width of the training images; `None` where nothing says.
+    pub img_resolution: Option<i64>,
     pub in_channels: i64,
     pub out_channels: i64,
+    /// Length of the table `sigmas`, where a file has one.
+    pub num_scales: Option<i64>,
     /// Number of classes; 0 for an unconditional network.
     pub label_dim: i64,
     /// Whether it was trained without a label too.
@@ -64,7 +80,17 @@ const BOX: [f64; 2] = [1.0, 1.0];
 impl EdmUNetConfig {
     /// Height and width at a level.
     pub fn resolution(&self, level: usize) -> i64 {
-        self.img_resolution >> level
+        self.img_resolution.unwrap_or(0) >> level
+    }
+
+    /// Number of the first dense layer behind the features of the noise level, where layers are counted.
+    pub fn dense_layer(&self) -> usize {
+        usize::from(matches!(self.family, Family::Song { fourier: true, .. }))
+    }
+
+    /// What sums with a residual are multiplied by.
+    pub fn skip_scale(&self) -> f64 {
+        if matches!(self.family, Family::Song { rescaled: true, .. }) { FRAC_1_SQRT_2 } else { 1.0 }
     }
 
     /// Channels of the first layer's output.

@@ -2,11 +2,11 @@
 
 use super::block::{Resize, UNetBlock, group_norm};
 use super::config::{EdmUNetConfig, Encoder, Family};
+use super::names::Names;
 use crate::dual::Dual;
 use crate::error::Result;
 use crate::network::skips::Skips;
 use crate::nn::{Activation, Conv2d, Fir, GroupNorm, Weights};
-use std::f64::consts::FRAC_1_SQRT_2;
 
 /// A layer of the encoder.
 #[derive(Debug)]
@@ -15,8 +15,8 @@ enum Down {
     Block(UNetBlock),
     /// The image path is halved, and 1×1 convolved beside h.
     Skip(Fir, Conv2d),
-    /// The image path is convolved and halved; it goes on as the mean of both over √2.
-    Residual(Conv2d, Fir),
+    /// The image path is convolved and halved; it goes on as the sum of both times a factor.
+    Residual(Conv2d, Fir, f64),
 }
 
 /// A layer of the decoder.
@@ -39,29 +39,30 @@ pub(super) struct Encode {
 }
 
 impl Encode {
-    /// Takes what lies below `enc`.
-    pub fn new(weights: &Weights, config: &EdmUNetConfig) -> Result<Self> {
-        let weights = &weights.at("enc");
+    /// Takes the layers of the encoder, `enc` in EDM's files.
+    pub fn new(names: &Names, config: &EdmUNetConfig) -> Result<Self> {
         let encoder = if let Family::Song { encoder, .. } = config.family { encoder } else { Encoder::Standard };
         let (mut layers, mut kept) = (Vec::new(), Vec::new());
         let (mut channels, mut aux) = (config.first(), config.in_channels);
         for (level, &outputs) in config.channels.iter().enumerate() {
-            let at = |name: &str| weights.at(format!("{0}x{0}_{name}", config.resolution(level)));
+            let at = |name: &str| names.layer("enc", level, name);
             if level == 0 {
                 layers.push(Down::Conv(Conv2d::new(&at("conv"), aux, channels, 3)?));
             } else {
-                let block = UNetBlock::new(&at("down"), config, [channels; 2], Resize::Halve, false)?;
+                let block = UNetBlock::new(&at("down"), (config, names), [channels; 2], Resize::Halve, false)?;
                 layers.push(Down::Block(block));
             }
             kept.push(channels);
             match encoder {
                 Encoder::Skip if level > 0 => {
-                    let fir = Fir::new(&at("aux_down"), config.filter())?;
-                    layers.push(Down::Skip(fir, Conv2d::new(&at("aux_skip"), aux, channels, 1)?));
+                    let fir = names.filter(&names.unlisted("enc", level, "aux_down"))?;
+                    let conv = names.within(at("aux_skip"), "Conv_0");
+                    layers.push(Down::Skip(fir, Conv2d::new(&conv, aux, channels, 1)?));
                 }
                 Encoder::Residual if level > 0 => {
-                    let conv = Conv2d::new(&at("aux_residual"), aux, channels, 3)?;
-                    layers.push(Down::Residual(conv, Fir::new(&at("aux_residual"), config.filter())?));
+                    let layer = names.within(at("aux_residual"), "Conv2d_0");
+                    let conv = Conv2d::new(&layer, aux, channels, 3)?;
+                    layers.push(Down::Residual(conv, names.filter(&layer)?, config.skip_scale()));
                     aux = channels;
                 }
                 _ => {}
@@ -69,7 +70,7 @@ impl Encode {
             for i in 0..config.num_blocks {
                 let attention = config.attention[level];
                 let name = at(&format!("block{i}"));
-                let block = UNetBlock::new(&name, config, [channels, outputs], Resize::Keep, attention)?;
+                let block = UNetBlock::new(&name, (config, names), [channels, outputs], Resize::Keep, attention)?;
                 layers.push(Down::Block(block));
                 channels = outputs;
                 kept.push(channels);
@@ -89,9 +90,9 @@ impl Encode {
                     aux = fir.halve(&aux)?;
                     skips.replace(h.add(&conv.forward(&aux)?)?)
                 }
-                Down::Residual(conv, fir) => {
+                Down::Residual(conv, fir, factor) => {
                     let sum = h.add(&fir.halve_after(conv, &aux)?)?;
-                    aux = sum.linear(|sum| sum.f_mul_scalar(FRAC_1_SQRT_2))?;
+                    aux = sum.linear(|sum| sum.f_mul_scalar(*factor))?;
                     skips.replace(aux.shallow_clone())
                 }
             };
@@ -109,16 +110,15 @@ pub(super) struct Decode {
 }
 
 impl Decode {
-    /// Takes what lies below `dec`, and `out_norm` and `out_conv` of a DhariwalUNet; `kept` are the encoder's channels.
-    pub fn new(weights: &Weights, config: &EdmUNetConfig, mut kept: Vec<i64>) -> Result<Self> {
-        let below = &weights.at("dec");
+    /// Takes the layers of the decoder, `dec` in EDM's files; `kept` are the encoder's channels.
+    pub fn new(names: &Names, config: &EdmUNetConfig, mut kept: Vec<i64>) -> Result<Self> {
         let deepest = config.channels.len() - 1;
         let mut layers = Vec::new();
         let mut channels = kept.last().copied().unwrap_or(0);
         for (level, &outputs) in config.channels.iter().enumerate().rev() {
-            let at = |name: &str| below.at(format!("{0}x{0}_{name}", config.resolution(level)));
+            let at = |name: &str| names.layer("dec", level, name);
             let same = |name: &str, resize, attention| {
-                UNetBlock::new(&at(name), config, [channels; 2], resize, attention).map(Up::Block)
+                UNetBlock::new(&at(name), (config, names), [channels; 2], resize, attention).map(Up::Block)
             };
             if level == deepest {
                 layers.extend([same("in0", Resize::Keep, true)?, same("in1", Resize::Keep, false)?]);
@@ -131,20 +131,20 @@ impl Decode {
                 let inputs = channels + kept.pop().unwrap_or(0);
                 let name = at(&format!("block{i}"));
                 let attention = config.attention[level] && last;
-                let block = UNetBlock::new(&name, config, [inputs, outputs], Resize::Keep, attention)?;
+                let block = UNetBlock::new(&name, (config, names), [inputs, outputs], Resize::Keep, attention)?;
                 layers.push(Up::BesideSkip(block));
                 channels = outputs;
             }
             let Family::Song { skip_decoder, .. } = config.family else { continue };
             if skip_decoder && level < deepest {
-                layers.push(Up::Double(Fir::new(&at("aux_up"), config.filter())?));
+                layers.push(Up::Double(names.filter(&names.unlisted("dec", level, "aux_up"))?));
             }
             if skip_decoder || level == 0 {
                 layers.push(output([at("aux_norm"), at("aux_conv")], channels, config)?);
             }
         }
         if !config.is_song() {
-            layers.push(output([weights.at("out_norm"), weights.at("out_conv")], channels, config)?);
+            layers.push(output([names.outer("out_norm"), names.outer("out_conv")], channels, config)?);
         }
         Ok(Decode { layers })
     }

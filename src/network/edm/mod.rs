@@ -15,7 +15,9 @@ mod block;
 mod config;
 mod layers;
 mod model;
+mod names;
 mod read;
+pub mod score_sde;
 
 use super::Architecture;
 use super::native::NativeNetwork;
@@ -24,6 +26,9 @@ use super::native::NativeNetwork;
 const SONG: &str = "SongUNet";
 /// `_class_name` of ADM.
 const DHARIWAL: &str = "DhariwalUNet";
+
+/// `_class_name` of DDPM++ and NCSN++ as score_sde itself has them.
+const NCSNPP: &str = "NCSNpp";
 
 /// DDPM++ and NCSN++.
 pub const SONG_UNET: Architecture =

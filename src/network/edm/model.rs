@@ -1,8 +1,9 @@
 //! The network: from (u, c, label) to F.
 
-use super::config::{EdmUNetConfig, Family};
+use super::config::{EdmUNetConfig, Family, Naming};
 use super::layers::{Decode, Encode};
-use super::{DHARIWAL, SONG};
+use super::names::Names;
+use super::{DHARIWAL, NCSNPP, SONG};
 use crate::dual::Dual;
 use crate::error::{Doing, Error, Result};
 use crate::network::InputShape;
@@ -20,6 +21,8 @@ pub(super) struct EdmUNet {
     label: Option<Label>,
     encode: Encode,
     decode: Decode,
+    /// The resampling filter, where the file has none.
+    filter: Option<Tensor>,
 }
 
 /// What a class label adds to the embedding.
@@ -35,27 +38,41 @@ impl Layers for EdmUNet {
     type Config = EdmUNetConfig;
 
     fn read(json: &Value, path: &Path) -> Result<EdmUNetConfig> {
-        EdmUNetConfig::from_json(json, path)
+        match json.get("_class_name").and_then(Value::as_str) {
+            Some(NCSNPP) => super::score_sde::config(json, path),
+            _ => EdmUNetConfig::from_json(json, path),
+        }
     }
 
     fn facts(config: &EdmUNetConfig) -> Facts {
-        let conditional = config.label_dim > 0;
+        let (conditional, listed) = (config.label_dim > 0, config.naming == Naming::Listed);
         Facts {
-            architecture: if config.is_song() { SONG } else { DHARIWAL },
+            architecture: match (config.naming, config.is_song()) {
+                (Naming::Listed, _) => NCSNPP,
+                (Naming::Placed, true) => SONG,
+                (Naming::Placed, false) => DHARIWAL,
+            },
             config: config.json.clone(),
-            input: InputShape::images(config.in_channels, Some([config.img_resolution; 2])),
+            input: InputShape::images(config.in_channels, config.img_resolution.map(|size| [size; 2])),
             size_factor: 1 << (config.channels.len() - 1),
             classes: conditional.then_some(config.label_dim),
             null_label: (conditional && config.has_null_label).then_some(config.label_dim),
             context_width: None,
-            first_weight: "map_layer0.weight",
-            frequencies: Some("map_noise.freqs"),
+            first_weight: if listed { "all_modules.1.weight" } else { "map_layer0.weight" },
+            frequencies: Some(if listed { "all_modules.0.W" } else { "map_noise.freqs" }),
         }
     }
 
     fn time_projection(config: &EdmUNetConfig, weights: &Weights) -> Result<TimeProjection> {
         let (width, device) = (config.noise_channels, weights.device());
         match config.family {
+            Family::Song { fourier: true, .. } if config.naming == Naming::Listed => {
+                TimeProjection::waves(&weights.at("all_modules.0"), "W", width / 2)
+            }
+            Family::Song { fourier: false, .. } if config.naming == Naming::Listed => {
+                let step = 10000f64.ln() / (width / 2 - 1) as f64;
+                TimeProjection::geometric(width, step, device)
+            }
             Family::Song { fourier: true, .. } => TimeProjection::waves(&weights.at("map_noise"), "freqs", width / 2),
             // Sines first: the original computes cosines first and swaps both halves.
             Family::Song { fourier: false, .. } => TimeProjection::powers(width, false, true, device),
@@ -75,13 +92,29 @@ impl Layers for EdmUNet {
             // Its labels are zeros, and it has no bias.
             Linear::without_bias(&weights.at("map_augment"), config.augment_dim, noise)?;
         }
-        let encode = Encode::new(weights, config)?;
+        let first = config.dense_layer();
+        let [dense0, dense1] = match config.naming {
+            Naming::Placed => ["map_layer0".to_string(), "map_layer1".into()],
+            Naming::Listed => [first, first + 1].map(|place| format!("all_modules.{place}")),
+        };
+        if config.naming == Naming::Listed {
+            // Noise levels of training, which the network looks up where it is told their numbers.
+            let count = weights.has("sigmas").then(|| config.num_scales).flatten();
+            count.map(|count| weights.optional("sigmas", &[count])).transpose()?;
+        }
+        let names = Names::new(weights, config)?;
+        let encode = Encode::new(&names, config)?;
         Ok(EdmUNet {
-            dense: TimestepEmbedding::named(weights, ["map_layer0", "map_layer1"], noise, emb)?,
+            dense: TimestepEmbedding::named(weights, [&dense0, &dense1], noise, emb)?,
             label: label.map(|linear| Label { linear, classes: config.label_dim, to_features }),
-            decode: Decode::new(weights, config, encode.kept.clone())?,
+            decode: Decode::new(&names, config, encode.kept.clone())?,
             encode,
+            filter: names.constant(),
         })
+    }
+
+    fn constants(&self) -> Vec<(String, Tensor)> {
+        self.filter.iter().map(|filter| ("resample_filter".into(), filter.shallow_clone())).collect()
     }
 
     fn forward(&self, inputs: &Inputs) -> Result<Dual> {

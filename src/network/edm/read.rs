@@ -2,7 +2,7 @@
 //!
 //! Every value is bounded here, so that building the network afterwards can neither overflow nor divide by zero.
 
-use super::config::{EdmUNetConfig, Encoder, Family};
+use super::config::{EdmUNetConfig, Encoder, Family, Naming};
 use super::{DHARIWAL, SONG};
 use crate::error::Result;
 use crate::network::keys::{Keys, LARGEST};
@@ -30,10 +30,12 @@ impl EdmUNetConfig {
         keys.finite("dropout", 0.1)?;
         let config = EdmUNetConfig {
             json: json.clone(),
+            naming: Naming::Placed,
             family: if song { song_family(&mut keys)? } else { dhariwal_family(&mut keys)? },
-            img_resolution,
+            img_resolution: Some(img_resolution),
             in_channels: required(&mut keys, "in_channels")?,
             out_channels: required(&mut keys, "out_channels")?,
+            num_scales: None,
             label_dim: keys.integer("label_dim", 0, 0..=LARGEST)?,
             has_null_label: keys.finite("label_dropout", 0.0)? > 0.0,
             augment_dim: keys.integer("augment_dim", 0, 0..=LARGEST)?,
@@ -90,7 +92,7 @@ fn song_family(keys: &mut Keys) -> Result<Family> {
     if filter.iter().sum::<f64>() == 0.0 {
         return Err(keys.wrong("resample_filter", &keys.seen("resample_filter"), "its sum is 0"));
     }
-    Ok(Family::Song { fourier, encoder, skip_decoder, filter })
+    Ok(Family::Song { fourier, encoder, skip_decoder, filter, rescaled: true })
 }
 
 #[cfg(test)]

@@ -18,6 +18,7 @@ pub(super) const STATE_DICT: StateDict = StateDict {
         "out.2.weight",
     ],
     config,
+    usage: None,
 };
 
 fn config(shapes: &Shapes, told: &Told) -> Result<Value> {

@@ -1,10 +1,11 @@
-//! EDM's pickles against the preconditionings that wrote them: `tests/fixtures/edm_pickles/make.py` says what is in them.
+//! EDM's pickles against the preconditionings that wrote them, and score_sde's checkpoints against its score functions:
+//! `tests/fixtures/edm_pickles/make.py` and `tests/fixtures/networks/score_sde/make.py` say what is in them.
 
 mod common;
 
 use common::closeness::{Tolerance, assert_close};
 use common::{refuse, succeed};
-use lipscope::checkpoint::{self, Request};
+use lipscope::checkpoint::{self, Checkpoint, Request};
 use lipscope::denoiser::{Denoiser, NetworkDenoiser};
 use lipscope::guidance::Asked;
 use lipscope::network::Condition;
@@ -35,7 +36,10 @@ fn expected(name: &str, kind: Kind) -> Tensor {
 }
 
 fn denoiser(file: &str, schedule: Option<&str>, kind: Kind) -> NetworkDenoiser {
-    let opened = checkpoint::open(&fixture(file), &Request::on(Device::Cpu)).unwrap();
+    whole(checkpoint::open(&fixture(file), &Request::on(Device::Cpu)).unwrap(), schedule, kind)
+}
+
+fn whole(opened: Checkpoint, schedule: Option<&str>, kind: Kind) -> NetworkDenoiser {
     let (mut network, declared) = (opened.network, opened.declared);
     network.to(Device::Cpu, kind).unwrap();
     NetworkDenoiser {
@@ -48,7 +52,7 @@ fn denoiser(file: &str, schedule: Option<&str>, kind: Kind) -> NetworkDenoiser {
         conditioning: declared.conditioning.unwrap(),
         asked: Asked::default(),
         guidance: None,
-        sample_shape: declared.sample_shape.unwrap(),
+        sample_shape: vec![3, 8, 8],
         device: Device::Cpu,
         kind,
     }
@@ -171,4 +175,40 @@ fn the_command_line_inspects_measures_and_samples_them() {
         &["measure", &path, "--class", "3", "--weights", "raw"],
         &["holds one set of weights, `ema`"],
     );
+}
+
+/// ε = −σ score of the trainer's score function, whose images lie in [0, 1] and are [−1, 1] here: x and σ are doubled. Averages
+/// are the default, though their list has no names.
+#[test]
+fn score_networks_are_those_of_their_trainer() {
+    let _guard = tch::no_grad_guard();
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/networks/score_sde");
+    let expected: std::collections::BTreeMap<String, Tensor> =
+        Tensor::read_safetensors(folder.join("checkpoint.safetensors")).unwrap().into_iter().collect();
+    let sigma = Vec::<f64>::try_from(&expected["sigma"]).unwrap();
+    for (weights, column) in [(None, "ema"), (Some("raw"), "raw")] {
+        let request = Request { weights, ..Request::on(Device::Cpu) };
+        let opened = checkpoint::open(&folder.join("checkpoint.pth"), &request).unwrap();
+        assert_eq!(opened.network.architecture(), "NCSNpp");
+        assert_eq!(opened.declared.schedule.as_ref().unwrap().name, "ve:sigma-min=0.02,sigma-max=100");
+        let denoiser = whole(opened, None, Kind::Double);
+        let x: Tensor = 2.0 * &expected["x"] - 1.0;
+        let t = [sigma[0], sigma[1]].map(|sigma| time_of(denoiser.schedule(), 2.0 * sigma));
+        let found = denoiser.value(&State::unconditional(x), &t).unwrap();
+        let tolerance = Tolerance::of_largest(1e-11, "t is found to 1e-14, and Fourier features turn by 300 radians");
+        for row in 0..2 {
+            assert_close(column, &found.get(row), &expected[column].get(row), tolerance);
+        }
+    }
+}
+
+#[test]
+fn an_sde_that_no_weight_tells_is_asked_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = common::fixture("networks/score_sde/ddpmpp/weights.safetensors");
+    let measure = ["measure", &path, "--shape", "3,8,8", "--samples", "2", "--timesteps", "0,500", "--dt", "1"];
+    refuse(folder.path(), &measure, &["NCSNpp of score_sde", "--config sde=vp"]);
+    refuse(folder.path(), &[&measure[..], &["--config", "sde=ve"]].concat(), &["sde=ve", "vp or subvp"]);
+    let measured = succeed(folder.path(), &[&measure[..], &["--config", "sde=subvp", "--out", "m"]].concat());
+    assert!(measured.contains("1/step"), "{measured}");
 }
