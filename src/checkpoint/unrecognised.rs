@@ -12,13 +12,13 @@ pub(super) fn unrecognised(source: &Source) -> Error {
     let (problem, next) = match source.sniffed.as_ref().map(|sniffed| sniffed.format) {
         None => return folder(path, &accepted()),
         Some(File::Empty) => ("the file is empty".to_string(), "Was the download or the copy interrupted?".to_string()),
-        Some(format @ (File::TorchSave | File::TorchSaveLegacy | File::Safetensors)) => {
+        Some(format @ (File::TorchSave | File::TorchSaveLegacy | File::Safetensors | File::Pickle)) => {
             match tensor_file::entries(path) {
                 Err(error) => return error,
                 Ok(listing) => arrays(&listing, format),
             }
         }
-        Some(format @ (File::LfsPointer | File::Html | File::Tar | File::Pickle)) => {
+        Some(format @ (File::LfsPointer | File::Html | File::Tar)) => {
             (format!("this is not a checkpoint: the file is {format}"), tensor_file::next_step(format).into())
         }
         Some(File::ExportedProgram) => (

@@ -30,7 +30,8 @@ pub(super) fn run(args: &InspectArgs, global: &Global) -> Result<Option<Outcome>
 
 /// The listing of a file that is not opened as a checkpoint, or that need not be: a state dict may have gigabytes.
 fn listing(path: &Path) -> Result<Option<Listing>> {
-    let formats = [Format::Npy, Format::Npz, Format::Safetensors, Format::TorchSave, Format::TorchSaveLegacy];
+    let formats =
+        [Format::Npy, Format::Npz, Format::Safetensors, Format::TorchSave, Format::TorchSaveLegacy, Format::Pickle];
     if !path.is_file() || !formats.contains(&tensor_file::sniff(path)?.format) {
         return Ok(None);
     }

@@ -79,17 +79,20 @@ fn look_up(table: &Tensor, labels: &Tensor) -> Result<Dual> {
     let doing = "embedding the class labels";
     let classes = table.size().first().copied().unwrap_or(0);
     let index = labels.f_to_kind(Kind::Int64).doing(doing)?;
-    // Elsewhere this would have to wait for the device, whose labels were checked before they were uploaded.
-    if index.device() == Device::Cpu && !in_range(&index, classes)? {
+    if !in_range(&index, classes)? {
         let problem = format!("the network has the classes 0 to {}", classes - 1);
         return Err(Error::mismatch(problem, "Choose labels in that range."));
     }
     Ok(Dual::constant(Tensor::f_embedding(table, &index, -1, false, false).doing(doing)?))
 }
 
-/// Whether all entries of an int64 tensor are in 0..count.
-fn in_range(index: &Tensor, count: i64) -> Result<bool> {
-    let doing = "checking the range of indices";
+/// Whether all labels, int64, are in 0..count. Those on another device were checked before they were uploaded, and to look
+/// at them again would be to wait for it.
+pub(super) fn in_range(index: &Tensor, count: i64) -> Result<bool> {
+    let doing = "checking the range of labels";
+    if index.device() != Device::Cpu {
+        return Ok(true);
+    }
     let inside = index.f_ge(0).and_then(|low| low.f_logical_and(&index.f_lt(count)?)).doing(doing)?;
     Ok(inside.f_all().and_then(|all| all.f_int64_value(&[])).doing(doing)? != 0)
 }

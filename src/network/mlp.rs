@@ -16,13 +16,7 @@ use std::path::Path;
 /// A residual multilayer perceptron.
 pub type ResidualMlp = NativeNetwork<MlpLayers>;
 
-pub(super) const ARCHITECTURE: Architecture = Architecture {
-    class_name: "ResidualMlp",
-    build: ResidualMlp::build,
-    takes: ResidualMlp::takes_by,
-    state_dict: None,
-    trained_on: None,
-};
+pub(super) const ARCHITECTURE: Architecture = Architecture::of::<MlpLayers>("ResidualMlp", None);
 
 /// More than any perceptron has.
 const LARGEST: i64 = 1 << 20;

@@ -20,6 +20,7 @@ mod closure;
 mod condition;
 mod denoising_diffusion_pytorch;
 mod dit;
+mod edm;
 mod keys;
 pub mod mlp;
 mod native;
@@ -75,6 +76,10 @@ pub const ARCHITECTURES: &[Architecture] = &[
     dit::DIFFUSERS,
     dit::OLD_DIFFUSERS,
     openai_unet::ARCHITECTURE,
+    edm::SONG_UNET,
+    edm::DHARIWAL_UNET,
+    edm::score_sde::FOURIER,
+    edm::score_sde::POSITIONAL,
     denoising_diffusion_pytorch::ARCHITECTURE,
     mlp::ARCHITECTURE,
 ];

@@ -3,7 +3,8 @@
 
 use super::additions::check_additions;
 use super::condition::check_context;
-use super::{Additions, Condition, InputShape, Network, Takes, UsualTime, integer_time};
+use super::recognise::StateDict;
+use super::{Additions, Architecture, Condition, InputShape, Network, Takes, UsualTime, integer_time};
 use crate::dual::Dual;
 use crate::error::{Doing, Error, Result};
 use crate::nn::{TimeProjection, Weights};
@@ -102,6 +103,14 @@ pub struct NativeNetwork<L: Layers> {
     kind: Kind,
     /// dtype of t and its features, where it does not follow from `kind`.
     time_kind: Option<Kind>,
+}
+
+impl Architecture {
+    /// One in lipscope's own layers, used as a checkpoint says.
+    pub(super) const fn of<L: Layers>(class_name: &'static str, state_dict: Option<StateDict>) -> Self {
+        let (build, takes) = (NativeNetwork::<L>::build, NativeNetwork::<L>::takes_by);
+        Architecture { class_name, build, takes, state_dict, trained_on: None }
+    }
 }
 
 impl<L: Layers> NativeNetwork<L> {

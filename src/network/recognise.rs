@@ -3,6 +3,9 @@
 //! Attention heads, for one, leave no trace in any shape: they are asked for by name, with the likely values.
 
 use crate::error::{Error, Result};
+use crate::prediction::Prediction;
+use crate::schedule::NamedSchedule;
+use crate::time::Conditioning;
 use serde_json::{Map, Value};
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -18,6 +21,28 @@ pub struct StateDict {
     pub config: fn(&Shapes, &Told) -> Result<Value>,
     /// What was assumed where names and shapes leave more than one network open, and how to say otherwise.
     pub note: fn(&Told) -> Option<String>,
+    /// How such networks are used, where their trainer leaves less open than schedule and prediction type.
+    pub usage: Option<Usage>,
+}
+
+/// How the networks of a trainer are used.
+#[derive(Debug, Clone, Copy)]
+pub struct Usage {
+    /// Buffers beside the parameters that say something about it.
+    pub buffers: &'static [&'static str],
+    /// Reads it, with the numbers of those buffers, none where one is missing.
+    pub read: fn(&Told, &[Vec<f64>]) -> Result<Use>,
+}
+
+/// How a network is used.
+#[derive(Debug, Clone)]
+pub struct Use {
+    /// Its noise schedule.
+    pub schedule: NamedSchedule,
+    /// What it outputs.
+    pub prediction: Prediction,
+    /// The number that it gets for t.
+    pub conditioning: Conditioning,
 }
 
 /// Shapes of parameters by name, below the prefix that a file puts before them.

@@ -13,6 +13,14 @@ impl Skips {
         self.0.push(h.shallow_clone());
     }
 
+    /// Keeps h in place of the newest; gives it back.
+    pub fn replace(&mut self, h: Dual) -> Dual {
+        if let Some(newest) = self.0.last_mut() {
+            *newest = h.shallow_clone();
+        }
+        h
+    }
+
     /// [h, skip] along the channels, with the newest skip that was not taken yet.
     pub fn beside(&mut self, h: &Dual) -> Result<Dual> {
         let skip =

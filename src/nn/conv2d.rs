@@ -35,16 +35,26 @@ impl Conv2d {
 
     /// x [B, in, H, W] → [B, out, H', W'].
     pub fn forward(&self, x: &Dual) -> Result<Dual> {
-        let value = self.convolve(&x.value, self.bias.as_ref())?;
+        let value = self.convolve(&x.value, self.bias.as_ref(), self.padding)?;
         let tangent = match &x.tangent {
-            Some(tangent) => Some(self.convolve(tangent, None)?),
+            Some(tangent) => Some(self.convolve(tangent, None, self.padding)?),
             None => None,
         };
         Ok(Dual { value, tangent })
     }
 
-    fn convolve(&self, x: &Tensor, bias: Option<&Tensor>) -> Result<Tensor> {
-        let (stride, padding) = ([self.stride; 2], [self.padding; 2]);
+    /// The same with another zero padding, and a linear map `then` of W ∗ x before the bias is added.
+    pub fn forward_with(&self, x: &Dual, padding: i64, then: impl Fn(&Dual) -> Result<Dual>) -> Result<Dual> {
+        let value = self.convolve(&x.value, None, padding)?;
+        let tangent = x.tangent.as_ref().map(|tangent| self.convolve(tangent, None, padding)).transpose()?;
+        let mapped = then(&Dual { value, tangent })?;
+        let Some(bias) = &self.bias else { return Ok(mapped) };
+        let bias = bias.f_reshape([1, -1, 1, 1]).doing("applying a convolution")?;
+        mapped.add(&Dual::constant(bias))
+    }
+
+    fn convolve(&self, x: &Tensor, bias: Option<&Tensor>, padding: i64) -> Result<Tensor> {
+        let (stride, padding) = ([self.stride; 2], [padding; 2]);
         x.f_conv2d(&self.weight, bias, stride, padding, [1, 1], 1).doing("applying a convolution")
     }
 }

@@ -10,8 +10,18 @@ use tch::Tensor;
 pub struct Linear {
     weight: Tensor,
     bias: Option<Tensor>,
-    /// Whether the weight is that of a convolution, [outputs, inputs, 1].
-    pointwise: bool,
+    layout: Layout,
+}
+
+/// How the weight lies in the file.
+#[derive(Debug, Clone, Copy)]
+enum Layout {
+    /// [outputs, inputs].
+    Matrix,
+    /// Of a convolution with kernels of length 1, [outputs, inputs, 1] or [outputs, inputs, 1, 1].
+    Pointwise,
+    /// [inputs, outputs].
+    Transposed,
 }
 
 impl Linear {
@@ -24,21 +34,39 @@ impl Linear {
     /// Takes `weight` [outputs, inputs] only.
     pub fn without_bias(weights: &Weights, inputs: i64, outputs: i64) -> Result<Self> {
         let weight = weights.tensor("weight", &[outputs, inputs], Init::FanIn(inputs))?;
-        Ok(Linear { weight, bias: None, pointwise: false })
+        Ok(Linear { weight, bias: None, layout: Layout::Matrix })
     }
 
     /// The same as a 1-D convolution with kernels of length 1: takes `weight` [outputs, inputs, 1] and `bias`.
     pub fn pointwise(weights: &Weights, inputs: i64, outputs: i64) -> Result<Self> {
         let weight = weights.tensor("weight", &[outputs, inputs, 1], Init::FanIn(inputs))?;
         let bias = weights.tensor("bias", &[outputs], Init::FanIn(inputs))?;
-        Ok(Linear { weight, bias: Some(bias), pointwise: true })
+        Ok(Linear { weight, bias: Some(bias), layout: Layout::Pointwise })
+    }
+
+    /// The same as a 2-D convolution with kernels of 1×1: takes `weight` [outputs, inputs, 1, 1] and `bias`.
+    pub fn pixelwise(weights: &Weights, inputs: i64, outputs: i64) -> Result<Self> {
+        let weight = weights.tensor("weight", &[outputs, inputs, 1, 1], Init::FanIn(inputs))?;
+        let bias = weights.tensor("bias", &[outputs], Init::FanIn(inputs))?;
+        Ok(Linear { weight, bias: Some(bias), layout: Layout::Pointwise })
+    }
+
+    /// score_sde's `NIN`: takes `W` [inputs, outputs] and `b`.
+    pub fn nin(weights: &Weights, inputs: i64, outputs: i64) -> Result<Self> {
+        let weight = weights.tensor("W", &[inputs, outputs], Init::FanIn(inputs))?;
+        let bias = weights.tensor("b", &[outputs], Init::FanIn(inputs))?;
+        Ok(Linear { weight, bias: Some(bias), layout: Layout::Transposed })
     }
 
     /// x [.., in] → [.., out].
     pub fn forward(&self, x: &Dual) -> Result<Dual> {
         let doing = "applying a linear layer";
         // A view in every pass, so that gradients flow into the parameter itself.
-        let matrix = if self.pointwise { Some(self.weight.f_squeeze_dim(-1).doing(doing)?) } else { None };
+        let matrix = match self.layout {
+            Layout::Matrix => None,
+            Layout::Pointwise => Some(self.weight.f_flatten(1, -1).doing(doing)?),
+            Layout::Transposed => Some(self.weight.f_transpose(0, 1).doing(doing)?),
+        };
         let weight = matrix.as_ref().unwrap_or(&self.weight);
         let value = x.value.f_linear(weight, self.bias.as_ref()).doing(doing)?;
         let tangent = match &x.tangent {

@@ -2,7 +2,7 @@
 //!
 //! * sinusoid (Vaswani et al., 2017): sin(t ω_i), cos(t ω_i) with ω_i = exp(−ln(10000) i / (width/2 − shift));
 //! * Gaussian Fourier features (Song et al., 2021): sin(2π W log t), cos(2π W log t);
-//! * Fourier features of t itself: t, sin(2π W t), cos(2π W t), with random or learned W;
+//! * Fourier features of t itself: t, sin(2π W t), cos(2π W t), with random or learned W; or without t itself;
 //! * a learned table with one row for each integer timestep, which has no ∂/∂t.
 //!
 //! They are computed in float32 at least, whatever the dtype of the network: in half precision t ω_i would be off by
@@ -37,6 +37,11 @@ pub enum TimeProjection {
         /// W, in float32 or float64.
         frequencies: Tensor,
     },
+    /// Sines and cosines of t at frequencies W [width/2].
+    Waves {
+        /// W, in float32 or float64.
+        frequencies: Tensor,
+    },
     /// One row of the table [timesteps, width] for each integer timestep.
     Learned {
         /// The rows.
@@ -60,6 +65,25 @@ impl TimeProjection {
         Ok(TimeProjection::Sinusoid { width, cos_first: false, omega })
     }
 
+    /// `width` sinusoids at ω_i = 10000^(−i/n), computed as that power in float32, where n is width/2, or one less so that
+    /// the last is exactly 1/10000.
+    pub fn powers(width: i64, cos_first: bool, endpoint: bool, device: Device) -> Result<Self> {
+        let count = width / 2;
+        let divisor = (count - i64::from(endpoint)) as f64;
+        let exponent = Tensor::f_arange(count, (Kind::Float, device)).and_then(|i| i.f_div_scalar(divisor));
+        let omega = exponent.and_then(|exponent| Tensor::f_pow_scalar(1e-4, &exponent));
+        let omega = omega.doing("computing the frequencies of the time embedding")?;
+        Ok(TimeProjection::Sinusoid { width, cos_first, omega })
+    }
+
+    /// Sines, then cosines, of t at 2π times the frequencies `name` `[count]`.
+    pub fn waves(weights: &Weights, name: &str, count: i64) -> Result<Self> {
+        let frequencies = weights.tensor(name, &[count], Init::Normal(16.0))?;
+        let kind = at_least_float(frequencies.kind());
+        let frequencies = frequencies.f_to_kind(kind).doing("reading the frequencies of the time embedding")?;
+        Ok(TimeProjection::Waves { frequencies })
+    }
+
     /// Fourier features with frequencies `weights` `[count]`.
     pub fn fourier(weights: &Weights, count: i64) -> Result<Self> {
         let frequencies = weights.tensor("weights", &[count], Init::Normal(1.0))?;
@@ -74,6 +98,7 @@ impl TimeProjection {
             TimeProjection::Sinusoid { omega, .. } => Some(omega.shallow_clone()),
             TimeProjection::GaussianFourier { .. }
             | TimeProjection::Fourier { .. }
+            | TimeProjection::Waves { .. }
             | TimeProjection::Learned { .. } => None,
         }
     }
@@ -131,6 +156,7 @@ impl TimeProjection {
                 let time = t.linear(|t| t.f_unsqueeze(1))?;
                 Dual::cat(&[&time, &waves_of(&t, frequencies).doing(doing)?], -1)?
             }
+            TimeProjection::Waves { frequencies } => turning(&t, frequencies).doing(doing)?,
             TimeProjection::Learned { table } => learned(&t, table)?,
         };
         features.linear(|x| x.f_to_kind(kind))
@@ -187,6 +213,16 @@ fn waves_of(x: &Dual, frequencies: &Tensor) -> std::result::Result<Dual, TchErro
         None => None,
     };
     waves(&angular(&x.value)?, d_phase.as_ref(), false)
+}
+
+/// The same with φ = x (2π W), in the order in which EDM's networks round it: phases reach hundreds of radians.
+fn turning(x: &Dual, frequencies: &Tensor) -> std::result::Result<Dual, TchError> {
+    let w = frequencies.f_mul_scalar(2.0 * PI)?.f_to_kind(x.value.kind())?.f_unsqueeze(0)?;
+    let d_phase = match &x.tangent {
+        Some(dx) => Some(dx.f_unsqueeze(1)?.f_mul(&w)?),
+        None => None,
+    };
+    waves(&x.value.f_unsqueeze(1)?.f_mul(&w)?, d_phase.as_ref(), false)
 }
 
 /// [sin φ, cos φ] along the last axis, or cosines first.

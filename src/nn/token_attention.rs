@@ -51,6 +51,8 @@ pub enum QkvOrder {
     ProjectionsFirst,
     /// [h, 3, d]: for each head its q, k and v.
     HeadsFirst,
+    /// [h, d, 3]: for each channel of each head its q, k and v.
+    ChannelsFirst,
 }
 
 impl TokenAttention {
@@ -86,6 +88,23 @@ impl TokenAttention {
         Ok(TokenAttention { projections, out, heads, head_dim })
     }
 
+    /// Takes `qkv` [3 C, C, 1, 1] and `proj` [C, C, 1, 1], the convolutions of EDM's networks; `heads` must divide C.
+    pub fn pixelwise(weights: &Weights, width: i64, heads: i64) -> Result<Self> {
+        let head_dim = divided(weights, width, heads)?;
+        let qkv = Linear::pixelwise(&weights.at("qkv"), width, 3 * width)?;
+        let projections = Projections::Fused(qkv, QkvOrder::ChannelsFirst);
+        let out = Linear::pixelwise(&weights.at("proj"), width, width)?;
+        Ok(TokenAttention { projections, out, heads, head_dim })
+    }
+
+    /// Takes `NIN_0`, `NIN_1`, `NIN_2` to q, k, v and `NIN_3` from the one head, as score_sde names them.
+    pub fn nin(weights: &Weights, width: i64) -> Result<Self> {
+        let linear = |name| Linear::nin(&weights.at(name), width, width);
+        let projections =
+            Projections::Separate { query: linear("NIN_0")?, key: linear("NIN_1")?, value: linear("NIN_2")? };
+        Ok(TokenAttention { projections, out: linear("NIN_3")?, heads: 1, head_dim: width })
+    }
+
     /// x [B, N, C] and, where it attends to one, the context [B, L, D] → [B, N, C].
     pub fn forward(&self, x: &Dual, context: Option<&Dual>) -> Result<Dual> {
         let &TokenAttention { heads, head_dim, .. } = self;
@@ -94,6 +113,7 @@ impl TokenAttention {
                 let (axis, sizes) = match order {
                     QkvOrder::ProjectionsFirst => (2, [3, heads, head_dim]),
                     QkvOrder::HeadsFirst => (3, [heads, 3, head_dim]),
+                    QkvOrder::ChannelsFirst => (4, [heads, head_dim, 3]),
                 };
                 let all = layer.forward(x)?;
                 let part = |i| all.linear(|x| x.f_unflatten(2, sizes)?.f_select(axis, i)?.f_transpose(1, 2));

@@ -10,7 +10,7 @@ mod buffers;
 use super::sets::{self, Names, Set};
 use super::{Checkpoint, Declared, Format, Request, Source, sha256};
 use crate::error::{Doing, Error, Result};
-use crate::network::recognise::{Shapes, StateDict, Told};
+use crate::network::recognise::{Shapes, StateDict, Told, Use};
 use crate::network::{self};
 use crate::nn::Weights;
 use crate::report::WeightsUsed;
@@ -32,7 +32,7 @@ pub(super) const FORMAT: Format = Format {
 };
 
 fn recognises(source: &Source) -> bool {
-    let kinds = [File::TorchSave, File::TorchSaveLegacy, File::Safetensors];
+    let kinds = [File::TorchSave, File::TorchSaveLegacy, File::Safetensors, File::Pickle];
     source.sniffed.as_ref().is_some_and(|sniffed| kinds.contains(&sniffed.format))
         && tensor_file::entries(source.path).is_ok_and(|listing| !known(&listing).is_empty())
 }
@@ -41,6 +41,34 @@ fn recognises(source: &Source) -> bool {
 struct Known {
     set: Set,
     state_dict: StateDict,
+}
+
+impl Known {
+    /// Whether the array `name` of the file says how the network is used.
+    fn says(&self, name: &str) -> bool {
+        let own = self.set.names.get(name);
+        own.is_some_and(|own| self.state_dict.usage.is_some_and(|usage| usage.buffers.contains(&own.as_str())))
+    }
+
+    /// How such networks are used; nothing where their trainer leaves that open.
+    fn used(&self, told: &Told, named: &NamedArrays, path: &Path) -> Result<Declared> {
+        let Some(usage) = self.state_dict.usage else { return Ok(Declared::default()) };
+        let numbers = |own: &&str| {
+            let name = self.set.names.iter().find(|(_, found)| found == own).map(|(name, _)| name);
+            Some(named.get(name?)?.map(|x| x))
+        };
+        let buffers: Option<Vec<Vec<f64>>> = usage.buffers.iter().map(numbers).collect();
+        let Use { schedule, prediction, conditioning } =
+            (usage.read)(told, &buffers.unwrap_or_default()).map_err(|e| self.of_these(&e, path))?;
+        let (schedule, prediction, conditioning) = (Some(schedule), Some(prediction), Some(conditioning));
+        Ok(Declared { schedule, prediction, conditioning, ..Declared::default() })
+    }
+
+    /// An error with the weights that it is about.
+    fn of_these(&self, error: &Error, path: &Path) -> Error {
+        let problem = format!("it holds the weights of a {}, and {}", self.state_dict.known_as, error.problem());
+        Error::file(path, problem, error.next())
+    }
 }
 
 /// All sets of weights whose architecture is known, the shortest prefix first.
@@ -83,13 +111,13 @@ fn declared(source: &Source, request: &Request) -> Result<Declared> {
     let all = known(&tensor_file::entries(path)?);
     let (known, _) = choose(&all, request.weights, path)?;
     let buffers = buffers::Wanted::beside(&known.set.prefix);
-    let named = tensor_file::read_selected(path, &|name| buffers.has(name))?;
+    let named = tensor_file::read_selected(path, &|name| buffers.has(name) || known.says(name))?;
     let nothing = Told::default();
     let told = request.told.unwrap_or(&nothing);
     let config = configuration(known, told, path)?;
     let takes = Some(network::takes(&config, path)?);
-    let said = said(told)?.or(buffers.declared(&named)?).or(Declared::of_architecture(&config)?);
-    Ok(Declared { takes, ..said })
+    let usual = known.used(told, &named, path)?.or(Declared::of_architecture(&config)?);
+    Ok(Declared { takes, ..said(told)?.or(usual).or(buffers.declared(&named)?) })
 }
 
 fn open(source: &Source, request: &Request) -> Result<Checkpoint> {
@@ -105,7 +133,8 @@ fn open(source: &Source, request: &Request) -> Result<Checkpoint> {
     let buffers = buffers::Wanted::beside(&set.prefix);
     let named = tensor_file::read_selected(path, &|name| set.names.contains_key(name) || buffers.has(name))?;
     refuse_missing(set, &named, path)?;
-    let declared = said(told)?.or(buffers.declared(&named)?).or(Declared::of_architecture(&config)?);
+    let usual = known.used(told, &named, path)?.or(Declared::of_architecture(&config)?);
+    let declared = said(told)?.or(usual).or(buffers.declared(&named)?);
     let mut tensors: BTreeMap<String, Tensor> = BTreeMap::new();
     for (name, array) in named.arrays {
         let Some(own) = set.names.get(&name) else { continue };
@@ -141,10 +170,7 @@ fn refuse_missing(set: &Set, named: &NamedArrays, path: &Path) -> Result<()> {
 
 /// The configuration of a set of weights.
 fn configuration(known: &Known, told: &Told, path: &Path) -> Result<Value> {
-    let Known { set, state_dict } = known;
-    (state_dict.config)(&set.shapes, told).map_err(|e| {
-        Error::file(path, format!("it holds the weights of a {}, and {}", state_dict.known_as, e.problem()), e.next())
-    })
+    (known.state_dict.config)(&known.set.shapes, told).map_err(|e| known.of_these(&e, path))
 }
 
 /// What the user says under the names of `lipscope.json`.

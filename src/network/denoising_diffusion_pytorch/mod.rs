@@ -15,16 +15,10 @@ mod model;
 mod read;
 mod state_dict;
 
-use super::{Architecture, NativeNetwork};
+use super::Architecture;
 use model::UnetLayers;
 
 /// `_class_name` of its configurations.
 const CLASS: &str = "Unet";
 
-pub(super) const ARCHITECTURE: Architecture = Architecture {
-    class_name: CLASS,
-    build: NativeNetwork::<UnetLayers>::build,
-    takes: NativeNetwork::<UnetLayers>::takes_by,
-    state_dict: Some(state_dict::STATE_DICT),
-    trained_on: None,
-};
+pub(super) const ARCHITECTURE: Architecture = Architecture::of::<UnetLayers>(CLASS, Some(state_dict::STATE_DICT));

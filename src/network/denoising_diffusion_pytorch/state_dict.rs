@@ -18,6 +18,7 @@ pub(super) const STATE_DICT: StateDict = StateDict {
     ],
     config,
     note: |_| None,
+    usage: None,
 };
 
 /// Groups that the releases with group normalisation take by default.

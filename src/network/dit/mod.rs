@@ -16,25 +16,17 @@ mod positions;
 mod read;
 mod state_dict;
 
-use super::recognise::StateDict;
-use super::{Architecture, NativeNetwork, TrainedOn};
+use super::{Architecture, TrainedOn};
 use layers::DitLayers;
 
 /// The paper's release.
-pub(super) const PAPER: Architecture = architecture("DiT", Some(state_dict::STATE_DICT), None);
+pub(super) const PAPER: Architecture = Architecture::of::<DitLayers>("DiT", Some(state_dict::STATE_DICT));
 /// The same network on straight paths; its state dicts look like those of the other.
-pub(super) const SIT: Architecture =
-    architecture("SiT", None, Some(TrainedOn { schedule: "flow", prediction: "reversed-flow", time_input: "1-unit" }));
+pub(super) const SIT: Architecture = Architecture {
+    trained_on: Some(TrainedOn { schedule: "flow", prediction: "reversed-flow", time_input: "1-unit" }),
+    ..Architecture::of::<DitLayers>("SiT", None)
+};
 /// diffusers.
-pub(super) const DIFFUSERS: Architecture = architecture("DiTTransformer2DModel", None, None);
+pub(super) const DIFFUSERS: Architecture = Architecture::of::<DitLayers>("DiTTransformer2DModel", None);
 /// diffusers before it gave DiT a class of its own.
-pub(super) const OLD_DIFFUSERS: Architecture = architecture("Transformer2DModel", None, None);
-
-const fn architecture(
-    class_name: &'static str,
-    state_dict: Option<StateDict>,
-    trained_on: Option<TrainedOn>,
-) -> Architecture {
-    let (build, takes) = (NativeNetwork::<DitLayers>::build, NativeNetwork::<DitLayers>::takes_by);
-    Architecture { class_name, build, takes, state_dict, trained_on }
-}
+pub(super) const OLD_DIFFUSERS: Architecture = Architecture::of::<DitLayers>("Transformer2DModel", None);

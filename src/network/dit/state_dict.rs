@@ -18,6 +18,7 @@ pub(super) const STATE_DICT: StateDict = StateDict {
     ],
     config,
     note,
+    usage: None,
 };
 
 /// What DiT was taken for: nothing in a file tells it from SiT.

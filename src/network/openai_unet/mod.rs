@@ -14,16 +14,10 @@ mod model;
 mod read;
 mod state_dict;
 
-use super::{Architecture, NativeNetwork};
+use super::Architecture;
 use model::UNetModelLayers;
 
 /// `_class_name` of its configurations.
 const CLASS: &str = "UNetModel";
 
-pub(super) const ARCHITECTURE: Architecture = Architecture {
-    class_name: CLASS,
-    build: NativeNetwork::<UNetModelLayers>::build,
-    takes: NativeNetwork::<UNetModelLayers>::takes_by,
-    state_dict: Some(state_dict::STATE_DICT),
-    trained_on: None,
-};
+pub(super) const ARCHITECTURE: Architecture = Architecture::of::<UNetModelLayers>(CLASS, Some(state_dict::STATE_DICT));

@@ -19,6 +19,7 @@ pub(super) const STATE_DICT: StateDict = StateDict {
     ],
     config,
     note: |_| None,
+    usage: None,
 };
 
 fn config(shapes: &Shapes, told: &Told) -> Result<Value> {

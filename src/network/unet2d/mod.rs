@@ -29,17 +29,5 @@ pub type UNet2d = NativeNetwork<UNet2dLayers>;
 const UNCONDITIONAL_CLASS: &str = "UNet2DModel";
 const CONDITIONAL_CLASS: &str = "UNet2DConditionModel";
 
-pub(super) const UNCONDITIONAL: Architecture = Architecture {
-    class_name: UNCONDITIONAL_CLASS,
-    build: UNet2d::build,
-    takes: UNet2d::takes_by,
-    state_dict: None,
-    trained_on: None,
-};
-pub(super) const CONDITIONAL: Architecture = Architecture {
-    class_name: CONDITIONAL_CLASS,
-    build: UNet2d::build,
-    takes: UNet2d::takes_by,
-    state_dict: None,
-    trained_on: None,
-};
+pub(super) const UNCONDITIONAL: Architecture = Architecture::of::<UNet2dLayers>(UNCONDITIONAL_CLASS, None);
+pub(super) const CONDITIONAL: Architecture = Architecture::of::<UNet2dLayers>(CONDITIONAL_CLASS, None);

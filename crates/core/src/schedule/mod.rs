@@ -7,6 +7,7 @@
 //!
 //! A new schedule is one file with a [`Member`] and one line in [`MEMBERS`].
 
+mod bounded_variance;
 mod cosine;
 mod custom;
 mod flat_start;
@@ -22,7 +23,6 @@ pub mod table;
 mod tests;
 mod trigflow;
 mod variance_exploding;
-mod variance_preserving;
 
 pub use flat_start::FlatStart;
 pub use named::NamedSchedule;
@@ -137,7 +137,8 @@ pub const MEMBERS: &[Member] = &[
     sigmoid::BETAS,
     trigflow::MEMBER,
     flow::MEMBER,
-    variance_preserving::MEMBER,
+    bounded_variance::VP,
+    bounded_variance::SUB_VP,
     variance_exploding::GEOMETRIC,
     variance_exploding::EDM,
     custom::BETAS,

@@ -48,7 +48,7 @@ fn cosine_betas_are_not_truncated_to_integers() {
 }
 
 /// Built-in schedules that have no clean sample at t = −1, or no variance of 1.
-const CONTINUOUS: [&str; 5] = ["vp", "vp:timesteps=4000", "ve", "edm", "edm:rho=3"];
+const CONTINUOUS: [&str; 6] = ["vp", "vp:timesteps=4000", "sub-vp", "ve", "edm", "edm:rho=3"];
 
 #[test]
 fn derivatives_match_central_differences_everywhere() {

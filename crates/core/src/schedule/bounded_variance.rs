@@ -1,33 +1,47 @@
-//! The variance-preserving SDE in continuous time (Song et al., arXiv 2011.13456, eq. 32–33), the limit of `linear`:
-//! ᾱ = exp(−B), B = ½ (β_max − β_min) u² + β_min u, u = (t + 1)/T.
+//! Song et al.'s SDEs of bounded variance in continuous time (arXiv 2011.13456, appendix B), with
+//! B = ½ (β_max − β_min) u² + β_min u, u = (t + 1)/T:
+//!
+//! - `vp`: α² = e^(−B), σ² = 1 − e^(−B), the limit of `linear`;
+//! - `sub-vp`: α² = e^(−B), σ = 1 − e^(−B), whose dσ/dt is finite at the clean sample.
 
 use super::{Built, Member, NoiseSchedule, Parameters, Timestep};
 use crate::error::{Error, Result};
 
-pub(super) const MEMBER: Member = Member {
+const PARAMETERS: &[(&str, &str)] = &[("beta-min", "0.1"), ("beta-max", "20")];
+
+pub(super) const VP: Member = Member {
     name: "vp",
-    parameters: &[("beta-min", "0.1"), ("beta-max", "20")],
-    about: "ᾱ = exp(−½ (beta-max − beta-min) u² − beta-min u), u = (t+1)/T",
-    build,
+    parameters: PARAMETERS,
+    about: "α² = e^(−B), σ² = 1 − α², B = ½ (beta-max − beta-min) u² + beta-min u, u = (t+1)/T",
+    build: |parameters| build(parameters, false),
 };
 
-fn build(parameters: &Parameters) -> Result<Built> {
+pub(super) const SUB_VP: Member = Member {
+    name: "sub-vp",
+    parameters: PARAMETERS,
+    about: "the same with σ = 1 − α²",
+    build: |parameters| build(parameters, true),
+};
+
+fn build(parameters: &Parameters, below: bool) -> Result<Built> {
     let (min, max) = (parameters.positive("beta-min")?, parameters.positive("beta-max")?);
     if min > max {
         let allowed = format!("it is at most beta-max = {max}");
         return Err(Error::argument("the schedule's beta-min", min, allowed, "Such as beta-min=0.1,beta-max=20."));
     }
-    Ok(Built::Continuous(Box::new(VariancePreserving { timesteps: parameters.timesteps()?, min, max })))
+    Ok(Built::Continuous(Box::new(BoundedVariance { timesteps: parameters.timesteps()?, min, max, below })))
 }
 
 #[derive(Debug)]
-struct VariancePreserving {
+struct BoundedVariance {
     timesteps: usize,
     min: f64,
     max: f64,
+    /// Whether the variance stays below that of `vp`.
+    below: bool,
 }
 
-impl VariancePreserving {
+impl BoundedVariance {
     /// B and dB/dt.
     fn integral(&self, t: Timestep) -> (f64, f64) {
         let u = (t + 1.0) / self.timesteps as f64;
@@ -36,7 +50,7 @@ impl VariancePreserving {
     }
 }
 
-impl NoiseSchedule for VariancePreserving {
+impl NoiseSchedule for BoundedVariance {
     fn timesteps(&self) -> usize {
         self.timesteps
     }
@@ -46,8 +60,8 @@ impl NoiseSchedule for VariancePreserving {
     }
 
     fn sigma(&self, t: Timestep) -> f64 {
-        // σ² = 1 − ᾱ
-        (-(-self.integral(t).0).exp_m1()).sqrt()
+        let variance = -(-self.integral(t).0).exp_m1();
+        if self.below { variance } else { variance.sqrt() }
     }
 
     fn d_alpha_dt(&self, t: Timestep) -> f64 {
@@ -56,9 +70,10 @@ impl NoiseSchedule for VariancePreserving {
     }
 
     fn d_sigma_dt(&self, t: Timestep) -> f64 {
-        // σ̇ = ½ Ḃ ᾱ/σ
         let (integral, rate) = self.integral(t);
-        0.5 * rate * (-integral).exp() / self.sigma(t)
+        let variance_rate = rate * (-integral).exp();
+        // (√v)˙ = ½ v̇/√v
+        if self.below { variance_rate } else { 0.5 * variance_rate / self.sigma(t) }
     }
 }
 
@@ -77,5 +92,15 @@ mod tests {
         // Song et al.: ᾱ(1) = exp(−½ (β_max + β_min)).
         assert!((vp.alpha_bar(999.0) / (-10.05f64).exp() - 1.0).abs() < 1e-12);
         assert!(parse("vp:beta-min=3,beta-max=2").is_err());
+    }
+
+    #[test]
+    fn sub_vp_has_the_same_signal_and_less_noise() {
+        let (vp, sub) = (parse("vp").unwrap(), parse("sub-vp").unwrap());
+        for t in [0.0, 300.5, 999.0] {
+            assert_eq!(vp.alpha(t), sub.alpha(t));
+            assert!((sub.sigma(t) - vp.sigma(t).powi(2)).abs() < 1e-15);
+        }
+        assert!(sub.d_sigma_dt(-1.0).is_finite() && vp.d_sigma_dt(-1.0).is_infinite());
     }
 }

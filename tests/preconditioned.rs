@@ -1,0 +1,214 @@
+//! EDM's pickles against the preconditionings that wrote them, and score_sde's checkpoints against its score functions:
+//! `tests/fixtures/edm_pickles/make.py` and `tests/fixtures/networks/score_sde/make.py` say what is in them.
+
+mod common;
+
+use common::closeness::{Tolerance, assert_close};
+use common::{refuse, succeed};
+use lipscope::checkpoint::{self, Checkpoint, Request};
+use lipscope::denoiser::{Denoiser, NetworkDenoiser};
+use lipscope::guidance::Asked;
+use lipscope::network::Condition;
+use lipscope::response::Response;
+use lipscope::schedule::{self, NoiseSchedule};
+use lipscope::state::State;
+use lipscope::timestep_map::Identity;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use tch::{Device, Kind, Tensor};
+
+/// File, name of its numbers, and what it says of itself.
+const FILES: [(&str, &str, [&str; 3]); 5] = [
+    ("edm.pkl", "edm", ["edm:sigma-min=0.002,sigma-max=80", "edm:sigma-data=0.4", "log-snr*-0.125"]),
+    ("edm.pt", "edm", ["edm:sigma-min=0.002,sigma-max=80", "edm:sigma-data=0.4", "log-snr*-0.125"]),
+    ("vp.pkl", "vp", ["vp:beta-min=0.1,beta-max=20", "vp", "c-noise-vp:beta-min=0.1,beta-max=20,steps=1000"]),
+    ("ve.pkl", "ve", ["ve:sigma-min=0.02,sigma-max=100", "ve", "c-noise-ve"]),
+    ("iddpm.pkl", "iddpm", ["cosine:s=0.008,max-beta=0.999,timesteps=1000", "vp", "step"]),
+];
+
+fn fixture(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/edm_pickles").join(name)
+}
+
+fn expected(name: &str, kind: Kind) -> Tensor {
+    let all = Tensor::read_safetensors(fixture("expected.safetensors")).unwrap();
+    all.into_iter().find(|(found, _)| found == name).unwrap_or_else(|| panic!("no {name}")).1.to_kind(kind)
+}
+
+fn denoiser(file: &str, schedule: Option<&str>, kind: Kind) -> NetworkDenoiser {
+    whole(checkpoint::open(&fixture(file), &Request::on(Device::Cpu)).unwrap(), schedule, kind)
+}
+
+fn whole(opened: Checkpoint, schedule: Option<&str>, kind: Kind) -> NetworkDenoiser {
+    let (mut network, declared) = (opened.network, opened.declared);
+    network.to(Device::Cpu, kind).unwrap();
+    NetworkDenoiser {
+        network,
+        process: schedule
+            .map_or_else(|| declared.schedule.unwrap().schedule, |name| schedule::parse(name).unwrap())
+            .into(),
+        map: Arc::new(Identity),
+        prediction: declared.prediction.unwrap(),
+        conditioning: declared.conditioning.unwrap(),
+        asked: Asked::default(),
+        guidance: None,
+        sample_shape: vec![3, 8, 8],
+        device: Device::Cpu,
+        kind,
+    }
+}
+
+/// The t at which σ/α is so large, by halving.
+fn time_of(schedule: &dyn NoiseSchedule, ratio: f64) -> f64 {
+    let (mut low, mut high) = (-1.0, (schedule.timesteps() - 1) as f64);
+    for _ in 0..200 {
+        let middle = 0.5 * (low + high);
+        if schedule.log_snr(middle) > -2.0 * ratio.ln() { low = middle } else { high = middle }
+    }
+    high
+}
+
+/// The timesteps of a fixture's two levels, and x_t = α (x₀ + s ε) there.
+fn asked(name: &str, denoiser: &NetworkDenoiser) -> ([f64; 2], State) {
+    let levels = Vec::<f64>::try_from(expected(&format!("{name}.sigma"), Kind::Double)).unwrap();
+    let t = [levels[0], levels[1]].map(|level| time_of(denoiser.schedule(), level));
+    let alpha = Tensor::from_slice(&t.map(|t| denoiser.schedule().alpha(t))).reshape([2, 1, 1, 1]);
+    let x = (expected(&format!("{name}.x"), Kind::Double) * alpha).to_kind(denoiser.kind);
+    let labels = (name == "edm").then(|| expected("edm.labels", Kind::Int64));
+    (t, State { x, condition: Condition { labels, ..Condition::default() } })
+}
+
+#[test]
+fn they_say_of_themselves_how_they_are_used() {
+    for (file, _, says) in FILES {
+        let opened = checkpoint::open(&fixture(file), &Request::on(Device::Cpu)).unwrap();
+        let declared = opened.declared;
+        let found =
+            (declared.schedule.unwrap().name, declared.prediction.unwrap().to_string(), declared.conditioning.unwrap());
+        assert_eq!([found.0.as_str(), &found.1, &found.2.to_string()], says, "{file}");
+        assert_eq!(declared.sample_shape, Some(vec![3, 8, 8]), "{file}");
+        assert!(opened.left_out.is_empty() && opened.format.starts_with("persistent pickle, "), "{}", opened.format);
+    }
+}
+
+/// ε = (x − D(x; σ))/σ of the original preconditioning as a whole, under its own schedule and, as a function of σ/α, under
+/// another; iDDPM's c_noise is a step of its own schedule.
+#[test]
+fn values_are_those_of_the_original_preconditionings() {
+    let _guard = tch::no_grad_guard();
+    for (file, name, _) in FILES {
+        for schedule in [None, Some("linear"), Some("edm:timesteps=500")] {
+            if schedule.is_some() && name == "iddpm" {
+                continue;
+            }
+            let double = Tolerance::of_largest(1e-11, "t is found to 1e-14, and Fourier features turn by 300 radians");
+            let single = Tolerance::of_largest(1e-4, "3e-5 of a phase of 300 radians in float32, and rounding of 1e-6");
+            for (kind, tolerance) in [(Kind::Double, double), (Kind::Float, single)] {
+                let denoiser = denoiser(file, schedule, kind);
+                let (t, state) = asked(name, &denoiser);
+                let theirs = expected(&format!("{name}.epsilon"), Kind::Double);
+                let ours = denoiser.value(&state, &t).unwrap().to_kind(Kind::Double);
+                for row in 0..2 {
+                    let what = format!("{file} under {schedule:?} in {kind:?} at t = {}", t[row as usize]);
+                    assert_close(what, &ours.get(row), &theirs.get(row), tolerance);
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn rates_are_differences() {
+    let _guard = tch::no_grad_guard();
+    for (file, name, _) in FILES {
+        let denoiser = denoiser(file, None, Kind::Double);
+        let (t, state) = asked(name, &denoiser);
+        let at = |h: f64| denoiser.value(&state, &t.map(|t| t + h)).unwrap();
+        let central = |h: f64| (at(h) - at(-h)) / (2.0 * h);
+        let h = 2e-3;
+        let [wide, middle, narrow] = [4.0 * h, 2.0 * h, h].map(central);
+        let (coarse, fine): (Tensor, Tensor) = ((4.0 * &middle - wide) / 3.0, (4.0 * narrow - &middle) / 3.0);
+        let differences: Tensor = (16.0 * fine - coarse) / 15.0;
+        let tolerance = Tolerance::of_largest(1e-7, "of the differences: O(h⁶) and rounding 1e-14/h");
+        assert_close(file, &denoiser.rate(&state, &t).unwrap(), &differences, tolerance);
+    }
+}
+
+#[test]
+fn what_a_pickle_would_call_is_not_called() {
+    let trace = Path::new("/tmp/called-by-a-pickle");
+    assert!(!trace.exists(), "remove {} first", trace.display());
+    let opened = checkpoint::open(&fixture("call.pkl"), &Request::on(Device::Cpu)).unwrap();
+    assert_eq!(opened.network.architecture(), "SongUNet");
+    assert!(!trace.exists());
+}
+
+/// Every cut of a pickle is an error, and none takes the process down.
+#[test]
+fn cut_files_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("cut.pkl");
+    let whole = std::fs::read(fixture("edm.pkl")).unwrap();
+    for parts in 0..60 {
+        std::fs::write(&path, &whole[..whole.len() * parts / 60]).unwrap();
+        let refused = checkpoint::open(&path, &Request::on(Device::Cpu)).map(|_| ()).unwrap_err().to_string();
+        assert!(refused.contains("cut.pkl"), "{refused}");
+    }
+}
+
+#[test]
+fn the_command_line_inspects_measures_and_samples_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = fixture("edm.pkl").display().to_string();
+    let described = succeed(folder.path(), &["inspect", &path]);
+    for says in ["persistent pickle, EDMPrecond", "SongUNet", "edm:sigma-data=0.4", "[3,8,8]", "log-snr*-0.125"] {
+        assert!(described.contains(says), "{says} is not in {described}");
+    }
+    let shared = ["--class", "3", "--seed", "1"];
+    let measured = ["measure", &path, "--timesteps", "0,500,900", "--samples", "4", "--quantity", "both", "--out", "m"];
+    let reading = succeed(folder.path(), &[&measured[..], &shared[..]].concat());
+    assert!(reading.contains("1/log-SNR"), "{reading}");
+    let sampled = ["sample", &path, "--samples", "4", "--nfe", "6", "--spacing", "karras", "--out", "s"];
+    succeed(folder.path(), &[&sampled[..], &shared[..]].concat());
+    refuse(
+        folder.path(),
+        &["measure", &path, "--class", "3", "--weights", "raw"],
+        &["holds one set of weights, `ema`"],
+    );
+}
+
+/// ε = −σ score of the trainer's score function, whose images lie in [0, 1] and are [−1, 1] here: x and σ are doubled. Averages
+/// are the default, though their list has no names.
+#[test]
+fn score_networks_are_those_of_their_trainer() {
+    let _guard = tch::no_grad_guard();
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/networks/score_sde");
+    let expected: std::collections::BTreeMap<String, Tensor> =
+        Tensor::read_safetensors(folder.join("checkpoint.safetensors")).unwrap().into_iter().collect();
+    let sigma = Vec::<f64>::try_from(&expected["sigma"]).unwrap();
+    for (weights, column) in [(None, "ema"), (Some("raw"), "raw")] {
+        let request = Request { weights, ..Request::on(Device::Cpu) };
+        let opened = checkpoint::open(&folder.join("checkpoint.pth"), &request).unwrap();
+        assert_eq!(opened.network.architecture(), "NCSNpp");
+        assert_eq!(opened.declared.schedule.as_ref().unwrap().name, "ve:sigma-min=0.02,sigma-max=100");
+        let denoiser = whole(opened, None, Kind::Double);
+        let x: Tensor = 2.0 * &expected["x"] - 1.0;
+        let t = [sigma[0], sigma[1]].map(|sigma| time_of(denoiser.schedule(), 2.0 * sigma));
+        let found = denoiser.value(&State::unconditional(x), &t).unwrap();
+        let tolerance = Tolerance::of_largest(1e-11, "t is found to 1e-14, and Fourier features turn by 300 radians");
+        for row in 0..2 {
+            assert_close(column, &found.get(row), &expected[column].get(row), tolerance);
+        }
+    }
+}
+
+#[test]
+fn an_sde_that_no_weight_tells_is_asked_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = common::fixture("networks/score_sde/ddpmpp/weights.safetensors");
+    let measure = ["measure", &path, "--shape", "3,8,8", "--samples", "2", "--timesteps", "0,500", "--dt", "1"];
+    refuse(folder.path(), &measure, &["NCSNpp of score_sde", "--config sde=vp"]);
+    refuse(folder.path(), &[&measure[..], &["--config", "sde=ve"]].concat(), &["sde=ve", "vp or subvp"]);
+    let measured = succeed(folder.path(), &[&measure[..], &["--config", "sde=subvp", "--out", "m"]].concat());
+    assert!(measured.contains("1/step"), "{measured}");
+}
