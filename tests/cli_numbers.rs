@@ -159,3 +159,21 @@ fn exact_derivatives_agree_with_small_secants() {
         assert!((mean(0, i) / mean(1, i) - 1.0).abs() < 1e-3, "{} {}", mean(0, i), mean(1, i));
     }
 }
+
+/// Where no signal is left the log-SNR is −∞: nothing per log-SNR exists there, and it is no 0.
+#[test]
+fn timesteps_without_a_coordinate_are_left_out_and_named() {
+    let (folder, out) = fresh("out");
+    let theory = ["theory", "--data", "gaussian:mean=0,std=0.5,dim=1", "--schedule", "linear-zero-terminal-snr"];
+    let over = |timesteps| [&theory[..], &["--axis", "log-snr", "--out", "out", "--timesteps", timesteps]].concat();
+    let output = lipscope(folder.path(), &over("900,998"));
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success() && said.contains("1 timestep was left out: log-snr is infinite there"), "{said}");
+    let found = means(&report(&out), 0);
+    assert!(matches!(found[..], [(900.0, mean)] if mean > 0.0), "{found:?}");
+    common::refuse(folder.path(), &over("998"), &["log-snr is infinite at these timesteps", "--axis step"]);
+    clear(folder.path());
+    let steps = [&theory[..], &["--out", "out", "--timesteps", "998", "--quiet"]].concat();
+    succeed(folder.path(), &steps);
+    assert!(means(&report(&out), 0)[0].1 > 0.0);
+}

@@ -120,7 +120,7 @@ fn what_cannot_be_done_is_refused_and_leaves_nothing() {
     let cases: [(&[&str], &[&str]); 12] = [
         (
             &["--sampler", "euler"],
-            &["--sampler is `euler`", "ddpm[:variance=large], ddim[:eta=1], dpm-solver-1", "heun"],
+            &["--sampler is `euler`", "ddpm[:variance=large], ddim[:eta=1,epsilon=own], dpm-solver-1", "heun"],
         ),
         (&["--sampler", "ddim:eta=3"], &["eta is `3`", "between 0 and 1"]),
         (&["--sampler", "heun:eta=1"], &["takes no parameters"]),

@@ -78,7 +78,7 @@ fn the_fixtures_rest_on_todays_streams() {
 fn samples_are_those_of_diffusers() {
     let expected = read("expected.json");
     let cases = expected["cases"].as_array().unwrap();
-    assert_eq!(cases.len(), 11);
+    assert_eq!(cases.len(), 13);
     for case in cases {
         let schedule: Arc<dyn NoiseSchedule> = match case["schedule"].as_str().unwrap() {
             "even" => Arc::new(Table::from_alpha_bar(&numbers(&expected["even"]).to_vec()).unwrap()),

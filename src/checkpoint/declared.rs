@@ -25,6 +25,8 @@ pub struct Declared {
     pub sample_shape: Option<Vec<i64>>,
     /// x̂₀ is clamped to ± this when sampling.
     pub clip: Option<f64>,
+    /// Whether its own sampler thresholds x̂₀ by each sample's quantile, which is not done here.
+    pub thresholds: bool,
     /// How it was trained, where lipscope trained it.
     pub training: Option<Training>,
     /// Keys that were left out because they only concern how samples are made.
@@ -82,6 +84,7 @@ impl Declared {
             conditioning: self.conditioning.or(other.conditioning),
             sample_shape: self.sample_shape.or(other.sample_shape),
             clip: self.clip.or(other.clip),
+            thresholds: self.thresholds || other.thresholds,
             training: self.training.or(other.training),
             ignored: if self.ignored.is_empty() { other.ignored } else { self.ignored },
             takes: self.takes.or(other.takes),

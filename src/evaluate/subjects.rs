@@ -79,6 +79,7 @@ impl Subjects {
             setup::complete(opened, &shares, (&args.data, &args.model), (device, kind), false)?
         };
         let Completed { models, data, mut warnings } = completed;
+        warnings.extend(models.iter().filter_map(Model::sampling_note));
         let mut shape = shape(&models, data.as_ref()).or(args.data.shape.clone());
         let mut models = models.into_iter();
         let mut all: Vec<Subject> = Vec::new();

@@ -40,6 +40,8 @@ pub struct Model<D = Box<dyn Denoiser>> {
     pub denoiser: D,
     /// x̂₀ is clamped to ± this when it makes samples.
     pub clip: Option<f64>,
+    /// Whether its own sampler thresholds x̂₀ by each sample's quantile, which is not done here.
+    pub thresholds: bool,
     /// What a reader must know, such as what was assumed.
     pub warnings: Vec<Warning>,
 }
@@ -112,15 +114,24 @@ impl Model<NetworkDenoiser> {
             device: Device::Cpu,
             kind: Kind::Float,
         };
-        Model { label: label.into(), description, denoiser, clip: None, warnings: Vec::new() }
+        Model { label: label.into(), description, denoiser, clip: None, thresholds: false, warnings: Vec::new() }
+    }
+}
+
+impl<D> Model<D> {
+    /// What a reader of its samples must know.
+    pub fn sampling_note(&self) -> Option<Warning> {
+        let message = "its scheduler thresholds x̂₀ by a quantile of each sample (`thresholding`), which is not done here: x̂₀ is \
+                       clamped to a fixed range, or not at all (--clip of sample and evaluate).";
+        self.thresholds.then(|| Warning::Note { model: self.label.clone(), message: message.into() })
     }
 }
 
 impl<D: Denoiser + 'static> Model<D> {
     /// The same with its type forgotten.
     pub fn boxed(self) -> Model {
-        let Model { label, description, denoiser, clip, warnings } = self;
-        Model { label, description, denoiser: Box::new(denoiser), clip, warnings }
+        let Model { label, description, denoiser, clip, thresholds, warnings } = self;
+        Model { label, description, denoiser: Box::new(denoiser), clip, thresholds, warnings }
     }
 }
 

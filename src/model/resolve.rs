@@ -78,7 +78,7 @@ pub(super) fn resolve_ideal(
         sample_shape: shape.to_vec(),
         device,
     };
-    Ok(Model { label, description, denoiser: Box::new(denoiser), clip: None, warnings: Vec::new() })
+    Ok(Model { label, description, denoiser: Box::new(denoiser), clip: None, thresholds: false, warnings: Vec::new() })
 }
 
 pub(super) fn resolve_file(
@@ -173,7 +173,8 @@ pub(super) fn resolve_file(
         device,
         kind,
     };
-    Ok(Model { label, description, denoiser, clip: declared.clip, warnings })
+    let thresholds = declared.thresholds;
+    Ok(Model { label, description, denoiser, clip: declared.clip, thresholds, warnings })
 }
 
 /// Who says something: the command line before the file.

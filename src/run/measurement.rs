@@ -139,6 +139,9 @@ impl Measurement {
             Some(data) => data.description.clone(),
             None => clean_data::model_samples(&models),
         };
+        if data.is_none() {
+            warnings.extend(models.first().and_then(Model::sampling_note));
+        }
         let shape = models.first().map(|model| model.denoiser.sample_shape().to_vec()).unwrap_or_default();
         let batch = setup::batch(options.batch, &shape, device);
         let plan = Plan::resolve(command, &models, description, options, (seed, batch))?;

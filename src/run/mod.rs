@@ -7,6 +7,7 @@
 
 pub(crate) mod before_weights;
 mod closed_form;
+mod coordinates;
 mod finish;
 mod measurement;
 mod plan;

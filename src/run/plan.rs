@@ -1,5 +1,6 @@
 //! The resolved plan: every setting that the numbers depend on, checked before anything is measured.
 
+use super::coordinates::with_coordinates;
 use crate::error::{Error, Result};
 use crate::estimator::{Estimator, Norm, Quantities, estimators};
 use crate::measure::SampleRule;
@@ -53,6 +54,9 @@ pub struct Plan {
     /// Timesteps of a range that have no t′ on the grid.
     #[serde(skip)]
     pub left_out: usize,
+    /// Timesteps at which the axis has no number.
+    #[serde(skip)]
+    pub without_coordinate: usize,
 }
 
 /// What [`Plan::resolve`] needs to know about a model before its weights are read.
@@ -152,13 +156,16 @@ impl Plan {
         if options.quantity.has_jacobian() {
             refuse_without_jacobian(models, options.quantity)?;
         }
+        let axis = options.axis.unwrap_or_else(|| default_axis(models, options.quantity));
+        let reach = if options.quantity.has_secant() { options.dt } else { 0.0 };
+        let (timesteps, without_coordinate) = with_coordinates(timesteps, models, axis, reach)?;
         Ok(Plan {
             command,
             models: models.iter().map(describe).collect::<Result<_>>()?,
             data,
             quantity: options.quantity,
             dt: options.dt,
-            axis: options.axis.unwrap_or_else(|| default_axis(models, options.quantity)),
+            axis,
             norm: options.norm,
             samples: rule(options)?,
             near_zero_until: until,
@@ -167,6 +174,7 @@ impl Plan {
             batch,
             seed,
             left_out,
+            without_coordinate,
         })
     }
 

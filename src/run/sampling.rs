@@ -53,10 +53,11 @@ impl Samples {
         let opened = setup::open_all(&[&args.checkpoint], &labels, &args.data, &args.model, arithmetic.0)?;
         let share = [args.model.share.as_ref()];
         let completed = setup::complete(opened, &share, (&args.data, &args.model), arithmetic, false)?;
-        let Completed { mut models, data, warnings } = completed;
+        let Completed { mut models, data, mut warnings } = completed;
         let Some(model) = models.pop() else {
             return Err(Error::mismatch("there is no model", "Name a checkpoint."));
         };
+        warnings.extend(model.sampling_note());
         let (sampling, path) = sampling((&args.sampler, &args.spacing, args.nfe, args.clip), &model)?;
         let batch = batch(args.batch, model.denoiser.sample_shape(), arithmetic.0);
         let plan = json!({

@@ -12,6 +12,9 @@ pub(super) fn of_plan(plan: &Plan, models: &[Model]) -> Vec<Warning> {
     if plan.left_out > 0 {
         warnings.push(Warning::NoNextTimestep { count: plan.left_out });
     }
+    if plan.without_coordinate > 0 {
+        warnings.push(Warning::NoCoordinate { count: plan.without_coordinate, axis: plan.axis });
+    }
     if models.windows(2).any(|pair| pair[0].description.schedule != pair[1].description.schedule) {
         warnings.push(Warning::SchedulesDiffer);
     }

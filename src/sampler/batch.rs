@@ -69,22 +69,39 @@ impl<'a> Batch<'a> {
         self.stopped
     }
 
-    /// One network evaluation at x [B, …].
+    /// One network evaluation at x [B, …]; where x̂₀ is clamped, ε̂ is that of the clamped one.
     pub fn predict(&mut self, x: &Tensor, t: Timestep) -> Result<Predicted> {
+        let x0 = self.x0(x, t)?;
+        let x0 = self.clamped(x0)?;
+        let epsilon = self.epsilon(x, &x0, t)?;
+        Ok(Predicted { x0, epsilon })
+    }
+
+    /// The same with the network's own ε̂, whatever becomes of x̂₀.
+    pub fn predict_own(&mut self, x: &Tensor, t: Timestep) -> Result<Predicted> {
+        let x0 = self.x0(x, t)?;
+        let epsilon = self.epsilon(x, &x0, t)?;
+        Ok(Predicted { x0: self.clamped(x0)?, epsilon })
+    }
+
+    fn x0(&mut self, x: &Tensor, t: Timestep) -> Result<Tensor> {
         let doing = "predicting a clean sample";
         let asked = x.f_to_kind(self.denoiser.kind()).doing(doing)?;
         let state = State { x: asked, condition: self.condition.shallow_clone() };
         let x0 = self.denoiser.x0(&state, &vec![t; x.size()[0] as usize])?;
-        let mut x0 = x0.f_to_kind(self.kind()).doing(doing)?;
-        if let Some(clip) = self.clip {
-            x0 = x0.f_clamp(-clip, clip).doing(doing)?;
-        }
-        // ε̂ = (x − α x̂₀)/σ
-        let (alpha, sigma) = (self.schedule().alpha(t), self.schedule().sigma(t));
-        let noise = combine(&[(1.0, x), (-alpha, &x0)])?;
-        let epsilon = noise.f_div_scalar(sigma).doing(doing)?;
         self.stopped |= !(self.progress)();
-        Ok(Predicted { x0, epsilon })
+        x0.f_to_kind(self.kind()).doing(doing)
+    }
+
+    fn clamped(&self, x0: Tensor) -> Result<Tensor> {
+        let clamp = |clip: f64| x0.f_clamp(-clip, clip).doing("clamping a predicted sample");
+        self.clip.map_or_else(|| Ok(x0.shallow_clone()), clamp)
+    }
+
+    /// ε̂ = (x − α x̂₀)/σ
+    fn epsilon(&self, x: &Tensor, x0: &Tensor, t: Timestep) -> Result<Tensor> {
+        let (alpha, sigma) = (self.schedule().alpha(t), self.schedule().sigma(t));
+        combine(&[(1.0, x), (-alpha, x0)])?.f_div_scalar(sigma).doing("predicting the noise")
     }
 
     /// The state at `t` that sampling starts from, [B, …]: what the process makes of samples without a signal.

@@ -2,7 +2,7 @@
 //! β̃ the variance of q(x_next | x, x₀).
 //!
 //! Where x̂₀ is clamped, ε̂ is computed from the clamped one, as improved DDPM's code does it; diffusers does so with
-//! `use_clipped_model_output`.
+//! `use_clipped_model_output=True`. With `epsilon=own` ε̂ stays the network's own, as by default in diffusers.
 //!
 //! With η = 0 it is deterministic given x_T, of first order, and the same as DPM-Solver-1; η = 1 is ancestral.
 
@@ -15,14 +15,16 @@ use tch::Tensor;
 
 pub(super) const MEMBER: Member = Member {
     name: "ddim",
-    parameters: &[("eta", "0")],
-    about: "x_next = α x̂₀ + σ ε̂; eta=1 adds all of DDPM's noise (arXiv 2010.02502)",
+    parameters: &[("eta", "0"), ("epsilon", "clamped")],
+    about: "x_next = α x̂₀ + σ ε̂; eta=1 adds all of DDPM's noise (arXiv 2010.02502); epsilon=own leaves ε̂ where x̂₀ is clamped",
     build,
 };
 
 #[derive(Debug)]
 struct Ddim {
     eta: f64,
+    /// Whether ε̂ stays the network's where x̂₀ is clamped.
+    keeps_epsilon: bool,
 }
 
 fn build(parameters: &Parameters) -> Result<Box<dyn Sampler>> {
@@ -30,7 +32,15 @@ fn build(parameters: &Parameters) -> Result<Box<dyn Sampler>> {
     if !(0.0..=1.0).contains(&eta) {
         return Err(Error::argument("the sampler's eta", eta, "it lies between 0 and 1", "Such as ddim:eta=0.5."));
     }
-    Ok(Box::new(Ddim { eta }))
+    let keeps_epsilon = match parameters.text("epsilon") {
+        "clamped" => false,
+        "own" => true,
+        other => {
+            let allowed = "it is clamped (from the clamped x̂₀) or own (as the network gave it)";
+            return Err(Error::argument("the sampler's epsilon", other, allowed, "Such as ddim:epsilon=own."));
+        }
+    };
+    Ok(Box::new(Ddim { eta, keeps_epsilon }))
 }
 
 /// Variances between two times t > s of a schedule.
@@ -53,7 +63,9 @@ impl Transition {
 
 impl Sampler for Ddim {
     fn name(&self) -> String {
-        if self.eta == 0.0 { "ddim".into() } else { format!("ddim:eta={}", self.eta) }
+        let eta = (self.eta != 0.0).then(|| format!("eta={}", self.eta));
+        let parameters: Vec<String> = eta.into_iter().chain(self.keeps_epsilon.then(|| "epsilon=own".into())).collect();
+        if parameters.is_empty() { "ddim".into() } else { format!("ddim:{}", parameters.join(",")) }
     }
 
     fn order(&self) -> Option<u32> {
@@ -64,7 +76,7 @@ impl Sampler for Ddim {
         let schedule = batch.schedule();
         let Step { t_cur, t_next, .. } = *step;
         let (alpha_next, sigma_next) = (schedule.alpha(t_next), schedule.sigma(t_next));
-        let predicted = batch.predict(x, t_cur)?;
+        let predicted = if self.keeps_epsilon { batch.predict_own(x, t_cur)? } else { batch.predict(x, t_cur)? };
         if self.eta == 0.0 {
             return combine(&[(alpha_next, &predicted.x0), (sigma_next, &predicted.epsilon)]);
         }

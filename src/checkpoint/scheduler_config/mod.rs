@@ -31,6 +31,7 @@ pub(super) fn read(config: &Value, path: &Path, said: Overridden) -> Result<Decl
         // Where the command line names another schedule, the number for t is that of a plain network, or is named too.
         conditioning: scheduler.conditioning().filter(|_| !said.schedule),
         clip: scheduler.clip(),
+        thresholds: scheduler.flag("thresholding", false),
         ignored,
         ..Declared::default()
     }
@@ -245,7 +246,9 @@ mod tests {
         let sampling = r#"{"_class_name": "DPMSolverMultistepScheduler", "beta_schedule": "linear", "thresholding": true,
             "use_karras_sigmas": true, "use_exponential_sigmas": false, "use_beta_sigmas": false,
             "final_sigmas_type": "zero", "timestep_spacing": "trailing", "steps_offset": 1, "timestep_type": "discrete"}"#;
-        let ignored = read_text(sampling).unwrap().ignored;
+        let read = read_text(sampling).unwrap();
+        assert!(read.thresholds);
+        let ignored = read.ignored;
         assert_eq!(ignored.len(), 7, "{ignored:?}");
         for (text, named) in [
             (r#"{"beta_schedule": "linear", "timestep_type": "continuous"}"#, "timestep_type"),

@@ -1,5 +1,6 @@
 //! What a reader must know before trusting the numbers, each with what to do about it.
 
+use crate::time::Axis;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -54,6 +55,13 @@ pub enum Warning {
     NoNextTimestep {
         /// How many.
         count: usize,
+    },
+    /// Timesteps were left out because the axis has no finite number there.
+    NoCoordinate {
+        /// How many.
+        count: usize,
+        /// The axis.
+        axis: Axis,
     },
     /// The wanted relative error was not reached with the most samples allowed.
     NotConverged {
@@ -172,6 +180,10 @@ impl fmt::Display for Warning {
             }
             Warning::NoNextTimestep { count } => {
                 write!(f, "{count} timesteps of the range have no t′ on the grid for this --dt and were left out.")
+            }
+            Warning::NoCoordinate { count, axis } => {
+                let timesteps = if *count == 1 { "1 timestep was".into() } else { format!("{count} timesteps were") };
+                write!(f, "{timesteps} left out: {axis} is infinite there, and nothing per {axis} exists; --axis step has it.")
             }
             Warning::NotConverged { model, timesteps, worst } => write!(
                 f,

@@ -25,7 +25,8 @@
 //!
 //! *Jump.* For the same reason, where the next sub-interval is [b, c), the two functions differ by M[a, c−1) at most at one
 //! x, and by M[a, b) where sharing ends at b: an *estimate from above* of K(b−1, b) after training. With all weights alike
-//! the two means lie where half of the mass of their sub-intervals is: the *typical* jump is
+//! the two means lie where half of the mass of their sub-intervals is. All of these are means of norms over samples, as masses
+//! are; a root mean square over the same samples is larger. The *typical* jump is
 //! M[a, b−1)/2 + K(b−1) + M[b, c−1)/2.
 
 mod curve;

@@ -248,7 +248,7 @@ pub type Names = [(&'static str, &'static str)];
 /// The samplers and their parameters.
 pub const SAMPLERS: &Names = &[
     ("ddpm", "variance=large"),
-    ("ddim", "eta=1"),
+    ("ddim", "eta=1,epsilon=own"),
     ("dpm-solver-1", ""),
     ("dpm-solver-2", ""),
     ("dpm-solver-3", ""),

@@ -1,0 +1,34 @@
+//! Timesteps at which an axis has no number: with no signal left the log-SNR is infinite, and K per log-SNR does not exist.
+
+use crate::error::{Error, Result};
+use crate::model::Model;
+use crate::time::{Axis, Timestep};
+
+/// The timesteps at which `axis` has a finite coordinate and rate for all models, at t and at t + `reach`, and how many
+/// others there were.
+///
+/// # Errors
+/// There are no such timesteps.
+pub(super) fn with_coordinates(
+    timesteps: Vec<Timestep>,
+    models: &[Model],
+    axis: Axis,
+    reach: f64,
+) -> Result<(Vec<Timestep>, usize)> {
+    let is_finite = |model: &Model, t: Timestep| {
+        let process = model.denoiser.process();
+        // A process without this axis is refused elsewhere.
+        let numbers =
+            [process.coordinate(axis, t), process.coordinate_rate(axis, t), process.coordinate(axis, t + reach)];
+        numbers.iter().flatten().all(|number| number.is_finite())
+    };
+    let before = timesteps.len();
+    let kept: Vec<Timestep> =
+        timesteps.into_iter().filter(|&t| models.iter().all(|model| is_finite(model, t))).collect();
+    if kept.is_empty() && before > 0 {
+        let problem = format!("{} is infinite at these timesteps, or at their t′", axis.name());
+        return Err(Error::mismatch(problem, "Choose other --timesteps, or --axis step."));
+    }
+    let left_out = before - kept.len();
+    Ok((kept, left_out))
+}
