@@ -27,8 +27,14 @@ struct Fixture {
 }
 
 /// How many cases each family has, so that none can go missing unnoticed.
-const FAMILIES: [(&str, usize); 5] =
-    [("denoising_diffusion_pytorch", 4), ("dit", 6), ("openai_unet", 7), ("sit", 3), ("unet2d_condition", 9)];
+const FAMILIES: [(&str, usize); 6] = [
+    ("denoising_diffusion_pytorch", 4),
+    ("dit", 6),
+    ("mmdit", 6),
+    ("openai_unet", 7),
+    ("sit", 3),
+    ("unet2d_condition", 9),
+];
 
 fn folders(path: &Path) -> Vec<PathBuf> {
     let entries = std::fs::read_dir(path).unwrap().map(|entry| entry.unwrap().path());
@@ -150,7 +156,7 @@ fn time_derivatives_agree_with_the_originals() {
     let mut failures = Failures::default();
     let fixtures: Vec<Fixture> = Fixture::all();
     let continuous = || fixtures.iter().filter(|fixture| fixture.expected.contains_key("epsilon_dt"));
-    assert_eq!(continuous().count(), 29, "fixtures with a derivative");
+    assert_eq!(continuous().count(), 35, "fixtures with a derivative");
     for fixture in continuous() {
         let network = fixture.network(Kind::Double);
         let (x, t) = (fixture.tensor("x", Kind::Double), fixture.tensor("t", Kind::Double));

@@ -22,6 +22,7 @@ mod denoising_diffusion_pytorch;
 mod dit;
 mod keys;
 pub mod mlp;
+mod mmdit;
 mod native;
 mod openai_unet;
 pub mod recognise;
@@ -72,6 +73,8 @@ pub const ARCHITECTURES: &[Architecture] = &[
     dit::SIT,
     dit::DIFFUSERS,
     dit::OLD_DIFFUSERS,
+    mmdit::SD3,
+    mmdit::FLUX,
     openai_unet::ARCHITECTURE,
     denoising_diffusion_pytorch::ARCHITECTURE,
     mlp::ARCHITECTURE,

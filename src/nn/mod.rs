@@ -18,6 +18,7 @@ mod rms_norm;
 mod time_projection;
 mod timestep_embedding;
 mod token_attention;
+mod token_rms_norm;
 mod weights;
 
 pub use activation::Activation;
@@ -29,6 +30,7 @@ pub use group_norm::GroupNorm;
 pub use layer_norm::LayerNorm;
 pub use linear::Linear;
 pub(crate) use linear_attend::linear_attend;
+pub(crate) use modulate::chunks;
 pub use modulate::modulate;
 pub use resample::{Downsample, upsample_nearest};
 pub use resnet_block::{Resample, ResnetBlock, ResnetConfig, ResnetNames};
@@ -37,6 +39,7 @@ pub use time_projection::TimeProjection;
 pub use timestep_embedding::TimestepEmbedding;
 pub(crate) use token_attention::to_tokens;
 pub use token_attention::{QkvOrder, TokenAttention, TokenAttentionConfig};
+pub use token_rms_norm::TokenRmsNorm;
 pub use weights::{Init, Weights};
 
 use crate::error::{Doing, Result};
