@@ -67,8 +67,11 @@ pub(super) fn check_additions(condition: &Condition, takes: &Additions, batch: i
         (Some(numbers), Some(_)) => match *numbers.size().as_slice() {
             [rows, count] if rows == batch && count > 0 && (takes.features > 0 || count == 1) => count,
             _ => {
-                let problem =
-                    format!("the numbers have shape {:?}, where the network takes [{batch}, N]", numbers.size());
+                let columns = if takes.features > 0 { "N" } else { "1" };
+                let problem = format!(
+                    "the numbers have shape {:?}, where the network takes [{batch}, {columns}]",
+                    numbers.size()
+                );
                 return Err(Error::mismatch(problem, "Give one row for each sample."));
             }
         },
