@@ -8,6 +8,14 @@ use lipscope_core::options::Overrides;
 use std::path::Path;
 use tch::Tensor;
 
+/// What was assumed, and the flag that says otherwise.
+pub struct Assumed {
+    /// In words.
+    pub what: String,
+    /// As it is typed.
+    pub flag: &'static str,
+}
+
 /// Pixels along a side of a latent, in the autoencoders of Stable Diffusion.
 const PIXELS_PER_LATENT: i64 = 8;
 
@@ -75,18 +83,18 @@ pub(super) fn pooled(network: &dyn Network, flag: &str, path: Option<&Path>, num
     Err(Error::file(path, problem, format!("Give floating-point embeddings of one sample, [{width}]{per_number}.")))
 }
 
-/// The numbers that a network embeds as t is, and what was assumed of them, with the flag that says otherwise.
+/// The numbers that a network embeds as t is, and what was assumed of them.
 pub(super) fn numbers(
     network: &dyn Network,
     options: &Overrides,
     shape: &[i64],
-) -> Result<(Option<Given>, Option<(String, &'static str)>)> {
+) -> Result<(Option<Given>, Option<Assumed>)> {
     let taken = network.additions().numbers;
     let typed = [
         (Numbers::TimeIds, options.time_ids.is_some(), "Stable Diffusion XL takes them"),
         (Numbers::Guidance, options.embedded_guidance.is_some(), "FLUX.1-dev and others that were distilled take it"),
     ];
-    for (what, _, who) in typed.into_iter().filter(|(what, typed, _)| *typed && taken != Some(*what)) {
+    if let Some((what, _, who)) = typed.into_iter().find(|(what, typed, _)| *typed && taken != Some(*what)) {
         let problem = format!("this {} takes no {}", network.architecture(), what.name());
         return Err(Error::mismatch(problem, format!("Leave out {}; {who}.", what.flag())));
     }
@@ -99,7 +107,7 @@ pub(super) fn numbers(
         Some(values) => Ok((Some(Given { what, values }), None)),
         None => {
             let given = Given { what, values: usual(what, shape) };
-            let assumed = (given.to_string(), what.flag());
+            let assumed = Assumed { what: given.to_string(), flag: what.flag() };
             Ok((Some(given), Some(assumed)))
         }
     }
