@@ -206,6 +206,69 @@ fn pooled_embeddings_and_sizes_are_part_of_what_is_asked() {
     }
 }
 
+/// FLUX.1-dev, small: a pipeline's `transformer/`, its weights over two files, and a scheduler whose shift depends on the image.
+fn flux(folder: &Path) -> String {
+    let (transformer, scheduler) = (folder.join("flux/transformer"), folder.join("flux/scheduler"));
+    fs::create_dir_all(&transformer).unwrap();
+    fs::create_dir_all(&scheduler).unwrap();
+    let case = fixture("networks/mmdit/flux_dev");
+    fs::copy(Path::new(&case).join("config.json"), transformer.join("config.json")).unwrap();
+    let tensors = tch::Tensor::read_safetensors(Path::new(&case).join("weights.safetensors")).unwrap();
+    let (first, second) = tensors.split_at(tensors.len() / 2);
+    let mut map = serde_json::Map::new();
+    for (part, tensors) in [("1", first), ("2", second)] {
+        let name = format!("diffusion_pytorch_model-0000{part}-of-00002.safetensors");
+        tch::Tensor::write_safetensors(tensors, transformer.join(&name)).unwrap();
+        map.extend(tensors.iter().map(|(parameter, _)| (parameter.clone(), name.clone().into())));
+    }
+    let index = serde_json::json!({ "metadata": { "total_size": 0 }, "weight_map": map });
+    fs::write(transformer.join("diffusion_pytorch_model.safetensors.index.json"), index.to_string()).unwrap();
+    let config = r#"{"_class_name": "FlowMatchEulerDiscreteScheduler", "num_train_timesteps": 1000, "shift": 3.0,
+        "use_dynamic_shifting": true, "base_shift": 0.5, "max_shift": 1.15, "base_image_seq_len": 256,
+        "max_image_seq_len": 4096}"#;
+    fs::write(scheduler.join("scheduler_config.json"), config).unwrap();
+    folder.join("flux").display().to_string()
+}
+
+#[test]
+fn distilled_networks_are_told_a_guidance_scale() {
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path();
+    let model = flux(here);
+    embeddings(&here.join("prompt.npy"), 1.0, "(3, 5)", 15);
+    embeddings(&here.join("pooled.npy"), 0.5, "(7,)", 7);
+    embeddings(&here.join("latents.npy"), 0.5, "(20, 4, 4, 8)", 20 * 128);
+    let plan = ["--data", "latents.npy", "--scale", "none", "--timesteps", "10,200", "--samples", "2", "--out", "out"];
+    let asked = ["--context", "prompt.npy", "--pooled", "pooled.npy", "--quantity", "both"];
+    let with = |more: &[&'static str]| [&["measure", model.as_str()], &plan[..], &asked, more].concat();
+    let run = |more: &[&'static str]| {
+        clear(here);
+        let output = lipscope(here, &with(more));
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let report = report(&here.join("out"));
+        let model = report["models"][0].clone();
+        (model["curves"][0]["points"].clone(), model["model"].clone(), report["warnings"].to_string())
+    };
+    let (points, model, warnings) = run(&[]);
+    let words = ["schedule", "prediction", "conditioning", "architecture"].map(|key| model[key].as_str().unwrap());
+    assert_eq!(words, ["flow:timesteps=1000", "flow", "sigma*1000", "FluxTransformer2DModel"]);
+    assert!(model["asked"].as_str().unwrap().contains("embedded guidance 3.5"), "{model}");
+    assert!(warnings.contains("embedded guidance 3.5") && warnings.contains("--embedded-guidance"), "{warnings}");
+    let (same, _, warnings) = run(&["--embedded-guidance", "3.5"]);
+    assert!(same == points && !warnings.contains("--embedded-guidance"), "{warnings}");
+    assert_ne!(run(&["--embedded-guidance", "1"]).0, points);
+    refuse(here, &with(&["--time-ids", "1,2,3,4,5,6"]), &["takes no time ids", "Leave out --time-ids"]);
+    refuse(here, &with(&["--embedded-guidance", "nan"]), &["--embedded-guidance", "finite"]);
+    // Without a scheduler it is what all of its kind are.
+    let bare = here.join("flux/transformer").display().to_string();
+    fs::remove_dir_all(here.join("flux/scheduler")).unwrap();
+    let arguments = [&["measure", bare.as_str()], &plan[..], &asked].concat();
+    clear(here);
+    assert!(lipscope(here, &arguments).status.success());
+    let bare = report(&here.join("out"))["models"][0].clone();
+    assert_eq!(bare["curves"][0]["points"], points);
+}
+
 /// Latents of the digits, [1, 4, 4]: what is measured on them is measured on the same numbers given as an array.
 #[test]
 fn images_go_through_an_encoder() {

@@ -133,6 +133,64 @@ fn pooled_embeddings_and_numbers_must_fit() {
 }
 
 #[test]
+fn mmdits_take_what_they_were_trained_with() {
+    let ones = |size: &[i64]| Some(Tensor::ones(size, (Kind::Float, Device::Cpu)));
+    let with = |numbers| Condition { pooled: ones(&[2, 7]), numbers, ..context(&[2, 3, 5], Kind::Float) };
+    let sd3 = open("mmdit/sd3");
+    assert_eq!(
+        (sd3.context_width(), sd3.additions().pooled_width(0), sd3.additions().numbers),
+        (Some(5), Some(7), None)
+    );
+    assert_eq!(sd3.input_shape().sample, Some(vec![4, 8, 8]));
+    // Any size up to that of the grid of places.
+    assert_eq!(forward(&*sd3, &[2, 4, 12, 2], &with(None)).unwrap().size(), [2, 4, 12, 2]);
+    let error = forward(&*sd3, &[2, 4, 14, 8], &with(None)).unwrap_err();
+    assert!(error.contains("7×4 patches") && error.contains("places for 6×6"), "{error}");
+    let error = forward(&*sd3, &[2, 4, 8, 8], &with(ones(&[2, 1]))).unwrap_err();
+    assert!(error.contains("takes none besides t"), "{error}");
+    let flux = open("mmdit/flux_dev");
+    assert_eq!((flux.input_shape().channels, flux.additions().pooled_width(1)), (Some(4), Some(7)));
+    assert_eq!(forward(&*flux, &[2, 4, 6, 10], &with(ones(&[2, 1]))).unwrap().size(), [2, 4, 6, 10]);
+    for (size, condition, says) in [
+        ([2, 4, 6, 10], with(None), "takes embedded guidance, and none were given"),
+        ([2, 4, 6, 10], with(ones(&[2, 6])), "[2, 6], where the network takes [2, 1]"),
+        ([2, 4, 6, 9], with(ones(&[2, 1])), "multiples of 2"),
+        ([2, 16, 6, 10], with(ones(&[2, 1])), "x has 16 channels, where the network takes 4"),
+    ] {
+        let error = forward(&*flux, &size, &condition).unwrap_err();
+        assert!(error.contains(says), "{error}");
+    }
+}
+
+#[test]
+fn configurations_of_mmdits_that_are_not_covered_are_refused_by_name() {
+    for (change, says) in [
+        (json!({"qk_norm": "layer_norm"}), "`layer_norm`"),
+        (json!({"caption_projection_dim": 13}), "meet in 12 channels"),
+        (json!({"sample_size": 9}), "multiple of patch_size = 2"),
+        (json!({"dual_attention_layers": [0, 2]}), "from 0 to 1"),
+        (json!({"pos_embed_max_size": null}), "pos_embed_max_size"),
+        (json!({"num_attention_heads": 0}), "num_attention_heads"),
+        (json!({"force_zeros_for_pooled_projection": true}), "force_zeros_for_pooled_projection"),
+    ] {
+        let error = config_error("mmdit/sd3", change);
+        assert!(error.contains(says), "{error}");
+    }
+    for (change, says) in [
+        (json!({"axes_dims_rope": [2, 2, 2]}), "make up attention_head_dim = 8"),
+        (json!({"axes_dims_rope": [3, 3, 2]}), "three even numbers"),
+        (json!({"axes_dims_rope": [2, 2]}), "axes_dims_rope"),
+        (json!({"patch_size": 2}), "`patch_size` is 2"),
+        (json!({"in_channels": 18}), "4 must divide it"),
+        (json!({"pooled_projection_dim": -1}), "pooled_projection_dim"),
+        (json!({"image_proj": 1}), "`image_proj`"),
+    ] {
+        let error = config_error("mmdit/flux_dev", change);
+        assert!(error.contains(says), "{error}");
+    }
+}
+
+#[test]
 fn configurations_of_dit_that_are_not_covered_are_refused_by_name() {
     for (change, says) in [
         (json!({"norm_type": "ada_norm_single"}), "`ada_norm_single`"),

@@ -27,10 +27,11 @@ struct Fixture {
 }
 
 /// How many cases each family has, so that none can go missing unnoticed.
-const FAMILIES: [(&str, usize); 7] = [
+const FAMILIES: [(&str, usize); 8] = [
     ("denoising_diffusion_pytorch", 4),
     ("dit", 6),
     ("edm", 6),
+    ("mmdit", 6),
     ("openai_unet", 7),
     ("score_sde", 4),
     ("sit", 3),
@@ -157,7 +158,7 @@ fn time_derivatives_agree_with_the_originals() {
     let mut failures = Failures::default();
     let fixtures: Vec<Fixture> = Fixture::all();
     let continuous = || fixtures.iter().filter(|fixture| fixture.expected.contains_key("epsilon_dt"));
-    assert_eq!(continuous().count(), 39, "fixtures with a derivative");
+    assert_eq!(continuous().count(), 45, "fixtures with a derivative");
     for fixture in continuous() {
         let network = fixture.network(Kind::Double);
         let (x, t) = (fixture.tensor("x", Kind::Double), fixture.tensor("t", Kind::Double));

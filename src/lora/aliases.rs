@@ -59,7 +59,7 @@ impl Original {
 
     /// The original name of `layer`; `None` where it has none.
     fn name(&self, layer: &str) -> Option<String> {
-        let (block, rest) = layer.split_once('.')?;
+        let Some((block, rest)) = layer.split_once('.') else { return single(layer) };
         match block {
             "down_blocks" | "up_blocks" => {
                 let mut parts = rest.splitn(4, '.');

@@ -2,7 +2,7 @@
 //! `--null-class`, `--null-context` and `--null-pooled`.
 
 use super::Setting;
-use super::embeddings::{context, numbers, pooled};
+use super::embeddings::{Assumed, context, numbers, pooled};
 use crate::checkpoint::sha256_of;
 use crate::error::{Error, Result};
 use crate::guidance::{Asked, Given, Guidance, Source, no_labels};
@@ -17,8 +17,8 @@ pub struct Conditioned {
     pub asked: Asked,
     /// The guidance towards it.
     pub guidance: Option<Guidance>,
-    /// What was assumed, and the flag that says otherwise.
-    pub assumed: Option<(String, &'static str)>,
+    /// What was assumed for it.
+    pub assumed: Option<Assumed>,
 }
 
 /// The condition, and the guidance towards it, ready on the network's device and in its dtype.

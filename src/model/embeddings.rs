@@ -8,6 +8,14 @@ use lipscope_core::options::Overrides;
 use std::path::Path;
 use tch::Tensor;
 
+/// What was assumed, and the flag that says otherwise.
+pub struct Assumed {
+    /// In words.
+    pub what: String,
+    /// As it is typed.
+    pub flag: &'static str,
+}
+
 /// Pixels along a side of a latent, in the autoencoders of Stable Diffusion.
 const PIXELS_PER_LATENT: i64 = 8;
 
@@ -75,30 +83,41 @@ pub(super) fn pooled(takes: &Takes, flag: &str, path: Option<&Path>, numbers: i6
     Err(Error::file(path, problem, format!("Give floating-point embeddings of one sample, [{width}]{per_number}.")))
 }
 
-/// The numbers that a network embeds as t is, and what was assumed of them, with the flag that says otherwise.
-pub(super) fn numbers(
-    takes: &Takes,
-    options: &Overrides,
-    shape: &[i64],
-) -> Result<(Option<Given>, Option<(String, &'static str)>)> {
+/// The numbers that a network embeds as t is, and what was assumed of them.
+pub(super) fn numbers(takes: &Takes, options: &Overrides, shape: &[i64]) -> Result<(Option<Given>, Option<Assumed>)> {
     let taken = takes.additions.numbers;
-    match (&options.time_ids, taken) {
-        (Some(_), None) => {
-            let problem = format!("this {} takes no sizes", takes.architecture);
-            Err(Error::mismatch(problem, "Leave out --time-ids; Stable Diffusion XL takes them."))
-        }
-        (Some(values), Some(what)) => Ok((Some(Given { what, values: checked(takes, values)? }), None)),
-        (None, None) => Ok((None, None)),
-        (None, Some(what)) => {
+    let typed = [
+        (Numbers::TimeIds, options.time_ids.is_some(), "Stable Diffusion XL takes them"),
+        (Numbers::Guidance, options.embedded_guidance.is_some(), "FLUX.1-dev and others that were distilled take it"),
+    ];
+    if let Some((what, _, who)) = typed.into_iter().find(|(what, typed, _)| *typed && taken != Some(*what)) {
+        let problem = format!("this {} takes no {}", takes.architecture, what.name());
+        return Err(Error::mismatch(problem, format!("Leave out {}; {who}.", what.flag())));
+    }
+    let Some(what) = taken else { return Ok((None, None)) };
+    let said = match what {
+        Numbers::TimeIds => options.time_ids.as_deref().map(|values| time_ids(takes, values)).transpose()?,
+        Numbers::Guidance => options.embedded_guidance.map(guidance).transpose()?,
+    };
+    match said {
+        Some(values) => Ok((Some(Given { what, values }), None)),
+        None => {
             let given = Given { what, values: usual(what, shape) };
-            let assumed = (given.to_string(), what.flag());
+            let assumed = Assumed { what: given.to_string(), flag: what.flag() };
             Ok((Some(given), Some(assumed)))
         }
     }
 }
 
+fn guidance(scale: f64) -> Result<Vec<f64>> {
+    if scale.is_finite() {
+        return Ok(vec![scale]);
+    }
+    Err(Error::argument("--embedded-guidance", scale, "it is a finite number", "Such as --embedded-guidance 3.5."))
+}
+
 /// Numbers that leave room for pooled embeddings.
-fn checked(takes: &Takes, values: &[f64]) -> Result<Vec<f64>> {
+fn time_ids(takes: &Takes, values: &[f64]) -> Result<Vec<f64>> {
     let room = |count: usize| takes.additions.pooled_width(count as i64).is_some_and(|width| width > 0);
     if !values.is_empty() && room(values.len()) && values.iter().all(|value| value.is_finite()) {
         return Ok(values.to_vec());
@@ -109,12 +128,13 @@ fn checked(takes: &Takes, values: &[f64]) -> Result<Vec<f64>> {
     Err(Error::argument("--time-ids", typed.join(","), allowed, "Such as --time-ids 1024,1024,0,0,1024,1024."))
 }
 
-/// An uncropped image of the sample's own size.
+/// An uncropped image of the sample's own size; the scale that diffusers' FluxPipeline takes.
 fn usual(what: Numbers, shape: &[i64]) -> Vec<f64> {
     match what {
         Numbers::TimeIds => {
             let side = |axis: usize| (shape.get(axis).copied().unwrap_or(0) * PIXELS_PER_LATENT) as f64;
             vec![side(1), side(2), 0.0, 0.0, side(1), side(2)]
         }
+        Numbers::Guidance => vec![3.5],
     }
 }

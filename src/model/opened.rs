@@ -134,7 +134,7 @@ impl Opened {
     }
 }
 
-/// The file's name without its extension; for a pipeline's `unet` the pipeline's name.
+/// The file's name without its extension; for a pipeline's `unet` or `transformer` the pipeline's name.
 fn file_name(path: &Path) -> String {
     let named = |path: &Path| {
         let name = if path.is_dir() { path.file_name() } else { path.file_stem() };
@@ -142,7 +142,9 @@ fn file_name(path: &Path) -> String {
     };
     let resolved = path.canonicalize().unwrap_or_else(|_| path.to_path_buf());
     match named(&resolved) {
-        Some(name) if name == "unet" => resolved.parent().and_then(named).unwrap_or(name),
+        Some(name) if ["unet", "transformer"].contains(&name.as_str()) => {
+            resolved.parent().and_then(named).unwrap_or(name)
+        }
         Some(name) => name,
         None => "model".into(),
     }

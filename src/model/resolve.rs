@@ -127,8 +127,8 @@ pub(super) fn resolve_file(
     let declared_share: Option<Share> = declared.share.as_deref().map(str::parse).transpose()?;
     let map = map(share.or(declared_share.as_ref()), named.schedule.timesteps())?;
     let Conditioned { asked, guidance, assumed: assumed_numbers } = condition(&*network, setting)?;
-    if let Some((what, flag)) = assumed_numbers {
-        assumed(&what, flag);
+    if let Some(numbers) = assumed_numbers {
+        assumed(&numbers.what, numbers.flag);
     }
     network.to(device, kind)?;
     for lora in loras {

@@ -22,6 +22,8 @@ pub enum Numbers {
     /// Sizes in pixels (Podell et al., 2023, arXiv 2307.01952): original height and width, top and left of the crop, target
     /// height and width. The refiner takes five numbers: an aesthetic score instead of the target size.
     TimeIds,
+    /// The scale of the guidance that a distilled network imitates (FLUX.1-dev).
+    Guidance,
 }
 
 impl Numbers {
@@ -29,6 +31,7 @@ impl Numbers {
     pub fn flag(self) -> &'static str {
         match self {
             Numbers::TimeIds => "--time-ids",
+            Numbers::Guidance => "--embedded-guidance",
         }
     }
 
@@ -36,6 +39,7 @@ impl Numbers {
     pub fn name(self) -> &'static str {
         match self {
             Numbers::TimeIds => "time ids",
+            Numbers::Guidance => "embedded guidance",
         }
     }
 
@@ -43,6 +47,7 @@ impl Numbers {
     pub fn usual(self) -> i64 {
         match self {
             Numbers::TimeIds => 6,
+            Numbers::Guidance => 1,
         }
     }
 }
@@ -60,10 +65,13 @@ pub(super) fn check_additions(condition: &Condition, takes: &Additions, batch: i
     let count = match (numbers, takes.numbers) {
         (None, None) => 0,
         (Some(numbers), Some(_)) => match *numbers.size().as_slice() {
-            [rows, count] if rows == batch && count > 0 => count,
+            [rows, count] if rows == batch && count > 0 && (takes.features > 0 || count == 1) => count,
             _ => {
-                let problem =
-                    format!("the numbers have shape {:?}, where the network takes [{batch}, N]", numbers.size());
+                let columns = if takes.features > 0 { "N" } else { "1" };
+                let problem = format!(
+                    "the numbers have shape {:?}, where the network takes [{batch}, {columns}]",
+                    numbers.size()
+                );
                 return Err(Error::mismatch(problem, "Give one row for each sample."));
             }
         },

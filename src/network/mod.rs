@@ -23,6 +23,7 @@ mod dit;
 mod edm;
 mod keys;
 pub mod mlp;
+mod mmdit;
 mod native;
 mod openai_unet;
 pub mod recognise;
@@ -75,6 +76,8 @@ pub const ARCHITECTURES: &[Architecture] = &[
     dit::SIT,
     dit::DIFFUSERS,
     dit::OLD_DIFFUSERS,
+    mmdit::SD3,
+    mmdit::FLUX,
     openai_unet::ARCHITECTURE,
     edm::SONG_UNET,
     edm::DHARIWAL_UNET,

@@ -2,13 +2,23 @@
 //! adaLN, Peebles & Xie, 2023). Tangent: ẏ = ẋ (1 + scale) + x ∂scale + ∂shift.
 
 use crate::dual::Dual;
-use crate::error::{Doing, Result};
+use crate::error::{Doing, Error, Result};
 
 /// x (1 + scale) + shift, broadcasting.
 pub fn modulate(x: &Dual, scale: &Dual, shift: &Dual) -> Result<Dual> {
     let factor = scale.value.f_add_scalar(1.0).doing("modulating activations")?;
     let factor = Dual { value: factor, tangent: scale.shallow_clone().tangent };
     x.mul(&factor)?.add(shift)
+}
+
+/// What a layer computed for N places at once, [B, N·C], as N parts [B, 1, C], to be broadcast over tokens.
+pub(crate) fn chunks<const N: usize>(x: &Dual) -> Result<[Dual; N]> {
+    let width = x.value.size().last().copied().unwrap_or(0) / N as i64;
+    let mut parts = Vec::with_capacity(N);
+    for i in 0..N as i64 {
+        parts.push(x.linear(|x| x.f_narrow(1, i * width, width)?.f_unsqueeze(1))?);
+    }
+    parts.try_into().map_err(|_| Error::mismatch("a modulation has lost parts", "Report this."))
 }
 
 #[cfg(test)]

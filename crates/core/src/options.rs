@@ -117,6 +117,14 @@ pub struct Overrides {
         help_heading = "Model (overrides what the checkpoint says)"
     )]
     pub time_ids: Option<Vec<f64>>,
+    /// The guidance scale that a distilled network such as FLUX.1-dev is told [default: 3.5]
+    #[arg(
+        long,
+        value_name = "G",
+        allow_negative_numbers = true,
+        help_heading = "Model (overrides what the checkpoint says)"
+    )]
+    pub embedded_guidance: Option<f64>,
     /// Measure the guided prediction (1 + w) ε(x, t, c) − w ε(x, t, ∅)
     #[arg(
         long,

@@ -213,10 +213,12 @@ fn own_samples(folder: &Path) -> Result<Option<Reference>> {
     reference(&tensor_file::read(&path)?.arrays, &path)
 }
 
-/// What the scheduler beside a model says. Where the command line says both schedule and prediction type, a file that
+/// What the scheduler beside a model says; without one, what all networks of its class were trained on. Where the command line says both schedule and prediction type, a file that
 /// cannot be read does no harm.
 fn scheduled(folder: &Path, request: &Request) -> Result<Declared> {
-    let Some(path) = scheduler_path(folder) else { return Ok(Declared::default()) };
+    let Some(path) = scheduler_path(folder) else {
+        return Declared::of_architecture(&read_json(&folder.join("config.json"))?);
+    };
     let said = request.said;
     match read_json(&path) {
         Ok(config) => scheduler_config::read(&config, &path, said),

@@ -67,6 +67,14 @@ impl Scheduler<'_> {
         self.class().starts_with("FlowMatch") || self.flag("use_flow_sigmas", false)
     }
 
+    /// By what the flow-matching schedulers shift all their steps towards noise, training's as well. Where the shift depends on
+    /// the image (`use_dynamic_shifting`), and in other schedulers (`flow_shift`), only sampling is shifted.
+    fn shift(&self) -> f64 {
+        let everywhere = self.class().starts_with("FlowMatch") && !self.flag("use_dynamic_shifting", false);
+        let shift = self.config.get("shift").and_then(Value::as_f64);
+        shift.filter(|_| everywhere).unwrap_or(1.0)
+    }
+
     fn check_keys(&self) -> Result<Vec<String>> {
         let Some(object) = self.config.as_object() else {
             return Err(Error::file(self.path, "this is no JSON object", "Give --schedule and --prediction."));
@@ -82,9 +90,10 @@ impl Scheduler<'_> {
         }
         let mut ignored = Vec::new();
         for (key, value) in object.iter().filter(|(key, _)| !key.starts_with('_')) {
-            if keys::SAMPLING.contains(&key.as_str()) {
+            let read = key == "shift" && self.shift() != 1.0;
+            if keys::SAMPLING.contains(&key.as_str()) && !read {
                 ignored.push(key.clone());
-            } else if !keys::READ.contains(&key.as_str()) {
+            } else if !read && !keys::READ.contains(&key.as_str()) {
                 let allowed = "this is no key of a scheduler that this version knows, and it may change x_t or the number \
                                that the network gets for t";
                 return Err(self.refuse(key, value, allowed));
@@ -119,7 +128,11 @@ impl Scheduler<'_> {
     fn schedule(&self) -> Result<NamedSchedule> {
         let timesteps = self.timesteps();
         if self.is_flow() {
-            return format!("flow:timesteps={timesteps}").parse();
+            let shift = match self.shift() {
+                1.0 => String::new(),
+                shift => format!("shift={shift},"),
+            };
+            return format!("flow:{shift}timesteps={timesteps}").parse();
         }
         if self.text("prediction_type", "") == "flow_prediction" {
             let problem =
@@ -220,12 +233,12 @@ mod tests {
         }
     }
 
-    /// sd_turbo's, Sana's and Stable Diffusion 3's, without what does not matter here.
+    /// FLUX.1-dev's, Sana's and sd_turbo's, without what does not matter here.
     #[test]
     fn flow_matching_is_read_with_the_number_that_the_network_gets() {
         for text in [
             r#"{"_class_name": "FlowMatchEulerDiscreteScheduler", "num_train_timesteps": 500, "shift": 3.0,
-                "use_dynamic_shifting": false}"#,
+                "use_dynamic_shifting": true}"#,
             r#"{"_class_name": "DPMSolverMultistepScheduler", "beta_schedule": "linear", "num_train_timesteps": 500,
                 "prediction_type": "flow_prediction", "use_flow_sigmas": true, "flow_shift": 3.0,
                 "lambda_min_clipped": -Infinity}"#,
@@ -239,6 +252,20 @@ mod tests {
             assert_eq!(read.conditioning.unwrap().coordinate(&*schedule, t), 125.0);
             assert!(read.ignored.iter().any(|key| key.ends_with("shift")), "{:?}", read.ignored);
         }
+    }
+
+    /// Stable Diffusion 3's, whose grid is the one of diffusers' `FlowMatchEulerDiscreteScheduler(shift=3.0).sigmas`, the other
+    /// way round.
+    #[test]
+    fn the_shift_of_all_steps_is_a_part_of_the_schedule() {
+        let read = read_text(r#"{"_class_name": "FlowMatchEulerDiscreteScheduler", "shift": 3.0}"#).unwrap();
+        let named = read.schedule.unwrap();
+        assert_eq!((named.name.as_str(), read.ignored.len()), ("flow:shift=3,timesteps=1000", 0));
+        // sigmas[750] = 3·0.25/(1 + 2·0.25), timesteps[750] = 1000 times that.
+        assert!((named.schedule.sigma(249.0) - 0.5).abs() < 1e-15);
+        assert_eq!(read.conditioning.unwrap().coordinate(&*named.schedule, 249.0), 500.0);
+        let plain = read_text(r#"{"_class_name": "FlowMatchEulerDiscreteScheduler", "shift": 1.0}"#).unwrap();
+        assert_eq!(plain.schedule.unwrap().name, "flow:timesteps=1000");
     }
 
     #[test]

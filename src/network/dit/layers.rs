@@ -3,13 +3,13 @@
 use super::config::{DitConfig, Release};
 use super::positions::positions;
 use crate::dual::Dual;
-use crate::error::{Doing, Error, Result};
+use crate::error::{Doing, Result};
 use crate::network::condition::{Embedder, Labels};
 use crate::network::native::{Facts, Inputs, Layers};
 use crate::network::{Additions, InputShape};
 use crate::nn::{
     Activation, Conv2d, FeedForward, Init, LayerNorm, Linear, TimeProjection, TimestepEmbedding, TokenAttention,
-    TokenAttentionConfig, Weights, modulate, to_tokens,
+    TokenAttentionConfig, Weights, chunks, modulate, to_tokens,
 };
 use serde_json::Value;
 use std::path::Path;
@@ -186,16 +186,6 @@ impl Block {
         let h = modulate(&self.norms[1].forward(&x)?, &scale_2, &shift_2)?;
         x.add(&self.mlp.forward(&h)?.mul(&gate_2)?)
     }
-}
-
-/// x [B, N·C] as N parts [B, 1, C], to be broadcast over tokens.
-fn chunks<const N: usize>(x: &Dual) -> Result<[Dual; N]> {
-    let width = x.value.size().last().copied().unwrap_or(0) / N as i64;
-    let mut parts = Vec::with_capacity(N);
-    for i in 0..N as i64 {
-        parts.push(x.linear(|x| x.f_narrow(1, i * width, width)?.f_unsqueeze(1))?);
-    }
-    parts.try_into().map_err(|_| Error::mismatch("a modulation has lost parts", "Report this."))
 }
 
 /// From tokens to the image: linear(norm(x) (1 + s) + b), [B, N, C] → [B, out, H, W].

@@ -1,0 +1,32 @@
+//! The last layers of both networks: y = linear(norm(x) (1 + s) + b), [B, N, C] → [B, N, out].
+
+use super::block::EPSILON;
+use crate::dual::Dual;
+use crate::error::Result;
+use crate::nn::{LayerNorm, Linear, Weights, chunks, modulate};
+
+/// The last layers.
+#[derive(Debug)]
+pub(super) struct Last {
+    /// To s and b.
+    modulation: Linear,
+    norm: LayerNorm,
+    linear: Linear,
+}
+
+impl Last {
+    /// Takes `norm_out` and `proj_out`.
+    pub fn new(weights: &Weights, width: i64, outputs: i64) -> Result<Self> {
+        Ok(Last {
+            modulation: Linear::new(&weights.at("norm_out.linear"), width, 2 * width)?,
+            norm: LayerNorm::plain(width, EPSILON),
+            linear: Linear::new(&weights.at("proj_out"), width, outputs)?,
+        })
+    }
+
+    /// x [B, N, C] and c [B, C] → [B, N, out].
+    pub fn forward(&self, x: &Dual, condition: &Dual) -> Result<Dual> {
+        let [scale, shift] = chunks(&self.modulation.forward(condition)?)?;
+        self.linear.forward(&modulate(&self.norm.forward(x)?, &scale, &shift)?)
+    }
+}
