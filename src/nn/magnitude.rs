@@ -134,12 +134,14 @@ mod tests {
     use crate::testing::{Tolerance, assert_close};
     use tch::Device;
 
+    type Layer = fn(Dual) -> Dual;
+
     #[test]
     fn tangents_are_derivatives() {
         tch::manual_seed(0);
-        let x = 3.0 * Tensor::randn([2, 4, 3], (Kind::Double, Device::Cpu));
+        let x: Tensor = 3.0 * Tensor::randn([2, 4, 3], (Kind::Double, Device::Cpu));
         let dx = x.randn_like();
-        let of: [(&str, fn(Dual) -> Dual); 4] = [
+        let of: [(&str, Layer); 4] = [
             ("normalised", |x| normalised(&x, 1).unwrap()),
             ("silu", |x| mp_silu(&x).unwrap()),
             ("clipped", |x| clipped(x, 2.0).unwrap()),
