@@ -212,3 +212,26 @@ fn an_sde_that_no_weight_tells_is_asked_for() {
     let measured = succeed(folder.path(), &[&measure[..], &["--config", "sde=subvp", "--out", "m"]].concat());
     assert!(measured.contains("1/step"), "{measured}");
 }
+
+/// The averages are in float16, and normalised weights are float32 all the same.
+#[test]
+fn snapshots_of_edm2_are_those_of_their_preconditioning() {
+    let _guard = tch::no_grad_guard();
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/networks/edm2");
+    let expected: std::collections::BTreeMap<String, Tensor> =
+        Tensor::read_safetensors(folder.join("snapshot.safetensors")).unwrap().into_iter().collect();
+    let opened = checkpoint::open(&folder.join("snapshot.pkl"), &Request::on(Device::Cpu)).unwrap();
+    let declared = &opened.declared;
+    assert_eq!((opened.format.as_str(), opened.network.classes()), ("persistent pickle, Precond", Some(5)));
+    assert_eq!(declared.prediction.unwrap().to_string(), "edm:sigma-data=0.5");
+    let denoiser = whole(opened, None, Kind::Double);
+    let sigma = Vec::<f64>::try_from(&expected["sigma"]).unwrap();
+    let t = [sigma[0], sigma[1]].map(|sigma| time_of(denoiser.schedule(), sigma));
+    let labels = Some(expected["labels"].shallow_clone());
+    let condition = Condition { labels, ..Condition::default() };
+    let found = denoiser.value(&State { x: expected["x"].shallow_clone(), condition }, &t).unwrap();
+    let tolerance = Tolerance::of_largest(1e-11, "t is found to 1e-14, and rounding of float64");
+    for row in 0..2 {
+        assert_close("ε", &found.get(row), &expected["epsilon"].get(row), tolerance);
+    }
+}

@@ -46,7 +46,7 @@ const PRECONDITIONINGS: [Preconditioning; 5] = [
 ];
 
 /// Classes of networks, with the names that [`network::ARCHITECTURES`] knows them by.
-const NETWORKS: [(&str, &str); 2] = [("SongUNet", "SongUNet"), ("DhariwalUNet", "DhariwalUNet")];
+const NETWORKS: [(&str, &str); 3] = [("SongUNet", "SongUNet"), ("DhariwalUNet", "DhariwalUNet"), ("UNet", "EDM2UNet")];
 
 /// An object that was found.
 struct Found<'a> {

@@ -21,6 +21,7 @@ mod condition;
 mod denoising_diffusion_pytorch;
 mod dit;
 mod edm;
+mod edm2;
 mod keys;
 pub mod mlp;
 mod mmdit;
@@ -81,6 +82,7 @@ pub const ARCHITECTURES: &[Architecture] = &[
     openai_unet::ARCHITECTURE,
     edm::SONG_UNET,
     edm::DHARIWAL_UNET,
+    edm2::ARCHITECTURE,
     edm::score_sde::FOURIER,
     edm::score_sde::POSITIONAL,
     denoising_diffusion_pytorch::ARCHITECTURE,

@@ -3,6 +3,7 @@
 //! * sinusoid (Vaswani et al., 2017): sin(t ω_i), cos(t ω_i) with ω_i = exp(−ln(10000) i / (width/2 − shift));
 //! * Gaussian Fourier features (Song et al., 2021): sin(2π W log t), cos(2π W log t);
 //! * Fourier features of t itself: t, sin(2π W t), cos(2π W t), with random or learned W; or without t itself;
+//! * EDM2's √2 cos(f t + φ) with random f and φ;
 //! * a learned table with one row for each integer timestep, which has no ∂/∂t.
 //!
 //! They are computed in float32 at least, whatever the dtype of the network: in half precision t ω_i would be off by
@@ -41,6 +42,13 @@ pub enum TimeProjection {
     Waves {
         /// W, in float32 or float64.
         frequencies: Tensor,
+    },
+    /// Cosines of t at frequencies f [width] with phases φ [width], times √2.
+    Phased {
+        /// f in radians, in float32 or float64.
+        frequencies: Tensor,
+        /// φ.
+        phases: Tensor,
     },
     /// One row of the table [timesteps, width] for each integer timestep.
     Learned {
@@ -84,6 +92,15 @@ impl TimeProjection {
         Ok(TimeProjection::Waves { frequencies })
     }
 
+    /// Cosines with random frequencies `freqs` and `phases`, `[width]` each.
+    pub fn phased(weights: &Weights, width: i64) -> Result<Self> {
+        let wide = |name| {
+            let tensor = weights.tensor(name, &[width], Init::Normal(2.0 * PI))?;
+            tensor.f_to_kind(at_least_float(tensor.kind())).doing("reading the frequencies of the time embedding")
+        };
+        Ok(TimeProjection::Phased { frequencies: wide("freqs")?, phases: wide("phases")? })
+    }
+
     /// Fourier features with frequencies `weights` `[count]`.
     pub fn fourier(weights: &Weights, count: i64) -> Result<Self> {
         let frequencies = weights.tensor("weights", &[count], Init::Normal(1.0))?;
@@ -99,6 +116,7 @@ impl TimeProjection {
             TimeProjection::GaussianFourier { .. }
             | TimeProjection::Fourier { .. }
             | TimeProjection::Waves { .. }
+            | TimeProjection::Phased { .. }
             | TimeProjection::Learned { .. } => None,
         }
     }
@@ -157,6 +175,7 @@ impl TimeProjection {
                 Dual::cat(&[&time, &waves_of(&t, frequencies).doing(doing)?], -1)?
             }
             TimeProjection::Waves { frequencies } => turning(&t, frequencies).doing(doing)?,
+            TimeProjection::Phased { frequencies, phases } => phased(&t, frequencies, phases).doing(doing)?,
             TimeProjection::Learned { table } => learned(&t, table)?,
         };
         features.linear(|x| x.f_to_kind(kind))
@@ -223,6 +242,20 @@ fn turning(x: &Dual, frequencies: &Tensor) -> std::result::Result<Dual, TchError
         None => None,
     };
     waves(&x.value.f_unsqueeze(1)?.f_mul(&w)?, d_phase.as_ref(), false)
+}
+
+/// √2 cos(x f + φ); ∂ = −√2 sin(x f + φ) f ẋ.
+fn phased(x: &Dual, frequencies: &Tensor, phases: &Tensor) -> std::result::Result<Dual, TchError> {
+    let kind = x.value.kind();
+    let f = frequencies.f_to_kind(kind)?.f_unsqueeze(0)?;
+    let phase = x.value.f_unsqueeze(1)?.f_mul(&f)?.f_add(&phases.f_to_kind(kind)?)?;
+    let tangent = match &x.tangent {
+        Some(dx) => {
+            Some(phase.f_sin()?.f_mul(&dx.f_unsqueeze(1)?.f_mul(&f)?)?.f_mul_scalar(-std::f64::consts::SQRT_2)?)
+        }
+        None => None,
+    };
+    Ok(Dual { value: phase.f_cos()?.f_mul_scalar(std::f64::consts::SQRT_2)?, tangent })
 }
 
 /// [sin φ, cos φ] along the last axis, or cosines first.

@@ -12,7 +12,7 @@ use crate::nn::{Activation, Conv2d, Fir, GroupNorm, Weights};
 #[derive(Debug)]
 enum Down {
     Conv(Conv2d),
-    Block(UNetBlock),
+    Block(Box<UNetBlock>),
     /// The image path is halved, and 1×1 convolved beside h.
     Skip(Fir, Conv2d),
     /// The image path is convolved and halved; it goes on as the sum of both times a factor.
@@ -22,9 +22,9 @@ enum Down {
 /// A layer of the decoder.
 #[derive(Debug)]
 enum Up {
-    Block(UNetBlock),
+    Block(Box<UNetBlock>),
     /// One that takes an output of the encoder beside h.
-    BesideSkip(UNetBlock),
+    BesideSkip(Box<UNetBlock>),
     /// The sum of outputs is doubled.
     Double(Fir),
     /// An output is added to it.
@@ -50,7 +50,7 @@ impl Encode {
                 layers.push(Down::Conv(Conv2d::new(&at("conv"), aux, channels, 3)?));
             } else {
                 let block = UNetBlock::new(&at("down"), (config, names), [channels; 2], Resize::Halve, false)?;
-                layers.push(Down::Block(block));
+                layers.push(Down::Block(Box::new(block)));
             }
             kept.push(channels);
             match encoder {
@@ -71,7 +71,7 @@ impl Encode {
                 let attention = config.attention[level];
                 let name = at(&format!("block{i}"));
                 let block = UNetBlock::new(&name, (config, names), [channels, outputs], Resize::Keep, attention)?;
-                layers.push(Down::Block(block));
+                layers.push(Down::Block(Box::new(block)));
                 channels = outputs;
                 kept.push(channels);
             }
@@ -118,7 +118,8 @@ impl Decode {
         for (level, &outputs) in config.channels.iter().enumerate().rev() {
             let at = |name: &str| names.layer("dec", level, name);
             let same = |name: &str, resize, attention| {
-                UNetBlock::new(&at(name), (config, names), [channels; 2], resize, attention).map(Up::Block)
+                UNetBlock::new(&at(name), (config, names), [channels; 2], resize, attention)
+                    .map(|block| Up::Block(Box::new(block)))
             };
             if level == deepest {
                 layers.extend([same("in0", Resize::Keep, true)?, same("in1", Resize::Keep, false)?]);
@@ -132,7 +133,7 @@ impl Decode {
                 let name = at(&format!("block{i}"));
                 let attention = config.attention[level] && last;
                 let block = UNetBlock::new(&name, (config, names), [inputs, outputs], Resize::Keep, attention)?;
-                layers.push(Up::BesideSkip(block));
+                layers.push(Up::BesideSkip(Box::new(block)));
                 channels = outputs;
             }
             let Family::Song { skip_decoder, .. } = config.family else { continue };

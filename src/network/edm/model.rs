@@ -101,8 +101,7 @@ impl Layers for EdmUNet {
         };
         if config.naming == Naming::Listed {
             // Noise levels of training, which the network looks up where it is told their numbers.
-            let count = weights.has("sigmas").then(|| config.num_scales).flatten();
-            count.map(|count| weights.optional("sigmas", &[count])).transpose()?;
+            config.num_scales.map(|count| weights.optional("sigmas", &[count])).transpose()?;
         }
         let names = Names::new(weights, config)?;
         let encode = Encode::new(&names, config)?;
