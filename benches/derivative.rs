@@ -82,7 +82,7 @@ fn script(arch: &serde_json::Value, native: &dyn Network, folder: &Path) -> Resu
     let mut module = TorchScript::load(&path, Device::Cpu, Signature::default())?;
     let condition = Condition::default();
     let (device, kind) = (Device::Cpu, Kind::Float);
-    let probe = Probe { sample_shape: &SHAPE, times: [0.0, 500.0], condition: &condition, device, kind };
+    let probe = Probe { sample_shape: &SHAPE, times: [0.0, 500.0], condition: &condition, device, kind, beside: 0 };
     module.prepare(&probe)?;
     module.prepare_rate(&probe)?;
     Ok(module)

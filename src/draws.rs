@@ -23,6 +23,11 @@ pub trait CleanSamples: Send + Sync {
         None
     }
 
+    /// How many rows there are, where they are rows.
+    fn count(&self) -> Option<usize> {
+        None
+    }
+
     /// Expectations of the mean and of the mean square over the elements of x₀, where they are known exactly.
     fn moments(&self) -> Option<[f64; 2]> {
         None
@@ -88,7 +93,8 @@ impl Draws {
         let (covariates, origins): (Vec<Covariates>, Vec<Option<usize>>) = drawn.unzip();
         let labels = self.source.labels();
         let labels = labels.and_then(|labels| origins.iter().map(|row| labels.get((*row)?).copied()).collect());
-        Rows { x0, noise, covariates, columns: Columns { labels } }
+        let rows = origins.into_iter().collect();
+        Rows { x0, noise, covariates, columns: Columns { labels, rows } }
     }
 
     /// What the covariates of pairs are on average, where that is known.

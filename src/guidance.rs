@@ -2,7 +2,6 @@
 //! a model of its own.
 
 use crate::device::upload_labels;
-
 use crate::dual::Dual;
 use crate::error::{Doing, Error, Result};
 use crate::network::{Condition, Numbers};
@@ -29,6 +28,44 @@ pub struct Asked {
     pub pooled: Option<Tensor>,
     /// Numbers that are embedded as t is, the same for every sample.
     pub numbers: Option<Given>,
+    /// Channels beside x.
+    pub beside: Option<Beside>,
+}
+
+/// Channels that are laid beside x, [1 or N, C, H, W] in main memory.
+#[derive(Debug)]
+pub struct Beside {
+    /// The same for every sample, or those of the row of the data.
+    pub source: Source<()>,
+    /// Their values.
+    pub values: Tensor,
+}
+
+impl Beside {
+    /// Their number C.
+    pub fn channels(&self) -> i64 {
+        self.values.size()[1]
+    }
+
+    /// For `rows` samples, [B, C, H, W].
+    fn batch(&self, rows: i64, columns: &Columns, device: Device, kind: Kind) -> Result<Tensor> {
+        let doing = "filling in the channels beside x";
+        let size = self.values.size();
+        let values = match (self.source, &columns.rows) {
+            (Source::Same(()), _) => self.values.f_expand([rows, size[1], size[2], size[3]], false),
+            (Source::WithData, Some(origins)) => {
+                let index: Vec<i64> = origins.iter().map(|row| *row as i64).collect();
+                self.values.f_index_select(0, &Tensor::from_slice(&index))
+            }
+            (Source::WithData, None) => {
+                return Err(Error::mismatch(
+                    "--concat has channels for each row of the data, and samples that are made anew come from none",
+                    "Give --data with as many rows, or one array [C, H, W] for all samples.",
+                ));
+            }
+        };
+        values.and_then(|values| values.f_to_kind(kind)?.f_to_device(device)).doing(doing)
+    }
 }
 
 /// Numbers, and what they are.
@@ -63,7 +100,7 @@ impl Asked {
 
     /// For two samples, to try a network out; what is drawn with the data is 0.
     pub fn example(&self, device: Device, kind: Kind) -> Result<Condition> {
-        self.batch(2, &Columns { labels: Some(vec![0; 2]) }, device, kind)
+        self.batch(2, &Columns { labels: Some(vec![0; 2]), rows: Some(vec![0; 2]) }, device, kind)
     }
 
     /// For `rows` samples on `device`, embeddings in `kind`; `columns` were drawn with them.
@@ -90,7 +127,8 @@ impl Asked {
             row.f_unsqueeze(0)?.f_expand([rows, -1], false)
         };
         let numbers = self.numbers.as_ref().map(number).transpose().doing(doing)?;
-        Ok(Condition { labels, context, pooled, numbers })
+        let beside = self.beside.as_ref().map(|beside| beside.batch(rows, columns, device, kind)).transpose()?;
+        Ok(Condition { labels, context, pooled, numbers, beside })
     }
 }
 
@@ -117,5 +155,23 @@ impl Guidance {
     pub fn combine(&self, with: &Dual, without: &Dual) -> Result<Dual> {
         let scaled = |part: &Dual, by: f64| part.linear(|part| part.f_mul_scalar(by));
         scaled(with, 1.0 + self.scale)?.add(&scaled(without, -self.scale)?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn channels_beside_x_are_those_of_the_rows_that_were_drawn() {
+        let values = Tensor::arange(12, (Kind::Float, Device::Cpu)).view([3, 2, 1, 2]);
+        let beside = Beside { source: Source::WithData, values };
+        let columns = Columns { labels: None, rows: Some(vec![2, 0, 2]) };
+        let drawn = beside.batch(3, &columns, Device::Cpu, Kind::Double).unwrap();
+        assert_eq!((drawn.size(), drawn.kind(), beside.channels()), (vec![3, 2, 1, 2], Kind::Double, 2));
+        let first: Vec<f64> = Vec::try_from(drawn.narrow(3, 0, 1).reshape([-1])).unwrap();
+        assert_eq!(first, [8.0, 10.0, 0.0, 2.0, 8.0, 10.0]);
+        let error = beside.batch(3, &Columns::default(), Device::Cpu, Kind::Double).unwrap_err().to_string();
+        assert!(error.contains("--data with as many rows"), "{error}");
     }
 }

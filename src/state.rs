@@ -38,12 +38,16 @@ impl State {
 pub struct Columns {
     /// Classes; `None` where the data has none.
     pub labels: Option<Vec<i64>>,
+    /// Which rows they are; `None` where they are no rows.
+    pub rows: Option<Vec<usize>>,
 }
 
 impl Columns {
     /// Those of some of the samples.
     pub fn slice(&self, samples: std::ops::Range<usize>) -> Self {
-        Columns { labels: self.labels.as_ref().and_then(|labels| labels.get(samples)).map(<[i64]>::to_vec) }
+        let labels = self.labels.as_ref().and_then(|labels| labels.get(samples.clone())).map(<[i64]>::to_vec);
+        let rows = self.rows.as_ref().and_then(|rows| rows.get(samples)).map(<[usize]>::to_vec);
+        Columns { labels, rows }
     }
 
     /// Of samples that are made from noise: for each a row of the data is drawn, with a random stream of its own.
@@ -52,6 +56,6 @@ impl Columns {
             let row = |sample| stream(seed, Purpose::Condition, 0.0, sample).random_range(0..labels.len());
             samples.map(|sample| labels[row(sample)]).collect()
         };
-        Columns { labels: labels.filter(|labels| !labels.is_empty()).map(of) }
+        Columns { labels: labels.filter(|labels| !labels.is_empty()).map(of), rows: None }
     }
 }

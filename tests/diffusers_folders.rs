@@ -272,7 +272,7 @@ fn a_scheduler_that_cannot_be_read_yields_to_the_command_line() {
     let (root, folder) = with_config(CLASS_TABLE, "unet");
     write(CLASS_TABLE, &folder.join(WEIGHTS), 1.0, &str::to_string);
     fs::create_dir(root.path().join("scheduler")).unwrap();
-    let said = Overridden { schedule: true, prediction: true };
+    let said = Overridden { schedule: true, prediction: true, ..Overridden::default() };
     for config in [r#"{"_class_name": "EDMEulerScheduler"}"#, "no JSON", "[1]"] {
         fs::write(root.path().join("scheduler/scheduler_config.json"), config).unwrap();
         for path in [root.path(), &folder] {

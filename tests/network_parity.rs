@@ -94,6 +94,7 @@ impl Fixture {
             context: self.expected.get("context").map(|context| context.to_kind(kind)),
             pooled: self.expected.get("pooled").map(|pooled| pooled.to_kind(kind)),
             numbers: self.expected.get("numbers").map(|numbers| numbers.to_kind(time_kind(kind))),
+            beside: None,
         }
     }
 

@@ -19,7 +19,7 @@ fn prepared(name: &str, kind: Kind) -> Box<dyn Network> {
     network.to(Device::Cpu, kind).unwrap();
     let condition = Condition::default();
     let times = [0.0, 500.0];
-    let probe = Probe { sample_shape: &[1, 8, 8], times, condition: &condition, device: Device::Cpu, kind };
+    let probe = Probe { sample_shape: &[1, 8, 8], times, condition: &condition, device: Device::Cpu, kind, beside: 0 };
     network.prepare(&probe).unwrap();
     network
 }
@@ -59,9 +59,48 @@ fn channels_beyond_those_of_the_output_are_a_condition() {
     let file = fixture("torchscript/concatenated.pt");
     // With data of the output's channels, and with data of the input's.
     for shape in ["1,8,8", "2,8,8"] {
-        let says = ["takes 2 channels and answers with 1", "is a condition", "--inputs x,t,condition=FILE"];
+        let says = ["takes 2 channels and answers with 1", "is a condition", "--concat FILE"];
         refuse(folder.path(), &["measure", &file, "--data", "model", "--shape", shape], &says);
     }
+}
+
+/// f = conv([x, c]) cos(t/100): what is laid beside x is not noised, and D/K is that of the cosine.
+#[test]
+fn channels_beside_x_are_given_by_a_file() {
+    let (folder, out) = fresh("out");
+    let file = fixture("torchscript/concatenated.pt");
+    let pictures = |name: &str, rows: usize, value: fn(usize) -> f32| {
+        let array =
+            ndarray::Array4::from_shape_fn((rows, 1, 8, 8), |(row, _, i, j)| value(row) + (i * 8 + j) as f32 / 64.0);
+        ndarray_npy::write_npy(folder.path().join(name), &array).unwrap();
+    };
+    pictures("x0.npy", 5, |row| row as f32 / 5.0);
+    pictures("same.npy", 5, |_| 0.3);
+    pictures("each.npy", 5, |row| row as f32);
+    pictures("four.npy", 4, |_| 0.3);
+    let one = ndarray::Array3::from_shape_fn((1, 8, 8), |(_, i, j)| 0.3 + (i * 8 + j) as f32 / 64.0);
+    ndarray_npy::write_npy(folder.path().join("one.npy"), &one).unwrap();
+    let with = |concat: &'static str| {
+        let common = ["measure", &file, "--data", "x0.npy", "--scale", "none", "--timesteps", "100", "--samples", "16"];
+        [&common[..], &["--quantity", "both", "--out", "out", "--quiet", "--concat", concat]].concat().join("\n")
+    };
+    let run = |concat: &'static str| {
+        common::clear(folder.path());
+        let text = with(concat);
+        succeed(folder.path(), &text.split('\n').collect::<Vec<&str>>());
+        let curves = report(&out)["models"][0]["curves"].clone();
+        [0, 1].map(|curve: usize| curves[curve]["points"][0]["mean"].as_f64().unwrap())
+    };
+    let [k, d] = run("one.npy");
+    let expected = 0.01 * 1f64.sin() / (1f64.cos() - 1.01f64.cos());
+    assert!((d / k / expected - 1.0).abs() < 1e-4, "{d} {k}: float32 differences of one step keep 1e-5");
+    assert_eq!(run("same.npy"), [k, d]);
+    assert!((run("each.npy")[0] / k - 1.0).abs() > 0.05);
+    let asked = report(&out)["models"][0]["model"]["asked"].as_str().unwrap().to_string();
+    assert!(asked.contains("channels beside x for each row of the data [1, 8, 8]"), "{asked}");
+    common::clear(folder.path());
+    let text = with("four.npy");
+    refuse(folder.path(), &text.split('\n').collect::<Vec<&str>>(), &["has 4 rows", "the data has 5"]);
 }
 
 #[test]
@@ -93,7 +132,8 @@ fn derivatives_along_one_time_for_a_batch_agree_with_the_closed_form() {
         let condition = Condition::default();
         let times = [0.0, 500.0];
         let kind = Kind::Float;
-        let probe = Probe { sample_shape: &[1, 8, 8], times, condition: &condition, device: Device::Cpu, kind };
+        let probe =
+            Probe { sample_shape: &[1, 8, 8], times, condition: &condition, device: Device::Cpu, kind, beside: 0 };
         network.prepare_rate(&probe).unwrap();
         let x = x(kind);
         let t = Tensor::from_slice(&[137f32; 3]);

@@ -22,8 +22,14 @@ fn network(name: &str, kind: Kind) -> Box<dyn Network> {
     let mut network = checkpoint::open(Path::new(&path), &request).unwrap().network;
     network.to(Device::Cpu, kind).unwrap();
     let condition = Condition::default();
-    let probe =
-        Probe { sample_shape: &[1, 8, 8], times: [0.0, 500.0], condition: &condition, device: Device::Cpu, kind };
+    let probe = Probe {
+        sample_shape: &[1, 8, 8],
+        times: [0.0, 500.0],
+        condition: &condition,
+        device: Device::Cpu,
+        kind,
+        beside: 0,
+    };
     network.prepare(&probe).unwrap();
     network.prepare_rate(&probe).unwrap();
     network

@@ -55,13 +55,19 @@ pub struct Checkpoint {
 }
 
 impl Checkpoint {
-    /// Refuses a network that takes more channels than it answers with: the others are a condition, and noise must not be
-    /// laid over it.
-    pub fn refuse_condition_channels(&self) -> Result<()> {
+    /// Refuses a network that takes more channels than it answers with, but for the `beside` that are known to be a condition:
+    /// noise must not be laid over one.
+    pub fn refuse_condition_channels(&self, beside: i64) -> Result<()> {
         let config = self.network.config().unwrap_or_default();
         let number = |key: &str| config.get(key).and_then(serde_json::Value::as_i64);
         match (number("in_channels"), number("out_channels")) {
-            (Some(inputs), Some(outputs)) if outputs < inputs => {
+            (Some(inputs), _) if inputs <= beside => Err(Error::argument(
+                "--concat",
+                format!("{beside} channels"),
+                format!("the network takes {inputs} channels in all, x among them"),
+                "Give fewer, or leave it out.",
+            )),
+            (Some(inputs), Some(outputs)) if outputs < inputs - beside => {
                 Err(crate::network::torchscript::conditioned(&self.path, inputs, outputs))
             }
             _ => Ok(()),
@@ -95,6 +101,8 @@ pub struct Overridden {
     pub schedule: bool,
     /// Whether `--prediction` was given.
     pub prediction: bool,
+    /// How many channels `--concat` lays beside x.
+    pub beside: i64,
 }
 
 impl Request<'_> {

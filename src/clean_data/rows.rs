@@ -34,6 +34,10 @@ impl CleanSamples for Rows {
         self.labels.as_deref()
     }
 
+    fn count(&self) -> Option<usize> {
+        Some(self.rows.nrows())
+    }
+
     fn moments(&self) -> Option<[f64; 2]> {
         Some(self.moments)
     }

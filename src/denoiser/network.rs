@@ -81,7 +81,8 @@ impl NetworkDenoiser {
         let seen = self.scaled(x, at.t, with_tangent)?;
         let input = seen.as_ref().unwrap_or(x);
         let ask = |condition: &Condition| {
-            let output = self.network.forward(input, &time, condition)?;
+            let widened = beside(input, condition)?;
+            let output = self.network.forward(widened.as_ref().unwrap_or(input), &time, condition)?;
             self.first_half(output, &x.value)
         };
         let output = ask(condition)?;
@@ -90,6 +91,8 @@ impl NetworkDenoiser {
             Some(guidance) => {
                 let rows = at.t.len() as i64;
                 let without = guidance.without.batch(rows, &Columns::default(), self.device, self.kind)?;
+                // What lies beside x stays: only the words and the class are dropped.
+                let without = Condition { beside: condition.shallow_clone().beside, ..without };
                 guidance.combine(&output, &ask(&without)?)
             }
         }
@@ -300,4 +303,14 @@ impl Denoiser for NetworkDenoiser {
     fn predicts_without_signal(&self) -> bool {
         !self.prediction.is_noise()
     }
+}
+
+/// x with the channels beside it, whose tangent is 0; `None` where there are none.
+fn beside(x: &Dual, condition: &Condition) -> Result<Option<Dual>> {
+    let Some(channels) = &condition.beside else { return Ok(None) };
+    let doing = "laying channels beside x";
+    let value = Tensor::f_cat(&[&x.value, channels], 1).doing(doing)?;
+    let widened = |tangent: &Tensor| Tensor::f_cat(&[tangent, &channels.f_zeros_like()?], 1);
+    let tangent = x.tangent.as_ref().map(widened).transpose().doing(doing)?;
+    Ok(Some(Dual { value, tangent }))
 }

@@ -2,6 +2,7 @@
 //! `--null-class`, `--null-context` and `--null-pooled`.
 
 use super::Setting;
+use super::concatenated;
 use super::embeddings::{Assumed, context, numbers, pooled};
 use crate::checkpoint::sha256_of;
 use crate::error::{Error, Result};
@@ -9,6 +10,7 @@ use crate::guidance::{Asked, Given, Guidance, Source, no_labels};
 use crate::network::{Network, Takes};
 use lipscope_core::cli::args::Class;
 use lipscope_core::options::Overrides;
+use std::path::PathBuf;
 use tch::{Kind, Tensor};
 
 /// What a network is asked for, and what was assumed for it.
@@ -30,6 +32,8 @@ pub fn condition(network: &dyn Network, setting: &Setting) -> Result<Conditioned
     let (numbers, assumed) = numbers(takes, options, setting.shape)?;
     let count = numbers.as_ref().map_or(0, |given| given.values.len() as i64);
     let pooled = pooled(takes, "--pooled", options.pooled.as_deref(), count)?;
+    let beside = |path: &PathBuf| concatenated::beside(path, setting.shape, setting.rows);
+    let beside = options.concat.as_ref().map(beside).transpose()?;
     let guidance = match options.guidance {
         Some(scale) => {
             let Guidance { scale, without } = guidance(takes, options, scale, &numbers)?;
@@ -37,7 +41,7 @@ pub fn condition(network: &dyn Network, setting: &Setting) -> Result<Conditioned
         }
         None => None,
     };
-    let asked = Asked { label, context, pooled, numbers }.to(device, kind)?;
+    let asked = Asked { label, context, pooled, numbers, beside }.to(device, kind)?;
     Ok(Conditioned { asked, guidance, assumed })
 }
 
@@ -72,7 +76,11 @@ pub fn in_words(asked: &Asked, guidance: Option<&Guidance>, labels: Option<&[i64
         let context = asked.context.as_ref().map(|context| fingerprint("embeddings", context));
         let pooled = asked.pooled.as_ref().map(|pooled| fingerprint("pooled embeddings", pooled));
         let numbers = asked.numbers.as_ref().map(Given::to_string);
-        let words: Vec<String> = class.into_iter().chain(context).chain(pooled).chain(numbers).collect();
+        let beside = asked.beside.as_ref().map(|beside| match beside.source {
+            Source::Same(()) => fingerprint("channels beside x", &beside.values),
+            Source::WithData => fingerprint("channels beside x for each row of the data", &beside.values),
+        });
+        let words: Vec<String> = class.into_iter().chain(context).chain(pooled).chain(numbers).chain(beside).collect();
         (!words.is_empty()).then(|| words.join(", "))
     };
     let with = part(asked)?;
@@ -166,7 +174,9 @@ fn guidance(takes: &Takes, options: &Overrides, scale: f64, numbers: &Option<Giv
     };
     let count = numbers.as_ref().map_or(0, |given| given.values.len() as i64);
     let pooled = pooled(takes, "--null-pooled", options.null_pooled.as_deref(), count)?;
-    Ok(Guidance { scale, without: Asked { label: label.map(Source::Same), context, pooled, numbers: numbers.clone() } })
+    // What lies beside x stays under ∅: it is taken from the condition.
+    let (label, numbers) = (label.map(Source::Same), numbers.clone());
+    Ok(Guidance { scale, without: Asked { label, context, pooled, numbers, beside: None } })
 }
 
 fn null_class(takes: &Takes, options: &Overrides) -> Result<i64> {

@@ -3,6 +3,7 @@
 //!
 //! file → network + schedule + timestep map + prediction + condition, with what was assumed and from where.
 
+mod concatenated;
 mod condition;
 mod embeddings;
 mod opened;
@@ -11,6 +12,7 @@ mod told;
 mod usual_time;
 
 pub use opened::Opened;
+pub(crate) use resolve::widened;
 pub use resolve::{DEFAULT_SCHEDULE, Setting};
 pub use told::Said;
 
@@ -65,6 +67,7 @@ impl Model {
             overrides,
             device: Device::Cpu,
             labels: None,
+            rows: None,
             kind: kind(overrides.dtype),
             derivative: true,
             ideal_schedule: None,

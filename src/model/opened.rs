@@ -1,7 +1,7 @@
 //! A checkpoint argument that is opened and not yet completed.
 
 use super::Model;
-use super::resolve::{Setting, resolve_file, resolve_ideal};
+use super::resolve::{Setting, resolve_file, resolve_ideal, widened};
 use crate::checkpoint::{self, Checkpoint, Request};
 use crate::clean_data::{self, CleanData, Ideal};
 use crate::data::SampleShape;
@@ -25,6 +25,8 @@ pub struct Opened {
     origin: Origin,
     /// Adaptations that are merged into its weights.
     loras: Vec<Lora>,
+    /// Channels of the network's input that are a condition.
+    beside: i64,
 }
 
 enum Origin {
@@ -46,11 +48,12 @@ impl Opened {
                 // Read before gigabytes of weights are.
                 loras = Lora::open_all(request.lora)?;
                 let file = checkpoint::open(path, request)?;
-                file.refuse_condition_channels()?;
+                file.refuse_condition_channels(request.said.beside)?;
                 (Origin::File(Box::new(file)), file_name(path))
             }
         };
-        Ok(Opened { argument: argument.into(), label: label.map_or(name, str::to_string), origin, loras })
+        let (label, beside) = (label.map_or(name, str::to_string), request.said.beside);
+        Ok(Opened { argument: argument.into(), label, origin, loras, beside })
     }
 
     /// Whether an argument names a closed form.
@@ -65,6 +68,7 @@ impl Opened {
             label: label.into(),
             origin: Origin::Ideal(Box::new(ideal)),
             loras: Vec::new(),
+            beside: 0,
         }
     }
 
@@ -80,7 +84,9 @@ impl Opened {
             Origin::File(file) => {
                 let input = file.network.input_shape();
                 let sample = file.declared.sample_shape.clone().or(input.sample);
-                SampleShape { sample, channels: input.channels, resizable: input.resizable }
+                let sample = sample.map(|sample| widened(&sample, -self.beside));
+                let channels = input.channels.map(|channels| channels - self.beside);
+                SampleShape { sample, channels, resizable: input.resizable }
             }
         }
     }

@@ -8,6 +8,7 @@ use crate::clean_data::Ideal;
 use crate::denoiser::NetworkDenoiser;
 use crate::device::dtype_name;
 use crate::error::Result;
+use crate::guidance::Beside;
 use crate::ideal::IdealDenoiser;
 use crate::lora::Lora;
 use crate::network::Probe;
@@ -32,6 +33,8 @@ pub struct Setting<'a> {
     pub overrides: &'a Overrides,
     /// The classes of the data, where it has classes.
     pub labels: Option<&'a [i64]>,
+    /// How many rows the data has, where it has rows.
+    pub rows: Option<usize>,
     /// Where the arithmetic runs.
     pub device: Device,
     /// dtype of networks.
@@ -140,7 +143,9 @@ pub(super) fn resolve_file(
     }
     let example = asked.example(device, kind)?;
     let times = conditioning.probes(&*named.schedule);
-    let probe = Probe { sample_shape: shape, times, condition: &example, device, kind };
+    let beside = asked.beside.as_ref().map_or(0, Beside::channels);
+    let full = widened(shape, beside);
+    let probe = Probe { sample_shape: &full, times, condition: &example, device, kind, beside };
     network.prepare(&probe)?;
     if setting.derivative {
         network.prepare_rate(&probe)?;
@@ -175,6 +180,12 @@ pub(super) fn resolve_file(
     };
     let thresholds = declared.thresholds;
     Ok(Model { label, description, denoiser, clip: declared.clip, thresholds, warnings })
+}
+
+/// The shape of what a network gets, with the channels beside x.
+pub fn widened(sample: &[i64], beside: i64) -> Vec<i64> {
+    let first = sample.first().map(|channels| channels + beside);
+    first.into_iter().chain(sample.iter().skip(1).copied()).collect()
 }
 
 /// Who says something: the command line before the file.

@@ -1,5 +1,6 @@
 //! What the user says about a checkpoint before it is opened: `--weights`, `--config`, `--inputs`, `--output`, `--lora`.
 
+use super::concatenated;
 use crate::checkpoint::{Overridden, Request};
 use crate::error::{Error, Result};
 use crate::network::recognise::Told;
@@ -24,7 +25,11 @@ impl Said {
     /// Reads them.
     pub fn new(options: &Overrides) -> Result<Self> {
         let Overrides { weights, config, inputs, output, .. } = options;
-        let overridden = Overridden { schedule: options.schedule.is_some(), prediction: options.prediction.is_some() };
+        let overridden = Overridden {
+            schedule: options.schedule.is_some(),
+            prediction: options.prediction.is_some(),
+            beside: options.concat.as_deref().map_or(Ok(0), concatenated::channels)?,
+        };
         let (weights, inputs, output) = (weights.clone(), inputs.clone(), output.clone());
         Ok(Said { weights, told: told(config)?, inputs, output, overridden, lora: options.lora.clone() })
     }

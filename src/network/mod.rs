@@ -140,6 +140,8 @@ pub struct Condition {
     pub pooled: Option<Tensor>,
     /// Numbers that are embedded as t is, [B, N], float32 or float64 (never half); `None` for a network without.
     pub numbers: Option<Tensor>,
+    /// Channels that are laid behind those of x, [B, C, H, W], in the network's dtype.
+    pub beside: Option<Tensor>,
 }
 
 impl Condition {
@@ -147,6 +149,7 @@ impl Condition {
     pub fn shallow_clone(&self) -> Self {
         let handle = |tensor: &Option<Tensor>| tensor.as_ref().map(Tensor::shallow_clone);
         Condition {
+            beside: handle(&self.beside),
             labels: handle(&self.labels),
             context: handle(&self.context),
             pooled: handle(&self.pooled),
@@ -158,6 +161,7 @@ impl Condition {
     pub(crate) fn try_map(&self, f: impl Fn(&Tensor) -> Result<Tensor>) -> Result<Self> {
         let map = |tensor: &Option<Tensor>| tensor.as_ref().map(&f).transpose();
         Ok(Condition {
+            beside: map(&self.beside)?,
             labels: map(&self.labels)?,
             context: map(&self.context)?,
             pooled: map(&self.pooled)?,
@@ -212,6 +216,8 @@ pub struct Probe<'a> {
     pub device: Device,
     /// Its dtype.
     pub kind: Kind,
+    /// How many of the sample's channels are a condition, to which the output does not answer.
+    pub beside: i64,
 }
 
 /// What is known about the x of a network.

@@ -167,7 +167,8 @@ impl Measurement {
             return Err(Error::mismatch("there is no model", "Give a checkpoint."));
         };
         let labels = self.source.as_ref().and_then(|source| source.labels());
-        self.rounding = Some(rounding::open(checkpoint, model, options, overrides, labels, self.device)?);
+        let rows = self.source.as_ref().and_then(|source| source.count());
+        self.rounding = Some(rounding::open(checkpoint, model, options, overrides, (labels, rows), self.device)?);
         Ok(self)
     }
 

@@ -21,7 +21,7 @@ pub(super) fn open(
     model: &Model,
     options: &MeasureOptions,
     overrides: &Overrides,
-    labels: Option<&[i64]>,
+    (labels, rows): (Option<&[i64]>, Option<usize>),
     device: Device,
 ) -> Result<Subject> {
     let what = format!("--rounding for {}", model.label);
@@ -35,6 +35,7 @@ pub(super) fn open(
         shape: model.denoiser.sample_shape(),
         overrides,
         labels,
+        rows,
         device,
         kind: Kind::Double,
         derivative: false,

@@ -89,7 +89,8 @@ pub fn complete(
     };
     let ideal_schedule = opened.iter().find_map(Opened::schedule);
     let labels = data.as_ref().and_then(|data| data.source.labels());
-    let setting = Setting { shape: &shape, overrides: options, labels, device, kind, derivative, ideal_schedule };
+    let rows = data.as_ref().and_then(|data| data.source.count());
+    let setting = Setting { shape: &shape, overrides: options, labels, rows, device, kind, derivative, ideal_schedule };
     let mut models = Vec::with_capacity(opened.len());
     for (opened, share) in opened.into_iter().zip(shares) {
         fits(&opened, &shape)?;
@@ -145,11 +146,17 @@ fn fits(opened: &Opened, shape: &[i64]) -> Result<()> {
     if fits {
         return Ok(());
     }
-    let wants = want.sample.map_or_else(|| format!("{} channels", want.channels.unwrap_or(0)), |s| format!("{s:?}"));
-    Err(Error::mismatch(
-        format!("{} takes samples of shape {wants}, and the data has {shape:?}", opened.label),
-        "Give data of the model's shape; images:DIR is cropped and resized to it.",
-    ))
+    let wants =
+        want.sample.as_ref().map_or_else(|| format!("{} channels", want.channels.unwrap_or(0)), |s| format!("{s:?}"));
+    let more = want.channels.or(want.sample.as_ref().and_then(|sample| sample.first().copied()));
+    let next = match more.zip(shape.first()) {
+        Some((takes, has)) if shape.len() == 3 && takes > *has => {
+            "Give data of the model's shape; images:DIR is cropped and resized to it. Where the other channels are a condition \
+             (a small picture, a mask), give that with --concat FILE."
+        }
+        _ => "Give data of the model's shape; images:DIR is cropped and resized to it.",
+    };
+    Err(Error::mismatch(format!("{} takes samples of shape {wants}, and the data has {shape:?}", opened.label), next))
 }
 
 /// The batch that `--batch` asks for.

@@ -125,6 +125,10 @@ pub struct Overrides {
         help_heading = "Model (overrides what the checkpoint says)"
     )]
     pub embedded_guidance: Option<f64>,
+    /// Channels that the network gets beside x, such as a small picture or a mask: .npy or .safetensors with one array
+    /// [C, H, W] for all samples, or [N, C, H, W] with one for each row of the data
+    #[arg(long, value_name = "FILE", help_heading = "Model (overrides what the checkpoint says)")]
+    pub concat: Option<PathBuf>,
     /// Measure the guided prediction (1 + w) ε(x, t, c) − w ε(x, t, ∅)
     #[arg(
         long,

@@ -287,10 +287,10 @@ mod tests {
             let message = read_text(text).unwrap_err().to_string();
             assert!(message.contains(named) && message.contains("--schedule"), "{message}");
             // The next step that is named works.
-            let both = Overridden { schedule: true, prediction: true };
+            let both = Overridden { schedule: true, prediction: true, ..Overridden::default() };
             assert!(read_but(text, both).is_ok(), "{text}");
         }
-        let schedule = Overridden { schedule: true, prediction: false };
+        let schedule = Overridden { schedule: true, prediction: false, ..Overridden::default() };
         let read = read_but(r#"{"_class_name": "EDMEulerScheduler", "prediction_type": "sample"}"#, schedule).unwrap();
         assert_eq!(read.prediction, Some(Prediction::X0));
     }

@@ -39,7 +39,7 @@ pub(super) enum Agreement {
 impl TorchScript {
     /// Compares the tangent of `route` with differences in float64, at two times for which a module is mostly asked.
     pub(super) fn compare(&self, route: &Route, probe: &Probe) -> Result<Agreement> {
-        let &Probe { sample_shape, times: [early, late], condition, device, kind } = probe;
+        let &Probe { sample_shape, times: [early, late], condition, device, kind, .. } = probe;
         if matches!(self.calling.own.unwrap_or(kind), Kind::Half | Kind::BFloat16) {
             return Ok(Agreement::Unchecked("rounding dominates in half precision"));
         }

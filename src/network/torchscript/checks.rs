@@ -23,7 +23,7 @@ fn tolerance(kind: Kind, device: Device) -> f64 {
 impl TorchScript {
     /// Finds out how the module is called, and refuses what is no function of (x, t).
     pub(super) fn check(&mut self, probe: &Probe) -> Result<()> {
-        let &Probe { sample_shape, times, condition, device, kind } = probe;
+        let &Probe { sample_shape, times, condition, device, kind, beside } = probe;
         let (x, full) = example(sample_shape, device, kind)?;
         let time_kind = if kind == Kind::Double { Kind::Double } else { Kind::Float };
         let at = |t: f64| Tensor::f_full([2], t, (time_kind, device)).doing("probing");
@@ -34,7 +34,7 @@ impl TorchScript {
             let next = "Export a module that works on copies, such as f(x.clone(), t.clone()).";
             return Err(Error::file(&self.path, "the module changes its inputs in place", next));
         }
-        self.refuse_other_width(&first, &full)?;
+        self.refuse_other_width(&first, &full, beside)?;
         let off = relative(&self.answer(&x, &early, condition)?, &first)?;
         if off > tolerance(self.calling.own.unwrap_or(kind), device) {
             return Err(self.not_repeatable(off, &x, &early, condition));
@@ -141,10 +141,11 @@ impl TorchScript {
         Err(complaint.unwrap_or_default())
     }
 
-    /// A module whose output has fewer channels than its x takes a part of x for a condition.
-    fn refuse_other_width(&self, output: &Tensor, x: &[i64]) -> Result<()> {
+    /// A module whose output has fewer channels than its x, without those that are known to lie `beside` it, takes a part of x
+    /// for a condition.
+    fn refuse_other_width(&self, output: &Tensor, x: &[i64], beside: i64) -> Result<()> {
         match (x, &output.size()[..]) {
-            ([_, inputs, rest @ ..], [_, outputs, others @ ..]) if rest == others && outputs < inputs => {
+            ([_, inputs, rest @ ..], [_, outputs, others @ ..]) if rest == others && *outputs < inputs - beside => {
                 Err(super::complaint::conditioned(&self.path, *inputs, *outputs))
             }
             _ => Ok(()),

@@ -90,8 +90,8 @@ pub(crate) fn conditioned(path: &Path, inputs: i64, outputs: i64) -> Error {
         "it takes {inputs} channels and answers with {outputs}: x is what the output answers to, so x has {outputs}, and \
          {others}, such as a small picture or a mask and what it covers"
     );
-    let next = "Noise must not be laid over a condition. Export a TorchScript module f(x, t, condition) that concatenates x \
-                and the condition, and name the condition's file with --inputs x,t,condition=FILE.";
+    let next = "Noise must not be laid over a condition: give it with --concat FILE, one array [C, H, W] for all samples or \
+                [N, C, H, W] for the rows of the data.";
     Error::file(path, problem, next)
 }
 

@@ -87,7 +87,7 @@ impl TorchScript {
 
     /// The first route that gives something else than 0.
     fn route(&self, probe: &Probe) -> Result<Route> {
-        let &Probe { sample_shape, times, condition, device, kind } = probe;
+        let &Probe { sample_shape, times, condition, device, kind, .. } = probe;
         let (x, _) = example(sample_shape, device, kind)?;
         let time_kind = if kind == Kind::Double { Kind::Double } else { Kind::Float };
         // One t for a whole batch is the same in each row.
