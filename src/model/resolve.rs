@@ -135,7 +135,7 @@ pub(super) fn resolve_file(
     }
     let description = ModelDescription {
         source: path.display().to_string(),
-        sha256: Some(sha256),
+        sha256,
         format,
         architecture: network.architecture(),
         lora: loras.iter().map(Lora::description).collect(),
