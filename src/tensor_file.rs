@@ -22,7 +22,8 @@ impl IntoTensor for Array {
     }
 }
 
-fn kind(dtype: Dtype) -> Result<Kind> {
+/// The counterpart of a type.
+pub(crate) fn kind(dtype: Dtype) -> Result<Kind> {
     Ok(match dtype {
         Dtype::F16 => Kind::Half,
         Dtype::Bf16 => Kind::BFloat16,

@@ -48,7 +48,7 @@ fn arguments_that_cannot_be_used() {
         (["--timesteps", "5000"], "T = 1000"),
         (["--timesteps", "999"], "--dt 1"),
         (["--schedule", "linaer"], "scaled-linear"),
-        (["--prediction", "noise"], "epsilon, v, x0, flow, edm"),
+        (["--prediction", "noise"], "epsilon, v, x0, flow, reversed-flow, edm"),
         (["--share", "n=0,until=100"], "n=5,until=100"),
         (["--axis", "time"], "log-snr"),
         (["--dtype", "f8"], "f32, f64, bf16 or f16"),
@@ -82,11 +82,11 @@ fn diffusers_folders_that_are_not_covered() {
     let (folder, model) = fresh("unet");
     fs::create_dir(&model).unwrap();
     let config = model.join("config.json");
-    fs::write(&config, r#"{"_class_name": "FluxTransformer2DModel"}"#).unwrap();
-    refuse(folder.path(), &["measure", "unet"], &["a FluxTransformer2DModel", "natively are UNet2DModel"]);
-    let sdxl = r#"{"_class_name": "UNet2DConditionModel", "addition_embed_type": "text_time"}"#;
-    fs::write(&config, sdxl).unwrap();
-    refuse(folder.path(), &["measure", "unet"], &["`addition_embed_type` = `\"text_time\"`", "SDXL"]);
+    fs::write(&config, r#"{"_class_name": "PixArtTransformer2DModel"}"#).unwrap();
+    refuse(folder.path(), &["measure", "unet"], &["a PixArtTransformer2DModel", "natively are UNet2DModel"]);
+    let kandinsky = r#"{"_class_name": "UNet2DConditionModel", "addition_embed_type": "text_image"}"#;
+    fs::write(&config, kandinsky).unwrap();
+    refuse(folder.path(), &["measure", "unet"], &["`addition_embed_type` = `text_image`", "`text_time`"]);
     fs::write(&config, "{ not json").unwrap();
     refuse(folder.path(), &["measure", "unet"], &["JSON"]);
     fs::write(&config, r#"{"down_block_types": ["SkipDownBlock2D", "DownBlock2D", "DownBlock2D", "DownBlock2D"]}"#)

@@ -85,7 +85,28 @@ fn shards_are_the_whole_and_fingerprinted_together() {
     let named: Vec<(&str, &Tensor)> = last.iter().map(|(name, tensor)| (name.as_str(), tensor)).collect();
     Tensor::write_safetensors(&named, &second).unwrap();
     let changed = open(root.path()).unwrap();
-    assert!(opened.sha256.len() == 64 && changed.sha256.len() == 64 && opened.sha256 != changed.sha256);
+    let lengths = [&opened, &changed].map(|opened| opened.sha256.as_ref().map(String::len));
+    assert!(lengths == [Some(64); 2] && opened.sha256 != changed.sha256);
+}
+
+#[test]
+fn headers_tell_what_there_is_without_the_numbers() {
+    let case = "unet2d_condition/stable_diffusion_xl";
+    let (root, folder) = with_config(case, "unet");
+    fs::write(folder.join(INDEX), shard(case, &folder).to_string()).unwrap();
+    let request = Request { headers_only: true, ..Request::on(Device::Cpu) };
+    let described = checkpoint::open(root.path(), &request).unwrap();
+    assert_eq!(described.sha256, None);
+    let listed = |network: &dyn Network| -> Vec<(String, Vec<i64>, tch::Kind)> {
+        network.parameters().into_iter().map(|(name, tensor)| (name, tensor.size(), tensor.kind())).collect()
+    };
+    assert_eq!(listed(&*described.network), listed(&*open(root.path()).unwrap().network));
+    // What does not belong to the configuration is refused all the same.
+    let mut config = serde_json::from_str::<Value>(&fs::read_to_string(folder.join("config.json")).unwrap()).unwrap();
+    config["cross_attention_dim"] = 7.into();
+    fs::write(folder.join("config.json"), config.to_string()).unwrap();
+    let error = checkpoint::open(root.path(), &request).map(|_| ()).unwrap_err().to_string();
+    assert!(error.contains("where the configuration says"), "{error}");
 }
 
 #[test]

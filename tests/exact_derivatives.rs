@@ -6,9 +6,11 @@ mod common;
 
 use common::closeness::{Numbers, largest};
 use lipscope::denoiser::NetworkDenoiser;
-use lipscope::network::Network;
+use lipscope::guidance::{Asked, Given, Source};
 use lipscope::network::mlp::{MlpConfig, ResidualMlp};
+use lipscope::network::recognise::Told;
 use lipscope::network::unet2d::{UNet2d, UNet2dConfig};
+use lipscope::network::{self, Network};
 use lipscope::nn::Weights;
 use lipscope::prediction::Prediction;
 use lipscope::response::Response;
@@ -46,14 +48,14 @@ fn settings() -> Vec<Setting> {
     all
 }
 
-fn denoiser(network: Box<dyn Network>, label: Option<i64>, shape: &[i64], kind: Kind, s: &Setting) -> NetworkDenoiser {
+fn denoiser(network: Box<dyn Network>, asked: Asked, shape: &[i64], kind: Kind, s: &Setting) -> NetworkDenoiser {
     NetworkDenoiser {
         network,
         process: schedule::parse(s.schedule).unwrap().into(),
         map: Arc::clone(&s.map),
         prediction: s.prediction,
         conditioning: s.condition.parse::<Conditioning>().unwrap(),
-        asked: lipscope::guidance::Asked::class(label),
+        asked,
         guidance: None,
         sample_shape: shape.to_vec(),
         device: Device::Cpu,
@@ -91,27 +93,32 @@ fn difference(a: &Tensor, b: &Tensor) -> f64 {
 /// A network in a dtype.
 type Build<'a> = &'a dyn Fn(Kind) -> Box<dyn Network>;
 
+/// What a model is asked for, made anew for every model.
+type Ask<'a> = &'a dyn Fn() -> Asked;
+
 /// float64 against differences, and float32 against float64, in all settings.
 fn check(name: &str, build: Build, label: Option<i64>, x: &Tensor, failures: &mut Vec<String>) {
+    failures.extend(settings().iter().filter_map(|setting| error(name, build, &|| Asked::class(label), x, setting)));
+}
+
+/// What is wrong in one setting.
+fn error(name: &str, build: Build, ask: Ask, x: &Tensor, setting: &Setting) -> Option<String> {
     let (x, shape) = (x.to_kind(Kind::Double), &x.size()[1..]);
-    for setting in settings() {
-        let exact = denoiser(build(Kind::Double), label, shape, Kind::Double, &setting);
-        let rate = exact.rate(&state(&exact, &x), &TIMES).unwrap();
-        // The step that suits: GroupNorm over a few numbers that nearly agree may turn within 0.01 of t, where a smaller
-        // step loses digits to rounding elsewhere. A wrong tangent is far off at every step.
-        let error = |h: f64| difference(&rate, &differences(&exact, &x, h));
-        let double = [4e-3, 1e-3, 1e-4].map(error).into_iter().fold(f64::INFINITY, f64::min);
-        let single = denoiser(build(Kind::Float), label, shape, Kind::Float, &setting);
-        let state = state(&single, &x.to_kind(Kind::Float));
-        let single = difference(&single.rate(&state, &TIMES).unwrap(), &rate);
-        // float64: O(h⁶) and rounding over h. float32: 1e-7 over the layers, and phases to 4e-5 at 640 rad, to 6e-5 where
-        // the condition goes up to 1000.
-        let allowed = if setting.condition == "step" { 1e-4 } else { 3e-4 };
-        if double > 1e-6 || single > allowed {
-            let (prediction, condition) = (setting.prediction.name(), setting.condition);
-            failures.push(format!("{name}, {prediction}, {condition}: float64 {double:.1e}, float32 {single:.1e}"));
-        }
-    }
+    let exact = denoiser(build(Kind::Double), ask(), shape, Kind::Double, setting);
+    let rate = exact.rate(&state(&exact, &x), &TIMES).unwrap();
+    // The step that suits: GroupNorm over a few numbers that nearly agree may turn within 0.01 of t, where a smaller
+    // step loses digits to rounding elsewhere. A wrong tangent is far off at every step.
+    let error = |h: f64| difference(&rate, &differences(&exact, &x, h));
+    let double = [4e-3, 1e-3, 1e-4].map(error).into_iter().fold(f64::INFINITY, f64::min);
+    let single = denoiser(build(Kind::Float), ask(), shape, Kind::Float, setting);
+    let state = state(&single, &x.to_kind(Kind::Float));
+    let single = difference(&single.rate(&state, &TIMES).unwrap(), &rate);
+    // float64: O(h⁶) and rounding over h. float32: 1e-7 over the layers, and phases to 4e-5 at 640 rad, to 6e-5 where
+    // the condition goes up to 1000.
+    let allowed = if setting.condition == "step" { 1e-4 } else { 3e-4 };
+    let (prediction, condition) = (setting.prediction.name(), setting.condition);
+    (double > 1e-6 || single > allowed)
+        .then(|| format!("{name}, {prediction}, {condition}: float64 {double:.1e}, float32 {single:.1e}"))
 }
 
 #[test]
@@ -166,5 +173,57 @@ fn the_residual_mlp_is_differentiated_exactly() {
     let mut failures = Vec::new();
     let x = Tensor::from_slice(&[0.3f64, -0.8, 1.2, 0.1]).view([2, 2]);
     check("mlp", &build, None, &x, &mut failures);
+    assert!(failures.is_empty(), "{failures:#?}");
+}
+
+/// With everything that is asked of them: labels, contexts, pooled embeddings, sizes and a guidance scale.
+#[test]
+fn text_to_image_models_and_sit_are_differentiated_exactly() {
+    let _no_grad = tch::no_grad_guard();
+    let mut failures = Vec::new();
+    for (case, prediction, condition, schedule) in [
+        ("unet2d_condition/stable_diffusion_xl", Prediction::Epsilon, "step", "scaled-linear"),
+        ("sit/learned_variance", Prediction::ReversedFlow, "1-unit", "flow"),
+        ("mmdit/sd3_5", Prediction::Flow, "sigma*1000", "flow:shift=3"),
+        ("mmdit/flux_dev", Prediction::Flow, "sigma*1000", "flow"),
+    ] {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/networks").join(case);
+        let read = |name: &str| {
+            let tensors = Tensor::read_safetensors(folder.join(name)).unwrap();
+            tensors.into_iter().collect::<std::collections::BTreeMap<String, Tensor>>()
+        };
+        let config = match std::fs::read_to_string(folder.join("config.json")) {
+            Ok(text) => serde_json::from_str(&text).unwrap(),
+            Err(_) => {
+                let text = std::fs::read_to_string(folder.join("told.json")).unwrap();
+                let told: serde_json::Value = serde_json::from_str(&text).unwrap();
+                let shapes =
+                    read("weights.safetensors").iter().map(|(name, tensor)| (name.clone(), tensor.size())).collect();
+                let (_, state_dict) = network::recognise(&shapes).unwrap();
+                (state_dict.config)(&shapes, &Told::new(told.as_object().unwrap().clone())).unwrap()
+            }
+        };
+        let build = |kind: Kind| {
+            let weights = Weights::new(read("weights.safetensors"), &folder);
+            let mut network = network::build(&config, &weights, &folder).unwrap();
+            network.to(Device::Cpu, kind).unwrap();
+            network
+        };
+        let expected = read("expected.safetensors");
+        let first = |name: &str| expected.get(name).map(|tensor| tensor.narrow(0, 0, 1));
+        let what = build(Kind::Float).additions().numbers;
+        let ask = || Asked {
+            label: first("labels").map(|label| Source::Same(label.int64_value(&[0]))),
+            context: first("context"),
+            pooled: first("pooled"),
+            numbers: first("numbers").zip(what).map(|(numbers, what)| Given {
+                what,
+                values: Vec::try_from(numbers.to_kind(Kind::Double).flatten(0, -1)).unwrap(),
+            }),
+            beside: None,
+        };
+        let setting = Setting { prediction, condition, schedule, map: Arc::new(Identity) };
+        failures.extend(error(case, &build, &ask, &expected["x"], &setting));
+    }
     assert!(failures.is_empty(), "{failures:#?}");
 }

@@ -17,15 +17,19 @@ use std::path::{Path, PathBuf};
 use tch::{Device, Kind, Tensor};
 
 /// The network that each adaptation was made for.
-const CASES: [(&str, &str); 3] =
-    [("peft", "stable_diffusion_1"), ("kohya", "stable_diffusion_1"), ("original", "stable_diffusion_xl")];
+const CASES: [(&str, &str); 4] = [
+    ("peft", "unet2d_condition/stable_diffusion_1"),
+    ("kohya", "unet2d_condition/stable_diffusion_1"),
+    ("original", "unet2d_condition/stable_diffusion_xl"),
+    ("flux", "mmdit/flux_dev"),
+];
 
 fn tensors(path: impl AsRef<Path>) -> BTreeMap<String, Tensor> {
     Tensor::read_safetensors(path).unwrap().into_iter().collect()
 }
 
 fn network(name: &str, kind: Kind) -> Box<dyn Network> {
-    let folder = PathBuf::from(fixture("networks/unet2d_condition")).join(name);
+    let folder = PathBuf::from(fixture("networks")).join(name);
     let config = serde_json::from_str(&fs::read_to_string(folder.join("config.json")).unwrap()).unwrap();
     let weights = Weights::new(tensors(folder.join("weights.safetensors")), &folder);
     let mut network = network::build(&config, &weights, &folder).unwrap();
@@ -72,7 +76,7 @@ fn merged_adaptations_compute_what_peft_computes() {
 fn scales_add_up() {
     let _guard = tch::no_grad_guard();
     let weight = |merges: &[f64]| {
-        let network = network("stable_diffusion_1", Kind::Double);
+        let network = network("unet2d_condition/stable_diffusion_1", Kind::Double);
         for scale in merges {
             Lora::open(&spec("peft", *scale)).unwrap().merge(&*network).unwrap();
         }

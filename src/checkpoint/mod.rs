@@ -38,8 +38,8 @@ pub struct Checkpoint {
     pub path: PathBuf,
     /// Name of the recognised format, and which of several sets of weights it is.
     pub format: String,
-    /// SHA-256 of the weights file.
-    pub sha256: String,
+    /// SHA-256 of the weights file; `None` where its numbers were not read.
+    pub sha256: Option<String>,
     /// The network, on the device asked for.
     pub network: Box<dyn Network>,
     /// What the file says about its use.
@@ -92,6 +92,8 @@ pub struct Request<'a> {
     pub said: Overridden,
     /// What is merged into its weights.
     pub lora: &'a [LoraSpec],
+    /// Whether names, shapes and types of weights are enough. Formats that may hold gigabytes then read no numbers.
+    pub headers_only: bool,
 }
 
 /// What the command line says about the use of a network: then nothing that a file says of it can stop a run.
@@ -116,6 +118,7 @@ impl Request<'_> {
             output: None,
             said: Overridden::default(),
             lora: &[],
+            headers_only: false,
         }
     }
 }
@@ -159,7 +162,9 @@ pub fn open(path: &Path, request: &Request) -> Result<Checkpoint> {
         let problem = format!("{} is loaded natively, and its inputs are known", path.display());
         return Err(Error::mismatch(problem, "Leave out --inputs and --output; they are for TorchScript modules."));
     }
-    refuse_non_finite(&checkpoint)?;
+    if checkpoint.sha256.is_some() {
+        refuse_non_finite(&checkpoint)?;
+    }
     Ok(checkpoint)
 }
 

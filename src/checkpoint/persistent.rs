@@ -123,7 +123,7 @@ fn open(source: &Source, request: &Request) -> Result<Checkpoint> {
     Ok(Checkpoint {
         path: path.into(),
         format: format!("{}, {}", FORMAT.name, found.preconditioning.class),
-        sha256: sha256(path)?,
+        sha256: Some(sha256(path)?),
         network,
         declared: found.declared()?,
         reference: None,

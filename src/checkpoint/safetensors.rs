@@ -53,7 +53,7 @@ fn open(source: &Source, request: &Request) -> Result<Checkpoint> {
     Ok(Checkpoint {
         path: path.into(),
         format: FORMAT.name.into(),
-        sha256: sha256(path)?,
+        sha256: Some(sha256(path)?),
         network,
         declared,
         reference,

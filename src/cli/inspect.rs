@@ -20,7 +20,10 @@ pub(super) fn run(args: &InspectArgs, global: &Global) -> Result<Option<Outcome>
     let path = &args.checkpoint;
     let description = match listing(path)? {
         Some(listing) => describe_listing(&listing, state_dict::describe(&listing, path)?),
-        None => describe_checkpoint(&checkpoint::open(path, &Request::on(Device::Cpu))?),
+        None => {
+            let request = Request { headers_only: true, ..Request::on(Device::Cpu) };
+            describe_checkpoint(&checkpoint::open(path, &request)?)
+        }
     };
     if global.json {
         return output::print_json(&description);
@@ -46,11 +49,10 @@ fn describe_checkpoint(checkpoint: &Checkpoint) -> Value {
     let additions = checkpoint.network.additions();
     let listed: Vec<Value> =
         parameters.iter().map(|(name, tensor)| json!([name, tensor.size(), format!("{:?}", tensor.kind())])).collect();
-    json!({
+    let mut description = json!({
         "path": checkpoint.path,
         "format": checkpoint.format,
         "architecture": checkpoint.network.architecture(),
-        "sha256": checkpoint.sha256,
         "sample shape": declared.sample_shape.clone().or(input.sample),
         "classes": checkpoint.network.classes(),
         "width of embeddings": checkpoint.network.context_width(),
@@ -70,7 +72,12 @@ fn describe_checkpoint(checkpoint: &Checkpoint) -> Value {
         "reference samples": checkpoint.reference.as_ref().map(|reference| reference.images.nrows()),
         "parameters": parameters.iter().map(|(_, tensor)| tensor.numel()).sum::<usize>(),
         "tensors": listed,
-    })
+    });
+    // Not computed where gigabytes would have to be read for it.
+    if let (Some(sha256), Some(object)) = (&checkpoint.sha256, description.as_object_mut()) {
+        object.insert("sha256".into(), sha256.clone().into());
+    }
+    description
 }
 
 fn describe_listing(listing: &Listing, state_dict: Option<Description>) -> Value {

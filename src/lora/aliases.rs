@@ -1,16 +1,19 @@
 //! The names that LoRA files have for the layers of a network.
 //!
-//! sd-scripts writes underscores for dots, and for Stable Diffusion XL names the layers as the original code does
-//! (Stability-AI/generative-models): `input_blocks_4_1_…` is `down_blocks.1.attentions.0.…`.
+//! sd-scripts writes underscores for dots, and for Stable Diffusion XL and FLUX names the layers as the original code does:
+//! `input_blocks_4_1_…` is `down_blocks.1.attentions.0.…`, and `double_blocks_0_img_attn_qkv` stands for three layers.
 
+use super::original_flux;
+use super::original_unet::OriginalUnet;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Layers by every name that they may have.
 pub(super) struct Aliases {
     /// Names as the network has them.
     plain: BTreeSet<String>,
-    /// The network's names by those with underscores.
-    flat: BTreeMap<String, String>,
+    /// The network's names by those with underscores: of one layer, or of several whose outputs are laid one behind the other,
+    /// with their places.
+    flat: BTreeMap<String, Vec<(usize, String)>>,
 }
 
 impl Aliases {
@@ -18,111 +21,26 @@ impl Aliases {
     pub fn of<'a>(parameters: impl Iterator<Item = &'a str>) -> Self {
         let layers = parameters.filter_map(|name| name.strip_suffix(".weight"));
         let plain: BTreeSet<String> = layers.map(str::to_string).collect();
-        let original = Original::of(&plain);
-        let mut flat = BTreeMap::new();
+        let unet = OriginalUnet::of(&plain);
+        let mut flat: BTreeMap<String, Vec<(usize, String)>> = BTreeMap::new();
         for layer in &plain {
-            let names = [Some(layer.clone()), original.name(layer)];
-            for name in names.into_iter().flatten() {
-                flat.insert(name.replace('.', "_"), layer.clone());
+            let whole = [Some(layer.clone()), unet.name(layer)].into_iter().flatten().map(|name| (name, 0));
+            for (name, place) in whole.chain(original_flux::name(layer)) {
+                flat.entry(name.replace('.', "_")).or_default().push((place, layer.clone()));
             }
         }
+        flat.values_mut().for_each(|layers| layers.sort());
         Aliases { plain, flat }
     }
 
-    /// The network's name of the layer that a file calls `name`.
-    pub fn layer(&self, name: &str, flat: bool) -> Option<&str> {
-        let found = if flat {
-            self.flat.get(name)
-        } else {
-            self.plain.get(name).or_else(|| self.flat.get(&name.replace('.', "_")))
-        };
-        found.map(String::as_str)
-    }
-}
-
-/// The original code's names of diffusers' layers, whose lists of blocks are flat.
-struct Original {
-    /// Residual blocks of a resolution on the way down.
-    layers: usize,
-    /// Resolutions on the way up that have attention.
-    attends: BTreeSet<usize>,
-}
-
-impl Original {
-    fn of(layers: &BTreeSet<String>) -> Self {
-        let has = |prefix: &str| layers.range(prefix.to_string()..).next().is_some_and(|name| name.starts_with(prefix));
-        Original {
-            layers: (0..).take_while(|i| has(&format!("down_blocks.0.resnets.{i}."))).count(),
-            attends: (0..64).filter(|i| has(&format!("up_blocks.{i}.attentions."))).collect(),
+    /// The network's layers that a file calls `name`, in the order of their outputs; none where there is no such layer.
+    pub fn layers(&self, name: &str, flat: bool) -> Vec<&str> {
+        if let Some(layer) = self.plain.get(name).filter(|_| !flat) {
+            return vec![layer];
         }
+        let found = self.flat.get(&name.replace('.', "_"));
+        found.into_iter().flatten().map(|(_, layer)| layer.as_str()).collect()
     }
-
-    /// The original name of `layer`; `None` where it has none.
-    fn name(&self, layer: &str) -> Option<String> {
-        let Some((block, rest)) = layer.split_once('.') else { return single(layer) };
-        match block {
-            "down_blocks" | "up_blocks" => {
-                let mut parts = rest.splitn(4, '.');
-                let (level, kind, index) =
-                    (parts.next()?.parse::<usize>().ok()?, parts.next()?, parts.next()?.parse::<usize>().ok()?);
-                self.block(block == "up_blocks", level, (kind, index), parts.next()?)
-            }
-            "mid_block" => {
-                let mut parts = rest.splitn(3, '.');
-                let (kind, index, inner) = (parts.next()?, parts.next()?.parse::<usize>().ok()?, parts.next()?);
-                match kind {
-                    "resnets" => Some(format!("middle_block.{}.{}", 2 * index, resnet(inner)?)),
-                    _ => Some(format!("middle_block.1.{inner}")),
-                }
-            }
-            _ => single(layer),
-        }
-    }
-
-    fn block(&self, up: bool, level: usize, (kind, index): (&str, usize), inner: &str) -> Option<String> {
-        // Behind the first convolution, every resolution has its blocks and, but for the last, a change of resolution.
-        let place =
-            |index: usize| if up { level * (self.layers + 1) + index } else { 1 + level * (self.layers + 1) + index };
-        let way = if up { "output_blocks" } else { "input_blocks" };
-        match kind {
-            "resnets" => Some(format!("{way}.{}.0.{}", place(index), resnet(inner)?)),
-            "attentions" => Some(format!("{way}.{}.1.{inner}", place(index))),
-            "downsamplers" => Some(format!("{way}.{}.0.op", place(self.layers))),
-            // In the last block of a resolution, behind attention where it has some.
-            "upsamplers" => {
-                Some(format!("{way}.{}.{}.conv", place(self.layers), 1 + usize::from(self.attends.contains(&level))))
-            }
-            _ => None,
-        }
-    }
-}
-
-/// A layer of a residual block.
-fn resnet(inner: &str) -> Option<&'static str> {
-    Some(match inner {
-        "norm1" => "in_layers.0",
-        "conv1" => "in_layers.2",
-        "time_emb_proj" => "emb_layers.1",
-        "norm2" => "out_layers.0",
-        "conv2" => "out_layers.3",
-        "conv_shortcut" => "skip_connection",
-        _ => return None,
-    })
-}
-
-/// A layer outside of all blocks.
-fn single(layer: &str) -> Option<String> {
-    let original = match layer {
-        "conv_in" => "input_blocks.0.0",
-        "time_embedding.linear_1" => "time_embed.0",
-        "time_embedding.linear_2" => "time_embed.2",
-        "add_embedding.linear_1" => "label_emb.0.0",
-        "add_embedding.linear_2" => "label_emb.0.2",
-        "conv_norm_out" => "out.0",
-        "conv_out" => "out.2",
-        _ => return None,
-    };
-    Some(original.into())
 }
 
 #[cfg(test)]
@@ -163,10 +81,34 @@ mod tests {
             ("down_blocks_0_resnets_0_conv1", Some("down_blocks.0.resnets.0.conv1")),
             ("input_blocks_9_0_in_layers_2", None),
         ] {
-            assert_eq!(aliases.layer(flat, true), layer, "{flat}");
+            assert_eq!(aliases.layers(flat, true), Vec::from_iter(layer), "{flat}");
         }
-        assert_eq!(aliases.layer("conv_in", false), Some("conv_in"));
-        assert_eq!(aliases.layer("input_blocks.0.0", false), Some("conv_in"));
-        assert_eq!(aliases.layer("conv_in", true), Some("conv_in"));
+        for (name, flat) in [("conv_in", false), ("input_blocks.0.0", false), ("conv_in", true)] {
+            assert_eq!(aliases.layers(name, flat), ["conv_in"], "{name}");
+        }
+    }
+
+    #[test]
+    fn one_layer_of_flux_stands_for_several() {
+        let parameters = [
+            "single_transformer_blocks.3.attn.to_v.weight",
+            "single_transformer_blocks.3.attn.to_q.weight",
+            "single_transformer_blocks.3.proj_mlp.weight",
+            "single_transformer_blocks.3.attn.to_k.weight",
+            "transformer_blocks.10.attn.add_k_proj.weight",
+            "transformer_blocks.10.norm1_context.linear.weight",
+            "x_embedder.weight",
+        ];
+        let aliases = Aliases::of(parameters.into_iter());
+        let block = "single_transformer_blocks.3";
+        let four = ["attn.to_q", "attn.to_k", "attn.to_v", "proj_mlp"].map(|layer| format!("{block}.{layer}"));
+        assert_eq!(aliases.layers("single_blocks_3_linear1", true), four);
+        assert_eq!(aliases.layers("double_blocks_10_txt_attn_qkv", true), ["transformer_blocks.10.attn.add_k_proj"]);
+        assert_eq!(
+            aliases.layers("double_blocks_10_txt_mod_lin", true),
+            ["transformer_blocks.10.norm1_context.linear"]
+        );
+        assert_eq!(aliases.layers("img_in", true), ["x_embedder"]);
+        assert!(aliases.layers("double_blocks_0_img_attn_qkv", true).is_empty());
     }
 }

@@ -9,6 +9,8 @@
 mod aliases;
 mod file;
 mod names;
+mod original_flux;
+mod original_unet;
 
 use crate::error::{Doing, Error, Result};
 use crate::network::Network;
@@ -18,7 +20,7 @@ use file::Adapter;
 use lipscope_core::cli::args::LoraSpec;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use tch::{Kind, Tensor};
+use tch::{Kind, TchError, Tensor};
 
 /// An adaptation, read and not yet merged.
 pub struct Lora {
@@ -47,55 +49,57 @@ impl Lora {
         }
         let parameters: BTreeMap<String, Tensor> = network.parameters().into_iter().collect();
         let aliases = Aliases::of(parameters.keys().map(String::as_str));
-        let found: Vec<Option<&str>> =
-            self.adapters.iter().map(|adapter| aliases.layer(&adapter.layer, adapter.flat)).collect();
-        let lost: Vec<&Adapter> =
-            self.adapters.iter().zip(&found).filter(|(_, found)| found.is_none()).map(|(a, _)| a).collect();
-        if let Some(first) = lost.first() {
-            let problem = format!(
-                "{} of its {} layers are none of this {}, the first is `{}`",
-                lost.len(),
-                self.adapters.len(),
-                network.architecture(),
-                first.layer
-            );
-            return Err(Error::file(&self.path, problem, "Give an adaptation that was trained for this network."));
-        }
+        let found: Vec<Vec<&str>> =
+            self.adapters.iter().map(|adapter| aliases.layers(&adapter.layer, adapter.flat)).collect();
+        self.refuse_lost(&found, network)?;
         let _no_grad = tch::no_grad_guard();
-        for (adapter, layer) in self.adapters.iter().zip(found.into_iter().flatten()) {
-            let Some(weight) = parameters.get(&format!("{layer}.weight")) else { continue };
-            self.add(adapter, weight)?;
+        for (adapter, layers) in self.adapters.iter().zip(found) {
+            let weights = layers.iter().filter_map(|layer| parameters.get(&format!("{layer}.weight")));
+            self.add(adapter, &weights.collect::<Vec<_>>())?;
         }
         Ok(())
     }
 
-    /// W ← W + s (α/r) B A, computed in float32 at least.
-    fn add(&self, adapter: &Adapter, weight: &Tensor) -> Result<()> {
+    fn refuse_lost(&self, found: &[Vec<&str>], network: &dyn Network) -> Result<()> {
+        let all = self.adapters.iter().zip(found);
+        let lost: Vec<&Adapter> = all.filter(|(_, layers)| layers.is_empty()).map(|(adapter, _)| adapter).collect();
+        let Some(first) = lost.first() else { return Ok(()) };
+        let problem = format!(
+            "{} of its {} layers are none of this {}, the first is `{}`",
+            lost.len(),
+            self.adapters.len(),
+            network.architecture(),
+            first.layer
+        );
+        Err(Error::file(&self.path, problem, "Give an adaptation that was trained for this network."))
+    }
+
+    /// W ← W + s (α/r) B A, computed in float32 at least. Of several weights each has so many rows of B.
+    fn add(&self, adapter: &Adapter, weights: &[&Tensor]) -> Result<()> {
         let doing = "merging a low-rank adaptation";
-        let (size, wanted) = (weight.size(), weight.numel());
-        let (down, up) = (adapter.down.size(), adapter.up.size());
-        let rank = down[0];
-        let outputs = size.first().copied().unwrap_or(0);
-        let fits = up.first() == Some(&outputs)
-            && adapter.up.numel() as i64 == outputs * rank
-            && adapter.down.numel() * outputs as usize == wanted * rank as usize;
-        if !fits {
+        let rank = adapter.down.size()[0];
+        let outputs = |weight: &Tensor| weight.size().first().copied().unwrap_or(0);
+        let fits = |weight: &&Tensor| adapter.down.numel() as i64 * outputs(weight) == weight.numel() as i64 * rank;
+        let rows: i64 = weights.iter().map(|weight| outputs(weight)).sum();
+        if adapter.up.size()[0] != rows || adapter.up.numel() as i64 != rows * rank || !weights.iter().all(fits) {
+            let sizes: Vec<Vec<i64>> = weights.iter().map(|weight| weight.size()).collect();
+            let sizes: Vec<String> = sizes.iter().map(|size| format!("{size:?}")).collect();
+            let (up, down) = (adapter.up.size(), adapter.down.size());
             let problem = format!(
-                "its layer `{}` has factors {up:?} and {down:?}, which do not make the weight {size:?}",
-                adapter.layer
+                "its layer `{}` has factors {up:?} and {down:?}, which do not make the weight {}",
+                adapter.layer,
+                sizes.join(" over ")
             );
             return Err(Error::file(&self.path, problem, "Give an adaptation that was trained for this network."));
         }
-        let kind = if weight.kind() == Kind::Double { Kind::Double } else { Kind::Float };
-        let matrix = |x: &Tensor, sizes: [i64; 2]| x.f_to_device(weight.device())?.f_to_kind(kind)?.f_reshape(sizes);
         let factor = self.scale * adapter.alpha.map_or(1.0, |alpha| alpha / rank as f64);
-        let product =
-            matrix(&adapter.up, [outputs, rank]).and_then(|up| up.f_matmul(&matrix(&adapter.down, [rank, -1])?));
-        let merged = product.and_then(|product| {
-            let change = product.f_mul_scalar(factor)?.f_reshape(&size)?;
-            weight.f_to_kind(kind)?.f_add(&change)?.f_to_kind(weight.kind())
-        });
-        weight.shallow_clone().f_copy_(&merged.doing(doing)?).doing(doing)?;
+        let mut first = 0;
+        for weight in weights {
+            let up = adapter.up.f_narrow(0, first, outputs(weight)).doing(doing)?;
+            first += outputs(weight);
+            let merged = added(weight, &up, &adapter.down, factor).doing(doing)?;
+            weight.shallow_clone().f_copy_(&merged).doing(doing)?;
+        }
         Ok(())
     }
 
@@ -123,4 +127,14 @@ impl Lora {
     pub fn open_all(specs: &[LoraSpec]) -> Result<Vec<Lora>> {
         specs.iter().map(Lora::open).collect()
     }
+}
+
+/// W + factor · B A in the dtype of W.
+fn added(weight: &Tensor, up: &Tensor, down: &Tensor, factor: f64) -> std::result::Result<Tensor, TchError> {
+    let kind = if weight.kind() == Kind::Double { Kind::Double } else { Kind::Float };
+    let rank = down.size()[0];
+    let matrix = |x: &Tensor, sizes: [i64; 2]| x.f_to_device(weight.device())?.f_to_kind(kind)?.f_reshape(sizes);
+    let product = matrix(up, [-1, rank])?.f_matmul(&matrix(down, [rank, -1])?)?;
+    let change = product.f_mul_scalar(factor)?.f_reshape(weight.size())?;
+    weight.f_to_kind(kind)?.f_add(&change)?.f_to_kind(weight.kind())
 }

@@ -153,7 +153,7 @@ pub(super) fn resolve_file(
     warnings.extend(network.notes().into_iter().map(|message| Warning::Note { model: label.clone(), message }));
     let description = ModelDescription {
         source: path.display().to_string(),
-        sha256: Some(sha256),
+        sha256,
         format,
         architecture: network.architecture(),
         lora: loras.iter().map(Lora::description).collect(),

@@ -44,6 +44,7 @@ impl Said {
             output: self.output.as_deref(),
             said: self.overridden,
             lora: &self.lora,
+            headers_only: false,
         }
     }
 }

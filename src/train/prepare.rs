@@ -181,7 +181,7 @@ fn network(
                     "Give data of the model's shape.",
                 ));
             }
-            (from.network, architecture, from.sha256)
+            (from.network, architecture, from.sha256.unwrap_or_default())
         }
     };
     if let Some(classes) = network.classes() {

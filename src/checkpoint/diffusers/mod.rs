@@ -95,7 +95,10 @@ fn open(source: &Source, request: &Request) -> Result<Checkpoint> {
     let (config, anchor) = configuration(&candidate.folder)?;
     let stored = Stored::open(&candidate.file)?;
     let chosen = chosen_set(candidate, &stored, anchor.as_deref(), asked.filter(|_| !answered), all.len() == 1)?;
-    let ((tensors, left_out), set) = (stored.read(&chosen.set, request.device)?, chosen.used);
+    let (tensors, left_out) = match request.headers_only {
+        true => (stored.shapes(&chosen.set)?, Vec::new()),
+        false => stored.read(&chosen.set, request.device)?,
+    };
     let config_path = candidate.folder.join("config.json");
     let network = network::build(&config, &Weights::new(tensors, stored.path()), &config_path)?;
     let declared = match own {
@@ -108,12 +111,12 @@ fn open(source: &Source, request: &Request) -> Result<Checkpoint> {
     Ok(Checkpoint {
         path: path.to_path_buf(),
         format: FORMAT.name.into(),
-        sha256: stored.sha256()?,
+        sha256: if request.headers_only { None } else { Some(stored.sha256()?) },
         network,
         declared,
         reference: own_samples(path)?,
         left_out,
-        weights: set.or(place).or(trained),
+        weights: chosen.used.or(place).or(trained),
         notes: Vec::new(),
     })
 }
