@@ -13,7 +13,9 @@ pub(super) fn config(declared: &Declared) -> Option<Value> {
         Prediction::Epsilon => "epsilon",
         Prediction::V => "v_prediction",
         Prediction::X0 => "sample",
-        Prediction::Flow | Prediction::Vp | Prediction::Ve | Prediction::Edm(_) => return None,
+        Prediction::Flow | Prediction::Vp | Prediction::Ve | Prediction::Edm(_) | Prediction::Consistency(_) => {
+            return None;
+        }
     };
     // The betas themselves: names with parameters differ between programs, numbers do not.
     Some(json!({
