@@ -76,7 +76,7 @@ fn asked(name: &str, denoiser: &NetworkDenoiser) -> ([f64; 2], State) {
     let alpha = Tensor::from_slice(&t.map(|t| denoiser.schedule().alpha(t))).reshape([2, 1, 1, 1]);
     let x = (expected(&format!("{name}.x"), Kind::Double) * alpha).to_kind(denoiser.kind);
     let labels = (name == "edm").then(|| expected("edm.labels", Kind::Int64));
-    (t, State { x, condition: Condition { labels, context: None } })
+    (t, State { x, condition: Condition { labels, ..Condition::default() } })
 }
 
 #[test]
@@ -228,7 +228,7 @@ fn snapshots_of_edm2_are_those_of_their_preconditioning() {
     let denoiser = whole(opened, None, Kind::Double);
     let sigma = Vec::<f64>::try_from(&expected["sigma"]).unwrap();
     let t = [sigma[0], sigma[1]].map(|sigma| time_of(denoiser.schedule(), sigma));
-    let condition = Condition { labels: Some(expected["labels"].shallow_clone()), context: None };
+    let condition = Condition { labels: Some(expected["labels"].shallow_clone()), ..Condition::default() };
     let found = denoiser.value(&State { x: expected["x"].shallow_clone(), condition }, &t).unwrap();
     let tolerance = Tolerance::of_largest(1e-11, "t is found to 1e-14, and rounding of float64");
     for row in 0..2 {
@@ -257,7 +257,8 @@ fn consistency_models_answer_with_their_boundary() {
                 whole(checkpoint::open(&folder.join("weights.safetensors"), &request).unwrap(), None, Kind::Double);
             let t = [sigma[0], sigma[1]].map(|sigma| time_of(denoiser.schedule(), sigma));
             let labels = expected.get("labels").map(Tensor::shallow_clone);
-            let state = State { x: expected["x"].shallow_clone(), condition: Condition { labels, context: None } };
+            let state =
+                State { x: expected["x"].shallow_clone(), condition: Condition { labels, ..Condition::default() } };
             let found = denoiser.x0(&state, &t).unwrap();
             let tolerance = Tolerance::of_largest(1e-11, "t is found to 1e-14, and 250 ln σ turns by 1,500 radians");
             for row in 0..2 {
