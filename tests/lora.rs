@@ -50,6 +50,7 @@ fn epsilon(network: &dyn Network, expected: &BTreeMap<String, Tensor>, kind: Kin
         context: optional("context"),
         pooled: optional("pooled"),
         numbers: optional("numbers"),
+        beside: None,
     };
     network.forward(&constant("x"), &constant("t"), &condition).unwrap().value
 }

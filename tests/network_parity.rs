@@ -27,7 +27,8 @@ struct Fixture {
 }
 
 /// How many cases each family has, so that none can go missing unnoticed.
-const FAMILIES: [(&str, usize); 9] = [
+const FAMILIES: [(&str, usize); 10] = [
+    ("consistency_models", 2),
     ("denoising_diffusion_pytorch", 4),
     ("dit", 6),
     ("edm", 6),
@@ -160,7 +161,7 @@ fn time_derivatives_agree_with_the_originals() {
     let mut failures = Failures::default();
     let fixtures: Vec<Fixture> = Fixture::all();
     let continuous = || fixtures.iter().filter(|fixture| fixture.expected.contains_key("epsilon_dt"));
-    assert_eq!(continuous().count(), 48, "fixtures with a derivative");
+    assert_eq!(continuous().count(), 50, "fixtures with a derivative");
     for fixture in continuous() {
         let network = fixture.network(Kind::Double);
         let (x, t) = (fixture.tensor("x", Kind::Double), fixture.tensor("t", Kind::Double));

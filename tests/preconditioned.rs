@@ -1,5 +1,5 @@
 //! EDM's pickles against the preconditionings that wrote them, and score_sde's checkpoints against its score functions:
-//! `tests/fixtures/edm_pickles/make.py` and `tests/fixtures/networks/score_sde/make.py` say what is in them.
+//! `make.py` beside the fixtures says what is in them; and OpenAI's consistency models, whose files do not say what they are.
 
 mod common;
 
@@ -9,6 +9,7 @@ use lipscope::checkpoint::{self, Checkpoint, Request};
 use lipscope::denoiser::{Denoiser, NetworkDenoiser};
 use lipscope::guidance::Asked;
 use lipscope::network::Condition;
+use lipscope::network::recognise::Told;
 use lipscope::response::Response;
 use lipscope::schedule::{self, NoiseSchedule};
 use lipscope::state::State;
@@ -233,5 +234,56 @@ fn snapshots_of_edm2_are_those_of_their_preconditioning() {
     let tolerance = Tolerance::of_largest(1e-11, "t is found to 1e-14, and rounding of float64");
     for row in 0..2 {
         assert_close("ε", &found.get(row), &expected["epsilon"].get(row), tolerance);
+    }
+}
+
+/// x̂₀ of the original, as a consistency model and as the EDM that it was distilled from; at σ_min the first is x itself.
+#[test]
+fn consistency_models_answer_with_their_boundary() {
+    let _guard = tch::no_grad_guard();
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/networks/consistency_models");
+    for name in ["imagenet", "lsun"] {
+        let folder = folder.join(name);
+        let told = std::fs::read_to_string(folder.join("told.json")).unwrap();
+        let told: serde_json::Map<String, serde_json::Value> = serde_json::from_str(&told).unwrap();
+        let expected: std::collections::BTreeMap<String, Tensor> =
+            Tensor::read_safetensors(folder.join("denoised.safetensors")).unwrap().into_iter().collect();
+        let sigma = Vec::<f64>::try_from(&expected["sigma"]).unwrap();
+        for prediction in ["consistency", "edm"] {
+            let mut told = told.clone();
+            told.insert("model".into(), prediction.into());
+            let told = Told::new(told);
+            let request = Request { told: Some(&told), ..Request::on(Device::Cpu) };
+            let denoiser =
+                whole(checkpoint::open(&folder.join("weights.safetensors"), &request).unwrap(), None, Kind::Double);
+            let t = [sigma[0], sigma[1]].map(|sigma| time_of(denoiser.schedule(), sigma));
+            let labels = expected.get("labels").map(Tensor::shallow_clone);
+            let state =
+                State { x: expected["x"].shallow_clone(), condition: Condition { labels, ..Condition::default() } };
+            let found = denoiser.x0(&state, &t).unwrap();
+            let tolerance = Tolerance::of_largest(1e-11, "t is found to 1e-14, and 250 ln σ turns by 1,500 radians");
+            for row in 0..2 {
+                let what = format!("{name}, {prediction}, σ = {}", sigma[row as usize]);
+                assert_close(what, &found.get(row), &expected[prediction].get(row), tolerance);
+            }
+            if (name, prediction) == ("lsun", "consistency") {
+                let boundary = Tolerance::of_largest(1e-12, "c_skip = 1 and c_out = 0 at σ_min");
+                assert_close("boundary", &found.get(0), &expected["x"].get(0), boundary);
+            }
+        }
+    }
+}
+
+#[test]
+fn whether_it_is_a_consistency_model_is_asked_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = common::fixture("networks/consistency_models/lsun/weights.safetensors");
+    let heads = ["--config", "num_head_channels=2", "--config", "norm_num_groups=2"];
+    let measure =
+        [&["measure", &path, "--shape", "3,8,8", "--samples", "2", "--timesteps", "0,500"][..], &heads].concat();
+    refuse(folder.path(), &measure, &["consistency_models", "--config model=consistency"]);
+    for more in [["--config", "model=consistency"], ["--prediction", "edm"]] {
+        let measured = succeed(folder.path(), &[&measure[..], &more, &["--out", more[1]]].concat());
+        assert!(measured.contains("1/log-SNR"), "{measured}");
     }
 }

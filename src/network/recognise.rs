@@ -30,8 +30,21 @@ pub struct StateDict {
 pub struct Usage {
     /// Buffers beside the parameters that say something about it.
     pub buffers: &'static [&'static str],
-    /// Reads it, with the numbers of those buffers, none where one is missing.
-    pub read: fn(&Told, &[Vec<f64>]) -> Result<Use>,
+    /// Reads it; `None` where nothing says more than schedule and prediction type do.
+    pub read: fn(&Evidence) -> Result<Option<Use>>,
+}
+
+/// What says how a network is used.
+#[derive(Debug, Clone, Copy)]
+pub struct Evidence<'a> {
+    /// Names and shapes of its parameters.
+    pub shapes: &'a Shapes,
+    /// What the user says of it.
+    pub told: &'a Told,
+    /// The numbers of [`Usage::buffers`], none where one of them is missing.
+    pub buffers: &'a [Vec<f64>],
+    /// Whether `--prediction` was given: then it need not be asked for.
+    pub prediction_said: bool,
 }
 
 /// How a network is used.
@@ -39,8 +52,8 @@ pub struct Usage {
 pub struct Use {
     /// Its noise schedule.
     pub schedule: NamedSchedule,
-    /// What it outputs.
-    pub prediction: Prediction,
+    /// What it outputs; `None` where `--prediction` says it.
+    pub prediction: Option<Prediction>,
     /// The number that it gets for t.
     pub conditioning: Conditioning,
 }

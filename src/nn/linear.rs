@@ -37,8 +37,12 @@ impl Linear {
         Ok(Linear { weight, bias: None, layout: Layout::Matrix })
     }
 
-    /// The same as a 1-D convolution with kernels of length 1: takes `weight` [outputs, inputs, 1] and `bias`.
+    /// The same as a 1-D convolution with kernels of length 1: takes `weight` [outputs, inputs, 1] and `bias`; or as a 2-D
+    /// one, where the file has that.
     pub fn pointwise(weights: &Weights, inputs: i64, outputs: i64) -> Result<Self> {
+        if weights.axes("weight") == Some(4) {
+            return Linear::pixelwise(weights, inputs, outputs);
+        }
         let weight = weights.tensor("weight", &[outputs, inputs, 1], Init::FanIn(inputs))?;
         let bias = weights.tensor("bias", &[outputs], Init::FanIn(inputs))?;
         Ok(Linear { weight, bias: Some(bias), layout: Layout::Pointwise })

@@ -98,6 +98,11 @@ impl Weights {
         self.shared.tensors.borrow().contains_key(&format!("{}{name}", self.prefix))
     }
 
+    /// Number of axes of the tensor `name`; `None` where there is none yet.
+    pub fn axes(&self, name: &str) -> Option<usize> {
+        self.shared.tensors.borrow().get(&format!("{}{name}", self.prefix)).map(Tensor::dim)
+    }
+
     /// The tensor `name`, which must have exactly this shape; a fresh network draws it as `init` says.
     pub fn tensor(&self, name: &str, shape: &[i64], init: Init) -> Result<Tensor> {
         let full = format!("{}{name}", self.prefix);

@@ -9,6 +9,7 @@ use crate::error::{Doing, Error, Result};
 use crate::libtorch::Autocast;
 use crate::network::{self, Network};
 use crate::nn::Weights;
+use crate::prediction::Prediction;
 use crate::random::{Purpose, stream};
 use crate::run::{Folder, Setup};
 use crate::schedule;
@@ -67,6 +68,10 @@ impl Job {
         };
         let recipe = variant::recipe(&args.variant, &setting)?;
         let prediction = args.prediction.or(declared.prediction).unwrap_or_default();
+        if matches!(prediction, Prediction::Consistency(_)) {
+            let problem = "consistency models are not trained on the answer x₀, and lipscope train does nothing else";
+            return Err(Error::mismatch(problem, "Choose another --prediction, such as edm."));
+        }
         let spec = args.data.source.clone().unwrap_or(DataSpec::Digits);
         let (rows, described) = clean_data::open_training(&spec, &args.data)?;
         let (network, architecture, first_weights) =

@@ -12,10 +12,10 @@
 //! | reversed-flow (time from noise to data, as in SiT, arXiv 2401.08740) | −u = x₀ − ε | that of flow | that of flow |
 //! | vp | ε, of x/√(α² + σ²) | output | (x − σ ε)/α |
 //! | ve | −ε, of x/α | −output | (x + σ F)/α |
-//! | edm | F, of a scaled input | see [`preconditioning`](crate::preconditioning) | c_skip x + c_out F |
+//! | edm, consistency | F, of a scaled input | see [`preconditioning`](crate::preconditioning) | c_skip x + c_out F |
 
 use crate::error::{Error, Result};
-use crate::preconditioning::{Edm, Factor};
+use crate::preconditioning::{Consistency, Edm, Factor};
 use crate::schedule::Level;
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -42,6 +42,8 @@ pub enum Prediction {
     Ve,
     /// F, with x₀ = c_skip x + c_out F(c_in x)
     Edm(Edm),
+    /// The same with the scalings of consistency models
+    Consistency(Consistency),
 }
 
 /// result = `output`·(network output) + `x`·x.
@@ -62,7 +64,7 @@ impl Affine {
 
 impl Prediction {
     /// All types, with what they are; `edm` with its default.
-    pub const ALL: [(Prediction, &'static str); 8] = [
+    pub const ALL: [(Prediction, &'static str); 9] = [
         (Prediction::Epsilon, "the noise ε"),
         (Prediction::V, "v = α ε − σ x₀"),
         (Prediction::X0, "the clean sample x₀"),
@@ -71,6 +73,10 @@ impl Prediction {
         (Prediction::Vp, "the noise ε, from x/√(α² + σ²) (EDM's table 1: VP and iDDPM)"),
         (Prediction::Ve, "−ε, from x/α (EDM's table 1: VE)"),
         (Prediction::Edm(Edm { sigma_data: 0.5 }), "F, with x₀ = c_skip x + c_out F(c_in x); edm:sigma-data=0.5"),
+        (
+            Prediction::Consistency(Consistency::PUBLISHED),
+            "the same of consistency models; consistency:sigma-data=0.5,sigma-min=0.002",
+        ),
     ];
 
     /// Name as it is typed, without parameters.
@@ -84,6 +90,7 @@ impl Prediction {
             Prediction::Vp => "vp",
             Prediction::Ve => "ve",
             Prediction::Edm(_) => "edm",
+            Prediction::Consistency(_) => "consistency",
         }
     }
 
@@ -93,13 +100,14 @@ impl Prediction {
             Prediction::Vp => Some(Factor::unit_variance(level)),
             Prediction::Ve => Some(Factor::unit_signal(level)),
             Prediction::Edm(edm) => Some(edm.input(level)),
+            Prediction::Consistency(model) => Some(model.input(level)),
             _ => None,
         }
     }
 
     /// Whether the network sees another x at another t.
     pub fn scales_input(self) -> bool {
-        matches!(self, Prediction::Vp | Prediction::Ve | Prediction::Edm(_))
+        !matches!(self, Prediction::Epsilon | Prediction::V | Prediction::X0 | Prediction::Flow)
     }
 
     /// Whether the output is the noise, whatever its sign and its input: then nothing but that follows where α = 0.
@@ -117,6 +125,7 @@ impl Prediction {
             Prediction::Flow => (-1.0, 1.0),
             Prediction::ReversedFlow => (1.0, -1.0),
             Prediction::Edm(edm) => edm.target(level),
+            Prediction::Consistency(model) => model.target(level),
         }
     }
 
@@ -128,11 +137,12 @@ impl Prediction {
             Prediction::Epsilon | Prediction::Vp => Ok(Affine { output: 1.0, x: 0.0 }),
             Prediction::Ve => Ok(Affine { output: -1.0, x: 0.0 }),
             Prediction::V => Ok(Affine { output: alpha / norm, x: sigma / norm }),
-            Prediction::X0 if sigma == 0.0 => Err(undefined("epsilon", self, "σ")),
+            Prediction::X0 | Prediction::Consistency(_) if sigma == 0.0 => Err(undefined("epsilon", self, "σ")),
             Prediction::X0 => Ok(Affine { output: -alpha / sigma, x: 1.0 / sigma }),
             Prediction::Flow => Ok(Affine { output: alpha / (alpha + sigma), x: 1.0 / (alpha + sigma) }),
             Prediction::ReversedFlow => Prediction::Flow.epsilon(level).map(Affine::of_the_negative),
             Prediction::Edm(edm) => Ok(edm.epsilon(level)),
+            Prediction::Consistency(model) => Ok(model.epsilon(level)),
         }
     }
 
@@ -157,6 +167,7 @@ impl Prediction {
             }
             Prediction::ReversedFlow => Prediction::Flow.epsilon_rate(level)?.of_the_negative(),
             Prediction::Edm(edm) => edm.epsilon_rate(level),
+            Prediction::Consistency(model) => model.epsilon_rate(level),
         })
     }
 
@@ -173,6 +184,7 @@ impl Prediction {
             Prediction::Flow => Ok(Affine { output: -sigma / (alpha + sigma), x: 1.0 / (alpha + sigma) }),
             Prediction::ReversedFlow => Prediction::Flow.x0(level).map(Affine::of_the_negative),
             Prediction::Edm(edm) => Ok(edm.x0(level)),
+            Prediction::Consistency(model) => Ok(model.x0(level)),
         }
     }
 }
@@ -188,6 +200,7 @@ impl fmt::Display for Prediction {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Prediction::Edm(edm) => edm.fmt(f),
+            Prediction::Consistency(model) => model.fmt(f),
             plain => f.write_str(plain.name()),
         }
     }
@@ -197,15 +210,17 @@ impl FromStr for Prediction {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self> {
-        if text.split(':').next() == Some("edm") {
-            return text.parse().map(Prediction::Edm);
+        match text.split(':').next() {
+            Some("edm") => return text.parse().map(Prediction::Edm),
+            Some("consistency") => return text.parse().map(Prediction::Consistency),
+            _ => {}
         }
         let known = Prediction::ALL.into_iter().map(|(prediction, _)| prediction);
         known.into_iter().find(|prediction| prediction.name() == text).ok_or_else(|| {
             Error::argument(
                 "--prediction",
                 text,
-                "it is one of epsilon, v, x0, flow, reversed-flow, vp, ve, edm",
+                "it is one of epsilon, v, x0, flow, reversed-flow, vp, ve, edm, consistency",
                 "Choose one of them.",
             )
         })
@@ -245,8 +260,8 @@ mod tests {
             Prediction::Flow => epsilon - x0,
             Prediction::ReversedFlow => x0 - epsilon,
             // EDM's training target: (x₀ − c_skip x)/c_out.
-            Prediction::Edm(edm) => {
-                let Affine { output, x } = edm.x0(level);
+            Prediction::Edm(_) | Prediction::Consistency(_) => {
+                let Affine { output, x } = prediction.x0(level).unwrap();
                 (x0 - x * (level.alpha * x0 + level.sigma * epsilon)) / output
             }
         }
@@ -277,7 +292,9 @@ mod tests {
     #[test]
     fn rates_match_central_differences() {
         for name in ["linear", "trigflow", "flow"] {
-            for ((prediction, _), t) in Prediction::ALL.into_iter().zip([3.4, 60.5, 120.3, 700.6, 500.8, 40.2]) {
+            let times = [3.4, 60.5, 120.3, 700.6, 500.8, 40.2, 5.5, 40.2, 300.7];
+            assert_eq!(times.len(), Prediction::ALL.len());
+            for ((prediction, _), t) in Prediction::ALL.into_iter().zip(times) {
                 let h = 1e-4;
                 let at = |t: f64| prediction.epsilon(&level(name, t)).unwrap();
                 let rate = prediction.epsilon_rate(&level(name, t)).unwrap();

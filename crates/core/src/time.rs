@@ -160,6 +160,13 @@ impl FromStr for Conditioning {
         if text == "c-noise" {
             return Ok(Conditioning::EDM);
         }
+        if let Some(factor) = text.strip_prefix("c-noise*") {
+            // OpenAI's consistency models get a thousand times EDM's.
+            let factor = factor.parse::<f64>().ok().filter(|factor| factor.is_finite() && *factor != 0.0);
+            let allowed = "c-noise takes a factor other than 0";
+            let refuse = || Error::argument("--time-input", text, allowed, "Such as c-noise*1000.");
+            return Ok(Conditioning::scaled(Axis::LogSnr, -0.125 * factor.ok_or_else(refuse)?));
+        }
         if text.starts_with("c-noise") {
             return text.parse().map(Conditioning::Noise);
         }

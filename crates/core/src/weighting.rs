@@ -36,6 +36,8 @@ impl Weighting {
             Prediction::Flow | Prediction::ReversedFlow => {
                 alpha2.min(gamma * sigma2) / (level.alpha + level.sigma).powi(2)
             }
+            // r = c_out
+            Prediction::Consistency(model) => (alpha2 / sigma2).min(gamma) * model.x0(level).output.powi(2),
             // r² = c_out² = σ² σ_d²/N
             Prediction::Edm(edm) => {
                 let (d2, n) = (edm.sigma_data.powi(2), edm.input(level).value.powi(-2));

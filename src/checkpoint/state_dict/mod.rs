@@ -10,7 +10,7 @@ mod buffers;
 use super::sets::{self, Names, Set};
 use super::{Checkpoint, Declared, Format, Request, Source, sha256};
 use crate::error::{Doing, Error, Result};
-use crate::network::recognise::{Shapes, StateDict, Told, Use};
+use crate::network::recognise::{Evidence, Shapes, StateDict, Told, Use};
 use crate::network::{self};
 use crate::nn::Weights;
 use crate::report::WeightsUsed;
@@ -51,17 +51,23 @@ impl Known {
     }
 
     /// How such networks are used; nothing where their trainer leaves that open.
-    fn used(&self, told: &Told, named: &NamedArrays, path: &Path) -> Result<Declared> {
+    fn used(&self, request: &Request, told: &Told, named: &NamedArrays) -> Result<Declared> {
         let Some(usage) = self.state_dict.usage else { return Ok(Declared::default()) };
         let numbers = |own: &&str| {
             let name = self.set.names.iter().find(|(_, found)| found == own).map(|(name, _)| name);
             Some(named.get(name?)?.map(|x| x))
         };
         let buffers: Option<Vec<Vec<f64>>> = usage.buffers.iter().map(numbers).collect();
-        let Use { schedule, prediction, conditioning } =
-            (usage.read)(told, &buffers.unwrap_or_default()).map_err(|e| self.of_these(&e, path))?;
-        let (schedule, prediction, conditioning) = (Some(schedule), Some(prediction), Some(conditioning));
-        Ok(Declared { schedule, prediction, conditioning, ..Declared::default() })
+        let evidence = Evidence {
+            shapes: &self.set.shapes,
+            told,
+            buffers: &buffers.unwrap_or_default(),
+            prediction_said: request.said.prediction,
+        };
+        let Some(Use { schedule, prediction, conditioning }) = (usage.read)(&evidence)? else {
+            return Ok(Declared::default());
+        };
+        Ok(Declared { schedule: Some(schedule), prediction, conditioning: Some(conditioning), ..Declared::default() })
     }
 
     /// An error with the weights that it is about.
@@ -116,7 +122,10 @@ fn declared(source: &Source, request: &Request) -> Result<Declared> {
     let told = request.told.unwrap_or(&nothing);
     let config = configuration(known, told, path)?;
     let takes = Some(network::takes(&config, path)?);
-    let usual = known.used(told, &named, path)?.or(Declared::of_architecture(&config)?);
+    let usual = known
+        .used(request, told, &named)
+        .map_err(|e| known.of_these(&e, path))?
+        .or(Declared::of_architecture(&config)?);
     Ok(Declared { takes, ..said(told)?.or(usual).or(buffers.declared(&named)?) })
 }
 
@@ -133,7 +142,10 @@ fn open(source: &Source, request: &Request) -> Result<Checkpoint> {
     let buffers = buffers::Wanted::beside(&set.prefix);
     let named = tensor_file::read_selected(path, &|name| set.names.contains_key(name) || buffers.has(name))?;
     refuse_missing(set, &named, path)?;
-    let usual = known.used(told, &named, path)?.or(Declared::of_architecture(&config)?);
+    let usual = known
+        .used(request, told, &named)
+        .map_err(|e| known.of_these(&e, path))?
+        .or(Declared::of_architecture(&config)?);
     let declared = said(told)?.or(usual).or(buffers.declared(&named)?);
     let mut tensors: BTreeMap<String, Tensor> = BTreeMap::new();
     for (name, array) in named.arrays {

@@ -13,7 +13,12 @@ pub(super) fn config(declared: &Declared) -> Option<Value> {
         Prediction::Epsilon => "epsilon",
         Prediction::V => "v_prediction",
         Prediction::X0 => "sample",
-        Prediction::Flow | Prediction::ReversedFlow | Prediction::Vp | Prediction::Ve | Prediction::Edm(_) => {
+        Prediction::Flow
+        | Prediction::ReversedFlow
+        | Prediction::Vp
+        | Prediction::Ve
+        | Prediction::Edm(_)
+        | Prediction::Consistency(_) => {
             return None;
         }
     };

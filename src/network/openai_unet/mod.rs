@@ -10,6 +10,7 @@
 
 mod blocks;
 mod config;
+mod consistency;
 mod model;
 mod read;
 mod state_dict;

@@ -1,12 +1,13 @@
 //! From the names and shapes of a state dict to the arguments of the constructor that it comes from.
 
+use super::consistency::{self, is_consistency_model};
 use super::{CLASS, read::GROUPS};
 use crate::error::{Error, Result};
 use crate::network::recognise::{Shapes, StateDict, Told, unknown_variant};
 use serde_json::{Map, Value, json};
 
 pub(super) const STATE_DICT: StateDict = StateDict {
-    known_as: "UNetModel of improved-, guided- or latent-diffusion",
+    known_as: "UNetModel of improved-, guided- or latent-diffusion, or of consistency_models",
     anchors: &[
         "time_embed.0.weight",
         "time_embed.2.weight",
@@ -19,7 +20,7 @@ pub(super) const STATE_DICT: StateDict = StateDict {
     ],
     config,
     note: |_| None,
-    usage: None,
+    usage: Some(consistency::USAGE),
 };
 
 fn config(shapes: &Shapes, told: &Told) -> Result<Value> {
@@ -46,7 +47,10 @@ fn config(shapes: &Shapes, told: &Told) -> Result<Value> {
     for (key, value) in heads(told)? {
         set(key, value.into());
     }
-    set("use_new_attention_order", told.flag("use_new_attention_order")?.unwrap_or(false).into());
+    set(
+        "use_new_attention_order",
+        told.flag("use_new_attention_order")?.unwrap_or(is_consistency_model(shapes)).into(),
+    );
     set("norm_num_groups", told.integer("norm_num_groups")?.unwrap_or(GROUPS).into());
     if let Some(size) = told.integer("image_size")? {
         set("image_size", size.into());

@@ -11,12 +11,14 @@
 //! | iDDPM | 1 | −s | 1/√(1 + s²) | the nearest step of its grid | `vp` | `step`, under `cosine` |
 //! | EDM | σ_d²/(s² + σ_d²) | s σ_d/√(s² + σ_d²) | 1/√(s² + σ_d²) | ln(s)/4 | [`Edm`] | `c-noise` |
 //!
-//! c_in of the table multiplies y; networks here get it as a factor of x, which is c_in/α.
+//! [`Consistency`] models have EDM's scalings but for a boundary. c_in of the table multiplies y; networks here get it as a factor of x, which is c_in/α.
 
 mod c_noise;
+mod consistency;
 mod edm;
 
 pub use c_noise::CNoise;
+pub use consistency::Consistency;
 pub use edm::Edm;
 
 use crate::schedule::Level;

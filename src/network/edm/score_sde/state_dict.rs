@@ -4,7 +4,7 @@ use super::list::{Module, Plan, modules};
 use super::usage;
 use crate::error::Result;
 use crate::network::edm::NCSNPP;
-use crate::network::recognise::{Shapes, StateDict, Told};
+use crate::network::recognise::{Evidence, Shapes, StateDict, Told};
 use serde_json::{Value, json};
 
 pub(super) const FOURIER: StateDict = StateDict {
@@ -31,7 +31,7 @@ pub(super) const POSITIONAL: StateDict = StateDict {
         "all_modules.3.Dense_0.weight",
     ],
     config: |shapes, told| {
-        (usage::VP.read)(told, &[])?;
+        (usage::VP.read)(&Evidence { shapes, told, buffers: &[], prediction_said: true })?;
         config(shapes, told, false)
     },
     note: |_| None,

@@ -1,7 +1,7 @@
 //! How a network of score_sde is used: its SDE, and what it gets for the noise level.
 
 use crate::error::Error;
-use crate::network::recognise::{Usage, Use};
+use crate::network::recognise::{Evidence, Usage, Use};
 use crate::preconditioning::CNoise;
 use crate::prediction::Prediction;
 use crate::schedule::NamedSchedule;
@@ -13,7 +13,7 @@ const SIGMAS: &str = "sigmas";
 /// Of a network with Fourier features, which the releases have with the variance-exploding SDE only.
 pub(super) const VE: Usage = Usage {
     buffers: &[SIGMAS],
-    read: |told, buffers| {
+    read: |Evidence { told, buffers, .. }| {
         let centered = told.flag("centered")?.unwrap_or(false);
         // [0, 1] is brought to [−1, 1], and σ with it.
         let unit = if centered { 1.0 } else { 2.0 };
@@ -26,14 +26,14 @@ pub(super) const VE: Usage = Usage {
             format!("ve:sigma-min={},sigma-max={}", plain(unit * min), plain(unit * max)).parse()?;
         let conditioning =
             if centered { Conditioning::scaled(Axis::LogSnr, -0.5) } else { Conditioning::Noise(CNoise::Ve) };
-        Ok(Use { schedule, prediction: Prediction::Ve, conditioning })
+        Ok(Some(Use { schedule, prediction: Some(Prediction::Ve), conditioning }))
     },
 };
 
 /// Of a network with sinusoids.
 pub(super) const VP: Usage = Usage {
     buffers: &[],
-    read: |told, _buffers| {
+    read: |Evidence { told, .. }| {
         let text = told.get("sde").and_then(|value| value.as_str()).unwrap_or_default();
         let schedule = match text {
             "vp" | "vpsde" => "vp",
@@ -51,7 +51,7 @@ pub(super) const VP: Usage = Usage {
         };
         let factor = 999.0;
         let conditioning = Conditioning::scaled(Axis::Unit, factor);
-        Ok(Use { schedule: schedule.parse()?, prediction: Prediction::Epsilon, conditioning })
+        Ok(Some(Use { schedule: schedule.parse()?, prediction: Some(Prediction::Epsilon), conditioning }))
     },
 };
 

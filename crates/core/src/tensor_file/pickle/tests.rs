@@ -173,3 +173,84 @@ fn malformed_pickles_end_in_an_error() {
         let _ = parse(&turned);
     }
 }
+
+/// What `torch.save(storage, _use_new_zipfile_serialization=False)` writes of `count` float32, with `bytes` of them.
+fn legacy_storage(count: u64, bytes: usize) -> Vec<u8> {
+    joined(&[
+        b"\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19.",
+        b"\x80\x02M\xe9\x03.",
+        b"\x80\x02}.",
+        b"\x80\x02(",
+        &text("storage"),
+        b"ctorch\nFloatStorage\n",
+        &text("0"),
+        &text("cpu"),
+        b"K\x02NtQ.",
+        b"\x80\x02]",
+        &text("0"),
+        b"a.",
+        &count.to_le_bytes(),
+        &vec![0; bytes],
+    ])
+}
+
+/// A tensor [2] of the storage that `torch.storage._load_from_bytes` would make of `bytes`.
+fn loaded_from(bytes: &[u8]) -> Vec<u8> {
+    joined(&[
+        b"\x80\x02ctorch._utils\n_rebuild_tensor_v2\n(ctorch.storage\n_load_from_bytes\nB",
+        &(bytes.len() as u32).to_le_bytes(),
+        bytes,
+        b"\x85RK\x00K\x02\x85K\x01\x85\x89NtR.",
+    ])
+}
+
+#[test]
+fn a_storage_within_a_pickle_is_found_and_not_loaded() {
+    let storage = legacy_storage(2, 8);
+    let pickle = loaded_from(&storage);
+    let pickled = parse(&pickle).unwrap();
+    let (_, tensor) = &pickled.tensors[0];
+    assert_eq!((tensor.view.shape.as_slice(), &*tensor.type_name), ([2].as_slice(), "float32"));
+    // Eight bytes, which end where the byte string does.
+    let place = &pickled.places[&tensor.key];
+    let begin = pickle.windows(storage.len()).position(|window| window == storage).unwrap() as u64;
+    assert_eq!(*place, begin + storage.len() as u64 - 8..begin + storage.len() as u64);
+    assert!(pickled.opaque.is_empty(), "{:?}", pickled.opaque);
+}
+
+#[test]
+fn storages_that_lie_or_nest_are_refused() {
+    for (bytes, says) in [
+        (legacy_storage(3, 8), "longer than its bytes"),
+        (legacy_storage(u64::MAX, 8), "longer than its bytes"),
+        (legacy_storage(2, 8)[..60].to_vec(), "cut short"),
+        (b"\x80\x02N.".repeat(5), "no storage"),
+        // A storage within the pickle of a storage.
+        (loaded_from(&legacy_storage(2, 8)).repeat(5), "no storage"),
+    ] {
+        let refused = parse(&loaded_from(&bytes)).unwrap_err();
+        assert!(refused.contains(says), "{refused}");
+    }
+    let no_bytes = b"\x80\x02ctorch.storage\n_load_from_bytes\nK\x01\x85R.";
+    assert!(parse(no_bytes).unwrap_err().contains("not bytes"));
+}
+
+#[test]
+fn a_persistent_object_is_its_class_and_state() {
+    let meta = joined(&[
+        b"}(",
+        &text("module_src"),
+        &text("import os"),
+        &text("class_name"),
+        &text("Net"),
+        &text("state"),
+        b"}",
+        &text("size"),
+        b"K\x03su",
+    ]);
+    let pickle = joined(&[b"\x80\x02ctorch_utils.persistence\n_reconstruct_persistent_obj\n", &meta, b"\x85R."]);
+    let pickled = parse(&pickle).unwrap();
+    assert!(matches!(&pickled.tree, Value::Opaque { name, .. } if &**name == "Net"), "{:?}", pickled.tree);
+    assert_eq!(pickled.tree.get("size"), Some(&Value::Int(3)));
+    assert_eq!(pickled.tree.get("module_src"), None);
+}
