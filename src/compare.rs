@@ -71,6 +71,7 @@ pub fn add_points(models: &mut [ModelReport], subjects: &[Subject], measured: &A
                 p50: s.quantiles.map(|quantiles| quantiles[1]),
                 p95: s.quantiles.map(|quantiles| quantiles[2]),
                 max: s.max,
+                skewness: s.skewness,
                 non_finite: s.non_finite,
                 unconverged: *unconverged,
                 ..bare_point(subject.response.process(), t, t_next)
@@ -81,14 +82,15 @@ pub fn add_points(models: &mut [ModelReport], subjects: &[Subject], measured: &A
 }
 
 /// Ratios of every candidate over the first model at one timestep, on the same samples.
-pub fn ratios(models: &[ModelReport], measured: &AtTimestep, seed: u64) -> Vec<ComparisonRow> {
+pub fn ratios(models: &[ModelReport], measured: &AtTimestep) -> Vec<ComparisonRow> {
     let Some((baseline, candidates)) = measured.norms.split_first() else { return Vec::new() };
     let mut rows = Vec::new();
     for (model, norms) in models.iter().skip(1).zip(candidates) {
         for ((curve, base), candidate) in model.curves.iter().zip(baseline).zip(norms) {
-            let ((base, base_values), (candidate, values)) =
+            let ((base, base_adjusted), (candidate, adjusted)) =
                 (controlled(base, &measured.control), controlled(candidate, &measured.control));
-            let ratio = paired_ratio(&base_values, &values, seed, measured.t);
+            let fitted = base_adjusted.fitted.max(adjusted.fitted);
+            let ratio = paired_ratio(&base_adjusted.values, &adjusted.values, fitted);
             rows.push(ComparisonRow {
                 model: model.label.clone(),
                 timestep: measured.t,

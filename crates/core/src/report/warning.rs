@@ -1,5 +1,7 @@
 //! What a reader must know before trusting the numbers, each with what to do about it.
 
+use super::Point;
+use crate::stats::needed;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -63,6 +65,15 @@ pub enum Warning {
         timesteps: Vec<f64>,
         /// The largest relative standard error among them.
         worst: f64,
+    },
+    /// Samples are so skewed that their number may be too small for the intervals.
+    Skewed {
+        /// Label of the model.
+        model: String,
+        /// Where.
+        timesteps: Vec<f64>,
+        /// Samples per timestep that should do.
+        samples: u64,
     },
     /// An iteration did not settle for some samples.
     Unsettled {
@@ -134,6 +145,17 @@ const HARMFUL: [&str; 14] = [
 ];
 
 impl Warning {
+    /// The warning about a model's points whose samples are too few for their skewness; `None` where there are none.
+    pub fn skewed<'a>(model: &str, points: impl Iterator<Item = &'a Point>) -> Option<Self> {
+        let short = |point: &Point| Some((point.timestep, needed(point.samples, point.skewness?)?));
+        let short: Vec<(f64, u64)> = points.filter_map(short).collect();
+        let most = short.iter().map(|(_, samples)| *samples).max()?;
+        // Rounded up to two digits: the skewness is no more certain than that.
+        let unit = 10u64.pow(most.ilog10().saturating_sub(1));
+        let timesteps = short.iter().map(|(t, _)| *t).collect();
+        Some(Warning::Skewed { model: model.into(), timesteps, samples: most.div_ceil(unit) * unit })
+    }
+
     /// The warning about objects of a file, by their dotted names; `None` where there are none.
     pub fn left_out(model: &str, objects: &[String]) -> Option<Self> {
         let harmless = |name: &&String| !HARMFUL.contains(&name.split('.').next().unwrap_or_default());
@@ -179,6 +201,14 @@ impl fmt::Display for Warning {
                  --max-samples.",
                 timesteps.len(),
                 100.0 * worst
+            ),
+            Warning::Skewed { model, timesteps, samples } => write!(
+                f,
+                "{model}: at {} timesteps, first at t = {}, a few large norms make up much of the mean; it may be too low, and \
+                 intervals (of ratios too) may hold less often than 95 %. Take at least {samples} samples there: --samples \
+                 {samples}, or --max-samples {samples} with --rel-error.",
+                timesteps.len(),
+                timesteps.first().copied().unwrap_or_default()
             ),
             Warning::Unsettled { model, count } => write!(
                 f,
