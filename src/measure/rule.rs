@@ -13,8 +13,8 @@ pub enum SampleRule {
         /// Number of (x₀, ε) pairs.
         samples: u64,
     },
-    /// As many as it takes until every model's standard error is below `target` times its mean, with nine chances in ten,
-    /// and its norms are not too skewed for their number.
+    /// As many as it takes until every model's standard error is below `target` times its mean, skewness allowed for, and
+    /// its norms are not too skewed for their number.
     RelativeError {
         /// Wanted relative standard error.
         target: f64,
@@ -39,7 +39,7 @@ impl SampleRule {
 
     /// After `done` samples: how many are needed in all before the next look, or `None` where these suffice. The error
     /// falls like 1/√n, and the spread of few samples is not to be trusted far: it is small where chance has left the
-    /// large ones out, and so is the mean. Neither depends on the batch size.
+    /// large ones out, and stopping there would make the mean too low. Neither depends on the batch size.
     pub(super) fn next_round(&self, done: u64, norms: &[&[f64]], control: &Control) -> Option<u64> {
         match *self {
             SampleRule::Fixed { samples } => (done < samples).then_some(samples),

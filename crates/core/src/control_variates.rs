@@ -2,11 +2,12 @@
 //! norm is larger than another's. What they explain is taken out of the mean's error.
 //!
 //! With c_s the covariates of sample s and γ their known expectation, the mean of y is estimated by the mean of
-//! y_s − β₍₋ₛ₎·(c_s − γ), where β₍₋ₛ₎ are the least-squares coefficients of all *other* samples. Since c_s does not know them,
-//! the estimate has no bias (Avramidis and Wilson, *A splitting scheme for control variates*, 1993); with one β for all,
-//! means of 16 to 64 skewed norms come out wrong by up to a per cent. The spread of these values shows honestly what the
-//! covariates are worth; its degrees of freedom are those of the regression, n − 1 − P. They are used where the standard
-//! error is smaller than the plain mean's, and where the values are not so skewed that β cannot be trusted.
+//! y_s − w₍₋ₛ₎ β₍₋ₛ₎·(c_s − γ). The least-squares coefficients β₍₋ₛ₎ and the part w₍₋ₛ₎ = max(0, 1 − 1/F) of them that is
+//! believed come from all *other* samples, F being what the covariates explain there over what chance alone would. c_s knows
+//! neither, so the estimate has no bias (Avramidis and Wilson, *A splitting scheme for control variates*, 1993); with one β
+//! for all, or a choice by the smaller error, means of 16 to 64 skewed norms come out wrong by up to a per cent. The spread
+//! of these values shows what the covariates are worth; P·w̄ of its degrees of freedom are spent. (w is James and Stein's
+//! shrinkage by its unbiased estimate.)
 //!
 //! Near t = 0 nearly all of the spread of ‖∂ε/∂t‖ comes from x₀ (how much ink a digit has), at the other end from ε.
 
@@ -15,8 +16,8 @@ use crate::stats::{Moments, Statistics, statistics};
 
 /// Number of covariates P.
 const COUNT: usize = 3;
-/// Fewer samples do not fix the coefficients well enough.
-const FEWEST: usize = 16;
+/// Fewer samples do not fix the coefficients well enough to gain by them.
+const FEWEST: usize = 24;
 
 /// The mean of x₀, the mean of x₀², and the mean of ε over the elements of one sample.
 pub type Covariates = [f64; COUNT];
@@ -43,16 +44,16 @@ pub struct Control {
 pub struct Adjusted {
     /// By sample; NaN and infinities as they were.
     pub values: Vec<f64>,
-    /// Coefficients that were fitted for them.
-    pub fitted: usize,
+    /// Degrees of freedom spent on them: the coefficients that were fitted, times the part of them that was believed.
+    pub fitted: f64,
 }
 
-/// Statistics of the values, with mean, standard error and interval by the covariates where that is better, and the values
-/// that this mean is of, for paired ratios.
+/// Statistics of the values, with mean, standard error and interval by the covariates where there are enough samples, and
+/// the values that this mean is of, for paired ratios.
 pub fn controlled(values: &[f64], control: &Control) -> (Statistics, Adjusted) {
     let plain = statistics(values);
     let Some((adjusted, moments)) = adjusted(values, control, &plain) else {
-        return (plain, Adjusted { values: values.to_vec(), fitted: 0 });
+        return (plain, Adjusted { values: values.to_vec(), fitted: 0.0 });
     };
     let statistics = Statistics {
         mean: Some(moments.mean),
@@ -64,7 +65,7 @@ pub fn controlled(values: &[f64], control: &Control) -> (Statistics, Adjusted) {
     (statistics, adjusted)
 }
 
-/// Values by the covariates, and their moments over the finite ones; `None` where the plain values are to be preferred.
+/// Values by the covariates, and their moments over the finite ones; `None` where the plain values stay.
 fn adjusted(values: &[f64], control: &Control, plain: &Statistics) -> Option<(Adjusted, Moments)> {
     let expected = control.expected.filter(|_| control.covariates.len() == values.len())?;
     let centred = |covariates: &Covariates| -> Covariates { std::array::from_fn(|p| covariates[p] - expected[p]) };
@@ -75,25 +76,47 @@ fn adjusted(values: &[f64], control: &Control, plain: &Statistics) -> Option<(Ad
     if rows.len() < FEWEST || rows.len() as u64 != plain.samples {
         return None;
     }
-    let fit = LeastSquares::new(&rows);
-    let free: Vec<f64> = rows.iter().map(|(value, covariates)| free_of(*value, covariates, &fit, rows.len())).collect();
-    let moments = Moments::new(&free, fit.rank).filter(|_| free.iter().all(|value| value.is_finite()))?;
-    if !moments.is_settled() || plain.std_error.is_none_or(|plain| moments.std_error >= plain) {
-        return None;
-    }
+    let others = Others::new(&rows).filter(|others| others.fit.rank > 0)?;
+    let (free, parts): (Vec<f64>, Vec<f64>) = rows.iter().map(|(value, c)| others.adjust(*value, c)).unzip();
+    let fitted = others.fit.rank as f64 * parts.iter().sum::<f64>() / parts.len() as f64;
+    let moments = Moments::new(&free, fitted).filter(|_| free.iter().all(|value| value.is_finite()))?;
     let mut finite = free.into_iter();
     let values = values.iter().map(|value| if value.is_finite() { finite.next().unwrap_or(*value) } else { *value });
-    Some((Adjusted { values: values.collect(), fitted: fit.rank }, moments))
+    Some((Adjusted { values: values.collect(), fitted }, moments))
 }
 
-/// y_s − β₍₋ₛ₎·(c_s − γ). Without sample s the coefficients are β − S⁻¹(c_s − c̄)·e_s/(1 − h_s), with e_s its residual and
-/// h_s = 1/n + (c_s − c̄)ᵀ S⁻¹ (c_s − c̄) its leverage.
-fn free_of(value: f64, covariates: &Covariates, fit: &LeastSquares<COUNT>, samples: usize) -> f64 {
-    let leverage = 1.0 / samples as f64 + fit.leverage(covariates);
-    let without = (value - fit.at(covariates)) / (1.0 - leverage);
-    let away: Covariates = std::array::from_fn(|p| covariates[p] - fit.means[p]);
-    let slopes: Covariates = std::array::from_fn(|p| fit.slopes[p] - dot(&fit.inverse[p], &away) * without);
-    value - dot(&slopes, covariates)
+/// The fit of all samples, from which those of all but one follow.
+struct Others {
+    fit: LeastSquares<COUNT>,
+    /// n.
+    count: f64,
+    /// Σ (y − ȳ)².
+    total: f64,
+}
+
+impl Others {
+    fn new(rows: &[(f64, Covariates)]) -> Option<Self> {
+        let fit = LeastSquares::new(rows);
+        let total: f64 = rows.iter().map(|(value, _)| (value - fit.value_mean).powi(2)).sum();
+        (total > 0.0).then_some(Others { fit, count: rows.len() as f64, total })
+    }
+
+    /// y_s − w₍₋ₛ₎ β₍₋ₛ₎·(c_s − γ), and w₍₋ₛ₎. With e the residual of sample s and h = 1/n + (c_s − c̄)ᵀ S⁻¹ (c_s − c̄) its
+    /// leverage, the others' coefficients are β − S⁻¹(c_s − c̄)·e/(1 − h), their squared residuals less by e²/(1 − h), and
+    /// their squared deviations less by (y_s − ȳ)²·n/(n − 1).
+    fn adjust(&self, value: f64, covariates: &Covariates) -> (f64, f64) {
+        let (fit, n, rank) = (&self.fit, self.count, self.fit.rank as f64);
+        let residual = value - fit.at(covariates);
+        let off = residual / (1.0 - 1.0 / n - fit.leverage(covariates));
+        let away: Covariates = std::array::from_fn(|p| covariates[p] - fit.means[p]);
+        let slopes: Covariates = std::array::from_fn(|p| fit.slopes[p] - dot(&fit.inverse[p], &away) * off);
+        let unexplained = (fit.residual - residual * off).max(0.0);
+        let explained = self.total - (value - fit.value_mean).powi(2) * n / (n - 1.0) - unexplained;
+        // 1/F = (unexplained / (n − 2 − P)) / (explained / P).
+        let chance = unexplained * rank / (n - 2.0 - rank);
+        let part = if explained > chance { 1.0 - chance / explained } else { 0.0 };
+        (value - part * dot(&slopes, covariates), part)
+    }
 }
 
 #[cfg(test)]
@@ -119,7 +142,7 @@ mod tests {
         let (found, adjusted) = controlled(&values, &control);
         assert!((found.mean.unwrap() - 4.0).abs() < 1e-12 && found.std_error.unwrap() < 1e-12);
         assert!(adjusted.values.iter().all(|value| (value - 4.0).abs() < 1e-12));
-        assert_eq!(adjusted.fitted, COUNT);
+        assert!((adjusted.fitted - 3.0).abs() < 1e-12, "{adjusted:?}");
         // Quantiles and the maximum remain those of the samples.
         assert_eq!(found.max, statistics(&values).max);
     }
@@ -137,7 +160,7 @@ mod tests {
             assert!((mean - found.mean.unwrap()).abs() < 1e-12);
         }
         // 95 % of 400 is 380, with a standard deviation of 4.4.
-        assert!((363..=397).contains(&covered), "{covered}");
+        assert!((366..=394).contains(&covered), "{covered}");
         // Of the variance 4 + 1 + 1, one is left.
         assert!((0.35..0.5).contains(&ratio), "{ratio}");
     }
@@ -180,40 +203,46 @@ mod tests {
     fn every_sample_is_adjusted_by_the_line_through_the_others() {
         let sample = |i: usize| {
             let x = i as f64;
-            (x, 2.0 * x + [1.0, -0.5, 0.1, -0.6][i % 4])
+            (x, 2.0 * x + [9.0, -7.0, 1.0, -3.0][i % 4])
         };
         let samples = |n: usize| (0..n).map(sample).unzip::<f64, f64, Vec<f64>, Vec<f64>>();
         let control = |x: &[f64]| Control {
             covariates: x.iter().map(|x| [*x, 1.0, 0.0]).collect(),
-            expected: Some([7.0, 1.0, 0.0]),
+            expected: Some([11.0, 1.0, 0.0]),
         };
         let (x, y) = samples(FEWEST);
-        let slope = |without: usize| {
+        let n = FEWEST as f64;
+        // The believed part of the slope through all samples but one: w = 1 − 1/F.
+        let line = |without: usize| {
             let others = || (0..FEWEST).filter(|i| *i != without);
-            let mean = |of: &[f64]| others().map(|i| of[i]).sum::<f64>() / (FEWEST - 1) as f64;
+            let mean = |of: &[f64]| others().map(|i| of[i]).sum::<f64>() / (n - 1.0);
             let (x_mean, y_mean) = (mean(&x), mean(&y));
             let joint: f64 = others().map(|i| (x[i] - x_mean) * (y[i] - y_mean)).sum();
-            joint / others().map(|i| (x[i] - x_mean).powi(2)).sum::<f64>()
+            let slope = joint / others().map(|i| (x[i] - x_mean).powi(2)).sum::<f64>();
+            let total: f64 = others().map(|i| (y[i] - y_mean).powi(2)).sum();
+            let residual: f64 = others().map(|i| (y[i] - y_mean - slope * (x[i] - x_mean)).powi(2)).sum();
+            (slope, 1.0 - residual / (n - 3.0) / (total - residual))
         };
-        let free: Vec<f64> = (0..FEWEST).map(|i| y[i] - slope(i) * (x[i] - 7.0)).collect();
+        let part = (0..FEWEST).map(|i| line(i).1).sum::<f64>() / n;
+        assert!((0.95..0.995).contains(&part), "{part}");
+        let free: Vec<f64> = (0..FEWEST).map(|i| y[i] - line(i).1 * line(i).0 * (x[i] - 11.0)).collect();
         let (found, adjusted) = controlled(&y, &control(&x));
-        assert!(adjusted.values.iter().zip(&free).all(|(a, b)| (a - b).abs() < 1e-12), "{adjusted:?} {free:?}");
-        assert_eq!(adjusted.fitted, 1);
-        let n = FEWEST as f64;
+        assert!(adjusted.values.iter().zip(&free).all(|(a, b)| (a - b).abs() < 1e-10), "{adjusted:?} {free:?}");
+        assert!((adjusted.fitted - part).abs() < 1e-12, "{adjusted:?} {part}");
         let mean = free.iter().sum::<f64>() / n;
-        let error = (free.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / n / (n - 2.0)).sqrt();
+        let variance = free.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / (n - 1.0 - part);
         assert!((found.mean.unwrap() - mean).abs() < 1e-12, "{found:?} {mean}");
-        assert!((found.std_error.unwrap() / error - 1.0).abs() < 1e-12, "{found:?} {error}");
+        assert!((found.std_error.unwrap() / (variance / n).sqrt() - 1.0).abs() < 1e-12, "{found:?}");
         // With one sample less the coefficient is not trusted.
         let (x, y) = samples(FEWEST - 1);
         assert_eq!(controlled(&y, &control(&x)).0, statistics(&y));
     }
 
-    /// Norms that go with a covariate, and with the square of another: with coefficients of all samples at once the mean
-    /// of 16 is too low by more than one per cent.
+    /// χ² of eight beside its root and its square: with coefficients of all samples at once the mean of 24 is off by a per
+    /// cent, with a choice of the smaller error by a quarter of one.
     #[test]
     fn the_mean_of_few_skewed_norms_has_no_bias() {
-        let (trials, n) = (4000, 16);
+        let (trials, n) = (4000, 24);
         let mut bias = 0.0;
         for seed in 0..trials {
             let mut z = vec![0.0f32; 8 * n];
@@ -226,7 +255,8 @@ mod tests {
             let control = Control { covariates, expected: Some([root, 1.25, 0.0]) };
             bias += (controlled(&values, &control).0.mean.unwrap() - 1.0) / trials as f64;
         }
-        assert!(bias.abs() < 0.003, "{bias}");
+        // A mean's standard deviation is 0.8 %, that of 4000 of them 0.013 %.
+        assert!(bias.abs() < 0.0006, "{bias}");
     }
 
     /// Of c₁ = 2c₀ + z a fifth is its own, and y = c₁ − 2c₀ is seen by both together only.

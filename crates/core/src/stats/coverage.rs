@@ -58,7 +58,7 @@ fn ratios(sigma: f64, n: usize, truth: f64, candidate: Candidate) -> (f64, f64) 
     coverage(truth, |rng| {
         let baseline: Vec<f64> = (0..n).map(|_| (sigma * normal(rng)).exp()).collect();
         let candidate: Vec<f64> = baseline.iter().map(|b| candidate(*b, rng)).collect();
-        let found = paired_ratio(&baseline, &candidate, 0).unwrap();
+        let found = paired_ratio(&baseline, &candidate, 0.0).unwrap();
         (found.value, found.interval.unwrap())
     })
 }

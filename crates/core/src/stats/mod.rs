@@ -38,7 +38,7 @@ pub fn statistics(values: &[f64]) -> Statistics {
     if n == 0 {
         return Statistics { non_finite, ..Statistics::default() };
     }
-    let moments = Moments::new(&finite, 0);
+    let moments = Moments::new(&finite, 0.0);
     Statistics {
         samples: n as u64,
         non_finite,

@@ -13,6 +13,8 @@ const CONFIDENCE: f64 = 0.95;
 const SHAPED: usize = 8;
 /// Degrees of freedom that any spread of `SHAPED` values is worth.
 const FEWEST_DEGREES: f64 = 3.0;
+/// Spread over size of values that differ by rounding alone: it has no shape.
+const ROUNDING: f64 = 1e-13;
 /// Values over squared skewness, from where intervals hold a mean about as often as they say.
 const SETTLED: f64 = 10.0;
 /// Squared skewness that is more than chance, times the number of values: four standard errors, √(6/n) each.
@@ -34,25 +36,25 @@ pub struct Moments {
     /// κ = m₄/m₂², corrected for few values; 3 of fewer than eight.
     pub kurtosis: f64,
     /// Degrees of freedom of the spread, before long tails are allowed for.
-    pub degrees: usize,
+    pub degrees: f64,
 }
 
 impl Moments {
     /// Of finite values that `fitted` coefficients were fitted to; `None` where no degree of freedom is left.
-    pub fn new(values: &[f64], fitted: usize) -> Option<Self> {
-        let count = values.len();
-        let degrees = count.checked_sub(1 + fitted).filter(|degrees| *degrees > 0)?;
-        let n = count as f64;
+    pub fn new(values: &[f64], fitted: f64) -> Option<Self> {
+        let (count, n) = (values.len(), values.len() as f64);
+        let degrees = Some(n - 1.0 - fitted).filter(|degrees| *degrees > 0.0)?;
         let mean = values.iter().sum::<f64>() / n;
         let central = |power: i32| values.iter().map(|value| (value - mean).powi(power)).sum::<f64>() / n;
         let variance = central(2);
+        let largest = values.iter().fold(0.0, |largest: f64, value| largest.max(value.abs()));
         let (mut skewness, mut kurtosis) = (0.0, 3.0);
-        if count >= SHAPED && variance > 0.0 {
+        if count >= SHAPED && variance > (ROUNDING * largest).powi(2) {
             skewness = central(3) / variance.powf(1.5) * (n * (n - 1.0)).sqrt() / (n - 2.0);
             // E m₄/m₂² of normal values is 3(n − 1)/(n + 1).
             kurtosis = central(4) / variance.powi(2) * (n + 1.0) / (n - 1.0);
         }
-        Some(Moments { count, mean, std_error: (variance / degrees as f64).sqrt(), skewness, kurtosis, degrees })
+        Some(Moments { count, mean, std_error: (variance / degrees).sqrt(), skewness, kurtosis, degrees })
     }
 
     /// The 95 % interval of the mean.
@@ -74,20 +76,14 @@ impl Moments {
 
     /// Degrees of freedom that the spread is worth: ν, or 2ν/(κ − 1) where tails are long.
     fn worth(&self) -> f64 {
-        let degrees = self.degrees as f64;
-        let long_tails = 2.0 * degrees / (self.kurtosis - 1.0).max(2.0);
-        long_tails.max(FEWEST_DEGREES).min(degrees)
+        let long_tails = 2.0 * self.degrees / (self.kurtosis - 1.0).max(2.0);
+        long_tails.max(FEWEST_DEGREES).min(self.degrees)
     }
 
     /// The standard error, raised by what skewness may have hidden: where chance has left large values out, mean and spread
     /// are too small together. Of the spread's relative error γ/(2√n) goes along with the mean's.
     pub fn cautious_error(&self) -> f64 {
         self.std_error * (1.0 + CAUTION * self.skewness.abs() / (2.0 * (self.count as f64).sqrt()))
-    }
-
-    /// Whether there are so many values that their skewness hardly matters.
-    pub fn is_settled(&self) -> bool {
-        SETTLED * self.skewness * self.skewness <= self.count as f64
     }
 
     /// How many values there should be, where these are so skewed that their interval may be too narrow.
@@ -113,24 +109,24 @@ mod tests {
     fn moments_are_those_of_a_single_one_among_zeros() {
         let mut values = vec![0.0; 16];
         values[3] = 1.0;
-        let found = Moments::new(&values, 3).unwrap();
+        let found = Moments::new(&values, 3.0).unwrap();
         assert!((found.mean - 1.0 / 16.0).abs() < 1e-15);
         assert!((found.std_error - (15.0f64 / 256.0 / 12.0).sqrt()).abs() < 1e-15);
         // γ = (n−2)/√(n−1), times √(n(n−1))/(n−2).
         assert!((found.skewness - 4.0).abs() < 1e-12, "{found:?}");
         assert!((found.kurtosis - 211.0 / 15.0 * 17.0 / 15.0).abs() < 1e-12, "{found:?}");
         assert!((found.cautious_error() / found.std_error - (1.0 + 1.28 * 4.0 / 8.0)).abs() < 1e-12);
-        assert_eq!(Moments::new(&values[..4], 3), None);
+        assert_eq!(Moments::new(&values[..4], 3.0), None);
     }
 
     #[test]
     fn degrees_fall_with_kurtosis_and_stay_above_three() {
-        let of = |kurtosis: f64, degrees: usize| {
+        let of = |kurtosis: f64, degrees: f64| {
             Moments { count: 20, mean: 0.0, std_error: 1.0, skewness: 0.0, kurtosis, degrees }.worth()
         };
-        assert_eq!([of(3.0, 19), of(1.8, 19), of(5.0, 19), of(20.0, 19)], [19.0, 19.0, 9.5, 3.0]);
+        assert_eq!([of(3.0, 19.0), of(1.8, 19.0), of(5.0, 19.0), of(20.0, 19.0)], [19.0, 19.0, 9.5, 3.0]);
         // No more than there are.
-        assert_eq!(of(9.0, 2), 2.0);
+        assert_eq!(of(9.0, 2.0), 2.0);
     }
 
     #[test]
@@ -139,15 +135,21 @@ mod tests {
         assert_eq!(needed(16, 4.0), Some(160));
         assert_eq!([needed(200, 4.0), needed(16, 2.0), needed(16, 0.0), needed(80, 4.0)], [None; 4]);
         assert_eq!(needed(79, -4.0), Some(160));
-        let skewed = Moments { count: 39, mean: 1.0, std_error: 1.0, skewness: 2.0, kurtosis: 3.0, degrees: 38 };
-        assert!(!skewed.is_settled() && Moments { count: 40, ..skewed }.is_settled());
+    }
+
+    #[test]
+    fn rounding_has_no_shape() {
+        let mut values = vec![4.0; 20];
+        values[7] = 4.0 + 2e-15;
+        let found = Moments::new(&values, 0.0).unwrap();
+        assert_eq!((found.skewness, found.kurtosis), (0.0, 3.0));
     }
 
     /// The cubic of Hall's transformation at the ends of the interval is Student's factor.
     #[test]
     fn the_longer_side_is_halls() {
         let values: Vec<f64> = (0..20).map(|i| (0.15 * f64::from(i)).exp()).collect();
-        let found = Moments { kurtosis: 3.0, ..Moments::new(&values, 0).unwrap() };
+        let found = Moments { kurtosis: 3.0, ..Moments::new(&values, 0.0).unwrap() };
         let (low, high) = found.interval().unwrap();
         let (n, s, skewness) = (20.0f64, found.std_error * 20f64.sqrt(), found.skewness);
         assert!(skewness > 0.5, "{found:?}");
