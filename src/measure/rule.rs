@@ -30,7 +30,7 @@ const FIRST: u64 = 24;
 
 impl SampleRule {
     /// How many samples come before the first look.
-    pub(super) fn first_round(&self) -> u64 {
+    pub fn first_round(&self) -> u64 {
         match *self {
             SampleRule::Fixed { samples } => samples,
             SampleRule::RelativeError { most, .. } => FIRST.min(most),
@@ -40,7 +40,7 @@ impl SampleRule {
     /// After `done` samples: how many are needed in all before the next look, or `None` where these suffice. The error
     /// falls like 1/√n, and the spread of few samples is not to be trusted far: it is small where chance has left the
     /// large ones out, and stopping there would make the mean too low. Neither depends on the batch size.
-    pub(super) fn next_round(&self, done: u64, norms: &[&[f64]], control: &Control) -> Option<u64> {
+    pub fn next_round(&self, done: u64, norms: &[&[f64]], control: &Control) -> Option<u64> {
         match *self {
             SampleRule::Fixed { samples } => (done < samples).then_some(samples),
             SampleRule::RelativeError { most, .. } if done >= most => None,
