@@ -124,6 +124,8 @@ pub enum Warning {
     },
 }
 
+/// One of this many points may look skewed by chance.
+const SELDOM: usize = 20;
 /// Objects that are named in a warning.
 const NAMED: usize = 4;
 /// Modules whose functions do something to the machine.
@@ -145,15 +147,18 @@ const HARMFUL: [&str; 14] = [
 ];
 
 impl Warning {
-    /// The warning about a model's points whose samples are too few for their skewness; `None` where there are none.
+    /// The warning about a model's points whose samples are too few for their skewness; `None` where they are so seldom that
+    /// chance makes them so.
     pub fn skewed<'a>(model: &str, points: impl Iterator<Item = &'a Point>) -> Option<Self> {
-        let short = |point: &Point| Some((point.timestep, needed(point.samples, point.skewness?)?));
-        let short: Vec<(f64, u64)> = points.filter_map(short).collect();
+        let points: Vec<&Point> = points.collect();
+        let short = |point: &&Point| Some((point.timestep, needed(point.samples, point.skewness?)?));
+        let short: Vec<(f64, u64)> = points.iter().filter_map(short).collect();
         let most = short.iter().map(|(_, samples)| *samples).max()?;
         // Rounded up to two digits: the skewness is no more certain than that.
         let unit = 10u64.pow(most.ilog10().saturating_sub(1));
-        let timesteps = short.iter().map(|(t, _)| *t).collect();
-        Some(Warning::Skewed { model: model.into(), timesteps, samples: most.div_ceil(unit) * unit })
+        let timesteps: Vec<f64> = short.iter().map(|(t, _)| *t).collect();
+        let notable = timesteps.len() * SELDOM >= points.len();
+        notable.then(|| Warning::Skewed { model: model.into(), timesteps, samples: most.div_ceil(unit) * unit })
     }
 
     /// The warning about objects of a file, by their dotted names; `None` where there are none.
@@ -204,9 +209,9 @@ impl fmt::Display for Warning {
             ),
             Warning::Skewed { model, timesteps, samples } => write!(
                 f,
-                "{model}: at {} timesteps, first at t = {}, a few large norms make up much of the mean; it may be too low, and \
-                 intervals (of ratios too) may hold less often than 95 %. Take at least {samples} samples there: --samples \
-                 {samples}, or --max-samples {samples} with --rel-error.",
+                "{model}: at {} timesteps, first at t = {}, the norms are so skewed that too few of the rare ones may have been \
+                 seen: the mean may be off, and intervals (of ratios too) may hold less often than 95 %. Take at least {samples} \
+                 samples there: --samples {samples}, or --max-samples {samples} with --rel-error.",
                 timesteps.len(),
                 timesteps.first().copied().unwrap_or_default()
             ),

@@ -19,8 +19,8 @@ const ROUNDING: f64 = 1e-13;
 const SETTLED: f64 = 10.0;
 /// Squared skewness that is more than chance, times the number of values: four standard errors, √(6/n) each.
 const NOTABLE: f64 = 96.0;
-/// Standard deviations above the mean that a normal number stays below nine times in ten.
-const CAUTION: f64 = 1.28;
+/// Standard deviations that are allowed for before samples are called enough.
+const CAUTION: f64 = 2.0;
 
 /// What the interval of a mean rests on.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -115,7 +115,7 @@ mod tests {
         // γ = (n−2)/√(n−1), times √(n(n−1))/(n−2).
         assert!((found.skewness - 4.0).abs() < 1e-12, "{found:?}");
         assert!((found.kurtosis - 211.0 / 15.0 * 17.0 / 15.0).abs() < 1e-12, "{found:?}");
-        assert!((found.cautious_error() / found.std_error - (1.0 + 1.28 * 4.0 / 8.0)).abs() < 1e-12);
+        assert!((found.cautious_error() / found.std_error - (1.0 + 2.0 * 4.0 / 8.0)).abs() < 1e-12);
         assert_eq!(Moments::new(&values[..4], 3.0), None);
     }
 
