@@ -14,7 +14,8 @@ use lipscope::control_variates::{Control, Covariates, controlled};
 use lipscope::error::{Error, Result};
 use lipscope::measure::SampleRule;
 use lipscope::random::{Purpose, stream};
-use lipscope::stats::{Moments, paired_ratio};
+use lipscope::ratio::paired_ratio;
+use lipscope::stats::Moments;
 use lipscope_core::store::{Folder, PLAN, Store, Survey};
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
@@ -183,19 +184,16 @@ fn fixed(norms: &Norms, count: usize) -> [(&'static str, Tally); 3] {
         let mut sample = Sample::default();
         sample.grow(norms, count, &mut stream(0, Purpose::Noise, count as f64, trial));
         let control = sample.control(norms.expected);
-        let (found, baseline) = controlled(&sample.norms[0], &control);
-        let (_, candidate) = controlled(&sample.norms[1], &control);
+        let (found, _) = controlled(&sample.norms[0], &control);
         if let (Some(value), Some(interval)) = (found.mean, found.interval) {
             mean.add(count, value, interval);
         }
         if let Some(interval) = student(&sample.norms[0]) {
             plain.add(count, (interval.0 + interval.1) / 2.0, interval);
         }
-        let fitted = baseline.fitted.max(candidate.fitted);
-        if let Some((found, Some(interval))) =
-            paired_ratio(&baseline.values, &candidate.values, fitted).map(|found| (found, found.interval))
-        {
-            ratio.add(count, found.value, interval);
+        let found = paired_ratio(&sample.norms[0], &sample.norms[1], &control);
+        if let Some((value, interval)) = found.and_then(|found| Some((found.value, found.interval?))) {
+            ratio.add(count, value, interval);
         }
     }
     [("mean", mean), ("plain mean, Student", plain), ("ratio", ratio)]

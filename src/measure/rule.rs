@@ -63,6 +63,10 @@ fn needed(done: u64, values: &[f64], control: &Control, target: f64) -> Option<u
         return None;
     }
     let relative = if moments.mean > 0.0 { moments.cautious_error() / moments.mean } else { f64::INFINITY };
+    // Half of the wanted error leaves room for what skewness may hide.
+    if 2.0 * relative <= target {
+        return None;
+    }
     let for_error = (done as f64 * (relative / target).powi(2)).ceil() as u64;
     let for_error = (relative > target).then_some(for_error);
     for_error.into_iter().chain(moments.needed()).max()

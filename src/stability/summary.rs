@@ -1,8 +1,10 @@
 //! From norms to tables, charts and sentences.
 
 use super::{Changes, Perturbed};
+use crate::control_variates::Control;
+use crate::ratio::{Ratio, paired_ratio};
 use crate::report::{Cell, Chart, ChartAxis, Provenance, SCHEMA_VERSION, Table, TidyReport, Warning};
-use crate::stats::{Ratio, paired_ratio, statistics};
+use crate::stats::statistics;
 
 /// One model, as it is named.
 #[derive(Debug, Clone)]
@@ -87,7 +89,7 @@ fn row(entry: &Entry, m: usize, changes: &Changes) -> Vec<Cell> {
 
 /// Model m over the first, on the same samples: 1 for the first one itself, and `None` where it is alone.
 fn over_first(numbers: &[Vec<f64>], m: usize) -> Option<Ratio> {
-    let ratio = paired_ratio(numbers.first()?, &numbers[m], 0.0).filter(|_| numbers.len() > 1)?;
+    let ratio = paired_ratio(numbers.first()?, &numbers[m], &Control::default()).filter(|_| numbers.len() > 1)?;
     Some(if m == 0 { Ratio { value: 1.0, interval: None } } else { ratio })
 }
 

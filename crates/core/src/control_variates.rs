@@ -30,8 +30,8 @@ pub fn covariates(x0: &[f32], noise: &[f32]) -> Covariates {
     [mean(x0, |x| x), mean(x0, |x| x * x), mean(noise, |e| e)]
 }
 
-/// Covariates by sample and their expectation.
-#[derive(Debug, Clone)]
+/// Covariates by sample and their expectation; by default there are none.
+#[derive(Debug, Clone, Default)]
 pub struct Control {
     /// By sample.
     pub covariates: Vec<Covariates>,
@@ -49,7 +49,7 @@ pub struct Adjusted {
 }
 
 /// Statistics of the values, with mean, standard error and interval by the covariates where there are enough samples, and
-/// the values that this mean is of, for paired ratios.
+/// the values that this mean is of.
 pub fn controlled(values: &[f64], control: &Control) -> (Statistics, Adjusted) {
     let plain = statistics(values);
     let Some((adjusted, moments)) = adjusted(values, control, &plain) else {

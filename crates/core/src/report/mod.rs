@@ -239,7 +239,7 @@ pub struct ComparisonRow {
     pub baseline: Option<f64>,
     /// Mean of the candidate.
     pub candidate: Option<f64>,
-    /// Candidate over baseline, less the bias that a ratio of two means has; `None` over a baseline of 0.
+    /// Candidate over baseline, by pairs and less the bias that a ratio of two means has; `None` over a baseline of 0.
     pub ratio: Option<f64>,
     /// Lower end of its 95 % interval, by pairs.
     pub ratio_ci_low: Option<f64>,

@@ -1,7 +1,9 @@
 //! How often intervals hold the truth, on norms whose means are known.
 
-use super::{paired_ratio, statistics};
+use super::statistics;
+use crate::control_variates::Control;
 use crate::random::{Purpose, stream};
+use crate::ratio::paired_ratio;
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, StandardNormal};
@@ -58,7 +60,7 @@ fn ratios(sigma: f64, n: usize, truth: f64, candidate: Candidate) -> (f64, f64) 
     coverage(truth, |rng| {
         let baseline: Vec<f64> = (0..n).map(|_| (sigma * normal(rng)).exp()).collect();
         let candidate: Vec<f64> = baseline.iter().map(|b| candidate(*b, rng)).collect();
-        let found = paired_ratio(&baseline, &candidate, 0.0).unwrap();
+        let found = paired_ratio(&baseline, &candidate, &Control::default()).unwrap();
         (found.value, found.interval.unwrap())
     })
 }

@@ -1,12 +1,10 @@
-//! Statistics over samples: means and paired ratios with their intervals, quantiles.
+//! Statistics over samples: means with their intervals, quantiles.
 
 #[cfg(test)]
 mod coverage;
 mod moments;
-mod ratio;
 
 pub use moments::{Moments, needed};
-pub use ratio::{Ratio, paired_ratio};
 
 /// What a set of samples comes to. `None` where too few finite samples exist.
 #[derive(Debug, Clone, Default, PartialEq)]
