@@ -1,7 +1,5 @@
 //! What a reader must know before trusting the numbers, each with what to do about it.
 
-use super::Point;
-use crate::stats::needed;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -149,10 +147,10 @@ const HARMFUL: [&str; 14] = [
 impl Warning {
     /// The warning about a model's points whose samples are too few for their skewness; `None` where they are so seldom that
     /// chance makes them so.
-    pub fn skewed<'a>(model: &str, points: impl Iterator<Item = &'a Point>) -> Option<Self> {
-        let points: Vec<&Point> = points.collect();
-        let short = |point: &&Point| Some((point.timestep, needed(point.samples, point.skewness?)?));
-        let short: Vec<(f64, u64)> = points.iter().filter_map(short).collect();
+    pub fn skewed<'a>(model: &str, points: impl Iterator<Item = &'a super::Point>) -> Option<Self> {
+        let points: Vec<_> = points.collect();
+        let needed = |point: &super::Point| crate::stats::needed(point.samples, point.skewness?);
+        let short: Vec<(f64, u64)> = points.iter().filter_map(|point| Some((point.timestep, needed(point)?))).collect();
         let most = short.iter().map(|(_, samples)| *samples).max()?;
         // Rounded up to two digits: the skewness is no more certain than that.
         let unit = 10u64.pow(most.ilog10().saturating_sub(1));
