@@ -5,10 +5,11 @@ use crate::estimator::{Method, Norm, Quantity};
 use crate::lipschitz_mass::LipschitzMass;
 use crate::measure::{AtTimestep, Estimated, Subject};
 use crate::process::ForwardProcess;
+use crate::ratio::paired_ratio;
 use crate::report::{ComparisonRow, Curve, ModelReport, NearZero, Point, Rest, Spent, Summary};
 use crate::schedule::NoiseSchedule;
 use crate::singularity::{Sample, judge};
-use crate::stats::{median, paired_ratio};
+use crate::stats::median;
 use crate::time::{Axis, Timestep};
 
 /// A curve before its first point.
@@ -71,6 +72,7 @@ pub fn add_points(models: &mut [ModelReport], subjects: &[Subject], measured: &A
                 p50: s.quantiles.map(|quantiles| quantiles[1]),
                 p95: s.quantiles.map(|quantiles| quantiles[2]),
                 max: s.max,
+                skewness: s.skewness,
                 non_finite: s.non_finite,
                 unconverged: *unconverged,
                 ..bare_point(subject.response.process(), t, t_next)
@@ -81,22 +83,21 @@ pub fn add_points(models: &mut [ModelReport], subjects: &[Subject], measured: &A
 }
 
 /// Ratios of every candidate over the first model at one timestep, on the same samples.
-pub fn ratios(models: &[ModelReport], measured: &AtTimestep, seed: u64) -> Vec<ComparisonRow> {
+pub fn ratios(models: &[ModelReport], measured: &AtTimestep) -> Vec<ComparisonRow> {
     let Some((baseline, candidates)) = measured.norms.split_first() else { return Vec::new() };
     let mut rows = Vec::new();
     for (model, norms) in models.iter().skip(1).zip(candidates) {
         for ((curve, base), candidate) in model.curves.iter().zip(baseline).zip(norms) {
-            let ((base, base_values), (candidate, values)) =
-                (controlled(base, &measured.control), controlled(candidate, &measured.control));
-            let ratio = paired_ratio(&base_values, &values, seed, measured.t);
+            let mean = |norms: &[f64]| controlled(norms, &measured.control).0.mean;
+            let ratio = paired_ratio(base, candidate, &measured.control);
             rows.push(ComparisonRow {
                 model: model.label.clone(),
                 timestep: measured.t,
                 t_next: curve.dt.map(|dt| measured.t + dt),
                 quantity: curve.quantity,
                 block: curve.block.clone(),
-                baseline: base.mean,
-                candidate: candidate.mean,
+                baseline: mean(base),
+                candidate: mean(candidate),
                 ratio: ratio.map(|ratio| ratio.value),
                 ratio_ci_low: ratio.and_then(|ratio| ratio.interval).map(|interval| interval.0),
                 ratio_ci_high: ratio.and_then(|ratio| ratio.interval).map(|interval| interval.1),

@@ -34,7 +34,7 @@
 //! | [`checkpoint`], [`tensor_file`], [`data`], [`clean_data`] | what is on disk, recognised by content |
 //! | [`state`], [`response`] | drawn states with their conditions, and f(x, t) with its change and rate: all that estimators see |
 //! | [`denoiser`], [`ideal`] | ε(x, t), learned and in closed form: what samplers and Jacobians see |
-//! | [`estimator`], [`draws`], [`measure`], [`refine`], [`compare`], [`lipschitz_mass`], [`singularity`], [`stats`], [`control_variates`] | from pairs (x₀, ε) to numbers with intervals |
+//! | [`estimator`], [`draws`], [`measure`], [`refine`], [`compare`], [`lipschitz_mass`], [`singularity`], [`stats`], [`control_variates`], [`ratio`] | from pairs (x₀, ε) to numbers with intervals |
 //! | [`suggest`] | from a measured curve to shared sub-intervals and a step grid |
 //! | [`rounding`] | how much of those numbers is rounding, by dtype |
 //! | [`sampler`], [`quality`] | samples of a model, and how far they are from the data |
@@ -82,8 +82,8 @@ mod testing;
 pub mod train;
 
 pub use lipscope_core::{
-    atomic, control_variates, data, expectation, lipschitz_mass, preconditioning, prediction, random, refine, report,
-    schedule, singularity, stats, suggest, time, timestep_map, timesteps,
+    atomic, control_variates, data, expectation, lipschitz_mass, preconditioning, prediction, random, ratio, refine,
+    report, schedule, singularity, stats, suggest, time, timestep_map, timesteps,
 };
 
 /// What most programs need.

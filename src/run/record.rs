@@ -105,7 +105,7 @@ impl<'a> Recorder<'a> {
             model.spent.function_evaluations += evaluations;
             model.spent.wall_seconds += seconds.as_secs_f64();
         }
-        let rows = ratios(&self.report.models, measured, self.plan.seed);
+        let rows = ratios(&self.report.models, measured);
         self.report.comparison.extend(rows);
     }
 }

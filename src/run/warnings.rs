@@ -41,6 +41,7 @@ pub(super) fn of_numbers(report: &Report, rule: &SampleRule) -> Vec<Warning> {
             0 => {}
             count => warnings.push(Warning::Unsettled { model: model.label.clone(), count }),
         }
+        warnings.extend(Warning::skewed(&model.label, points()));
         if let SampleRule::RelativeError { target, .. } = *rule {
             let relative = |point: &report::Point| point.std_error.zip(point.mean).map(|(error, mean)| error / mean);
             let short: Vec<(f64, f64)> = points()

@@ -137,7 +137,7 @@ impl Study {
         let warnings = self.completed.warnings.iter().cloned().chain(smaller).collect();
         let mut provenance = provenance(self.plan.clone(), device::name(self.device));
         provenance.wall_seconds = wall_seconds;
-        tidy(&entries, all, self.settings.norm.name(), self.seed, provenance, warnings)
+        tidy(&entries, all, self.settings.norm.name(), provenance, warnings)
     }
 }
 

@@ -1,12 +1,10 @@
 //! From norms to tables, charts and sentences.
 
 use super::{Changes, Perturbed};
+use crate::control_variates::Control;
+use crate::ratio::{Ratio, paired_ratio};
 use crate::report::{Cell, Chart, ChartAxis, Provenance, SCHEMA_VERSION, Table, TidyReport, Warning};
-use crate::stats::{Ratio, paired_ratio, statistics};
-use crate::time::Timestep;
-
-/// Timestep of the bootstrap's stream for numbers over all timesteps: none of the grid's.
-const ALL_TIMESTEPS: Timestep = -1.0;
+use crate::stats::statistics;
 
 /// One model, as it is named.
 #[derive(Debug, Clone)]
@@ -22,12 +20,11 @@ pub fn tidy(
     entries: &[Entry],
     all: &[Changes],
     norm: &str,
-    seed: u64,
     provenance: Provenance,
     mut warnings: Vec<Warning>,
 ) -> TidyReport {
-    let cells = cells_table(entries, all, norm, seed);
-    let (summary, reading) = summary_table(entries, all, seed);
+    let cells = cells_table(entries, all, norm);
+    let (summary, reading) = summary_table(entries, all);
     warnings.extend(non_finite(entries, all));
     TidyReport {
         schema_version: SCHEMA_VERSION,
@@ -42,7 +39,7 @@ pub fn tidy(
     }
 }
 
-fn cells_table(entries: &[Entry], all: &[Changes], norm: &str, seed: u64) -> Table {
+fn cells_table(entries: &[Entry], all: &[Changes], norm: &str) -> Table {
     let mean = format!("mean {norm} norm of the change of the predicted x₀");
     let columns: [(&str, &str); 13] = [
         ("model", "label"),
@@ -52,12 +49,12 @@ fn cells_table(entries: &[Entry], all: &[Changes], norm: &str, seed: u64) -> Tab
         ("samples", "finite samples"),
         ("mean", &mean),
         ("std_error", "standard error of the mean"),
-        ("ci_low", "lower end of its 95 % interval (Student)"),
-        ("ci_high", "upper end of its 95 % interval (Student)"),
+        ("ci_low", "lower end of its 95 % interval"),
+        ("ci_high", "upper end of its 95 % interval"),
         ("amplification", "mean of the change over ‖δ‖ (x), or over h (t, per step)"),
         ("ratio", "mean over the first model's on the same samples; 1 for that model itself"),
-        ("ratio_ci_low", "lower end of its 95 % interval (paired bootstrap)"),
-        ("ratio_ci_high", "upper end of its 95 % interval (paired bootstrap)"),
+        ("ratio_ci_low", "lower end of its 95 % interval, by pairs"),
+        ("ratio_ci_high", "upper end of its 95 % interval, by pairs"),
     ];
     let mut table = Table::new("stability", "Change of the predicted x₀, by timestep and size", &columns);
     let mut sorted: Vec<&Changes> = all.iter().collect();
@@ -66,14 +63,14 @@ fn cells_table(entries: &[Entry], all: &[Changes], norm: &str, seed: u64) -> Tab
         kind(a).cmp(&kind(b)).then(a.size.total_cmp(&b.size)).then(a.timestep.total_cmp(&b.timestep))
     });
     for (m, entry) in entries.iter().enumerate() {
-        table.rows.extend(sorted.iter().map(|changes| row(entry, m, changes, seed)));
+        table.rows.extend(sorted.iter().map(|changes| row(entry, m, changes)));
     }
     table
 }
 
-fn row(entry: &Entry, m: usize, changes: &Changes, seed: u64) -> Vec<Cell> {
+fn row(entry: &Entry, m: usize, changes: &Changes) -> Vec<Cell> {
     let s = statistics(&changes.changes[m]);
-    let ratio = over_first(&changes.changes, m, seed, changes.timestep);
+    let ratio = over_first(&changes.changes, m);
     let mut cells = vec![
         Cell::text(entry.label.clone()),
         Cell::text(changes.perturbed.name()),
@@ -91,8 +88,8 @@ fn row(entry: &Entry, m: usize, changes: &Changes, seed: u64) -> Vec<Cell> {
 }
 
 /// Model m over the first, on the same samples: 1 for the first one itself, and `None` where it is alone.
-fn over_first(numbers: &[Vec<f64>], m: usize, seed: u64, t: Timestep) -> Option<Ratio> {
-    let ratio = paired_ratio(numbers.first()?, &numbers[m], seed, t).filter(|_| numbers.len() > 1)?;
+fn over_first(numbers: &[Vec<f64>], m: usize) -> Option<Ratio> {
+    let ratio = paired_ratio(numbers.first()?, &numbers[m], &Control::default()).filter(|_| numbers.len() > 1)?;
     Some(if m == 0 { Ratio { value: 1.0, interval: None } } else { ratio })
 }
 
@@ -105,7 +102,7 @@ fn ratio_cells(ratio: Option<Ratio>) -> [Cell; 3] {
     ]
 }
 
-fn summary_table(entries: &[Entry], all: &[Changes], seed: u64) -> (Table, Vec<String>) {
+fn summary_table(entries: &[Entry], all: &[Changes]) -> (Table, Vec<String>) {
     let columns = [
         ("model", "label"),
         ("perturbed", "x or t"),
@@ -113,8 +110,8 @@ fn summary_table(entries: &[Entry], all: &[Changes], seed: u64) -> (Table, Vec<S
         ("until", "last timestep"),
         ("mean", "mean amplification over all timesteps and sizes: change over ‖δ‖ (x), or per step (t)"),
         ("ratio", "mean over the first model's on the same samples"),
-        ("ratio_ci_low", "lower end of its 95 % interval (paired bootstrap)"),
-        ("ratio_ci_high", "upper end of its 95 % interval (paired bootstrap)"),
+        ("ratio_ci_low", "lower end of its 95 % interval, by pairs"),
+        ("ratio_ci_high", "upper end of its 95 % interval, by pairs"),
     ];
     let mut table = Table::new("summary", "Mean amplification near t = 0", &columns);
     let mut reading = Vec::new();
@@ -124,7 +121,7 @@ fn summary_table(entries: &[Entry], all: &[Changes], seed: u64) -> (Table, Vec<S
         let (Some(from), Some(until)) = (times.clone().reduce(f64::min), times.reduce(f64::max)) else { continue };
         let means: Vec<Vec<f64>> = (0..entries.len()).map(|m| over_all(&of, m)).collect();
         for (m, entry) in entries.iter().enumerate() {
-            let ratio = over_first(&means, m, seed, ALL_TIMESTEPS);
+            let ratio = over_first(&means, m);
             let mean = statistics(&means[m]).mean;
             let mut cells = vec![
                 Cell::text(entry.label.clone()),

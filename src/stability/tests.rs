@@ -155,7 +155,7 @@ fn tables_hold_means_ratios_and_what_they_come_to() {
     all[0].changes[1][4] = f64::NAN;
     all[0].amplifications[1][4] = f64::NAN;
     let entries = [("A", false), ("B", true)].map(|(label, shares)| Entry { label: label.into(), shares });
-    let report = tidy(&entries, &all, "l2", 0, provenance(), Vec::new());
+    let report = tidy(&entries, &all, "l2", provenance(), Vec::new());
     let [summary, cells] = &report.tables[..] else { panic!() };
     assert_eq!((summary.rows.len(), cells.rows.len()), (4, 6));
     // Model A, x, t = 3 comes first: 0.2 times the mean of 1 … 10.

@@ -45,6 +45,12 @@ impl<const P: usize> LeastSquares<P> {
     pub fn at(&self, x: &[f64; P]) -> f64 {
         self.value_mean + (0..P).map(|p| self.slopes[p] * (x[p] - self.means[p])).sum::<f64>()
     }
+
+    /// (x − x̄)ᵀ S⁻¹ (x − x̄).
+    pub fn leverage(&self, x: &[f64; P]) -> f64 {
+        let away: [f64; P] = std::array::from_fn(|p| x[p] - self.means[p]);
+        (0..P).map(|p| away[p] * dot(&self.inverse[p], &away)).sum::<f64>().max(0.0)
+    }
 }
 
 /// Σ a_p b_p.

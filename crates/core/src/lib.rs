@@ -63,6 +63,7 @@ pub mod prediction;
 pub mod python_json;
 pub mod quantity;
 pub mod random;
+pub mod ratio;
 pub mod refine;
 pub mod report;
 pub mod schedule;

@@ -16,8 +16,6 @@ pub enum Purpose {
     Noise = 2,
     /// The state that a sampler starts from.
     Start = 3,
-    /// Resampling for bootstrap intervals.
-    Bootstrap = 4,
     /// The first weights of a network.
     Weights = 5,
     /// The order in which training sees its data.

@@ -228,6 +228,9 @@ pub struct Point {
     pub p95: Option<f64>,
     /// Largest sample: a lower bound of the supremum over x.
     pub max: Option<f64>,
+    /// Skewness of the values that the mean is of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub skewness: Option<f64>,
     /// Samples left out because they were NaN or infinite.
     pub non_finite: u64,
     /// Samples for which an iteration did not settle: their numbers are lower bounds.
@@ -257,11 +260,11 @@ pub struct ComparisonRow {
     pub baseline: Option<f64>,
     /// Mean of the candidate.
     pub candidate: Option<f64>,
-    /// Candidate over baseline; `None` over a baseline of 0.
+    /// Candidate over baseline, by pairs and less the bias that a ratio of two means has; `None` over a baseline of 0.
     pub ratio: Option<f64>,
-    /// Lower end of its 95 % interval (paired bootstrap).
+    /// Lower end of its 95 % interval, by pairs.
     pub ratio_ci_low: Option<f64>,
-    /// Upper end of its 95 % interval (paired bootstrap).
+    /// Upper end of its 95 % interval, by pairs.
     pub ratio_ci_high: Option<f64>,
 }
 

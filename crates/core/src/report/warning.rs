@@ -72,6 +72,15 @@ pub enum Warning {
         /// The largest relative standard error among them.
         worst: f64,
     },
+    /// Samples are so skewed that their number may be too small for the intervals.
+    Skewed {
+        /// Label of the model.
+        model: String,
+        /// Where.
+        timesteps: Vec<f64>,
+        /// Samples per timestep that should do.
+        samples: u64,
+    },
     /// An iteration did not settle for some samples.
     Unsettled {
         /// Label of the model.
@@ -121,6 +130,8 @@ pub enum Warning {
     },
 }
 
+/// One of this many points may look skewed by chance.
+const SELDOM: usize = 20;
 /// Objects that are named in a warning.
 const NAMED: usize = 4;
 /// Modules whose functions do something to the machine.
@@ -142,6 +153,20 @@ const HARMFUL: [&str; 14] = [
 ];
 
 impl Warning {
+    /// The warning about a model's points whose samples are too few for their skewness; `None` where they are so seldom that
+    /// chance makes them so.
+    pub fn skewed<'a>(model: &str, points: impl Iterator<Item = &'a super::Point>) -> Option<Self> {
+        let points: Vec<_> = points.collect();
+        let needed = |point: &super::Point| crate::stats::needed(point.samples, point.skewness?);
+        let short: Vec<(f64, u64)> = points.iter().filter_map(|point| Some((point.timestep, needed(point)?))).collect();
+        let most = short.iter().map(|(_, samples)| *samples).max()?;
+        // Rounded up to two digits: the skewness is no more certain than that.
+        let unit = 10u64.pow(most.ilog10().saturating_sub(1));
+        let timesteps: Vec<f64> = short.iter().map(|(t, _)| *t).collect();
+        let notable = timesteps.len() * SELDOM >= points.len();
+        notable.then(|| Warning::Skewed { model: model.into(), timesteps, samples: most.div_ceil(unit) * unit })
+    }
+
     /// The warning about objects of a file, by their dotted names; `None` where there are none.
     pub fn left_out(model: &str, objects: &[String]) -> Option<Self> {
         let harmless = |name: &&String| !HARMFUL.contains(&name.split('.').next().unwrap_or_default());
@@ -191,6 +216,14 @@ impl fmt::Display for Warning {
                  --max-samples.",
                 timesteps.len(),
                 100.0 * worst
+            ),
+            Warning::Skewed { model, timesteps, samples } => write!(
+                f,
+                "{model}: at {} timesteps, first at t = {}, the norms are so skewed that too few of the rare ones may have been \
+                 seen: the mean may be off, and intervals (of ratios too) may hold less often than 95 %. Take at least {samples} \
+                 samples there: --samples {samples}, or --max-samples {samples} with --rel-error.",
+                timesteps.len(),
+                timesteps.first().copied().unwrap_or_default()
             ),
             Warning::Unsettled { model, count } => write!(
                 f,
