@@ -174,8 +174,8 @@ pub fn next_step(format: Format) -> &'static str {
              unpack it first."
         }
         Format::Pickle => {
-            "Of a pickle only tensors of PyTorch are read, and nothing in it is run. Where you trust it, save its arrays \
-             with numpy.savez, safetensors or torch.save."
+            "A pickle can run code when Python opens it; here only tensors of PyTorch are read, and nothing is run. Where \
+             you trust it, save its arrays with numpy.savez, safetensors or torch.save."
         }
         Format::LfsPointer => "Run git lfs pull where it lies, or download the file itself.",
         Format::Html => {
