@@ -180,6 +180,7 @@ fn configurations_of_mmdits_that_are_not_covered_are_refused_by_name() {
         (json!({"axes_dims_rope": [2, 2, 2]}), "make up attention_head_dim = 8"),
         (json!({"axes_dims_rope": [3, 3, 2]}), "three even numbers"),
         (json!({"axes_dims_rope": [2, 2]}), "axes_dims_rope"),
+        (json!({"axes_dims_rope": [i64::MAX, i64::MAX, 2]}), "three even numbers"),
         (json!({"patch_size": 2}), "`patch_size` is 2"),
         (json!({"in_channels": 18}), "4 must divide it"),
         (json!({"pooled_projection_dim": -1}), "pooled_projection_dim"),

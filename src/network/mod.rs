@@ -1,7 +1,8 @@
 //! Networks: what a checkpoint computes, before schedule, timestep map and prediction type give it a meaning.
 //!
-//! f(x, t, condition) → y, with x and y [B, …] (images are [B, C, H, W]), t `[B]`, class labels `[B]` and a context
-//! [B, L, D]. Values are [`Dual`]: a tangent of x or t goes through the same pass. To add a network:
+//! f(x, t, condition) → y, with x and y [B, …] (images are [B, C, H, W]), t `[B]`, class labels `[B]`, a context
+//! [B, L, D] and what else a network takes ([`Additions`]). Values are [`Dual`]: a tangent of x or t goes through the same
+//! pass. To add a network:
 //!
 //! 1. Write a module with a checked `Config` and a struct of layers from [`crate::nn`] that implements [`Layers`]:
 //!    `read`, JSON → `Config`, by `keys::Keys`; `facts`, what is known without weights; `time_projection`, t `[B]` →
@@ -9,7 +10,8 @@
 //!    checked [`Inputs`] to y. The embedding of features and labels, [B, E], is `condition::Embedder`. The module's
 //!    doc has the equation and names the reference that its fixture in `tests/fixtures/networks` comes from.
 //! 2. Add a line to [`ARCHITECTURES`], with `build: NativeNetwork::<YourLayers>::build` and, where state dicts come
-//!    without a configuration, how to tell one by the names and shapes of its parameters ([`mod@recognise`]).
+//!    without a configuration, how to tell one by the names and shapes of its parameters ([`mod@recognise`]); where all
+//!    published networks were trained on one schedule, that too ([`TrainedOn`]).
 //!
 //! [`NativeNetwork`] does the rest. A module that is not in lipscope's layers, such as [`torchscript`], implements
 //! [`Network`] itself.

@@ -83,3 +83,17 @@ pub fn fresh(name: &str) -> (tempfile::TempDir, PathBuf) {
     let path = folder.path().join(name);
     (folder, path)
 }
+
+/// A .npy file of zeros or ones in float32.
+pub fn embeddings(path: &Path, value: f32, shape: &str, count: usize) {
+    let mut header = format!("{{'descr': '<f4', 'fortran_order': False, 'shape': {shape}, }}");
+    while (header.len() + 11) % 64 != 0 {
+        header.push(' ');
+    }
+    header.push('\n');
+    let mut bytes = b"\x93NUMPY\x01\x00".to_vec();
+    bytes.extend((header.len() as u16).to_le_bytes());
+    bytes.extend(header.as_bytes());
+    (0..count).for_each(|_| bytes.extend(value.to_le_bytes()));
+    std::fs::write(path, bytes).unwrap();
+}

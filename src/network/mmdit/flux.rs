@@ -72,9 +72,8 @@ impl FluxConfig {
         }
         keys.integer("patch_size", 1, 1..=1)?;
         let head = config.attention.head_dim;
-        let (whole, fits) =
-            (config.axes.iter().sum::<i64>(), |channels: &i64| (2..=head).contains(channels) && channels % 2 == 0);
-        if whole != head || !config.axes.iter().all(fits) {
+        let fits = |channels: &i64| (2..=head).contains(channels) && channels % 2 == 0;
+        if !config.axes.iter().all(fits) || config.axes.iter().sum::<i64>() != head {
             let allowed = format!("these are three even numbers that make up attention_head_dim = {head}");
             return Err(keys.wrong("axes_dims_rope", &keys.seen("axes_dims_rope"), &allowed));
         }

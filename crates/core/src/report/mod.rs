@@ -13,6 +13,7 @@ pub mod figure;
 mod files;
 mod finished;
 mod html;
+mod model;
 mod notebook;
 mod parquet;
 mod plot;
@@ -36,6 +37,7 @@ pub use export::{ExportFormat, export};
 pub use figure::figure;
 pub use files::{REPORT, files, json};
 pub use finished::Finished;
+pub use model::{LoraDescription, ModelDescription};
 pub use resolution::resolution_reading;
 pub use rounding::{NoRounding, Rounding, RoundingRow, rounding_reading, rounding_table};
 pub use samples::{SampleFormat, SampleReport, SampleSet};
@@ -119,60 +121,6 @@ pub struct Spent {
     pub function_evaluations: u64,
     /// Seconds.
     pub wall_seconds: f64,
-}
-
-/// What a model is.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct ModelDescription {
-    /// Path or name as given.
-    pub source: String,
-    /// SHA-256 of the weights file; `None` for closed forms.
-    pub sha256: Option<String>,
-    /// Recognised format, such as `torchscript` or `diffusers`.
-    pub format: String,
-    /// Architecture, such as `UNet2DModel`.
-    pub architecture: String,
-    /// Adaptations that were merged into the weights.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub lora: Vec<LoraDescription>,
-    /// Number of parameters.
-    pub parameters: u64,
-    /// Shape of one sample.
-    pub sample_shape: Vec<i64>,
-    /// Prediction type: `epsilon`, `v`, `x0` or `flow`.
-    pub prediction: String,
-    /// Schedule with its parameters, as `--schedule` takes it.
-    pub schedule: String,
-    /// Number of timesteps T; indices run from 0 to T−1.
-    pub timesteps: usize,
-    /// The number that the network gets for t: an axis name.
-    pub conditioning: String,
-    /// What a conditional network was asked for, in words; `None` for an unconditional one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub asked: Option<String>,
-    /// What the meaning of its input and output rests on; `None` for closed forms.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub basis: Option<Basis>,
-    /// Boundaries t₀ < … < t_n of shared sub-intervals in steps; empty where nothing is shared.
-    pub boundaries: Vec<f64>,
-    /// dtype of the arithmetic.
-    pub dtype: String,
-    /// How ∂/∂t was computed; `None` where it was not.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub derivative: Option<String>,
-}
-
-/// A low-rank adaptation that was merged into a model's weights.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct LoraDescription {
-    /// Path as given.
-    pub source: String,
-    /// SHA-256 of the file.
-    pub sha256: String,
-    /// What it was multiplied by, besides α/r.
-    pub scale: f64,
-    /// How many layers it changed.
-    pub layers: usize,
 }
 
 /// One quantity of one model over timesteps.
