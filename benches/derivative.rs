@@ -104,7 +104,7 @@ fn main() -> Result<()> {
             ("native, forward", &*native, false),
             ("native, forward and tangent", &*native, true),
             ("TorchScript, forward", &module, false),
-            (module.rate_route(), &module, true),
+            (&module.rate_route(), &module, true),
         ];
         let parameters: usize = native.parameters().iter().map(|(_, tensor)| tensor.numel()).sum();
         println!("{text}: {parameters} parameters, x {SHAPE:?}, batch {BATCH}, median of {ROUNDS} rounds");

@@ -14,9 +14,11 @@ pub(super) fn curves(measurement: Measurement, options: &OutputOptions, global: 
     if global.dry_run {
         return output::print_json(&plan).map(|_| None);
     }
+    // Before anything is written, so that a signal finds no half-written file.
+    let watch = Terminal::new(global.quiet)?;
     let mut store = Store::open(&measurement.folder(options.out.as_deref()), &plan)?;
     store.damaged().iter().for_each(|part| output::warn(part));
-    let report = measurement.run(Some(&mut store), &Terminal::new(global.quiet)?)?;
+    let report = measurement.run(Some(&mut store), &watch)?;
     present::curves(&report, &mut store, options, global)?;
     Ok(Some(report))
 }

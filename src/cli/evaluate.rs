@@ -15,8 +15,10 @@ pub(super) fn run(args: &EvaluateArgs, global: &Global) -> Result<Option<Outcome
     if global.dry_run {
         return output::print_json(evaluation.plan());
     }
+    // Before anything is written, so that a signal finds no half-written file.
+    let watch = Terminal::new(global.quiet)?;
     let mut store = Store::open(&evaluation.folder(args.output.out.as_deref()), evaluation.plan())?;
-    let report = evaluation.run(&mut store, &Terminal::new(global.quiet)?)?;
+    let report = evaluation.run(&mut store, &watch)?;
     let shown = Evaluation::shown(&report);
     present::tables(&report, shown, &mut store, &args.output, global).map(|()| None)
 }

@@ -15,8 +15,10 @@ pub(super) fn run(args: &SampleArgs, global: &Global) -> Result<Option<Outcome>>
     if global.dry_run {
         return output::print_json(samples.plan());
     }
+    // Before anything is written, so that a signal finds no half-written file.
+    let watch = Terminal::new(global.quiet)?;
     let mut store = Store::open(&samples.folder(args.out.as_deref()), samples.plan())?;
-    let (account, artifacts) = samples.run(&mut store, &Terminal::new(global.quiet)?)?;
+    let (account, artifacts) = samples.run(&mut store, &watch)?;
     store.publish(&artifacts)?;
     present::show(&account, &account.warnings, global, || {
         let sampling = samples.sampling();

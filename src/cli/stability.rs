@@ -15,8 +15,10 @@ pub(super) fn run(args: &StabilityArgs, global: &Global) -> Result<Option<Outcom
     if global.dry_run {
         return output::print_json(study.plan());
     }
+    // Before anything is written, so that a signal finds no half-written file.
+    let watch = Terminal::new(global.quiet)?;
     let mut store = Store::open(&study.folder(args.output.out.as_deref()), study.plan())?;
-    let report = study.run(&mut store, &Terminal::new(global.quiet)?)?;
+    let report = study.run(&mut store, &watch)?;
     let shown = report.tables.first().cloned();
     present::tables(&report, shown, &mut store, &args.output, global).map(|()| None)
 }
