@@ -48,7 +48,7 @@ fn arguments_that_cannot_be_used() {
         (["--timesteps", "5000"], "T = 1000"),
         (["--timesteps", "999"], "--dt 1"),
         (["--schedule", "linaer"], "scaled-linear"),
-        (["--prediction", "noise"], "epsilon, v, x0, flow, reversed-flow, edm"),
+        (["--prediction", "noise"], "epsilon, v, x0, flow, reversed-flow, "),
         (["--share", "n=0,until=100"], "n=5,until=100"),
         (["--axis", "time"], "log-snr"),
         (["--dtype", "f8"], "f32, f64, bf16 or f16"),

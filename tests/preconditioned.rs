@@ -84,6 +84,8 @@ fn they_say_of_themselves_how_they_are_used() {
     for (file, _, says) in FILES {
         let opened = checkpoint::open(&fixture(file), &Request::on(Device::Cpu)).unwrap();
         let declared = opened.declared;
+        let said = [&declared.said_in.schedule, &declared.said_in.prediction, &declared.said_in.conditioning];
+        assert!(said.iter().all(|part| part.as_deref() == Some("its preconditioning")), "{file}: {said:?}");
         let found =
             (declared.schedule.unwrap().name, declared.prediction.unwrap().to_string(), declared.conditioning.unwrap());
         assert_eq!([found.0.as_str(), &found.1, &found.2.to_string()], says, "{file}");

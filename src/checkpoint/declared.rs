@@ -48,6 +48,9 @@ pub struct SaidIn {
     pub conditioning: Option<String>,
 }
 
+/// What stands for the part where something is said, where an architecture's trainers all do so.
+pub(super) const USUAL: &str = "as its trainers do";
+
 impl Declared {
     /// The same, all of it said in `part`.
     pub(super) fn said_in(self, part: &str) -> Declared {
@@ -72,7 +75,7 @@ impl Declared {
             conditioning: Some(on.time_input.parse()?),
             ..Declared::default()
         }
-        .said_in("as its trainers do"))
+        .said_in(USUAL))
     }
 
     /// What is said here, and where nothing is said what `other` says.

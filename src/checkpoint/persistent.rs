@@ -206,7 +206,8 @@ fn used(schedule: &str, prediction: Prediction, conditioning: Conditioning) -> R
         prediction: Some(prediction),
         conditioning: Some(conditioning),
         ..Declared::default()
-    })
+    }
+    .said_in("its preconditioning"))
 }
 
 /// The grid of the paper's sampler, where the network supports it; EDM2's preconditioning does not say what it supports.

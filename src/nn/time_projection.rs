@@ -176,7 +176,14 @@ impl TimeProjection {
             }
             TimeProjection::Waves { frequencies } => turning(&t, frequencies).doing(doing)?,
             TimeProjection::Phased { frequencies, phases } => phased(&t, frequencies, phases).doing(doing)?,
-            TimeProjection::Learned { table } => learned(&t, table)?,
+            TimeProjection::Learned { table } => {
+                // Elsewhere this would have to wait for the device: there the times were checked before they were uploaded.
+                if t.value.device() == Device::Cpu {
+                    let times = t.value.f_to_kind(Kind::Double).doing(doing)?;
+                    self.check_times(&Vec::<f64>::try_from(times).doing(doing)?)?;
+                }
+                learned(&t, table)?
+            }
         };
         features.linear(|x| x.f_to_kind(kind))
     }

@@ -220,7 +220,7 @@ impl FromStr for Prediction {
             Error::argument(
                 "--prediction",
                 text,
-                "it is one of epsilon, v, x0, flow, reversed-flow, vp, ve, edm, consistency",
+                format!("it is one of {}", Prediction::ALL.map(|(prediction, _)| prediction.name()).join(", ")),
                 "Choose one of them.",
             )
         })

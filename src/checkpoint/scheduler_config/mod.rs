@@ -3,6 +3,8 @@
 //! Keys are on a list, as those of networks are: what changes x_t, or the number that the network gets for t, is read or
 //! refused by name. What only concerns how a sampler walks from T to 0 is left out, and listed as such.
 
+#[cfg(test)]
+mod every_scheduler;
 mod keys;
 
 use super::{Declared, Overridden};

@@ -7,6 +7,7 @@
 
 mod buffers;
 
+use super::declared::USUAL;
 use super::sets::{self, Names, Set};
 use super::{Checkpoint, Declared, Format, Request, Source, sha256};
 use crate::error::{Doing, Error, Result};
@@ -67,7 +68,8 @@ impl Known {
         let Some(Use { schedule, prediction, conditioning }) = (usage.read)(&evidence)? else {
             return Ok(Declared::default());
         };
-        Ok(Declared { schedule: Some(schedule), prediction, conditioning: Some(conditioning), ..Declared::default() })
+        let conditioning = Some(conditioning);
+        Ok(Declared { schedule: Some(schedule), prediction, conditioning, ..Declared::default() }.said_in(USUAL))
     }
 
     /// An error with the weights that it is about.
