@@ -121,7 +121,7 @@ pub(super) fn resolve_file(
     let last = (named.schedule.timesteps() - 1) as f64;
     let basis = Basis {
         weights,
-        told: [0.0, last].map(|t| conditioning.coordinate(&*named.schedule, t)),
+        told: [0.0, last].map(|t| Some(conditioning.coordinate(&*named.schedule, t)).filter(|told| told.is_finite())),
         time: time_from,
         schedule: schedule_from,
         prediction: prediction_from,

@@ -47,8 +47,8 @@ pub struct Basis {
     /// The set of weights; `None` where the file holds one that has no name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub weights: Option<WeightsUsed>,
-    /// What the network is told at t = 0 and at t = T − 1.
-    pub told: [f64; 2],
+    /// What the network is told at t = 0 and at t = T − 1; `None` where that is infinite.
+    pub told: [Option<f64>; 2],
     /// Who says that it is told this.
     pub time: Origin,
     /// Who says the schedule.
@@ -71,7 +71,7 @@ impl ModelDescription {
         let mut parts = Vec::new();
         parts.extend(basis.weights.as_ref().map(WeightsUsed::in_words));
         parts.push(format!("x is {}", sizes.join("×")));
-        let [first, last] = basis.told.map(in_four_digits);
+        let [first, last] = basis.told.map(|told| told.map_or_else(|| "±∞".into(), in_four_digits));
         parts.push(format!("told {} = {first} … {last} ({})", self.conditioning, basis.time));
         parts.push(format!("predicts {} ({})", self.prediction, basis.prediction));
         parts.push(format!("schedule {}, T = {} ({})", self.schedule, self.timesteps, basis.schedule));
@@ -137,7 +137,7 @@ mod tests {
         model.asked = Some("class 3".into());
         model.basis = Some(Basis {
             weights: Some(WeightsUsed { name: "raw".into(), all }),
-            told: [0.123_456, 999.0],
+            told: [Some(0.123_456), Some(999.0)],
             time: Origin::Flag("--time-input".into()),
             schedule: Origin::Assumed,
             prediction: Origin::File("scheduler_config.json".into()),
@@ -149,6 +149,11 @@ mod tests {
              predicts v (scheduler_config.json); schedule cosine, T = 1000 (assumed); asked for class 3; for sampling \
              only, not used: a, b, c, d and 2 more keys"
         );
+        let back: ModelDescription = serde_json::from_str(&serde_json::to_string(&model).unwrap()).unwrap();
+        assert_eq!(back.basis, model.basis);
+        // JSON knows no infinity.
+        model.basis.as_mut().unwrap().told = [Some(0.0), None];
+        assert!(model.basis_line().unwrap().contains("= 0 … ±∞"));
         let back: ModelDescription = serde_json::from_str(&serde_json::to_string(&model).unwrap()).unwrap();
         assert_eq!(back.basis, model.basis);
         // The plan of any report has the same, with the label beside it.
