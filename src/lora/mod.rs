@@ -4,7 +4,7 @@
 //! command line.
 //!
 //! Convolutions are included: B A then is over flattened kernels. Names are those of diffusers and PEFT, and those of
-//! kohya-ss/sd-scripts ([`names`]). Merged is in the dtype that the network computes in.
+//! kohya-ss/sd-scripts (`names`). Merged is in the dtype that the network computes in.
 
 mod aliases;
 mod file;

@@ -43,7 +43,7 @@ pub enum TimeProjection {
         /// W, in float32 or float64.
         frequencies: Tensor,
     },
-    /// Cosines of t at frequencies f [width] with phases φ [width], times √2.
+    /// Cosines of t at frequencies f `[width]` with phases φ `[width]`, times √2.
     Phased {
         /// f in radians, in float32 or float64.
         frequencies: Tensor,

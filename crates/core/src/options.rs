@@ -104,7 +104,7 @@ pub struct Overrides {
     /// Embeddings that the network attends to, such as a prompt's: .npy or .safetensors with one array [L, D]
     #[arg(long, value_name = "FILE", help_heading = "Model (overrides what the checkpoint says)")]
     pub context: Option<PathBuf>,
-    /// Pooled embeddings of the prompt, for networks that also take these: .npy or .safetensors with one array [P]
+    /// Pooled embeddings of the prompt, for networks that also take these: .npy or .safetensors with one vector
     #[arg(long, value_name = "FILE", help_heading = "Model (overrides what the checkpoint says)")]
     pub pooled: Option<PathBuf>,
     /// Stable Diffusion XL: original height and width, top and left of the crop, target height and width, in pixels

@@ -2,7 +2,7 @@
 //!
 //! Near 0 a curve is fitted by K ∝ s^p with s = t + 1 the steps of noise (the middle of the step for a secant), over one
 //! decade and a fifth from the first measured timestep. p is the slope at the *lower end* of that range, with bends and
-//! oscillations allowed for ([`slope`]): a curve that rises towards 0 and levels off before it is bounded, whatever a line
+//! oscillations allowed for (`slope`): a curve that rises towards 0 and levels off before it is bounded, whatever a line
 //! through all of it says. Single points that are far off their neighbours are left out.
 //!
 //! The grid ends at s = 1, and the fit says nothing about what lies below. Where K per σ is level and dσ/dt → ∞ at the clean
