@@ -83,6 +83,13 @@ fn asked(name: &str, denoiser: &NetworkDenoiser) -> ([f64; 2], State) {
 fn they_say_of_themselves_how_they_are_used() {
     for (file, _, says) in FILES {
         let opened = checkpoint::open(&fixture(file), &Request::on(Device::Cpu)).unwrap();
+        // What it takes is known before its weights are read.
+        let takes = checkpoint::declared(&fixture(file), &Request::on(Device::Cpu)).unwrap().takes.unwrap();
+        assert_eq!(
+            (takes.classes, takes.null_label),
+            (opened.network.classes(), opened.network.null_label()),
+            "{file}"
+        );
         let declared = opened.declared;
         let said = [&declared.said_in.schedule, &declared.said_in.prediction, &declared.said_in.conditioning];
         assert!(said.iter().all(|part| part.as_deref() == Some("its preconditioning")), "{file}: {said:?}");

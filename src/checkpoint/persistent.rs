@@ -102,7 +102,8 @@ fn not_there(path: &Path) -> Error {
 
 fn declared(source: &Source, _request: &Request) -> Result<Declared> {
     let listing = tensor_file::entries(source.path)?;
-    listing.tree.as_ref().and_then(|tree| find(tree, source.path)).ok_or_else(|| not_there(source.path))?.declared()
+    let found = listing.tree.as_ref().and_then(|tree| find(tree, source.path)).ok_or_else(|| not_there(source.path))?;
+    Ok(Declared { takes: Some(network::takes(&found.config()?, source.path)?), ..found.declared()? })
 }
 
 fn open(source: &Source, request: &Request) -> Result<Checkpoint> {
