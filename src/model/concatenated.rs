@@ -3,7 +3,8 @@
 
 use crate::error::{Error, Result};
 use crate::guidance::{Beside, Source};
-use crate::network::torchscript::one_sample;
+use crate::network::torchscript::{file_and_array, one_sample};
+use crate::tensor_file;
 use std::path::Path;
 use tch::Tensor;
 
@@ -12,7 +13,15 @@ use tch::Tensor;
 /// # Errors
 /// It is no such array.
 pub(super) fn channels(path: &Path) -> Result<i64> {
-    read(path).map(|values| values.size()[1])
+    let text = path.to_string_lossy();
+    let (file, wanted) = file_and_array(path, &text);
+    let entries = tensor_file::entries(file)?.entries;
+    let mut meant = entries.iter().filter(|entry| wanted.is_none_or(|wanted| entry.name == wanted));
+    match (meant.next().map(|entry| entry.shape.as_slice()), meant.next()) {
+        // The header says it: there may be one for each row of a large data set.
+        (Some([.., channels, _, _]), None) => Ok(*channels as i64),
+        _ => read(path).map(|values| values.size()[1]),
+    }
 }
 
 /// The array at `path` as a condition of samples of `shape` [C, H, W]: [C, H, W] the same for all of them; [N, C, H, W] one for

@@ -15,8 +15,8 @@ use crate::error::{Doing, Error, Result, torch_message};
 use crate::libtorch::load_script;
 use calling::{Calling, TimeShape};
 pub(crate) use complaint::conditioned;
-pub(crate) use signature::first_tensor;
 pub use signature::{Signature, one_sample};
+pub(crate) use signature::{file_and_array, first_tensor};
 use std::path::{Path, PathBuf};
 use tch::{CModule, Device, Kind, Tensor};
 

@@ -186,8 +186,7 @@ fn slot(whole: &str, text: &str) -> Result<Slot> {
 /// is left out.
 pub fn one_sample(path: &Path) -> Result<Tensor> {
     let text = path.to_string_lossy();
-    let chosen = text.rsplit_once('#').filter(|_| !path.exists());
-    let (path, wanted) = chosen.map_or((path, None), |(file, array)| (Path::new(file), Some(array)));
+    let (path, wanted) = file_and_array(path, &text);
     let named = tensor_file::read_selected(path, &|name| wanted.is_none_or(|wanted| name == wanted))?;
     let count = named.arrays.len();
     let mut arrays = named.arrays.into_iter();
@@ -201,6 +200,12 @@ pub fn one_sample(path: &Path) -> Result<Tensor> {
     };
     let value = array.into_tensor()?;
     if value.dim() > 1 && value.size()[0] == 1 { Ok(value) } else { Ok(value.unsqueeze(0)) }
+}
+
+/// FILE#ARRAY in its parts; `text` is the path.
+pub(crate) fn file_and_array<'a>(path: &'a Path, text: &'a str) -> (&'a Path, Option<&'a str>) {
+    let chosen = text.rsplit_once('#').filter(|_| !path.exists());
+    chosen.map_or((path, None), |(file, array)| (Path::new(file), Some(array)))
 }
 
 /// The first tensor of whatever a module gives.
