@@ -123,8 +123,9 @@ impl Asked {
         let pooled = self.pooled.as_ref().map(expand).transpose().doing(doing)?;
         let time_kind = if kind == Kind::Double { Kind::Double } else { Kind::Float };
         let number = |given: &Given| {
-            let row = Tensor::f_from_slice(&given.values)?.f_to_kind(time_kind)?.f_to_device(device)?;
-            row.f_unsqueeze(0)?.f_expand([rows, -1], false)
+            // Filled in on the device, so that nothing waits for an upload in every guided call.
+            let filled = given.values.iter().map(|&value| Tensor::f_full([rows], value, (time_kind, device)));
+            Tensor::f_stack(&filled.collect::<std::result::Result<Vec<Tensor>, _>>()?, 1)
         };
         let numbers = self.numbers.as_ref().map(number).transpose().doing(doing)?;
         let beside = self.beside.as_ref().map(|beside| beside.batch(rows, columns, device, kind)).transpose()?;

@@ -5,6 +5,9 @@ use half::{bf16, f16};
 use ndarray::{ArrayD, IxDyn};
 use std::sync::Arc;
 
+/// Name of the array of a file that holds a single one without a name.
+pub const UNNAMED: &str = "tensor";
+
 /// Element type of an array.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[allow(missing_docs)]

@@ -3,9 +3,6 @@
 use super::array::Array;
 use super::pickle::Value;
 
-/// Name of the array of a file that holds a single one without a name.
-pub const UNNAMED: &str = "tensor";
-
 /// What the reader of one format gives.
 #[derive(Default)]
 pub(super) struct Contents {

@@ -28,8 +28,7 @@ use contents::{Contents, Wanted};
 use damage::damaged;
 use std::path::Path;
 
-pub use array::{Array, Dtype};
-pub use contents::UNNAMED;
+pub use array::{Array, Dtype, UNNAMED};
 pub use listing::{Entry, Listing};
 pub use pickle::Value;
 pub use sniff::{Format, Sniffed, is_lfs_pointer, sniff};

@@ -200,8 +200,7 @@ impl Growth<'_> {
     }
 
     fn tensor(&mut self, tensor: &Arc<TensorRef>) -> Result<Value, String> {
-        let name =
-            if self.path.is_empty() { crate::tensor_file::contents::UNNAMED.to_string() } else { self.dotted()? };
+        let name = if self.path.is_empty() { crate::tensor_file::array::UNNAMED.to_string() } else { self.dotted()? };
         let value = match tensor.dtype {
             Some(_) => Value::Array(name.as_str().into()),
             None => Value::Opaque { name: Arc::clone(&tensor.type_name), state: None },
