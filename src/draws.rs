@@ -6,7 +6,7 @@ use crate::error::Result;
 use crate::process::ForwardProcess;
 use crate::random::{Purpose, fill_normal, stream};
 use crate::response::Response;
-use crate::state::{Columns, State};
+use crate::state::{Columns, Latents, State};
 use crate::time::Timestep;
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
@@ -94,7 +94,8 @@ impl Draws {
         let labels = self.source.labels();
         let labels = labels.and_then(|labels| origins.iter().map(|row| labels.get((*row)?).copied()).collect());
         let rows = origins.into_iter().collect();
-        Rows { x0, noise, covariates, columns: Columns { labels, rows } }
+        let latents = Latents { seed: self.seed, draws: draws.iter().map(|draw| (draw.t, draw.sample)).collect() };
+        Rows { x0, noise, covariates, columns: Columns { labels, rows, latents: Some(latents) } }
     }
 
     /// What the covariates of pairs are on average, where that is known.

@@ -4,8 +4,9 @@
 use crate::device::upload_labels;
 use crate::dual::Dual;
 use crate::error::{Doing, Error, Result};
+use crate::input::{self, Input};
 use crate::network::{Condition, Numbers};
-use crate::state::Columns;
+use crate::state::{Columns, Latents};
 use tch::{Device, Kind, Tensor};
 
 /// Where an input of a network besides x and t comes from.
@@ -22,50 +23,16 @@ pub enum Source<T> {
 pub struct Asked {
     /// The class.
     pub label: Option<Source<i64>>,
-    /// The embeddings, [1, L, D], the same for every sample.
-    pub context: Option<Tensor>,
-    /// The pooled embeddings, [1, P], the same for every sample.
-    pub pooled: Option<Tensor>,
+    /// The embeddings, [L, D] for each sample.
+    pub context: Option<Input>,
+    /// The pooled embeddings, `[P]` for each sample.
+    pub pooled: Option<Input>,
     /// Numbers that are embedded as t is, the same for every sample.
     pub numbers: Option<Given>,
-    /// Channels beside x.
-    pub beside: Option<Beside>,
-}
-
-/// Channels that are laid beside x, [1 or N, C, H, W] in main memory.
-#[derive(Debug)]
-pub struct Beside {
-    /// The same for every sample, or those of the row of the data.
-    pub source: Source<()>,
-    /// Their values.
-    pub values: Tensor,
-}
-
-impl Beside {
-    /// Their number C.
-    pub fn channels(&self) -> i64 {
-        self.values.size()[1]
-    }
-
-    /// For `rows` samples, [B, C, H, W].
-    fn batch(&self, rows: i64, columns: &Columns, device: Device, kind: Kind) -> Result<Tensor> {
-        let doing = "filling in the channels beside x";
-        let size = self.values.size();
-        let values = match (self.source, &columns.rows) {
-            (Source::Same(()), _) => self.values.f_expand([rows, size[1], size[2], size[3]], false),
-            (Source::WithData, Some(origins)) => {
-                let index: Vec<i64> = origins.iter().map(|row| *row as i64).collect();
-                self.values.f_index_select(0, &Tensor::from_slice(&index))
-            }
-            (Source::WithData, None) => {
-                return Err(Error::mismatch(
-                    "--concat has channels for each row of the data, and samples that are made anew come from none",
-                    "Give --data with as many rows, or one array [C, H, W] for all samples.",
-                ));
-            }
-        };
-        values.and_then(|values| values.f_to_kind(kind)?.f_to_device(device)).doing(doing)
-    }
+    /// Channels beside x, [C, H, W] for each sample.
+    pub beside: Option<Input>,
+    /// Those of a module's other inputs that are not the same for every sample, in their order.
+    pub inputs: Vec<Input>,
 }
 
 /// Numbers, and what they are.
@@ -90,23 +57,29 @@ impl Asked {
         Asked { label: label.map(Source::Same), ..Asked::default() }
     }
 
-    /// The same with its embeddings on `device` in `kind`, so that no batch has to move them.
+    /// The same with what all samples share on `device` in `kind`, so that no batch has to move it.
     pub fn to(self, device: Device, kind: Kind) -> Result<Self> {
-        let moved = |embeddings: Tensor| embeddings.f_to_device(device)?.f_to_kind(kind);
-        let context = self.context.map(moved).transpose().doing("moving embeddings")?;
-        let pooled = self.pooled.map(moved).transpose().doing("moving embeddings")?;
-        Ok(Asked { context, pooled, ..self })
+        let moved = |input: Option<Input>| input.map(|input| input.to(device, kind)).transpose();
+        let inputs = self.inputs.into_iter().map(|input| input.to(device, kind)).collect::<Result<_>>()?;
+        let (context, pooled, beside) = (moved(self.context)?, moved(self.pooled)?, moved(self.beside)?);
+        Ok(Asked { context, pooled, beside, inputs, ..self })
     }
 
-    /// For two samples, to try a network out; what is drawn with the data is 0.
+    /// Number of channels beside x.
+    pub fn channels_beside(&self) -> i64 {
+        self.beside.as_ref().and_then(|beside| beside.shape().first().copied()).unwrap_or(0)
+    }
+
+    /// For two samples, to try a network out; what is drawn with the data is that of row 0.
     pub fn example(&self, device: Device, kind: Kind) -> Result<Condition> {
-        self.batch(2, &Columns { labels: Some(vec![0; 2]), rows: Some(vec![0; 2]) }, device, kind)
+        let latents = Some(Latents { seed: 0, draws: vec![(0.0, 0), (0.0, 1)] });
+        self.batch(2, &Columns { labels: Some(vec![0; 2]), rows: Some(vec![0; 2]), latents }, device, kind)
     }
 
     /// For `rows` samples on `device`, embeddings in `kind`; `columns` were drawn with them.
     ///
     /// # Errors
-    /// A class is to be drawn with the data, which has none.
+    /// Something is to be drawn with the data, and it has no such thing.
     pub fn batch(&self, rows: i64, columns: &Columns, device: Device, kind: Kind) -> Result<Condition> {
         let doing = "filling in the condition";
         let labels = match (self.label, &columns.labels) {
@@ -115,12 +88,9 @@ impl Asked {
             (Some(Source::WithData), Some(labels)) => Some(upload_labels(labels, device)?),
             (Some(Source::WithData), None) => return Err(no_labels()),
         };
-        let expand = |embeddings: &Tensor| {
-            let sizes: Vec<i64> = std::iter::once(rows).chain(embeddings.size().into_iter().skip(1)).collect();
-            embeddings.f_to_device(device)?.f_to_kind(kind)?.f_expand(&sizes, false)
-        };
-        let context = self.context.as_ref().map(expand).transpose().doing(doing)?;
-        let pooled = self.pooled.as_ref().map(expand).transpose().doing(doing)?;
+        let filled = |input: &Option<Input>| input::batch(input, rows, columns, (device, kind)).map(|mut all| all.pop());
+        let (context, pooled, beside) = (filled(&self.context)?, filled(&self.pooled)?, filled(&self.beside)?);
+        let inputs = input::batch(&self.inputs, rows, columns, (device, kind))?;
         let time_kind = if kind == Kind::Double { Kind::Double } else { Kind::Float };
         let number = |given: &Given| {
             // Filled in on the device, so that nothing waits for an upload in every guided call.
@@ -128,8 +98,7 @@ impl Asked {
             Tensor::f_stack(&filled.collect::<std::result::Result<Vec<Tensor>, _>>()?, 1)
         };
         let numbers = self.numbers.as_ref().map(number).transpose().doing(doing)?;
-        let beside = self.beside.as_ref().map(|beside| beside.batch(rows, columns, device, kind)).transpose()?;
-        Ok(Condition { labels, context, pooled, numbers, beside })
+        Ok(Condition { labels, context, pooled, numbers, beside, inputs })
     }
 }
 
@@ -148,31 +117,34 @@ pub struct Guidance {
     pub scale: f64,
     /// ∅: what stands for no condition.
     pub without: Asked,
+    /// The same for a module's own inputs, by their place; the others stay.
+    pub inputs: Vec<(usize, Input)>,
 }
 
 impl Guidance {
+    /// The same with its values on `device` in `kind`.
+    pub fn to(self, device: Device, kind: Kind) -> Result<Self> {
+        let inputs = self.inputs.into_iter().map(|(place, input)| Ok((place, input.to(device, kind)?)));
+        Ok(Guidance { without: self.without.to(device, kind)?, inputs: inputs.collect::<Result<_>>()?, ..self })
+    }
+
+    /// The condition ∅ of `rows` samples: what lies beside x and the inputs without a word for ∅ stay those of `with`.
+    pub fn without(&self, with: &Condition, rows: i64, device: Device, kind: Kind) -> Result<Condition> {
+        let without = self.without.batch(rows, &Columns::default(), device, kind)?;
+        let Condition { beside, mut inputs, .. } = with.shallow_clone();
+        let nulls = input::batch(self.inputs.iter().map(|(_, input)| input), rows, &Columns::default(), (device, kind))?;
+        for ((place, _), null) in self.inputs.iter().zip(nulls) {
+            if let Some(input) = inputs.get_mut(*place) {
+                *input = null;
+            }
+        }
+        Ok(Condition { beside, inputs, ..without })
+    }
+
     /// (1 + w) f(x, t, c) − w f(x, t, ∅), of outputs of any prediction type: each is affine in the output with the same
     /// part of x, so the same holds for ε.
     pub fn combine(&self, with: &Dual, without: &Dual) -> Result<Dual> {
         let scaled = |part: &Dual, by: f64| part.linear(|part| part.f_mul_scalar(by));
         scaled(with, 1.0 + self.scale)?.add(&scaled(without, -self.scale)?)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn channels_beside_x_are_those_of_the_rows_that_were_drawn() {
-        let values = Tensor::arange(12, (Kind::Float, Device::Cpu)).view([3, 2, 1, 2]);
-        let beside = Beside { source: Source::WithData, values };
-        let columns = Columns { labels: None, rows: Some(vec![2, 0, 2]) };
-        let drawn = beside.batch(3, &columns, Device::Cpu, Kind::Double).unwrap();
-        assert_eq!((drawn.size(), drawn.kind(), beside.channels()), (vec![3, 2, 1, 2], Kind::Double, 2));
-        let first: Vec<f64> = Vec::try_from(drawn.narrow(3, 0, 1).reshape([-1])).unwrap();
-        assert_eq!(first, [8.0, 10.0, 0.0, 2.0, 8.0, 10.0]);
-        let error = beside.batch(3, &Columns::default(), Device::Cpu, Kind::Double).unwrap_err().to_string();
-        assert!(error.contains("--data with as many rows"), "{error}");
     }
 }

@@ -61,6 +61,7 @@ pub mod estimator;
 pub mod evaluate;
 pub mod guidance;
 pub mod ideal;
+pub mod input;
 pub mod libtorch;
 pub mod lora;
 pub mod measure;

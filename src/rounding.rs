@@ -10,7 +10,6 @@ use crate::device::dtype_name;
 use crate::draws::{Draw, Draws};
 use crate::error::{Doing, Result};
 use crate::estimator::{Norm, Quantity, row_norms};
-use crate::guidance::Beside;
 use crate::model::widened;
 use crate::network::Probe;
 use crate::report::{NoRounding, Rounding, RoundingRow};
@@ -102,7 +101,7 @@ impl Subject {
         let probes = denoiser.conditioning.probes(&*denoiser.process.schedule);
         let (device, kind) = (denoiser.device, DTYPES[0]);
         let prepared = denoiser.asked.example(device, kind).and_then(|condition| {
-            let beside = denoiser.asked.beside.as_ref().map_or(0, Beside::channels);
+            let beside = denoiser.asked.channels_beside();
             let sample_shape = &widened(&denoiser.sample_shape, beside);
             let probe = Probe { sample_shape, times: probes, condition: &condition, device, kind, beside };
             denoiser.network.prepare_rate(&probe)

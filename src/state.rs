@@ -3,7 +3,9 @@
 use crate::error::{Doing, Result};
 use crate::network::Condition;
 use crate::random::{Purpose, stream};
+use crate::time::Timestep;
 use rand::RngExt;
+use rand_chacha::ChaCha8Rng;
 use tch::Tensor;
 
 /// A batch of states with their conditions, drawn together: row i of the condition belongs to row i of x.
@@ -34,20 +36,40 @@ impl State {
 }
 
 /// What was drawn with the samples of a batch: for each the entries of the row of the data that it came from.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Columns {
     /// Classes; `None` where the data has none.
     pub labels: Option<Vec<i64>>,
     /// Which rows they are; `None` where they are no rows.
     pub rows: Option<Vec<usize>>,
+    /// Where their random inputs are drawn; `None` for samples that a model makes.
+    pub latents: Option<Latents>,
+}
+
+/// The random streams of a batch, one for each sample.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Latents {
+    /// Seed of all streams.
+    pub seed: u64,
+    /// Timestep and number of every sample.
+    pub draws: Vec<(Timestep, u64)>,
 }
 
 impl Columns {
     /// Those of some of the samples.
     pub fn slice(&self, samples: std::ops::Range<usize>) -> Self {
         let labels = self.labels.as_ref().and_then(|labels| labels.get(samples.clone())).map(<[i64]>::to_vec);
-        let rows = self.rows.as_ref().and_then(|rows| rows.get(samples)).map(<[usize]>::to_vec);
-        Columns { labels, rows }
+        let rows = self.rows.as_ref().and_then(|rows| rows.get(samples.clone())).map(<[usize]>::to_vec);
+        let latents = self.latents.as_ref().and_then(|Latents { seed, draws }| {
+            Some(Latents { seed: *seed, draws: draws.get(samples)?.to_vec() })
+        });
+        Columns { labels, rows, latents }
+    }
+
+    /// The streams that random inputs are drawn from, one for each sample: at another t of the same sample they are the same.
+    pub(crate) fn latents(&self) -> Option<Vec<ChaCha8Rng>> {
+        let Latents { seed, draws } = self.latents.as_ref()?;
+        Some(draws.iter().map(|&(t, sample)| stream(*seed, Purpose::Latent, t, sample)).collect())
     }
 
     /// Of samples that are made from noise: for each a row of the data is drawn, with a random stream of its own.
@@ -56,6 +78,6 @@ impl Columns {
             let row = |sample| stream(seed, Purpose::Condition, 0.0, sample).random_range(0..labels.len());
             samples.map(|sample| labels[row(sample)]).collect()
         };
-        Columns { labels: labels.filter(|labels| !labels.is_empty()).map(of), rows: None }
+        Columns { labels: labels.filter(|labels| !labels.is_empty()).map(of), rows: None, latents: None }
     }
 }

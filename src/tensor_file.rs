@@ -3,6 +3,7 @@
 pub use lipscope_core::tensor_file::*;
 
 use crate::error::{Doing, Error, Result};
+use std::path::Path;
 use tch::{Kind, Tensor};
 
 /// From an array to a tensor.
@@ -42,6 +43,43 @@ pub(crate) fn kind(dtype: Dtype) -> Result<Kind> {
     })
 }
 
+/// The value of one sample, [1, …], from a file with one array, or `FILE#ARRAY` for one of several: its first axis is 1, or
+/// is left out.
+///
+/// # Errors
+/// There is no such array, or it is not clear which is meant.
+pub fn one_sample(path: &Path) -> Result<Tensor> {
+    let value = one_array(path)?;
+    if value.dim() > 1 && value.size()[0] == 1 { Ok(value) } else { Ok(value.unsqueeze(0)) }
+}
+
+/// The array of a file with one, or of `FILE#ARRAY`, as it is.
+///
+/// # Errors
+/// There is no such array, or it is not clear which is meant.
+pub fn one_array(path: &Path) -> Result<Tensor> {
+    let text = path.to_string_lossy();
+    let (path, wanted) = file_and_array(path, &text);
+    let named = read_selected(path, &|name| wanted.is_none_or(|wanted| name == wanted))?;
+    let count = named.arrays.len();
+    let mut arrays = named.arrays.into_iter();
+    let (Some((_, array)), None) = (arrays.next(), arrays.next()) else {
+        let problem = match wanted {
+            Some(name) => format!("it holds no array `{name}`"),
+            None => format!("it holds {count} arrays, and one is meant"),
+        };
+        let next = format!("Save the value of one sample alone, or name it behind a #, {}#ARRAY.", path.display());
+        return Err(Error::file(path, problem, next));
+    };
+    array.into_tensor()
+}
+
+/// FILE#ARRAY in its parts; `text` is the path.
+pub(crate) fn file_and_array<'a>(path: &'a Path, text: &'a str) -> (&'a Path, Option<&'a str>) {
+    let chosen = text.rsplit_once('#').filter(|_| !path.exists());
+    chosen.map_or((path, None), |(file, array)| (Path::new(file), Some(array)))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -58,5 +96,19 @@ mod tests {
         let empty = Array::new(vec![0, 3], Dtype::I64, Arc::new(vec![])).unwrap().into_tensor().unwrap();
         assert_eq!(empty.size(), [0, 3]);
         assert!(Array::new(vec![1], Dtype::U16, Arc::new(vec![0, 0])).unwrap().into_tensor().is_err());
+    }
+
+    #[test]
+    fn one_of_several_arrays_is_named_behind_a_hash() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("several.safetensors");
+        Tensor::write_safetensors(&[("a", Tensor::ones([3], tch::kind::FLOAT_CPU)), ("b", Tensor::from(7f32))], &path)
+            .unwrap();
+        let at = |array: &str| one_sample(Path::new(&format!("{}{array}", path.display())));
+        assert_eq!(at("#a").unwrap().size(), [1, 3]);
+        assert_eq!(at("#b").unwrap().double_value(&[0]), 7.0);
+        for array in ["", "#c"] {
+            assert!(at(array).unwrap_err().to_string().contains("#ARRAY"), "{array}");
+        }
     }
 }

@@ -27,7 +27,7 @@ use crate::network::Network;
 use crate::network::recognise::Told;
 use crate::report::WeightsUsed;
 use crate::tensor_file::{self, Sniffed};
-use lipscope_core::cli::args::LoraSpec;
+use lipscope_core::cli::args::{Inputs, LoraSpec};
 use std::path::{Path, PathBuf};
 use tch::{Device, Kind};
 use unrecognised::unrecognised;
@@ -85,7 +85,7 @@ pub struct Request<'a> {
     /// What the user says of the network, as `--config` takes it.
     pub told: Option<&'a Told>,
     /// Inputs of a TorchScript module, as `--inputs` takes them.
-    pub inputs: Option<&'a str>,
+    pub inputs: Option<&'a Inputs>,
     /// Which output of a TorchScript module counts, as `--output` takes it.
     pub output: Option<&'a str>,
     /// What the user says anyway, so that the file need not.

@@ -37,7 +37,7 @@ fn declared(source: &Source, request: &Request) -> Result<Declared> {
     let sidecar = sidecar(source)?;
     let foreign = sidecar.architecture.is_none();
     let declared = sidecar.declared(source.path)?;
-    let takes = if foreign { Some(Signature::parse(request.inputs, request.output)?.takes()) } else { None };
+    let takes = if foreign { Some(Signature::new(request.inputs, request.output)?.takes()) } else { None };
     Ok(Declared { takes: declared.takes.or(takes), ..declared })
 }
 
@@ -68,7 +68,7 @@ fn open(source: &Source, request: &Request) -> Result<Checkpoint> {
             checkpoint(network, declared, reference)
         }
         None => {
-            let signature = Signature::parse(request.inputs, request.output)?;
+            let signature = Signature::new(request.inputs, request.output)?;
             checkpoint(Box::new(TorchScript::load(path, request.device, signature)?), declared, None)
         }
     }

@@ -89,10 +89,7 @@ impl NetworkDenoiser {
         match &self.guidance {
             None => Ok(output),
             Some(guidance) => {
-                let rows = at.t.len() as i64;
-                let without = guidance.without.batch(rows, &Columns::default(), self.device, self.kind)?;
-                // What lies beside x stays: only the words and the class are dropped.
-                let without = Condition { beside: condition.shallow_clone().beside, ..without };
+                let without = guidance.without(condition, at.t.len() as i64, self.device, self.kind)?;
                 guidance.combine(&output, &ask(&without)?)
             }
         }

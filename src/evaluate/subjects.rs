@@ -62,10 +62,10 @@ impl Subjects {
             let problem = "samples alone do not say what they should be like";
             return Err(Error::mismatch(problem, "Give the data with --data, or its statistics with --reference."));
         }
-        let said = Said::new(&args.model)?;
+        let said = Said::new(&args.model, &args.data)?;
         let models: Vec<&String> =
             names.iter().zip(&ready).filter(|(_, ready)| ready.is_none()).map(|(name, _)| name).collect();
-        before_weights::declared(&models, &args.model)?;
+        before_weights::declared(&models, &args.model, &args.data)?;
         let mut opened = Vec::new();
         for (i, name) in names.iter().enumerate().filter(|(i, _)| ready[*i].is_none()) {
             let label = args.label.get(i).map(String::as_str);

@@ -1,18 +1,20 @@
 //! Channels that are laid beside x and are no part of what is noised: a small picture for super-resolution, a mask and what
 //! it covers. x is what the output answers to.
 
+use super::rows::{self, DataRows};
 use crate::error::{Error, Result};
-use crate::guidance::{Beside, Source};
-use crate::network::torchscript::{file_and_array, one_sample};
-use crate::tensor_file;
+use crate::input::{Input, Values};
+use crate::tensor_file::{self, file_and_array, one_sample};
+use lipscope_core::cli::args::ConditionSource;
 use std::path::Path;
 use tch::Tensor;
 
-/// How many channels the array at `path` has, [C, H, W] or [N, C, H, W].
+/// How many channels the array of `source` has, [C, H, W] or [N, C, H, W].
 ///
 /// # Errors
 /// It is no such array.
-pub(super) fn channels(path: &Path) -> Result<i64> {
+pub(super) fn channels(source: &ConditionSource) -> Result<i64> {
+    let path = path(source)?;
     let text = path.to_string_lossy();
     let (file, wanted) = file_and_array(path, &text);
     let entries = tensor_file::entries(file)?.entries;
@@ -24,28 +26,30 @@ pub(super) fn channels(path: &Path) -> Result<i64> {
     }
 }
 
-/// The array at `path` as a condition of samples of `shape` [C, H, W]: [C, H, W] the same for all of them; [N, C, H, W] one for
-/// each of the `rows` of the data, and drawn with it.
+/// The array of `source` as a condition of samples of `shape` [C, H, W]: [C, H, W] the same for all of them; [N, C, H, W] one
+/// for each row of the data, and drawn with it.
 ///
 /// # Errors
 /// It has another height or width than the samples, or another number of rows than the data.
-pub(super) fn beside(path: &Path, shape: &[i64], rows: Option<usize>) -> Result<Beside> {
+pub(super) fn beside(source: &ConditionSource, shape: &[i64], data: DataRows) -> Result<Input> {
+    let path = path(source)?;
     let values = read(path)?;
     let size = values.size();
     if shape.len() != 3 || shape[1..] != size[2..] {
         let problem = format!("its array has shape {:?}, and the samples have {shape:?}", &size[1..]);
         return Err(Error::file(path, problem, "Give channels of the samples' height and width."));
     }
-    match (size[0], rows) {
-        (1, _) => Ok(Beside { source: Source::Same(()), values }),
-        (count, Some(rows)) if count as usize == rows => Ok(Beside { source: Source::WithData, values }),
-        (count, rows) => {
-            let data = rows.map_or_else(|| "is made anew".into(), |rows| format!("has {rows}"));
-            Err(Error::file(
-                path,
-                format!("it has {count} rows, one for each row of the data, and the data {data}"),
-                "Give as many, in the order of the data, or one array [C, H, W] for all samples.",
-            ))
+    let same = size[0] == 1 && matches!(source, ConditionSource::Same(_));
+    let values = if same { Values::Same(values) } else { Values::WithData(rows::by_row(path, values, data)?) };
+    Ok(Input { name: "--concat".into(), values })
+}
+
+fn path(source: &ConditionSource) -> Result<&Path> {
+    match source {
+        ConditionSource::Same(path) | ConditionSource::Rows(path) => Ok(path),
+        ConditionSource::Column(name) => {
+            let allowed = "it names an array of the data's file, and --data names no file of arrays";
+            Err(Error::argument("--concat", name, allowed, "Give a file, such as --concat low.npy."))
         }
     }
 }

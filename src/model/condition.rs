@@ -4,14 +4,17 @@
 use super::Setting;
 use super::concatenated;
 use super::embeddings::{Assumed, context, numbers, pooled};
+use super::rows::{self, DataRows, RowCount};
 use crate::checkpoint::sha256_of;
 use crate::error::{Error, Result};
 use crate::guidance::{Asked, Given, Guidance, Source, no_labels};
+use crate::input::{Input, Values};
 use crate::network::{Network, Takes};
-use lipscope_core::cli::args::Class;
+use crate::tensor_file::one_sample;
+use lipscope_core::cli::args::{Class, ConditionSource, ModuleInput, NullInput};
 use lipscope_core::options::Overrides;
 use std::path::PathBuf;
-use tch::{Kind, Tensor};
+use tch::Kind;
 
 /// What a network is asked for, and what was assumed for it.
 pub struct Conditioned {
@@ -25,28 +28,25 @@ pub struct Conditioned {
 
 /// The condition, and the guidance towards it, ready on the network's device and in its dtype.
 pub fn condition(network: &dyn Network, setting: &Setting) -> Result<Conditioned> {
-    let (options, device, kind) = (setting.overrides, setting.device, setting.kind);
+    let Setting { overrides, device, kind, data, .. } = *setting;
     let takes = &network.takes();
-    let label = class(takes, options.class, setting.labels)?;
-    let context = context(takes, "--context", options.context.as_deref())?;
-    let (numbers, assumed) = numbers(takes, options, setting.shape)?;
-    let count = numbers.as_ref().map_or(0, |given| given.values.len() as i64);
-    let pooled = pooled(takes, "--pooled", options.pooled.as_deref(), count)?;
-    let beside = |path: &PathBuf| concatenated::beside(path, setting.shape, setting.rows);
-    let beside = options.concat.as_ref().map(beside).transpose()?;
-    let guidance = match options.guidance {
-        Some(scale) => {
-            let Guidance { scale, without } = guidance(takes, options, scale, &numbers)?;
-            Some(Guidance { scale, without: without.to(device, kind)? })
-        }
+    let label = class(takes, overrides.class, setting.labels)?;
+    let context = context(takes, "--context", overrides.context.as_ref(), data)?;
+    let (numbers, assumed) = numbers(takes, overrides, setting.shape)?;
+    let pooled = pooled(takes, "--pooled", overrides.pooled.as_ref(), &numbers, data)?;
+    let beside = overrides.concat.as_ref().map(|source| concatenated::beside(source, setting.shape, data)).transpose()?;
+    let inputs = inputs(takes, setting.shape, data)?;
+    let guidance = match overrides.guidance {
+        Some(scale) => Some(guidance(takes, overrides, scale, &numbers)?.to(device, kind)?),
         None => None,
     };
-    let asked = Asked { label, context, pooled, numbers, beside }.to(device, kind)?;
+    let asked = Asked { label, context, pooled, numbers, beside, inputs }.to(device, kind)?;
     Ok(Conditioned { asked, guidance, assumed })
 }
 
 /// Refuses what a network cannot be asked for, as far as its configuration tells: before its weights are read.
-pub fn check(takes: &Takes, options: &Overrides) -> Result<()> {
+pub fn check(takes: &Takes, options: &Overrides, limit: Option<usize>) -> Result<()> {
+    let data = DataRows { count: RowCount::Unread, limit };
     match options.class {
         // Which classes the data has is known once it is read.
         Some(Class::WithData) if takes.class => {}
@@ -54,12 +54,27 @@ pub fn check(takes: &Takes, options: &Overrides) -> Result<()> {
             class(takes, asked, None)?;
         }
     }
-    context(takes, "--context", options.context.as_deref())?;
+    context(takes, "--context", options.context.as_ref(), data)?;
     // What is assumed of the numbers depends on the samples; how many there are does not.
     let (numbers, _) = numbers(takes, options, &[])?;
-    let count = numbers.as_ref().map_or(0, |given| given.values.len() as i64);
-    pooled(takes, "--pooled", options.pooled.as_deref(), count)?;
+    pooled(takes, "--pooled", options.pooled.as_ref(), &numbers, data)?;
+    inputs(takes, &[], data)?;
     options.guidance.map_or(Ok(()), |scale| guidance(takes, options, scale, &numbers).map(|_| ()))
+}
+
+/// Those of a module's inputs that are not the same for every sample; `shape` is that of a sample.
+fn inputs(takes: &Takes, shape: &[i64], data: DataRows) -> Result<Vec<Input>> {
+    let input = |input: &ModuleInput| match input {
+        ModuleInput::Values(name, source) => {
+            Ok(Some(Input { name: name.clone(), values: rows::values(name, source, data)? }))
+        }
+        ModuleInput::Normal(name, own) => {
+            let shape = own.clone().unwrap_or_else(|| shape.to_vec());
+            Ok(Some(Input { name: name.clone(), values: Values::Normal(shape) }))
+        }
+        _ => Ok(None),
+    };
+    takes.inputs.iter().filter_map(|drawn| input(drawn).transpose()).collect()
 }
 
 /// What was asked for, for the report and the plan; `None` where nothing was. `labels` are the classes of the data: other
@@ -76,11 +91,10 @@ pub fn in_words(asked: &Asked, guidance: Option<&Guidance>, labels: Option<&[i64
         let context = asked.context.as_ref().map(|context| fingerprint("embeddings", context));
         let pooled = asked.pooled.as_ref().map(|pooled| fingerprint("pooled embeddings", pooled));
         let numbers = asked.numbers.as_ref().map(Given::to_string);
-        let beside = asked.beside.as_ref().map(|beside| match beside.source {
-            Source::Same(()) => fingerprint("channels beside x", &beside.values),
-            Source::WithData => fingerprint("channels beside x for each row of the data", &beside.values),
-        });
-        let words: Vec<String> = class.into_iter().chain(context).chain(pooled).chain(numbers).chain(beside).collect();
+        let beside = asked.beside.as_ref().map(|beside| fingerprint("channels beside x", beside));
+        let others = asked.inputs.iter().map(|input| fingerprint(&format!("`{}`", input.name), input));
+        let named = class.into_iter().chain(context).chain(pooled).chain(numbers).chain(beside);
+        let words: Vec<String> = named.chain(others).collect();
         (!words.is_empty()).then(|| words.join(", "))
     };
     let with = part(asked)?;
@@ -88,10 +102,15 @@ pub fn in_words(asked: &Asked, guidance: Option<&Guidance>, labels: Option<&[i64
     Some(without.map_or(with.clone(), |(scale, without)| format!("{with}; guidance {scale} over {without}")))
 }
 
-/// Shape and SHA-256 of embeddings, so that two reports can be told apart.
-fn fingerprint(what: &str, embeddings: &Tensor) -> String {
-    let numbers = Vec::<f64>::try_from(embeddings.to_kind(Kind::Double).flatten(0, -1)).unwrap_or_default();
-    format!("{what} {:?} with SHA-256 {}", &embeddings.size()[1..], short(&sha256_of(&numbers)))
+/// What it is, with shape and SHA-256 of its values, so that two reports can be told apart.
+fn fingerprint(what: &str, input: &Input) -> String {
+    let (each, values) = match &input.values {
+        Values::Same(values) => ("", values),
+        Values::WithData(values) => (" for each row of the data", values),
+        Values::Normal(shape) => return format!("{what} {shape:?} normal, drawn for each sample"),
+    };
+    let numbers = Vec::<f64>::try_from(values.to_kind(Kind::Double).flatten(0, -1)).unwrap_or_default();
+    format!("{what}{each} {:?} with SHA-256 {}", input.shape(), short(&sha256_of(&numbers)))
 }
 
 /// As much of a fingerprint as tells two apart.
@@ -158,25 +177,48 @@ fn guidance(takes: &Takes, options: &Overrides, scale: f64, numbers: &Option<Giv
         let next = "Give w in (1 + w) ε(x, t, c) − w ε(x, t, ∅), such as 2.0.";
         return Err(Error::argument("--guidance", scale, "it is a finite number", next));
     }
-    if !takes.class && !takes.context {
+    let inputs = null_inputs(takes, &options.null)?;
+    if !takes.class && !takes.context && inputs.is_empty() {
         let what = format!("this {} takes no condition", takes.architecture);
-        return Err(Error::mismatch(what, "Guidance is for conditional networks; leave it out."));
+        let next = "Guidance is for conditional networks; leave it out. Where --inputs names one, say with --null NAME=FILE what \
+                    stands for its absence.";
+        return Err(Error::mismatch(what, next));
     }
     let label = if takes.class { Some(null_class(takes, options)?) } else { None };
-    let context = match (&options.null_context, takes.context) {
+    let same = |path: &PathBuf| ConditionSource::Same(path.clone());
+    let (data, null_context) = (DataRows::default(), options.null_context.as_ref().map(same));
+    let context = match (&null_context, takes.context) {
         (None, true) => {
             return Err(Error::mismatch(
                 "guidance needs the embeddings that stand for no condition",
                 "Give --null-context FILE, for text the embeddings of the empty prompt.",
             ));
         }
-        (path, _) => context(takes, "--null-context", path.as_deref())?,
+        (source, _) => context(takes, "--null-context", source.as_ref(), data)?,
     };
-    let count = numbers.as_ref().map_or(0, |given| given.values.len() as i64);
-    let pooled = pooled(takes, "--null-pooled", options.null_pooled.as_deref(), count)?;
+    let pooled = pooled(takes, "--null-pooled", options.null_pooled.as_ref().map(same).as_ref(), numbers, data)?;
     // What lies beside x stays under ∅: it is taken from the condition.
     let (label, numbers) = (label.map(Source::Same), numbers.clone());
-    Ok(Guidance { scale, without: Asked { label, context, pooled, numbers, beside: None } })
+    Ok(Guidance { scale, without: Asked { label, context, pooled, numbers, ..Asked::default() }, inputs })
+}
+
+/// What stands for no condition in a module's own inputs, by their place among those that are not the same for every sample.
+fn null_inputs(takes: &Takes, nulls: &[NullInput]) -> Result<Vec<(usize, Input)>> {
+    let name = |input: &ModuleInput| match input {
+        ModuleInput::Values(name, _) | ModuleInput::Normal(name, _) => Some(name.clone()),
+        _ => None,
+    };
+    let names: Vec<String> = takes.inputs.iter().filter_map(name).collect();
+    let place = |null: &NullInput| match names.iter().position(|name| *name == null.name) {
+        Some(place) => Ok((place, Input::same(&null.name, one_sample(&null.path)?))),
+        None => Err(Error::argument(
+            "--null",
+            format!("{}={}", null.name, null.path.display()),
+            format!("it names an input that --inputs draws with the data ({})", names.join(", ")),
+            "Such as --inputs x,t,y=@features --null y=null.npy.",
+        )),
+    };
+    nulls.iter().map(place).collect()
 }
 
 fn null_class(takes: &Takes, options: &Overrides) -> Result<i64> {

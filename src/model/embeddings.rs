@@ -1,12 +1,14 @@
-//! Embeddings and numbers that a network is asked for, the same for every sample.
+//! Embeddings and numbers that a network is asked for.
 
 use crate::error::{Error, Result};
 use crate::guidance::Given;
-use crate::network::torchscript::one_sample;
+use super::rows::{self, DataRows};
+use crate::input::{Input, Values};
 use crate::network::{Numbers, Takes};
+use lipscope_core::cli::args::ConditionSource;
 use lipscope_core::options::Overrides;
 use std::path::Path;
-use tch::Tensor;
+use tch::Kind;
 
 /// What was assumed, and the flag that says otherwise.
 pub struct Assumed {
@@ -19,9 +21,14 @@ pub struct Assumed {
 /// Pixels along a side of a latent, in the autoencoders of Stable Diffusion.
 const PIXELS_PER_LATENT: i64 = 8;
 
-/// Embeddings of one sample, [1, L, D].
-pub(super) fn context(takes: &Takes, flag: &str, path: Option<&Path>) -> Result<Option<Tensor>> {
-    let Some(path) = path else {
+/// Embeddings, [L, D] for each sample.
+pub(super) fn context(
+    takes: &Takes,
+    flag: &str,
+    source: Option<&ConditionSource>,
+    data: DataRows,
+) -> Result<Option<Input>> {
+    let Some(source) = source else {
         return match (takes.context, takes.context_width) {
             (false, _) => Ok(None),
             (true, width) => {
@@ -39,24 +46,55 @@ pub(super) fn context(takes: &Takes, flag: &str, path: Option<&Path>) -> Result<
             format!("Leave out {flag}; a TorchScript module with such an input is named with --inputs x,t,context."),
         ));
     }
-    let context = one_sample(path)?;
-    let size = context.size();
-    let fits = size[0] == 1 && context.is_floating_point();
-    let fits = fits && takes.context_width.is_none_or(|width| size.len() == 3 && size[2] == width);
-    if !fits {
-        let width = takes.context_width.map_or_else(|| "D".to_string(), |width| width.to_string());
-        let problem = format!("its array has shape {:?} ({:?})", &size[1..], context.kind());
-        return Err(Error::file(path, problem, format!("Give floating-point embeddings of one sample, [L, {width}].")));
+    let context = Input { name: flag.into(), values: rows::values(flag, source, data)? };
+    let fits = takes.context_width.is_none_or(|width| matches!(context.shape()[..], [_, found] if found == width));
+    if fits && is_of_samples(&context) {
+        return Ok(Some(context));
     }
-    Ok(Some(context))
+    let width = takes.context_width.map_or_else(|| "D".to_string(), |width| width.to_string());
+    let next = format!(
+        "Give floating-point embeddings of one sample, [L, {width}], or with an @ before it [N, L, {width}] for the N rows of \
+         the data."
+    );
+    Err(misfit(source, &context, next))
 }
 
-/// Pooled embeddings of one sample, [1, P], beside so many numbers.
-pub(super) fn pooled(takes: &Takes, flag: &str, path: Option<&Path>, numbers: i64) -> Result<Option<Tensor>> {
+/// Whether its values are numbers of one sample, or of one for each row of the data.
+fn is_of_samples(input: &Input) -> bool {
+    match &input.values {
+        Values::Same(values) => values.is_floating_point() && values.size()[0] == 1,
+        Values::WithData(values) => values.is_floating_point(),
+        Values::Normal(_) => false,
+    }
+}
+
+fn misfit(source: &ConditionSource, input: &Input, next: String) -> Error {
+    let (size, kind) = match &input.values {
+        // A first axis of 1 may have been left out.
+        Values::Same(values) if values.size()[0] == 1 => (input.shape(), values.kind()),
+        Values::Same(values) | Values::WithData(values) => (values.size(), values.kind()),
+        Values::Normal(shape) => (shape.clone(), Kind::Float),
+    };
+    let path = match source {
+        ConditionSource::Same(path) | ConditionSource::Rows(path) => path.as_path(),
+        ConditionSource::Column(name) => Path::new(name),
+    };
+    Error::file(path, format!("its array has shape {size:?} ({kind:?})"), next)
+}
+
+/// Pooled embeddings, `[P]` for each sample, beside so many numbers.
+pub(super) fn pooled(
+    takes: &Takes,
+    flag: &str,
+    source: Option<&ConditionSource>,
+    numbers: &Option<Given>,
+    data: DataRows,
+) -> Result<Option<Input>> {
     let additions = takes.additions;
-    let (path, width) = match (path, additions.pooled_width(numbers)) {
+    let numbers = numbers.as_ref().map_or(0, |given| given.values.len() as i64);
+    let (source, width) = match (source, additions.pooled_width(numbers)) {
         (None, None) => return Ok(None),
-        (Some(path), Some(width)) => (path, width),
+        (Some(source), Some(width)) => (source, width),
         (None, Some(width)) => {
             return Err(Error::mismatch(
                 format!("this {} takes pooled embeddings besides those it attends to", takes.architecture),
@@ -68,19 +106,17 @@ pub(super) fn pooled(takes: &Takes, flag: &str, path: Option<&Path>, numbers: i6
             return Err(Error::mismatch(problem, format!("Leave out {flag}.")));
         }
     };
-    let pooled = one_sample(path)?;
-    let size = pooled.size();
-    if size == [1, width] && pooled.is_floating_point() {
+    let pooled = Input { name: flag.into(), values: rows::values(flag, source, data)? };
+    if pooled.shape() == [width] && is_of_samples(&pooled) {
         return Ok(Some(pooled));
     }
-    let problem = format!("its array has shape {:?} ({:?})", &size[1..], pooled.kind());
     let per_number = match additions.features {
         0 => String::new(),
         features => format!(
             "; each number less in --time-ids leaves {features} more (the refiner of Stable Diffusion XL takes five)"
         ),
     };
-    Err(Error::file(path, problem, format!("Give floating-point embeddings of one sample, [{width}]{per_number}.")))
+    Err(misfit(source, &pooled, format!("Give floating-point embeddings of one sample, [{width}]{per_number}.")))
 }
 
 /// The numbers that a network embeds as t is, and what was assumed of them.

@@ -8,12 +8,14 @@ mod condition;
 mod embeddings;
 mod opened;
 mod resolve;
+mod rows;
 mod told;
 mod usual_time;
 
 pub use opened::Opened;
 pub(crate) use resolve::widened;
 pub use resolve::{DEFAULT_SCHEDULE, Setting};
+pub use rows::{DataRows, RowCount};
 pub use told::Said;
 
 use crate::checkpoint::Declared;
@@ -54,7 +56,7 @@ impl Model {
     /// # Errors
     /// The file is no checkpoint or damaged; it does not say what a sample looks like; or `overrides` do not fit it.
     pub fn load(path: &str, overrides: &Overrides) -> Result<Self> {
-        let said = Said::new(overrides)?;
+        let said = Said::new(overrides, &DataOptions::default())?;
         let opened = Opened::open(path, None, &DataOptions::default(), &said.request(Device::Cpu))?;
         let shape = opened.want().sample.ok_or_else(|| {
             Error::mismatch(
@@ -67,7 +69,7 @@ impl Model {
             overrides,
             device: Device::Cpu,
             labels: None,
-            rows: None,
+            data: DataRows { count: RowCount::Anew, limit: None },
             kind: kind(overrides.dtype),
             derivative: true,
             ideal_schedule: None,
@@ -140,9 +142,9 @@ impl<D: Denoiser + 'static> Model<D> {
 
 /// Refuses what a network cannot be asked for and what must be said about it, as far as it declares what it takes: before
 /// its weights are read.
-pub(crate) fn check_declared(declared: &Declared, overrides: &Overrides) -> Result<()> {
+pub(crate) fn check_declared(declared: &Declared, overrides: &Overrides, limit: Option<usize>) -> Result<()> {
     let Some(takes) = &declared.takes else { return Ok(()) };
-    condition::check(takes, overrides)?;
+    condition::check(takes, overrides, limit)?;
     usual_time::check(takes, declared, overrides)
 }
 

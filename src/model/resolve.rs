@@ -2,13 +2,13 @@
 
 use super::Model;
 use super::condition::{Conditioned, condition, in_words};
+use super::rows::DataRows;
 use super::usual_time;
 use crate::checkpoint::Checkpoint;
 use crate::clean_data::Ideal;
 use crate::denoiser::NetworkDenoiser;
 use crate::device::dtype_name;
 use crate::error::Result;
-use crate::guidance::Beside;
 use crate::ideal::IdealDenoiser;
 use crate::lora::Lora;
 use crate::network::Probe;
@@ -33,8 +33,8 @@ pub struct Setting<'a> {
     pub overrides: &'a Overrides,
     /// The classes of the data, where it has classes.
     pub labels: Option<&'a [i64]>,
-    /// How many rows the data has, where it has rows.
-    pub rows: Option<usize>,
+    /// The rows of the data.
+    pub data: DataRows,
     /// Where the arithmetic runs.
     pub device: Device,
     /// dtype of networks.
@@ -143,7 +143,7 @@ pub(super) fn resolve_file(
     }
     let example = asked.example(device, kind)?;
     let times = conditioning.probes(&*named.schedule);
-    let beside = asked.beside.as_ref().map_or(0, Beside::channels);
+    let beside = asked.channels_beside();
     let full = widened(shape, beside);
     let probe = Probe { sample_shape: &full, times, condition: &example, device, kind, beside };
     network.prepare(&probe)?;

@@ -4,8 +4,8 @@ use super::concatenated;
 use crate::checkpoint::{Overridden, Request};
 use crate::error::{Error, Result};
 use crate::network::recognise::Told;
-use lipscope_core::cli::args::LoraSpec;
-use lipscope_core::options::Overrides;
+use lipscope_core::cli::args::{Inputs, LoraSpec};
+use lipscope_core::options::{DataOptions, Overrides};
 use lipscope_core::python_json;
 use serde_json::{Map, Value};
 use std::path::Path;
@@ -15,20 +15,21 @@ use tch::Device;
 pub struct Said {
     weights: Option<String>,
     told: Told,
-    inputs: Option<String>,
+    inputs: Option<Inputs>,
     output: Option<String>,
     overridden: Overridden,
     lora: Vec<LoraSpec>,
 }
 
 impl Said {
-    /// Reads them.
-    pub fn new(options: &Overrides) -> Result<Self> {
+    /// Reads them; columns of `data` are arrays of its file.
+    pub fn new(options: &Overrides, data: &DataOptions) -> Result<Self> {
+        let options = &options.with_columns_of(data)?;
         let Overrides { weights, config, inputs, output, .. } = options;
         let overridden = Overridden {
             schedule: options.schedule.is_some(),
             prediction: options.prediction.is_some(),
-            beside: options.concat.as_deref().map_or(Ok(0), concatenated::channels)?,
+            beside: options.concat.as_ref().map_or(Ok(0), concatenated::channels)?,
         };
         let (weights, inputs, output) = (weights.clone(), inputs.clone(), output.clone());
         Ok(Said { weights, told: told(config)?, inputs, output, overridden, lora: options.lora.clone() })
@@ -40,7 +41,7 @@ impl Said {
             device,
             weights: self.weights.as_deref(),
             told: Some(&self.told),
-            inputs: self.inputs.as_deref(),
+            inputs: self.inputs.as_ref(),
             output: self.output.as_deref(),
             said: self.overridden,
             lora: &self.lora,

@@ -69,6 +69,7 @@ mod tests {
             context_width: None,
             additions: Additions::default(),
             time,
+            inputs: Vec::new(),
         }
     }
 

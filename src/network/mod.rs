@@ -39,6 +39,7 @@ pub use closure::Closure;
 use crate::dual::Dual;
 use crate::error::{Error, Result};
 use crate::nn::Weights;
+use lipscope_core::cli::args::ModuleInput;
 pub use additions::{Additions, Numbers};
 pub use native::{Facts, Inputs, Layers, NativeNetwork};
 use recognise::{Shapes, StateDict};
@@ -144,6 +145,8 @@ pub struct Condition {
     pub numbers: Option<Tensor>,
     /// Channels that are laid behind those of x, [B, C, H, W], in the network's dtype.
     pub beside: Option<Tensor>,
+    /// Other inputs of a TorchScript module that differ from sample to sample, [B, …] each, in their order.
+    pub inputs: Vec<Tensor>,
 }
 
 impl Condition {
@@ -156,6 +159,7 @@ impl Condition {
             context: handle(&self.context),
             pooled: handle(&self.pooled),
             numbers: handle(&self.numbers),
+            inputs: self.inputs.iter().map(Tensor::shallow_clone).collect(),
         }
     }
 
@@ -168,6 +172,7 @@ impl Condition {
             context: map(&self.context)?,
             pooled: map(&self.pooled)?,
             numbers: map(&self.numbers)?,
+            inputs: self.inputs.iter().map(&f).collect::<Result<_>>()?,
         })
     }
 }
@@ -203,6 +208,8 @@ pub struct Takes {
     pub additions: Additions,
     /// Which number it usually gets for t.
     pub time: UsualTime,
+    /// Its other inputs that are not the same for every sample: values by row of the data, and random ones.
+    pub inputs: Vec<ModuleInput>,
 }
 
 /// What a network is asked when it is prepared.
@@ -316,7 +323,13 @@ pub trait Network {
             context_width: self.context_width(),
             additions: self.additions(),
             time: self.usual_time(),
+            inputs: self.drawn_inputs(),
         }
+    }
+
+    /// Inputs besides these that are not the same for every sample, in their order.
+    fn drawn_inputs(&self) -> Vec<ModuleInput> {
+        Vec::new()
     }
 
     /// Name of the architecture, such as `UNet2DModel`.

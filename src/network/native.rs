@@ -148,6 +148,7 @@ impl<L: Layers> NativeNetwork<L> {
             context_width: facts.context_width,
             additions: facts.additions,
             time: L::usual_time(&config),
+            inputs: Vec::new(),
         })
     }
 

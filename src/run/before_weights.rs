@@ -6,19 +6,23 @@ use crate::checkpoint::{self, Declared};
 use crate::error::Result;
 use crate::model::{self, Opened, Said};
 use lipscope_core::cli::args::Share;
-use lipscope_core::options::{MeasureOptions, Overrides};
+use lipscope_core::options::{DataOptions, MeasureOptions, Overrides};
 use std::path::Path;
 use tch::Device;
 
 /// What each checkpoint declares; `None` for a closed form. It must fit what is asked of it.
-pub(crate) fn declared<S: AsRef<str>>(checkpoints: &[S], overrides: &Overrides) -> Result<Vec<Option<Declared>>> {
-    let said = Said::new(overrides)?;
+pub(crate) fn declared<S: AsRef<str>>(
+    checkpoints: &[S],
+    overrides: &Overrides,
+    data: &DataOptions,
+) -> Result<Vec<Option<Declared>>> {
+    let (said, overrides) = (Said::new(overrides, data)?, overrides.with_columns_of(data)?);
     let one = |name: &str| {
         if Opened::is_ideal(name) {
             return Ok(None);
         }
         let declared = checkpoint::declared(Path::new(name), &said.request(Device::Cpu))?;
-        model::check_declared(&declared, overrides)?;
+        model::check_declared(&declared, &overrides, data.data_limit)?;
         Ok(Some(declared))
     };
     checkpoints.iter().map(|name| one(name.as_ref())).collect()
@@ -32,7 +36,7 @@ pub(super) fn check<S: AsRef<str>>(
     overrides: &Overrides,
 ) -> Result<()> {
     let mut all = Vec::new();
-    let declared = declared(checkpoints, overrides)?;
+    let declared = declared(checkpoints, overrides, &options.data)?;
     for ((checkpoint, share), declared) in checkpoints.iter().zip(shares).zip(declared) {
         let Some(declared) = declared else { continue };
         let named = overrides.schedule.clone().or(declared.schedule);

@@ -13,7 +13,7 @@ use crate::draws::CleanSamples;
 use crate::error::{Error, Result};
 use crate::ideal::Gaussian;
 use crate::measure::{Settings, Subject, Sweep, curves};
-use crate::model::{Model, Opened};
+use crate::model::{Model, Opened, RowCount};
 use crate::process::ForwardProcess;
 use crate::report::{self, Curve, ModelReport, Report, Warning};
 use crate::rounding as dtypes;
@@ -167,7 +167,7 @@ impl Measurement {
             return Err(Error::mismatch("there is no model", "Give a checkpoint."));
         };
         let labels = self.source.as_ref().and_then(|source| source.labels());
-        let rows = self.source.as_ref().and_then(|source| source.count());
+        let rows: RowCount = self.source.as_ref().and_then(|source| source.count()).into();
         self.rounding = Some(rounding::open(checkpoint, model, options, overrides, (labels, rows), self.device)?);
         Ok(self)
     }

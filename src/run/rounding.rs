@@ -6,7 +6,7 @@ use super::{Store, Unit, Watch};
 use crate::draws::Draws;
 use crate::error::{Error, Result};
 use crate::measure::SampleRule;
-use crate::model::{Model, Opened, Said, Setting};
+use crate::model::{DataRows, Model, Opened, RowCount, Said, Setting};
 use crate::report::{Report, Rounding};
 use crate::rounding::{Settings, Subject};
 use lipscope_core::options::{MeasureOptions, Overrides};
@@ -21,7 +21,7 @@ pub(super) fn open(
     model: &Model,
     options: &MeasureOptions,
     overrides: &Overrides,
-    (labels, rows): (Option<&[i64]>, Option<usize>),
+    (labels, count): (Option<&[i64]>, RowCount),
     device: Device,
 ) -> Result<Subject> {
     let what = format!("--rounding for {}", model.label);
@@ -29,13 +29,14 @@ pub(super) fn open(
         let allowed = "the reference is float64, which mps does not have";
         return Err(Error::unsupported(what, allowed, "Use --device cpu."));
     }
-    let said = Said::new(overrides)?;
+    let said = Said::new(overrides, &options.data)?;
+    let overrides = &overrides.with_columns_of(&options.data)?;
     let opened = Opened::open(checkpoint, Some(&model.label), &options.data, &said.request(device))?;
     let setting = Setting {
         shape: model.denoiser.sample_shape(),
         overrides,
         labels,
-        rows,
+        data: DataRows { count, limit: options.data.data_limit },
         device,
         kind: Kind::Double,
         derivative: false,

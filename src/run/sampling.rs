@@ -49,7 +49,7 @@ impl Samples {
         spacing::parse(&args.spacing)?;
         let arithmetic = setup.arithmetic(args.model.dtype)?;
         let labels: Vec<String> = args.label.iter().cloned().collect();
-        before_weights::declared(&[&args.checkpoint], &args.model)?;
+        before_weights::declared(&[&args.checkpoint], &args.model, &args.data)?;
         let opened = setup::open_all(&[&args.checkpoint], &labels, &args.data, &args.model, arithmetic.0)?;
         let share = [args.model.share.as_ref()];
         let completed = setup::complete(opened, &share, (&args.data, &args.model), arithmetic, false)?;

@@ -4,7 +4,7 @@ use crate::clean_data::{self, CleanData};
 use crate::data::{DataSpec, SampleShape};
 use crate::device::{self, DeviceChoice};
 use crate::error::{Error, Result};
-use crate::model::{self, Model, Opened, Said, Setting};
+use crate::model::{self, DataRows, Model, Opened, Said, Setting};
 use crate::report::{Warning, slug};
 use lipscope_core::cli::args::{BatchSize, Precision, Share};
 use lipscope_core::options::{DataOptions, Overrides};
@@ -57,7 +57,7 @@ pub fn open_all<S: AsRef<str>>(
             "Give one label per model, in their order.",
         ));
     }
-    let said = Said::new(options)?;
+    let said = Said::new(options, data)?;
     let request = said.request(device);
     let opened = arguments.iter().enumerate();
     opened.map(|(i, name)| Opened::open(name.as_ref(), labels.get(i).map(String::as_str), data, &request)).collect()
@@ -89,8 +89,10 @@ pub fn complete(
     };
     let ideal_schedule = opened.iter().find_map(Opened::schedule);
     let labels = data.as_ref().and_then(|data| data.source.labels());
-    let rows = data.as_ref().and_then(|data| data.source.count());
-    let setting = Setting { shape: &shape, overrides: options, labels, rows, device, kind, derivative, ideal_schedule };
+    let count = data.as_ref().and_then(|data| data.source.count()).into();
+    let rows = DataRows { count, limit: data_options.data_limit };
+    let overrides = &options.with_columns_of(data_options)?;
+    let setting = Setting { shape: &shape, overrides, labels, data: rows, device, kind, derivative, ideal_schedule };
     let mut models = Vec::with_capacity(opened.len());
     for (opened, share) in opened.into_iter().zip(shares) {
         fits(&opened, &shape)?;

@@ -42,7 +42,7 @@ impl Study {
     /// What [`Model::load`] refuses, models that do not fit each other, and timesteps beyond their schedules.
     pub fn new(args: &StabilityArgs, setup: &Setup) -> Result<Self> {
         let arithmetic = setup.arithmetic(args.model.dtype)?;
-        before_weights::declared(&args.checkpoints, &args.model)?;
+        before_weights::declared(&args.checkpoints, &args.model, &args.data)?;
         let opened = setup::open_all(&args.checkpoints, &args.label, &args.data, &args.model, arithmetic.0)?;
         let share = args.model.share.as_ref();
         let shares: Vec<Option<&Share>> = (0..opened.len()).map(|i| share.filter(|_| i > 0)).collect();

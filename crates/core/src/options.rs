@@ -1,7 +1,8 @@
 //! What users choose: the same types serve the command line, where their docs are the help, and programs.
 
-use crate::cli::args::{BatchSize, Class, LoraSpec, Precision, PredictionParser, Share};
+use crate::cli::args::{BatchSize, Class, ConditionSource, Inputs, LoraSpec, ModuleInput, NullInput, Precision, PredictionParser, Share};
 use crate::data::{DataSpec, ScaleOverride};
+use crate::error::Result;
 use crate::prediction::Prediction;
 use crate::quantity::{Norm, Quantities};
 use crate::schedule::NamedSchedule;
@@ -101,12 +102,14 @@ pub struct Overrides {
         help_heading = "Model (overrides what the checkpoint says)"
     )]
     pub class: Option<Class>,
-    /// Embeddings that the network attends to, such as a prompt's: .npy or .safetensors with one array [L, D]
-    #[arg(long, value_name = "FILE", help_heading = "Model (overrides what the checkpoint says)")]
-    pub context: Option<PathBuf>,
-    /// Pooled embeddings of the prompt, for networks that also take these: .npy or .safetensors with one vector
-    #[arg(long, value_name = "FILE", help_heading = "Model (overrides what the checkpoint says)")]
-    pub pooled: Option<PathBuf>,
+    /// Embeddings that the network attends to, such as a prompt's: .npy or .safetensors with one array [L, D]; @FILE or
+    /// @COLUMN (of the data's file) [N, L, D] for one for each row of the data
+    #[arg(long, value_name = "FILE|@COLUMN", help_heading = "Model (overrides what the checkpoint says)")]
+    pub context: Option<ConditionSource>,
+    /// Pooled embeddings of the prompt, for networks that also take these: .npy or .safetensors with one vector, or @FILE
+    /// or @COLUMN with one for each row of the data
+    #[arg(long, value_name = "FILE|@COLUMN", help_heading = "Model (overrides what the checkpoint says)")]
+    pub pooled: Option<ConditionSource>,
     /// Stable Diffusion XL: original height and width, top and left of the crop, target height and width, in pixels
     /// [default: those of the sample, 8 pixels per latent, uncropped]
     #[arg(
@@ -126,9 +129,9 @@ pub struct Overrides {
     )]
     pub embedded_guidance: Option<f64>,
     /// Channels that the network gets beside x, such as a small picture or a mask: .npy or .safetensors with one array
-    /// [C, H, W] for all samples, or [N, C, H, W] with one for each row of the data
-    #[arg(long, value_name = "FILE", help_heading = "Model (overrides what the checkpoint says)")]
-    pub concat: Option<PathBuf>,
+    /// [C, H, W] for all samples, or [N, C, H, W] with one for each row of the data; or @COLUMN of the data's file
+    #[arg(long, value_name = "FILE|@COLUMN", help_heading = "Model (overrides what the checkpoint says)")]
+    pub concat: Option<ConditionSource>,
     /// Measure the guided prediction (1 + w) ε(x, t, c) − w ε(x, t, ∅)
     #[arg(
         long,
@@ -146,9 +149,13 @@ pub struct Overrides {
     /// With --guidance: the pooled embeddings that stand for no condition
     #[arg(long, value_name = "FILE", help_heading = "Model (overrides what the checkpoint says)")]
     pub null_pooled: Option<PathBuf>,
-    /// Inputs of a TorchScript module in their order: x, t, class, context, NAME=FILE or NAME=NUMBER [default: x,t]
+    /// With --guidance: what stands for no condition in an input that --inputs names
+    #[arg(long, value_name = "NAME=FILE", help_heading = "Model (overrides what the checkpoint says)")]
+    pub null: Vec<NullInput>,
+    /// Inputs of a TorchScript module in their order: x, t, class, context, and for others NAME=NUMBER, NAME=FILE,
+    /// NAME=@COLUMN (of the data's file, drawn with x₀) or NAME=normal[:DxD…] (random, held while t moves) [default: x,t]
     #[arg(long, value_name = "LIST", help_heading = "Model (overrides what the checkpoint says)")]
-    pub inputs: Option<String>,
+    pub inputs: Option<Inputs>,
     /// Which of a TorchScript module's outputs is the prediction: its place from 0, or its key [default: the first tensor]
     #[arg(long, value_name = "PLACE|KEY", help_heading = "Model (overrides what the checkpoint says)")]
     pub output: Option<String>,
@@ -164,6 +171,31 @@ pub struct Overrides {
     /// dtype of the network
     #[arg(long, value_name = "DTYPE", value_enum, default_value_t, help_heading = "Measurement")]
     pub dtype: Precision,
+}
+
+impl Overrides {
+    /// The same where columns of the data are arrays of its file.
+    ///
+    /// # Errors
+    /// A column is named, and the data is no file of arrays.
+    pub fn with_columns_of(&self, data: &DataOptions) -> Result<Self> {
+        let data = data.source.as_ref();
+        let found = |flag: &str, source: &Option<ConditionSource>| {
+            source.as_ref().map(|source| source.in_data(flag, data)).transpose()
+        };
+        let input = |input: &ModuleInput| match input {
+            ModuleInput::Values(name, source) => Ok(ModuleInput::Values(name.clone(), source.in_data("--inputs", data)?)),
+            other => Ok(other.clone()),
+        };
+        let inputs = self.inputs.as_ref().map(|Inputs(all)| all.iter().map(input).collect::<Result<Vec<_>>>());
+        Ok(Overrides {
+            context: found("--context", &self.context)?,
+            pooled: found("--pooled", &self.pooled)?,
+            concat: found("--concat", &self.concat)?,
+            inputs: inputs.transpose()?.map(Inputs),
+            ..self.clone()
+        })
+    }
 }
 
 impl Default for MeasureOptions {

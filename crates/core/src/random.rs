@@ -34,6 +34,8 @@ pub enum Purpose {
     Perturbation = 12,
     /// The row of the data whose condition a generated sample gets.
     Condition = 13,
+    /// The random inputs of a network.
+    Latent = 14,
     /// The directions of a sliced distance.
     Projection = 20,
     /// Which of the data stand for generated samples, and which for the rest.

@@ -15,8 +15,9 @@ use crate::error::{Doing, Error, Result, torch_message};
 use crate::libtorch::load_script;
 use calling::{Calling, TimeShape};
 pub(crate) use complaint::conditioned;
-pub use signature::{Signature, one_sample};
-pub(crate) use signature::{file_and_array, first_tensor};
+pub use signature::Signature;
+pub(crate) use signature::first_tensor;
+use lipscope_core::cli::args::ModuleInput;
 use std::path::{Path, PathBuf};
 use tch::{CModule, Device, Kind, Tensor};
 
@@ -118,6 +119,10 @@ impl Network for TorchScript {
 
     fn takes_class(&self) -> bool {
         self.signature.takes_class()
+    }
+
+    fn drawn_inputs(&self) -> Vec<ModuleInput> {
+        self.signature.drawn()
     }
 
     fn input_shape(&self) -> InputShape {

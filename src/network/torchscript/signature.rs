@@ -1,9 +1,9 @@
 //! How a module is called, and which of its outputs counts: `--inputs x,t,context=FILE` and `--output KEY`.
 
-use crate::error::{Doing, Error, Result};
+use crate::error::{Doing, Result};
 use crate::network::{Additions, Condition, Takes, UsualTime};
-use crate::tensor_file::{self, IntoTensor};
-use std::path::Path;
+use crate::tensor_file::one_sample;
+use lipscope_core::cli::args::{ConditionSource, Inputs, ModuleInput};
 use tch::{CModule, Device, IValue, TchError, Tensor};
 
 /// One argument of a module, in its place.
@@ -18,6 +18,8 @@ enum Slot {
     /// A value of one sample, [1, …], the same for all.
     Fixed(Tensor),
     Number(f64),
+    /// Values that differ from sample to sample: the next of the condition's inputs.
+    Drawn(ModuleInput),
 }
 
 /// Which output counts.
@@ -41,19 +43,12 @@ impl Default for Signature {
     }
 }
 
-const NEXT: &str =
-    "Such as --inputs x,t,context=prompt.npy: x, t, class, context, and NAME=FILE or NAME=NUMBER for others.";
-
 impl Signature {
     /// From `--inputs` and `--output`. Files hold the value of one sample, with a first axis of 1 or without.
-    pub fn parse(inputs: Option<&str>, output: Option<&str>) -> Result<Self> {
+    pub fn new(inputs: Option<&Inputs>, output: Option<&str>) -> Result<Self> {
         let mut signature = Signature::default();
-        if let Some(text) = inputs {
-            signature.slots = text.split(',').map(|part| slot(text, part.trim())).collect::<Result<_>>()?;
-            let once = |wanted: fn(&Slot) -> bool| signature.slots.iter().filter(|slot| wanted(slot)).count() == 1;
-            if !once(|slot| matches!(slot, Slot::X)) || !once(|slot| matches!(slot, Slot::T)) {
-                return Err(Error::argument("--inputs", text, "it names x and t once each", NEXT));
-            }
+        if let Some(Inputs(inputs)) = inputs {
+            signature.slots = inputs.iter().map(slot).collect::<Result<_>>()?;
         }
         if let Some(text) = output {
             signature.output = text.parse().map_or_else(|_| Output::Key(text.into()), Output::Place);
@@ -81,6 +76,15 @@ impl Signature {
         self.slots.iter().any(|slot| matches!(slot, Slot::Class))
     }
 
+    /// The arguments that differ from sample to sample, in their order.
+    pub fn drawn(&self) -> Vec<ModuleInput> {
+        let drawn = |slot: &Slot| match slot {
+            Slot::Drawn(input) => Some(input.clone()),
+            _ => None,
+        };
+        self.slots.iter().filter_map(drawn).collect()
+    }
+
     /// What the module takes besides x and t.
     pub fn takes(&self) -> Takes {
         Takes {
@@ -92,6 +96,7 @@ impl Signature {
             context_width: None,
             additions: Additions::default(),
             time: UsualTime::Steps,
+            inputs: self.drawn(),
         }
     }
 
@@ -114,6 +119,7 @@ impl Signature {
             let kind = if value.is_floating_point() { x.kind() } else { value.kind() };
             value.f_to_kind(kind).and_then(|value| value.f_to_device(x.device()))
         };
+        let mut drawn = condition.inputs.iter();
         let mut arguments = Vec::with_capacity(self.slots.len());
         for slot in &self.slots {
             let missing = |what: &str| format!("it takes {what}, and none was given");
@@ -127,6 +133,10 @@ impl Signature {
                 Slot::Context => {
                     let context = condition.context.as_ref().ok_or_else(|| missing("embeddings (--context)"))?;
                     IValue::Tensor(like(context).map_err(words)?)
+                }
+                Slot::Drawn(_) => {
+                    let values = drawn.next().ok_or_else(|| missing("one more input"))?;
+                    IValue::Tensor(like(values).map_err(words)?)
                 }
                 Slot::Fixed(value) => {
                     let sizes: Vec<i64> = std::iter::once(rows).chain(value.size().into_iter().skip(1)).collect();
@@ -161,51 +171,16 @@ impl Signature {
     }
 }
 
-fn slot(whole: &str, text: &str) -> Result<Slot> {
-    match text.split_once('=') {
-        None => match text {
-            "x" => Ok(Slot::X),
-            "t" => Ok(Slot::T),
-            "class" => Ok(Slot::Class),
-            "context" => Ok(Slot::Context),
-            _ => Err(Error::argument(
-                "--inputs",
-                whole,
-                format!("`{text}` has no value; write {text}=FILE or {text}=NUMBER"),
-                NEXT,
-            )),
-        },
-        Some((_, value)) => match value.parse() {
-            Ok(number) => Ok(Slot::Number(number)),
-            Err(_) => one_sample(Path::new(value)).map(Slot::Fixed),
-        },
-    }
-}
-
-/// The value of one sample, [1, …], from a file with one array, or `FILE#ARRAY` for one of several: its first axis is 1, or
-/// is left out.
-pub fn one_sample(path: &Path) -> Result<Tensor> {
-    let text = path.to_string_lossy();
-    let (path, wanted) = file_and_array(path, &text);
-    let named = tensor_file::read_selected(path, &|name| wanted.is_none_or(|wanted| name == wanted))?;
-    let count = named.arrays.len();
-    let mut arrays = named.arrays.into_iter();
-    let (Some((_, array)), None) = (arrays.next(), arrays.next()) else {
-        let problem = match wanted {
-            Some(name) => format!("it holds no array `{name}`"),
-            None => format!("it holds {count} arrays, and one is meant"),
-        };
-        let next = format!("Save the value of one sample alone, or name it behind a #, {}#ARRAY.", path.display());
-        return Err(Error::file(path, problem, next));
-    };
-    let value = array.into_tensor()?;
-    if value.dim() > 1 && value.size()[0] == 1 { Ok(value) } else { Ok(value.unsqueeze(0)) }
-}
-
-/// FILE#ARRAY in its parts; `text` is the path.
-pub(crate) fn file_and_array<'a>(path: &'a Path, text: &'a str) -> (&'a Path, Option<&'a str>) {
-    let chosen = text.rsplit_once('#').filter(|_| !path.exists());
-    chosen.map_or((path, None), |(file, array)| (Path::new(file), Some(array)))
+fn slot(input: &ModuleInput) -> Result<Slot> {
+    Ok(match input {
+        ModuleInput::X => Slot::X,
+        ModuleInput::T => Slot::T,
+        ModuleInput::Class => Slot::Class,
+        ModuleInput::Context => Slot::Context,
+        ModuleInput::Number(_, number) => Slot::Number(*number),
+        ModuleInput::Values(_, ConditionSource::Same(path)) => Slot::Fixed(one_sample(path)?),
+        ModuleInput::Values(..) | ModuleInput::Normal(..) => Slot::Drawn(input.clone()),
+    })
 }
 
 /// The first tensor of whatever a module gives.
@@ -224,31 +199,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn x_and_t_must_be_named_once() {
-        assert_eq!(Signature::parse(Some("x, t, w=7.5"), None).unwrap().arguments(), 3);
-        for text in ["x", "t,t,x", "x,t,context=", "x,t,y", "x,t,c=nowhere.npy"] {
-            assert!(Signature::parse(Some(text), None).is_err(), "{text}");
-        }
-    }
-
-    #[test]
-    fn one_of_several_arrays_is_named_behind_a_hash() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("several.safetensors");
-        Tensor::write_safetensors(&[("a", Tensor::ones([3], tch::kind::FLOAT_CPU)), ("b", Tensor::from(7f32))], &path)
-            .unwrap();
-        let at = |array: &str| one_sample(Path::new(&format!("{}{array}", path.display())));
-        assert_eq!(at("#a").unwrap().size(), [1, 3]);
-        assert_eq!(at("#b").unwrap().double_value(&[0]), 7.0);
-        for array in ["", "#c"] {
-            assert!(at(array).unwrap_err().to_string().contains("#ARRAY"), "{array}");
-        }
-    }
-
-    #[test]
     fn outputs_are_chosen_by_place_or_key() {
         let one = |x: f64| IValue::Tensor(Tensor::from(x));
-        let pick = |output: &str, value| Signature::parse(None, Some(output)).unwrap().pick(value);
+        let pick = |output: &str, value| Signature::new(None, Some(output)).unwrap().pick(value);
         let tuple = || IValue::Tuple(vec![one(1.0), one(2.0)]);
         let dict = || {
             IValue::GenericDict(vec![

@@ -70,7 +70,7 @@ impl Raw {
 }
 
 /// Indices of `limit` of `count` samples, evenly spaced; all of them without a limit.
-fn chosen(count: usize, limit: Option<usize>) -> Vec<usize> {
+pub fn chosen(count: usize, limit: Option<usize>) -> Vec<usize> {
     match limit {
         Some(limit) if limit < count => {
             (0..limit).map(|i| (i as u128 * count as u128 / limit as u128) as usize).collect()

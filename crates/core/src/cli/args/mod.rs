@@ -1,6 +1,7 @@
 //! The arguments as they are typed. Doc comments here are the help that users read, so what has none needs none.
 #![allow(missing_docs, rustdoc::invalid_html_tags)]
 
+mod condition;
 mod evaluate;
 mod export;
 mod lora;
@@ -16,6 +17,7 @@ pub use crate::options::{DataOptions, MeasureOptions, Overrides};
 use crate::report::FigureFormat;
 use crate::schedule::NamedSchedule;
 use clap::{Args, Parser, Subcommand};
+pub use condition::{ConditionSource, Inputs, ModuleInput, NullInput};
 pub use evaluate::EvaluateArgs;
 pub use export::ExportArgs;
 pub use lora::LoraSpec;
