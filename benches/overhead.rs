@@ -97,7 +97,7 @@ fn main() -> Result<()> {
     };
     let estimators = vec![estimator(Quantity::Secant, 1.0, Axis::Step, Norm::L2)];
     let subjects = [Subject { response: Box::new(denoiser), estimators }];
-    let draws = Draws { source: Arc::new(Normal), seed: 0, sample_shape: shape.clone() };
+    let draws = Draws::new(Arc::new(Normal), 0, shape.clone());
     bare(&*network, &shape)?;
     measured(&subjects, &draws)?;
     let mut rounds = Vec::new();

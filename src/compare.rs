@@ -60,6 +60,8 @@ pub fn add_points(models: &mut [ModelReport], subjects: &[Subject], measured: &A
         let numbers = norms.iter().zip(unconverged);
         for (curve, (norms, unconverged)) in model.curves.iter_mut().zip(numbers) {
             let (s, _) = controlled(norms, &measured.control);
+            let finite = norms.iter().zip(&measured.rows).filter(|(norm, _)| norm.is_finite());
+            let largest = finite.max_by(|a, b| a.0.total_cmp(b.0));
             let (t, t_next) = (measured.t, curve.dt.map(|dt| measured.t + dt));
             let place = curve.points.partition_point(|point| point.timestep < t);
             let point = Point {
@@ -72,6 +74,7 @@ pub fn add_points(models: &mut [ModelReport], subjects: &[Subject], measured: &A
                 p50: s.quantiles.map(|quantiles| quantiles[1]),
                 p95: s.quantiles.map(|quantiles| quantiles[2]),
                 max: s.max,
+                max_row: largest.map(|(_, row)| *row as u64),
                 skewness: s.skewness,
                 non_finite: s.non_finite,
                 unconverged: *unconverged,

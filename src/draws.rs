@@ -43,6 +43,8 @@ pub struct Draws {
     pub seed: u64,
     /// Shape of one sample.
     pub sample_shape: Vec<i64>,
+    /// Noises that each clean sample gets: samples 0 … M − 1 have the first x₀, the next M the second.
+    pub noises: u64,
 }
 
 /// Which pair: sample number `sample` of timestep `t`.
@@ -75,6 +77,11 @@ pub struct Pairs {
 }
 
 impl Draws {
+    /// One noise for each clean sample.
+    pub fn new(source: Arc<dyn CleanSamples>, seed: u64, sample_shape: Vec<i64>) -> Self {
+        Draws { source, seed, sample_shape, noises: 1 }
+    }
+
     /// Elements of one sample.
     pub fn width(&self) -> usize {
         self.sample_shape.iter().product::<i64>().max(1) as usize
@@ -86,7 +93,8 @@ impl Draws {
         let (mut x0, mut noise) = (vec![0.0f32; draws.len() * width], vec![0.0f32; draws.len() * width]);
         let rows = x0.par_chunks_mut(width).zip(noise.par_chunks_mut(width)).zip(draws);
         let drawn = rows.map(|((x0, epsilon), draw)| {
-            let row = self.source.draw(&mut stream(self.seed, Purpose::CleanSample, draw.t, draw.sample), x0);
+            let clean = draw.sample / self.noises;
+            let row = self.source.draw(&mut stream(self.seed, Purpose::CleanSample, draw.t, clean), x0);
             fill_normal(&mut stream(self.seed, Purpose::Noise, draw.t, draw.sample), epsilon);
             (covariates(x0, epsilon), row)
         });

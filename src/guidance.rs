@@ -88,7 +88,8 @@ impl Asked {
             (Some(Source::WithData), Some(labels)) => Some(upload_labels(labels, device)?),
             (Some(Source::WithData), None) => return Err(no_labels()),
         };
-        let filled = |input: &Option<Input>| input::batch(input, rows, columns, (device, kind)).map(|mut all| all.pop());
+        let filled =
+            |input: &Option<Input>| input::batch(input, rows, columns, (device, kind)).map(|mut all| all.pop());
         let (context, pooled, beside) = (filled(&self.context)?, filled(&self.pooled)?, filled(&self.beside)?);
         let inputs = input::batch(&self.inputs, rows, columns, (device, kind))?;
         let time_kind = if kind == Kind::Double { Kind::Double } else { Kind::Float };
@@ -132,7 +133,8 @@ impl Guidance {
     pub fn without(&self, with: &Condition, rows: i64, device: Device, kind: Kind) -> Result<Condition> {
         let without = self.without.batch(rows, &Columns::default(), device, kind)?;
         let Condition { beside, mut inputs, .. } = with.shallow_clone();
-        let nulls = input::batch(self.inputs.iter().map(|(_, input)| input), rows, &Columns::default(), (device, kind))?;
+        let nulls =
+            input::batch(self.inputs.iter().map(|(_, input)| input), rows, &Columns::default(), (device, kind))?;
         for ((place, _), null) in self.inputs.iter().zip(nulls) {
             if let Some(input) = inputs.get_mut(*place) {
                 *input = null;

@@ -114,7 +114,9 @@ fn no_rows(name: &str) -> Error {
 
 fn no_streams(name: &str) -> Error {
     Error::mismatch(
-        format!("{name} is random, and it is drawn for measurements only: a sampler would need to say when it is drawn anew"),
+        format!(
+            "{name} is random, and it is drawn for measurements only: a sampler would need to say when it is drawn anew"
+        ),
         "Give it a value to sample with, NAME=FILE; and --data, where samples of the model would be measured.",
     )
 }

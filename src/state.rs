@@ -60,9 +60,10 @@ impl Columns {
     pub fn slice(&self, samples: std::ops::Range<usize>) -> Self {
         let labels = self.labels.as_ref().and_then(|labels| labels.get(samples.clone())).map(<[i64]>::to_vec);
         let rows = self.rows.as_ref().and_then(|rows| rows.get(samples.clone())).map(<[usize]>::to_vec);
-        let latents = self.latents.as_ref().and_then(|Latents { seed, draws }| {
-            Some(Latents { seed: *seed, draws: draws.get(samples)?.to_vec() })
-        });
+        let latents = self
+            .latents
+            .as_ref()
+            .and_then(|Latents { seed, draws }| Some(Latents { seed: *seed, draws: draws.get(samples)?.to_vec() }));
         Columns { labels, rows, latents }
     }
 

@@ -23,6 +23,8 @@ pub(super) struct Batcher<'a> {
 pub(super) struct Measured {
     models: Vec<OfModel>,
     covariates: Vec<Covariates>,
+    /// Rows of the data, where each gets several noises.
+    rows: Vec<usize>,
 }
 
 struct OfModel {
@@ -87,7 +89,8 @@ impl Batcher<'_> {
             shared = Some((device, kind, pairs));
             models.push(OfModel { norms, evaluations, seconds: began.elapsed() });
         }
-        Ok(Measured { models, covariates: rows.covariates })
+        let origins = rows.columns.rows.filter(|_| self.draws.noises > 1).unwrap_or_default();
+        Ok(Measured { models, covariates: rows.covariates, rows: origins })
     }
 }
 
@@ -95,6 +98,9 @@ impl Batcher<'_> {
 pub(super) fn distribute(points: &mut [Ongoing], rows: &[(usize, Draw)], measured: &Measured) -> Result<()> {
     for ((slot, _), covariates) in rows.iter().zip(&measured.covariates) {
         points[*slot].at.control.covariates.push(*covariates);
+    }
+    for ((slot, _), row) in rows.iter().zip(&measured.rows) {
+        points[*slot].at.rows.push(*row);
     }
     for (m, model) in measured.models.iter().enumerate() {
         let began = Instant::now();

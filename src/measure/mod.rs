@@ -62,12 +62,32 @@ pub struct AtTimestep {
     pub norms: Vec<Vec<Vec<f64>>>,
     /// The samples' covariates.
     pub control: Control,
+    /// The rows of the data, where each got several noises: samples then are means over the noises of a row.
+    pub rows: Vec<usize>,
     /// Samples that an iteration did not settle for, by model and curve.
     pub unconverged: Vec<Vec<u64>>,
     /// Network evaluations by model.
     pub evaluations: Vec<u64>,
     /// Time by model, device work included.
     pub seconds: Vec<Duration>,
+}
+
+impl AtTimestep {
+    /// Takes the mean over the `noises` of each row for one sample.
+    fn average(&mut self, noises: usize) {
+        if noises < 2 {
+            return;
+        }
+        let mean = |values: &[f64]| values.iter().sum::<f64>() / values.len() as f64;
+        for norms in self.norms.iter_mut().flatten() {
+            *norms = norms.chunks(noises).map(mean).collect();
+        }
+        let covariates = &mut self.control.covariates;
+        let of_row =
+            |row: &[Covariates]| std::array::from_fn(|p| row.iter().map(|c| c[p]).sum::<f64>() / row.len() as f64);
+        *covariates = covariates.chunks(noises).map(of_row).collect();
+        self.rows = self.rows.iter().copied().step_by(noises).collect();
+    }
 }
 
 /// What the loop tells and asks while it runs.
@@ -145,7 +165,8 @@ impl<'a> Sweep<'a> {
                     return Ok(false);
                 }
             }
-            for point in points {
+            for mut point in points {
+                point.at.average(self.batcher.draws.noises as usize);
                 if !observer.finished(point.at)? {
                     return Ok(false);
                 }
@@ -175,6 +196,7 @@ impl Ongoing {
             t,
             norms: undefined.iter().map(|curves| vec![Vec::new(); curves.len()]).collect(),
             control: Control { covariates: Vec::new(), expected },
+            rows: Vec::new(),
             unconverged: undefined.iter().map(|curves| vec![0; curves.len()]).collect(),
             evaluations: vec![0; subjects.len()],
             seconds: vec![Duration::ZERO; subjects.len()],

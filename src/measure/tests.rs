@@ -82,7 +82,7 @@ impl Observer for Told {
 const TIMESTEPS: [f64; 5] = [0.0, 9.0, 10.0, 300.0, 900.0];
 
 fn measured(rule: SampleRule, batch: u64, rows: i64) -> Told {
-    let draws = Draws { source: Arc::new(gaussian().samples()), seed: 3, sample_shape: vec![2] };
+    let draws = Draws::new(Arc::new(gaussian().samples()), 3, vec![2]);
     let mut told = Told::default();
     let subjects = subjects(rows);
     let settings = Settings { rule, batch, probe: false };
@@ -127,13 +127,13 @@ fn where_memory_runs_out_batches_become_smaller() {
     }
     // What was learnt holds for what is measured next.
     let (subjects_6, settings) = (subjects(6), Settings { rule, batch: 100, probe: false });
-    let draws = Draws { source: Arc::new(gaussian().samples()), seed: 3, sample_shape: vec![2] };
+    let draws = Draws::new(Arc::new(gaussian().samples()), 3, vec![2]);
     let (mut sweep, mut told) = (Sweep::new(&subjects_6, &draws, &settings), Told::default());
     assert!(sweep.measure(&[5.0], &mut told).unwrap() && sweep.measure(&[7.0], &mut told).unwrap());
     assert_eq!(told.smaller.last(), Some(&5));
     assert_eq!(told.smaller.len(), 2);
     // One row that does not fit is an error.
-    let draws = Draws { source: Arc::new(gaussian().samples()), seed: 3, sample_shape: vec![2] };
+    let draws = Draws::new(Arc::new(gaussian().samples()), 3, vec![2]);
     let settings = Settings { rule, batch: 8, probe: false };
     let error = Sweep::new(&subjects(0), &draws, &settings).measure(&[5.0], &mut Told::default()).unwrap_err();
     assert!(error.to_string().contains("--batch"), "{error}");
@@ -153,7 +153,7 @@ fn large_samples_are_probed_one_row_first() {
     };
     let estimators: Vec<Box<dyn Estimator>> = vec![Box::new(Secant { dt: 1.0, axis: Axis::Step, norm: Norm::L2 })];
     let subjects = [Subject { response: Box::new(denoiser), estimators }];
-    let draws = Draws { source: Arc::new(gaussian().samples()), seed: 3, sample_shape: shape };
+    let draws = Draws::new(Arc::new(gaussian().samples()), 3, shape);
     let norms = |probe: bool| {
         let settings = Settings { rule: SampleRule::Fixed { samples: 5 }, batch: 8, probe };
         let mut told = Told::default();
@@ -254,7 +254,7 @@ fn a_response_of_two_blocks_has_two_curves() {
     let estimators: Vec<Box<dyn Estimator>> =
         vec![Box::new(Secant { dt: 1.0, axis, norm }), Box::new(Derivative { axis, norm })];
     let subjects = [Subject { response: Box::new(Inverse), estimators }];
-    let draws = Draws { source: Arc::new(gaussian().samples()), seed: 3, sample_shape: vec![2] };
+    let draws = Draws::new(Arc::new(gaussian().samples()), 3, vec![2]);
     let drawn = draws.rows(&(0..5).map(|sample| Draw { t: 20.0, sample }).collect::<Vec<_>>());
     let norms = |rows: &[f32]| rows.chunks(2).map(|row| f64::from(row[0]).hypot(row[1].into())).collect::<Vec<f64>>();
     for batch in [2, 100] {
@@ -295,7 +295,7 @@ fn labels_are_those_of_the_rows_drawn() {
     let rows = ndarray::Array2::from_shape_fn((7, 1), |(row, _)| row as f32);
     let labels: Vec<i64> = (0..7).map(|row| 10 * row).collect();
     let source = Arc::new(crate::clean_data::Rows::new(Arc::new(rows), Some(labels)));
-    let draws = Draws { source, seed: 5, sample_shape: vec![1] };
+    let draws = Draws::new(source, 5, vec![1]);
     let wanted: Vec<Draw> = (0..40).map(|sample| Draw { t: 3.0, sample }).collect();
     let all = draws.rows(&wanted);
     let labels = all.columns.labels.unwrap();

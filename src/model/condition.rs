@@ -34,7 +34,8 @@ pub fn condition(network: &dyn Network, setting: &Setting) -> Result<Conditioned
     let context = context(takes, "--context", overrides.context.as_ref(), data)?;
     let (numbers, assumed) = numbers(takes, overrides, setting.shape)?;
     let pooled = pooled(takes, "--pooled", overrides.pooled.as_ref(), &numbers, data)?;
-    let beside = overrides.concat.as_ref().map(|source| concatenated::beside(source, setting.shape, data)).transpose()?;
+    let beside =
+        overrides.concat.as_ref().map(|source| concatenated::beside(source, setting.shape, data)).transpose()?;
     let inputs = inputs(takes, setting.shape, data)?;
     let guidance = match overrides.guidance {
         Some(scale) => Some(guidance(takes, overrides, scale, &numbers)?.to(device, kind)?),

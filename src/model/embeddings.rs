@@ -1,8 +1,8 @@
 //! Embeddings and numbers that a network is asked for.
 
+use super::rows::{self, DataRows};
 use crate::error::{Error, Result};
 use crate::guidance::Given;
-use super::rows::{self, DataRows};
 use crate::input::{Input, Values};
 use crate::network::{Numbers, Takes};
 use lipscope_core::cli::args::ConditionSource;

@@ -45,7 +45,7 @@ fn subject(network: Box<dyn crate::network::Network>) -> Subject {
 }
 
 fn measure(subject: Subject, timesteps: &[f64]) -> Rounding {
-    let draws = Draws { source: Arc::new(Normal), seed: 0, sample_shape: SHAPE.to_vec() };
+    let draws = Draws::new(Arc::new(Normal), 0, SHAPE.to_vec());
     let settings = Settings::new(timesteps, 1.0, Some(8), 3, &SHAPE);
     let most = subject.steps(&settings);
     let mut steps = 0;

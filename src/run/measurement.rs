@@ -9,7 +9,7 @@ use crate::clean_data::{self, CleanData, Ideal};
 use crate::compare::empty_curve;
 use crate::data::DataSpec;
 use crate::device;
-use crate::draws::CleanSamples;
+use crate::draws::{CleanSamples, Draws};
 use crate::error::{Error, Result};
 use crate::ideal::Gaussian;
 use crate::measure::{Settings, Subject, Sweep, curves};
@@ -197,6 +197,7 @@ impl Measurement {
         let batch = (plan.batch, plan.seed);
         let draws = clean_data::draws(&models, source.as_ref(), batch, store.as_deref_mut(), watch)?;
         let Some(draws) = draws else { return Err(interrupted(store.as_deref())) };
+        let draws = Draws { noises: plan.noises, ..draws };
         let subject = |model: Model| Subject { response: model.denoiser, estimators: plan.estimators() };
         let subjects: Vec<Subject> = models.into_iter().map(subject).collect();
         let settings = Settings { rule: plan.samples, batch: plan.batch, probe: automatic_batch };

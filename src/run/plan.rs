@@ -40,6 +40,9 @@ pub struct Plan {
     pub norm: Norm,
     /// Samples per timestep.
     pub samples: SampleRule,
+    /// Noises that each clean sample gets.
+    #[serde(skip_serializing_if = "is_one")]
+    pub noises: u64,
     /// End of the window near 0.
     pub near_zero_until: Timestep,
     /// All timesteps, ascending; of `auto` those that come first.
@@ -168,6 +171,7 @@ impl Plan {
             axis,
             norm: options.norm,
             samples: rule(options)?,
+            noises: options.noises,
             near_zero_until: until,
             timesteps,
             refinement,
@@ -200,7 +204,24 @@ pub fn describe(model: &Model) -> Result<Value> {
     Ok(value)
 }
 
+fn is_one(number: &u64) -> bool {
+    *number == 1
+}
+
+/// Samples for whole rows.
+fn check_noises(options: &MeasureOptions) -> Result<()> {
+    let (noises, samples) = (options.noises, options.samples.unwrap_or(DEFAULT_SAMPLES));
+    if noises >= 1 && samples % noises == 0 {
+        return Ok(());
+    }
+    let allowed = format!("it is at least 1, and a divisor of --samples, which is {samples}");
+    let rows = (samples / noises.max(1)).max(16);
+    let next = format!("For {rows} rows of the data: --samples {}.", rows * noises.max(1));
+    Err(Error::argument("--noises", noises, allowed, next))
+}
+
 fn rule(options: &MeasureOptions) -> Result<SampleRule> {
+    check_noises(options)?;
     match options.rel_error {
         None => {
             let samples = options.samples.unwrap_or(DEFAULT_SAMPLES);

@@ -34,6 +34,14 @@ fn covariates(timestep: usize) -> String {
     format!("{timestep}/covariates")
 }
 
+fn origins(timestep: usize) -> String {
+    format!("{timestep}/rows")
+}
+
+fn whole(numbers: &[f64]) -> Vec<usize> {
+    numbers.iter().map(|number| *number as usize).collect()
+}
+
 /// The unit of some timesteps.
 pub(super) fn encode(key: &str, points: &[AtTimestep], facts: &Facts) -> Result<Unit> {
     let seconds = |point: &AtTimestep| point.seconds.iter().map(Duration::as_secs_f64).collect::<Vec<f64>>();
@@ -53,17 +61,22 @@ pub(super) fn encode(key: &str, points: &[AtTimestep], facts: &Facts) -> Result<
         }
         let rows = &point.control.covariates;
         let width = rows.first().map_or(0, |row| row.len());
+        if !point.rows.is_empty() {
+            let rows: Vec<f64> = point.rows.iter().map(|row| *row as f64).collect();
+            unit = unit.with(origins(i), array(&[rows.len()], &rows)?);
+        }
         unit = unit.with(covariates(i), array(&[rows.len(), width], rows.as_flattened())?);
     }
     Ok(unit)
 }
 
-/// The timesteps of a unit; `expected` are the expectations of their covariates.
+/// The timesteps of a unit; `expected` are the expectations of their covariates, and `by_row` says whether samples are rows of
+/// the data.
 pub(super) fn decode(
     unit: &Unit,
     timesteps: &[Timestep],
     subjects: &[Subject],
-    expected: Option<Covariates>,
+    (expected, by_row): (Option<Covariates>, bool),
 ) -> Result<(Vec<AtTimestep>, Facts)> {
     let unconverged: Vec<Vec<Vec<u64>>> = unit.said("unconverged")?;
     let evaluations: Vec<Vec<u64>> = unit.said("evaluations")?;
@@ -77,6 +90,7 @@ pub(super) fn decode(
         let flat = unit.numbers(&covariates(i))?;
         points.push(AtTimestep {
             t,
+            rows: if by_row { whole(&unit.numbers(&origins(i))?) } else { Vec::new() },
             norms: subjects.iter().enumerate().map(of_model).collect::<Result<_>>()?,
             control: Control { covariates: flat.as_chunks().0.to_vec(), expected },
             unconverged,

@@ -64,7 +64,7 @@ impl<'a> Recorder<'a> {
             let key = points::key(unit);
             let stored = self.store.as_ref().and_then(|store| store.get(points::KIND, &key));
             if let Some(stored) = stored {
-                let (finished, facts) = points::decode(stored, unit, self.subjects, expected)?;
+                let (finished, facts) = points::decode(stored, unit, self.subjects, (expected, self.plan.noises > 1))?;
                 self.smaller_batch = facts.smaller_batch.or(self.smaller_batch);
                 self.report.provenance.wall_seconds += facts.wall_seconds;
                 finished.iter().for_each(|point| self.take(point));

@@ -24,7 +24,7 @@ const KIND: &str = "stability";
 
 /// Every so many steps of the window near 0. Not a divisor of the usual lengths of sub-intervals, so that a shared
 /// timestep's boundaries are met about as often as they occur.
-const STRIDE: u64 = 3;
+const STRIDE: f64 = 3.0;
 
 /// A perturbation test, resolved and checked, with its models.
 pub struct Study {
@@ -185,7 +185,7 @@ fn settings(args: &StabilityArgs, models: &[Model], device: Device) -> Result<Se
     let window = (total / 10).max(1);
     let spec = match &args.timesteps {
         Some(spec) => spec.clone(),
-        None => TimestepSpec::Range { from: 0, until: window as u64, step: STRIDE },
+        None => TimestepSpec::Range { from: 0.0, until: window as f64, step: STRIDE },
     };
     let reach = time_steps.iter().copied().fold(0.0, f64::max);
     let grid = Grid { timesteps: total, reach: 0.0, window: window as f64, boundaries: &[] };

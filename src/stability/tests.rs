@@ -21,7 +21,7 @@ fn denoiser(map: Arc<dyn TimestepMap>) -> IdealDenoiser {
 
 fn draws() -> Draws {
     let source = Gaussian::diagonal(&[0.0; 2], &VARIANCES, Device::Cpu).samples();
-    Draws { source: Arc::new(source), seed: 5, sample_shape: vec![2] }
+    Draws::new(Arc::new(source), 5, vec![2])
 }
 
 fn settings(batch: u64) -> Settings {

@@ -1,6 +1,8 @@
 //! What users choose: the same types serve the command line, where their docs are the help, and programs.
 
-use crate::cli::args::{BatchSize, Class, ConditionSource, Inputs, LoraSpec, ModuleInput, NullInput, Precision, PredictionParser, Share};
+use crate::cli::args::{
+    BatchSize, Class, ConditionSource, Inputs, LoraSpec, ModuleInput, NullInput, Precision, PredictionParser, Share,
+};
 use crate::data::{DataSpec, ScaleOverride};
 use crate::error::Result;
 use crate::prediction::Prediction;
@@ -62,6 +64,10 @@ pub struct MeasureOptions {
     /// With --rel-error: the most samples per timestep
     #[arg(long, value_name = "N", default_value_t = 4096, help_heading = "Measurement")]
     pub max_samples: u64,
+    /// Noises for each clean sample: samples then are means over the noises of one row of the data, so that quantiles are
+    /// those of rows (and of their conditions), and the row with the largest is named
+    #[arg(long, value_name = "M", default_value_t = 1, conflicts_with = "rel_error", help_heading = "Measurement")]
+    pub noises: u64,
     /// Samples per network call, or auto
     #[arg(long, value_name = "N", default_value = "auto", help_heading = "Measurement")]
     pub batch: BatchSize,
@@ -184,7 +190,9 @@ impl Overrides {
             source.as_ref().map(|source| source.in_data(flag, data)).transpose()
         };
         let input = |input: &ModuleInput| match input {
-            ModuleInput::Values(name, source) => Ok(ModuleInput::Values(name.clone(), source.in_data("--inputs", data)?)),
+            ModuleInput::Values(name, source) => {
+                Ok(ModuleInput::Values(name.clone(), source.in_data("--inputs", data)?))
+            }
             other => Ok(other.clone()),
         };
         let inputs = self.inputs.as_ref().map(|Inputs(all)| all.iter().map(input).collect::<Result<Vec<_>>>());
@@ -209,6 +217,7 @@ impl Default for MeasureOptions {
             samples: None,
             rel_error: None,
             max_samples: 4096,
+            noises: 1,
             batch: BatchSize::default(),
             axis: None,
             norm: Norm::default(),

@@ -19,11 +19,11 @@ pub enum TimestepSpec {
     /// `from..until/step`, `until` excluded.
     Range {
         /// First timestep.
-        from: u64,
+        from: Timestep,
         /// End, excluded.
-        until: u64,
+        until: Timestep,
         /// Distance.
-        step: u64,
+        step: Timestep,
     },
     /// So many integers evenly spaced in log(t + 1).
     Log(u64),
@@ -46,6 +46,9 @@ pub struct Grid<'a> {
 
 const BEYOND: usize = 20;
 
+/// Timesteps of a range at most.
+const MOST_IN_RANGE: usize = 1_000_000;
+
 impl TimestepSpec {
     /// Ascending, distinct timesteps, and how many of a range were left out because they have no t′ on the grid. A
     /// listed timestep off the grid is an error.
@@ -54,10 +57,12 @@ impl TimestepSpec {
             TimestepSpec::Auto => auto(grid),
             TimestepSpec::All => (0..grid.timesteps).map(|t| t as f64).collect(),
             TimestepSpec::Range { from, until, step } => {
-                if *until > grid.timesteps as u64 {
+                if *until > grid.timesteps as f64 {
                     return Err(off_grid(&self.to_string(), grid));
                 }
-                (*from..*until).step_by(*step as usize).map(|t| t as f64).collect()
+                // What rounding puts just before the end is the end.
+                let end = until - 1e-9 * step;
+                (0..MOST_IN_RANGE).map(|i| from + i as f64 * step).take_while(|t| *t < end).collect()
             }
             TimestepSpec::Log(count) => log_spaced(*count as usize, grid.last()),
             TimestepSpec::List(list) => {
@@ -133,7 +138,7 @@ impl FromStr for TimestepSpec {
             Error::argument(
                 "--timesteps",
                 text,
-                "it is auto, all, FROM..UNTIL, FROM..UNTIL/STEP, log:COUNT, or a list such as 0,1,2,5",
+                "it is auto, all, FROM..UNTIL, FROM..UNTIL/STEP, log:COUNT, or a list such as 0,1,2,5; fractions lie between steps",
                 "For example `--timesteps 0..1000/10`.",
             )
         };
@@ -149,8 +154,14 @@ impl FromStr for TimestepSpec {
         }
         if let Some((from, rest)) = text.split_once("..") {
             let (until, step) = rest.split_once('/').unwrap_or((rest, "1"));
-            let (from, until, step) = (number(from)?, number(until)?, number(step)?);
-            return if step > 0 && from < until { Ok(TimestepSpec::Range { from, until, step }) } else { Err(bad()) };
+            let finite = |word: &str| word.parse::<f64>().ok().filter(|t| t.is_finite()).ok_or_else(bad);
+            let (from, until, step) = (finite(from)?, finite(until)?, finite(step)?);
+            let few = (until - from) / step <= MOST_IN_RANGE as f64;
+            return if step > 0.0 && from >= 0.0 && from < until && few {
+                Ok(TimestepSpec::Range { from, until, step })
+            } else {
+                Err(bad())
+            };
         }
         let list: Option<Vec<f64>> = text.split(',').map(|word| word.trim().parse().ok()).collect();
         list.filter(|list| list.iter().all(|t| t.is_finite())).map(TimestepSpec::List).ok_or_else(bad)
@@ -162,7 +173,7 @@ impl fmt::Display for TimestepSpec {
         match self {
             TimestepSpec::Auto => f.write_str("auto"),
             TimestepSpec::All => f.write_str("all"),
-            TimestepSpec::Range { from, until, step: 1 } => write!(f, "{from}..{until}"),
+            TimestepSpec::Range { from, until, step } if *step == 1.0 => write!(f, "{from}..{until}"),
             TimestepSpec::Range { from, until, step } => write!(f, "{from}..{until}/{step}"),
             TimestepSpec::Log(count) => write!(f, "log:{count}"),
             TimestepSpec::List(list) => {
@@ -196,6 +207,13 @@ mod tests {
         let log = resolve("log:60").unwrap().0;
         assert_eq!((log[0], log[1], log[log.len() - 1]), (0.0, 1.0, 998.0));
         assert_eq!(resolve("0.5,1.25").unwrap().0, [0.5, 1.25]);
+        let quarters = resolve("1..8/0.25").unwrap().0;
+        assert_eq!((quarters.len(), quarters[1], quarters[27]), (28, 1.25, 7.75));
+        // 0.7 + 3 · 0.1 is a little less than 1, which is excluded.
+        assert_eq!(resolve("0.7..1/0.1").unwrap().0.len(), 3);
+        for text in ["1..8/0.25", "0..3", "0..1000/10"] {
+            assert_eq!(text.parse::<TimestepSpec>().unwrap().to_string(), text);
+        }
     }
 
     #[test]
@@ -220,7 +238,24 @@ mod tests {
 
     #[test]
     fn nonsense_is_refused() {
-        for text in ["5000", "-1", "0..5000", "999", "a", "", "3..2", "0..5/0", "log:0", "nan", "0..", "log:x"] {
+        for text in [
+            "5000",
+            "-1",
+            "0..5000",
+            "999",
+            "a",
+            "",
+            "3..2",
+            "0..5/0",
+            "0..5/-1",
+            "-2..3",
+            "0..5/1e-9",
+            "0..inf",
+            "log:0",
+            "nan",
+            "0..",
+            "log:x",
+        ] {
             assert!(resolve(text).is_err(), "{text}");
         }
     }

@@ -15,9 +15,9 @@ use crate::error::{Doing, Error, Result, torch_message};
 use crate::libtorch::load_script;
 use calling::{Calling, TimeShape};
 pub(crate) use complaint::conditioned;
+use lipscope_core::cli::args::ModuleInput;
 pub use signature::Signature;
 pub(crate) use signature::first_tensor;
-use lipscope_core::cli::args::ModuleInput;
 use std::path::{Path, PathBuf};
 use tch::{CModule, Device, Kind, Tensor};
 

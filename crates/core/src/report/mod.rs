@@ -176,6 +176,9 @@ pub struct Point {
     pub p95: Option<f64>,
     /// Largest sample: a lower bound of the supremum over x.
     pub max: Option<f64>,
+    /// The row of the data with the largest; `None` where samples are not means of rows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_row: Option<u64>,
     /// Skewness of the values that the mean is of.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub skewness: Option<f64>,

@@ -170,10 +170,13 @@ fn baseline_reading(model: &ModelReport, summary: &Summary) -> String {
         Some((Some(low), Some(high))) => format!(" [{}, {}]", number(Some(low)), number(Some(high))),
         _ => String::new(),
     };
+    let worst = point.and_then(|p| p.max_row.zip(p.max));
+    let worst =
+        worst.map(|(row, max)| format!(" ({} for row {row} of the data)", number(Some(max)))).unwrap_or_default();
     let unit = curve.map_or(String::new(), |c| format!(" {}", c.unit.replace("1/step", "per step")));
     let ratio = summary.peak_ratio.map(|r| format!(", {}× the median beyond t = {}", factor(r), near.until));
     let ratio = ratio.unwrap_or_default();
-    format!("{name} peaks at t = {at} with {}{interval}{unit}{ratio}{}", number(Some(peak)), near_zero(summary))
+    format!("{name} peaks at t = {at} with {}{interval}{unit}{worst}{ratio}{}", number(Some(peak)), near_zero(summary))
 }
 
 /// `; over t = 0 … 15 it grows as s^−0.50 [−0.52, −0.48] of the steps of noise s: singular, driven by the schedule`

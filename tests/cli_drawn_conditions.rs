@@ -1,0 +1,167 @@
+//! Conditions that differ from sample to sample: drawn with the data, or random; and several noises for each of its rows.
+//!
+//! tests/fixtures/torchscript/observed.pt: f(x, t, obs, eta) = (x (1 + obs) + eta) t/100, so that for one sample
+//! K(t, t + 1) = ‖x (1 + obs) + eta‖/100 at every t.
+
+mod common;
+
+use common::{clear, embeddings, fixture, refuse, report, succeed};
+use serde_json::Value;
+use std::path::Path;
+use tch::{Kind, Tensor};
+
+const OBSERVATIONS: [f32; 3] = [0.0, 1.0, 3.0];
+/// E‖z‖ of two standard normal numbers, √(π/2).
+const RAYLEIGH: f64 = 1.2533141373155003;
+
+/// Three rows of actions at the origin, with an observation each: x_t = σ ε.
+fn demonstrations(folder: &Path) {
+    let action = Tensor::zeros([3, 2], (Kind::Float, tch::Device::Cpu));
+    let obs = Tensor::from_slice(&OBSERVATIONS).view([3, 1]);
+    let prompts = obs.view([3, 1, 1]).expand([3, 5, 3], false).contiguous();
+    let arrays = [("action", action), ("obs", obs), ("prompts", prompts)];
+    Tensor::write_safetensors(&arrays, folder.join("demos.safetensors")).unwrap();
+    embeddings(&folder.join("none.npy"), 0.0, "(1, 2)", 2);
+    embeddings(&folder.join("zero.npy"), 0.0, "(1, 1)", 1);
+}
+
+/// The points of the curve at t = 10 and 200.
+fn measure(folder: &Path, inputs: &str, more: &[&str]) -> Vec<Value> {
+    let module = fixture("torchscript/observed.pt");
+    let plan = ["--data", "demos.safetensors#action", "--timesteps", "10,200", "--out", "out", "--quiet"];
+    clear(folder);
+    succeed(folder, &[&["measure", &module, "--inputs", inputs], &plan[..], more].concat());
+    report(&folder.join("out"))["models"][0]["curves"][0]["points"].as_array().unwrap().clone()
+}
+
+fn number(point: &Value, name: &str) -> f64 {
+    point[name].as_f64().unwrap()
+}
+
+/// E‖x_t (1 + obs)‖/100 with x_t = σ ε.
+fn expected(point: &Value, factor: f64) -> f64 {
+    factor * number(point, "sigma") * RAYLEIGH / 100.0
+}
+
+#[test]
+fn quantiles_are_those_of_rows_and_the_largest_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path();
+    demonstrations(here);
+    // One seed in about twenty would have the mean of 64 rows outside of its interval.
+    let asked = ["--samples", "4096", "--noises", "64", "--seed", "1"];
+    for point in measure(here, "x,t,obs=@obs,eta=none.npy", &asked) {
+        assert_eq!((number(&point, "samples"), number(&point, "max_row")), (64.0, 2.0));
+        // Means over 64 noises have a spread of 0.52/8 of theirs; the most of some twenty are three spreads above.
+        let [low, middle, high, max] = ["p05", "p50", "p95", "max"].map(|name| number(&point, name));
+        for (value, factor) in [(low, 1.0), (high, 4.0), (max, 4.0)] {
+            assert!((value / expected(&point, factor) - 1.0).abs() < 0.25, "{value} {factor} {point}");
+        }
+        assert!(low < middle && middle < high && high <= max, "{point}");
+        let rows = OBSERVATIONS.iter().map(|obs| f64::from(*obs) + 1.0).sum::<f64>() / 3.0;
+        let (low, high) = (number(&point, "ci_low"), number(&point, "ci_high"));
+        let truth = expected(&point, rows);
+        assert!(low < truth && truth < high && high - low < truth, "{low} {truth} {high}");
+    }
+}
+
+/// The same samples with an observation of 0 for all: a row's number is 1 + its observation times that.
+#[test]
+fn a_sample_has_the_observation_of_its_row() {
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path();
+    demonstrations(here);
+    // One row at a time, by the limit on the data.
+    for (limit, factor) in [("1", 1.0), ("3", 0.0)] {
+        let asked = ["--samples", "64", "--data-limit", limit];
+        let drawn = measure(here, "x,t,obs=@obs,eta=none.npy", &asked);
+        let same = measure(here, "x,t,obs=zero.npy,eta=none.npy", &asked);
+        for (drawn, same) in drawn.iter().zip(&same) {
+            let ratio = number(drawn, "mean") / number(same, "mean");
+            // Float32 differences of numbers 200 times as large.
+            let right = if factor > 0.0 { (ratio - factor).abs() < 1e-4 } else { (1.5..4.0).contains(&ratio) };
+            assert!(right, "{limit}: {ratio}");
+        }
+    }
+}
+
+/// Random inputs are the same at t and t′: drawn anew, they would add √2 (t/100) ‖eta‖ to the difference.
+#[test]
+fn random_inputs_are_held_while_t_moves() {
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path();
+    demonstrations(here);
+    for inputs in ["x,t,obs=zero.npy,eta=normal", "x,t,obs=zero.npy,eta=normal:2"] {
+        for point in measure(here, inputs, &["--samples", "1024"]) {
+            let truth = (1.0 + number(&point, "sigma").powi(2)).sqrt() * RAYLEIGH / 100.0;
+            // The relative spread is 0.52/√1024.
+            assert!((number(&point, "mean") / truth - 1.0).abs() < 4.0 * 0.52 / 32.0, "{point} {truth}");
+        }
+    }
+    let asked = report(&here.join("out"))["models"][0]["model"]["asked"].to_string();
+    assert!(asked.contains("`eta` [2] normal, drawn for each sample"), "{asked}");
+}
+
+#[test]
+fn guidance_replaces_the_inputs_that_have_a_word_for_no_condition() {
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path();
+    demonstrations(here);
+    let inputs = "x,t,obs=@obs,eta=none.npy";
+    let with = measure(here, inputs, &["--samples", "16"]);
+    let without = measure(here, "x,t,obs=zero.npy,eta=none.npy", &["--samples", "16"]);
+    let guided = measure(here, inputs, &["--samples", "16", "--guidance", "0.5", "--null", "obs=zero.npy"]);
+    for ((with, without), guided) in with.iter().zip(&without).zip(&guided) {
+        // All outputs are multiples of one x, and so few samples are averaged plainly: 1.5 f(c) − 0.5 f(∅).
+        let truth = 1.5 * number(with, "mean") - 0.5 * number(without, "mean");
+        assert!((number(guided, "mean") / truth - 1.0).abs() < 1e-4, "{guided} {truth}");
+    }
+}
+
+#[test]
+fn embeddings_are_drawn_with_the_data() {
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path();
+    demonstrations(here);
+    let module = fixture("torchscript/conditional.pt");
+    let images = Tensor::zeros([3, 1, 8, 8], (Kind::Float, tch::Device::Cpu));
+    let prompts = Tensor::zeros([3, 5, 3], (Kind::Float, tch::Device::Cpu));
+    Tensor::write_safetensors(&[("images", images), ("prompts", prompts)], here.join("pictures.safetensors")).unwrap();
+    let asked = ["--inputs", "x,context,t,class,strength=0.5", "--output", "eps", "--class", "1"];
+    let plan =
+        ["--data", "pictures.safetensors#images", "--timesteps", "10", "--samples", "8", "--out", "out", "--quiet"];
+    for context in ["@prompts", "@pictures.safetensors#prompts"] {
+        clear(here);
+        succeed(here, &[&["measure", &module], &asked[..], &plan, &["--context", context]].concat());
+        let asked = report(&here.join("out"))["models"][0]["model"]["asked"].to_string();
+        assert!(asked.contains("embeddings for each row of the data [5, 3]"), "{asked}");
+    }
+}
+
+#[test]
+fn what_does_not_fit_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path();
+    demonstrations(here);
+    embeddings(&here.join("two.npy"), 0.0, "(2, 1)", 2);
+    let module = fixture("torchscript/observed.pt");
+    let with = |inputs: &'static str, more: &[&'static str]| {
+        let data = ["--data", "demos.safetensors#action"];
+        [&["measure", module.as_str(), "--inputs", inputs], &data[..], more].concat()
+    };
+    refuse(here, &with("x,t,obs=@nothing,eta=normal", &[]), &["no array `nothing`"]);
+    refuse(here, &with("x,t,obs=@two.npy,eta=normal", &[]), &["it has 2 rows", "the data has 3"]);
+    refuse(here, &with("x,t,obs=@obs,eta=normal:2x", &[]), &["`2x` is no shape"]);
+    refuse(here, &with("x,t,obs=@obs,eta=normal", &["--noises", "3"]), &["--noises", "divisor of --samples"]);
+    refuse(here, &with("x,t,obs=@obs,eta=normal", &["--noises", "0"]), &["--noises"]);
+    refuse(
+        here,
+        &with("x,t,obs=@obs,eta=normal", &["--guidance", "1", "--null", "y=two.npy"]),
+        &["--null", "(obs, eta)"],
+    );
+    refuse(here, &with("x,t,obs=@obs,eta=normal", &["--guidance", "1"]), &["--null NAME=FILE"]);
+    let moons = ["measure", &module, "--inputs", "x,t,obs=@obs,eta=normal", "--data", "moons"];
+    refuse(here, &moons, &["--inputs", "no file of arrays"]);
+    let sample = ["sample", &module, "--inputs", "x,t,obs=zero.npy,eta=normal:2", "--shape", "2", "--samples", "1"];
+    refuse(here, &sample, &["eta is random"]);
+}
