@@ -110,6 +110,7 @@ pub(super) fn only_columns(features: Dual, columns: &[i64]) -> Result<Dual> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::testing::{Tolerance, assert_close};
 
     fn waves(frequencies: impl IntoIterator<Item = f64>) -> Vec<Wave> {
         let wave = |(i, frequency)| Wave { frequency, is_t: false, columns: vec![i as i64] };
@@ -145,5 +146,48 @@ mod tests {
         all.push(Wave { frequency: 0.0, is_t: true, columns: vec![9] });
         let names: Vec<String> = Frequencies::group(all).iter().map(Frequencies::name).collect();
         assert_eq!(names, ["t", "12346", "3"]);
+    }
+
+    /// Each part against the embedding moved at that site only, by differences in float64.
+    #[test]
+    fn a_site_contributes_what_moving_t_there_does() {
+        let _no_grad = tch::no_grad_guard();
+        for case in ["dit/diffusers", "unet2d_condition/class_table", "mmdit/flux_dev"] {
+            let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/networks").join(case);
+            let read = |name: &str| -> std::collections::BTreeMap<String, Tensor> {
+                Tensor::read_safetensors(folder.join(name)).unwrap().into_iter().collect()
+            };
+            let config: serde_json::Value =
+                serde_json::from_str(&std::fs::read_to_string(folder.join("config.json")).unwrap()).unwrap();
+            let weights = crate::nn::Weights::new(read("weights.safetensors"), &folder);
+            let mut network = crate::network::build(&config, &weights, &folder).unwrap();
+            network.to(tch::Device::Cpu, tch::Kind::Double).unwrap();
+            let given = read("expected.safetensors");
+            let double = |name: &str| given.get(name).map(|tensor| tensor.to_kind(tch::Kind::Double));
+            let condition = Condition {
+                labels: given.get("labels").map(Tensor::shallow_clone),
+                context: double("context"),
+                pooled: double("pooled"),
+                numbers: double("numbers"),
+                beside: None,
+            };
+            let (x, t) = (Dual::constant(double("x").unwrap()), double("t").unwrap());
+            let t = Dual::new(t.shallow_clone(), t.ones_like());
+            let by = |sites: Sites| {
+                let entrance = Entrance::At(sites);
+                (network.inside().unwrap().forward_by(&x, &t, &condition, &entrance).unwrap(), entrance)
+            };
+            let (_, Entrance::At(noted)) = by(Sites::noted()) else { unreachable!() };
+            let names = noted.into_names();
+            assert!(names.len() > 2, "{case}: {names:?}");
+            for name in names {
+                let moved = |h: f64| by(Sites::Moved(name.clone(), h)).0.value;
+                let h = 1e-4;
+                let differences = (moved(h) - moved(-h)) / (2.0 * h);
+                let part = by(Sites::Only(name.clone())).0.tangent.unwrap();
+                let reason = "central differences: h², and rounding 1e-16/h";
+                assert_close(&format!("{case}, {name}"), &part, &differences, Tolerance::of_largest(1e-6, reason));
+            }
+        }
     }
 }
