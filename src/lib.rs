@@ -48,6 +48,7 @@
 //! hands everything that computes over to the engine beside it.
 #![deny(missing_docs, rustdoc::broken_intra_doc_links)]
 
+pub mod attribution;
 pub mod checkpoint;
 pub mod clean_data;
 pub mod cli;

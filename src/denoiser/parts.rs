@@ -45,6 +45,12 @@ enum Way {
 
 /// A response whose rate can be told apart.
 pub trait RateParts: Response {
+    /// Refuses a kind of parts that the model does not have, before anything is measured.
+    ///
+    /// # Errors
+    /// For frequencies: the features of t are no waves.
+    fn check(&self, kind: PartKind) -> Result<()>;
+
     /// The parts of a kind, whose sum is [`Response::rate`]; `state` and `t` are those of some pass, of a row or more.
     ///
     /// # Errors
@@ -56,6 +62,13 @@ pub trait RateParts: Response {
 }
 
 impl RateParts for NetworkDenoiser {
+    fn check(&self, kind: PartKind) -> Result<()> {
+        match (kind, self.network.inside()) {
+            (PartKind::Frequency, Some(inside)) => inside.frequencies().map(|_| ()),
+            _ => Ok(()),
+        }
+    }
+
     fn parts(&self, kind: PartKind, state: &State, t: &[Timestep]) -> Result<Vec<Part>> {
         let part = |name: String, way| Part { kind, name, way };
         let mut parts = Vec::new();

@@ -37,6 +37,16 @@ impl Attribute {
     }
 }
 
+impl fmt::Display for Attribute {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Attribute::Site => "site",
+            Attribute::Frequency => "frequency",
+            Attribute::Both => "both",
+        })
+    }
+}
+
 impl PartKind {
     /// Name in files.
     pub fn name(self) -> &'static str {

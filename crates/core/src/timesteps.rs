@@ -173,6 +173,23 @@ impl fmt::Display for TimestepSpec {
     }
 }
 
+/// At most `most` of some ascending timesteps, evenly spaced in log(t + 1) as far as they go: the action is near t = 0.
+pub fn spread(timesteps: &[Timestep], most: usize) -> Vec<Timestep> {
+    let (Some(first), Some(last)) = (timesteps.first(), timesteps.last()) else { return Vec::new() };
+    if timesteps.len() <= most.max(2) {
+        return timesteps.to_vec();
+    }
+    let position = |t: Timestep| (t - first + 1.0).ln();
+    let nearest = |wanted: f64| {
+        let distance = |t: &&Timestep| (position(**t) - wanted).abs();
+        timesteps.iter().min_by(|a, b| distance(a).total_cmp(&distance(b))).copied()
+    };
+    let targets = (0..most.max(2)).map(|k| position(*last) * k as f64 / (most.max(2) - 1) as f64);
+    let mut chosen: Vec<Timestep> = targets.filter_map(nearest).collect();
+    chosen.dedup();
+    chosen
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
