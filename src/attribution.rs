@@ -13,7 +13,7 @@ use crate::ratio::signed_ratio;
 use crate::report::PartRow;
 use crate::stats::statistics;
 use crate::time::{Axis, Timestep};
-use lipscope_core::attribution::{Attribute, PartKind};
+pub use lipscope_core::attribution::{Attribute, PartKind};
 use tch::{Device, Kind, Tensor};
 
 /// Timesteps and samples at most.

@@ -241,4 +241,14 @@ mod tests {
             assert!(resolve(text).is_err(), "{text}");
         }
     }
+
+    #[test]
+    fn few_timesteps_are_chosen_and_most_near_zero() {
+        let all: Vec<f64> = (0..999).map(f64::from).collect();
+        let chosen = spread(&all, 12);
+        assert!(chosen.len() <= 12 && chosen.windows(2).all(|pair| pair[0] < pair[1]), "{chosen:?}");
+        assert_eq!((chosen[0], chosen[1], chosen[chosen.len() - 1]), (0.0, 1.0, 998.0));
+        assert!(chosen.iter().filter(|t| **t < 100.0).count() >= 6, "{chosen:?}");
+        assert_eq!(spread(&[3.0, 7.0], 12), [3.0, 7.0]);
+    }
 }

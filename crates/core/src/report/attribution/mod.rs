@@ -1,5 +1,13 @@
 //! ∂ε/∂t told apart: parts by site and by frequency, over timesteps.
 
+mod near_zero;
+mod tables;
+
+pub(crate) use near_zero::percent;
+pub use near_zero::{NearZeroShare, attribution_reading};
+pub(super) use tables::{COLUMNS, FILE, attribution_frame};
+pub use tables::{attribution_csv, attribution_table};
+
 use crate::attribution::PartKind;
 use serde::{Deserialize, Serialize};
 
