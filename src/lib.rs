@@ -36,6 +36,7 @@
 //! | [`denoiser`], [`ideal`] | ε(x, t), learned and in closed form: what samplers and Jacobians see |
 //! | [`estimator`], [`draws`], [`measure`], [`refine`], [`compare`], [`lipschitz_mass`], [`singularity`], [`stats`], [`control_variates`], [`ratio`] | from pairs (x₀, ε) to numbers with intervals |
 //! | [`suggest`] | from a measured curve to shared sub-intervals and a step grid |
+//! | [`attribution`] | where in the network ∂ε/∂t is made |
 //! | [`rounding`] | how much of those numbers is rounding, by dtype |
 //! | [`sampler`], [`quality`] | samples of a model, and how far they are from the data |
 //! | [`report`] | the result, and its renderers, which never compute |
@@ -48,6 +49,7 @@
 //! hands everything that computes over to the engine beside it.
 #![deny(missing_docs, rustdoc::broken_intra_doc_links)]
 
+pub mod attribution;
 pub mod checkpoint;
 pub mod clean_data;
 pub mod cli;

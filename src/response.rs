@@ -4,6 +4,7 @@
 
 use crate::device::scale_rows;
 
+use crate::denoiser::RateParts;
 use crate::error::{Doing, Result};
 use crate::network::Condition;
 use crate::prediction::{Affine, Prediction};
@@ -69,6 +70,11 @@ pub trait Response {
     /// Network evaluations that one evaluation of f takes: two with guidance.
     fn network_calls(&self) -> u64 {
         1
+    }
+
+    /// The same model where its rate can be told apart; if not, why.
+    fn rate_parts(&self) -> std::result::Result<&dyn RateParts, String> {
+        Err("a closed form has no places where t enters".into())
     }
 
     /// The same model as a denoiser, where it is one.

@@ -17,6 +17,7 @@ use crate::response::Response;
 use crate::state::{Columns, State};
 use crate::stats::median;
 use crate::time::Timestep;
+use crate::timesteps::spread;
 use std::time::Instant;
 use tch::{Device, Kind, Tensor};
 
@@ -51,25 +52,8 @@ impl Settings {
         let bytes_per_sample = (TIMESTEPS * QUANTITIES.len() * size_of::<f64>()) as u64 * elements.max(1) as u64;
         let most = SAMPLES.min(REFERENCE_BYTES / bytes_per_sample);
         let samples = samples.unwrap_or(most).min(most).max(1);
-        Settings { timesteps: spread(timesteps), dt, samples, batch: batch.max(1) }
+        Settings { timesteps: spread(timesteps, TIMESTEPS), dt, samples, batch: batch.max(1) }
     }
-}
-
-/// At most [`TIMESTEPS`] of them, evenly spaced in log(t + 1) as far as they go: the action is near t = 0.
-fn spread(timesteps: &[Timestep]) -> Vec<Timestep> {
-    let (Some(first), Some(last)) = (timesteps.first(), timesteps.last()) else { return Vec::new() };
-    if timesteps.len() <= TIMESTEPS {
-        return timesteps.to_vec();
-    }
-    let position = |t: Timestep| (t - first + 1.0).ln();
-    let nearest = |wanted: f64| {
-        let distance = |t: &&Timestep| (position(**t) - wanted).abs();
-        timesteps.iter().min_by(|a, b| distance(a).total_cmp(&distance(b))).copied()
-    };
-    let targets = (0..TIMESTEPS).map(|k| position(*last) * k as f64 / (TIMESTEPS - 1) as f64);
-    let mut chosen: Vec<Timestep> = targets.filter_map(nearest).collect();
-    chosen.dedup();
-    chosen
 }
 
 /// A network whose rounding can be measured.

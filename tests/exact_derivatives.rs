@@ -5,7 +5,7 @@
 mod common;
 
 use common::closeness::{Numbers, largest};
-use lipscope::denoiser::NetworkDenoiser;
+use lipscope::denoiser::{NetworkDenoiser, RateParts};
 use lipscope::guidance::{Asked, Given, Source};
 use lipscope::network::mlp::{MlpConfig, ResidualMlp};
 use lipscope::network::recognise::Told;
@@ -19,6 +19,7 @@ use lipscope::state::Columns;
 use lipscope::state::State;
 use lipscope::time::Conditioning;
 use lipscope::timestep_map::{Identity, Remap, TimestepMap};
+use lipscope_core::attribution::PartKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tch::{Device, Kind, Tensor};
@@ -98,7 +99,19 @@ type Ask<'a> = &'a dyn Fn() -> Asked;
 
 /// float64 against differences, and float32 against float64, in all settings.
 fn check(name: &str, build: Build, label: Option<i64>, x: &Tensor, failures: &mut Vec<String>) {
+    failures.extend(wrong_sum(name, build, label, x));
     failures.extend(settings().iter().filter_map(|setting| error(name, build, &|| Asked::class(label), x, setting)));
+}
+
+/// What is wrong with the sum of what each site contributes to ∂ε/∂t, in float64.
+fn wrong_sum(name: &str, build: Build, label: Option<i64>, x: &Tensor) -> Option<String> {
+    let (x, setting) = (x.to_kind(Kind::Double), &settings()[0]);
+    let denoiser = denoiser(build(Kind::Double), Asked::class(label), &x.size()[1..], Kind::Double, setting);
+    let state = state(&denoiser, &x);
+    let parts = denoiser.parts(PartKind::Site, &state, &TIMES).unwrap();
+    let sum = parts.iter().fold(x.zeros_like(), |sum, part| sum + denoiser.part(part, &state, &TIMES).unwrap());
+    let error = difference(&sum, &denoiser.rate(&state, &TIMES).unwrap());
+    (error > 1e-12).then(|| format!("{name}: {} sites add up to ∂ε/∂t with an error of {error:.1e}", parts.len()))
 }
 
 /// What is wrong in one setting.

@@ -14,8 +14,8 @@ mod common;
 use common::closeness::{Tolerance, assert_close, compare};
 use lipscope::dual::Dual;
 use lipscope::network::recognise::{Shapes, Told};
-use lipscope::network::{self, Condition, Network};
-use lipscope::nn::Weights;
+use lipscope::network::{self, Condition, Entrance, Network};
+use lipscope::nn::{Sites, Weights};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use tch::{Device, Kind, Tensor};
@@ -174,6 +174,52 @@ fn time_derivatives_agree_with_the_originals() {
             let name = format!("{} at t = {}", fixture.name, t.double_value(&[sample]));
             let theirs = fixture.expected["epsilon_dt"].get(sample);
             failures.compare(&name, &tangent.get(sample), &theirs, tolerance);
+        }
+    }
+    failures.none();
+}
+
+/// The tangent by itself, and the sum of those that enter at each site, or through each frequency.
+fn sums(fixture: &Fixture, kind: Kind) -> (Tensor, [(usize, Tensor); 2]) {
+    let network = fixture.network(kind);
+    let inside = network.inside().unwrap();
+    let (x, t) = (fixture.tensor("x", kind), fixture.tensor("t", time_kind(kind)));
+    let (x, t) = (Dual::constant(x), Dual::new(t.shallow_clone(), t.ones_like()));
+    let condition = fixture.condition(kind);
+    let by = |entrance: &Entrance| inside.forward_by(&x, &t, &condition, entrance).unwrap();
+    let noted = Entrance::At(Sites::noted());
+    let whole = network.forward(&x, &t, &condition).unwrap();
+    assert!(by(&noted).value.equal(&whole.value), "{}: the value changes where sites are chosen", fixture.name);
+    let Entrance::At(sites) = noted else { unreachable!() };
+    let sites = sites.into_names().into_iter().map(|name| Entrance::At(Sites::Only(name)));
+    let frequencies = inside.frequencies().unwrap().into_iter().map(|group| Entrance::Through(group.columns));
+    let sum = |entrances: Vec<Entrance>| {
+        let tangents: Vec<Tensor> = entrances.iter().filter_map(|entrance| by(entrance).tangent).collect();
+        (entrances.len(), Tensor::stack(&tangents, 0).sum_dim_intlist(0, false, kind))
+    };
+    let both = [sum(sites.collect()), sum(frequencies.chain([Entrance::PastFeatures]).collect())];
+    (whole.tangent.unwrap(), both)
+}
+
+#[test]
+fn tangents_of_sites_and_of_frequencies_add_up() {
+    let _guard = tch::no_grad_guard();
+    let mut failures = Failures::default();
+    let fixtures: Vec<Fixture> = Fixture::all();
+    let continuous = || fixtures.iter().filter(|fixture| fixture.expected.contains_key("epsilon_dt"));
+    // Rounding in sums of parts that may be larger than the total. In float32 it is the same for a family's cases.
+    for (kind, every, allowed) in [(Kind::Double, 1, 1e-12), (Kind::Float, 4, 3e-6)] {
+        for fixture in continuous().step_by(every) {
+            let (whole, both) = sums(fixture, kind);
+            for (what, (count, sum)) in ["sites", "frequencies"].into_iter().zip(both) {
+                assert!(count > 1, "{}: {count} {what}", fixture.name);
+                let norm = |tensor: Tensor| tensor.to_kind(Kind::Double).norm().double_value(&[]);
+                let error = norm(sum - &whole) / norm(whole.shallow_clone());
+                // NaN is not small.
+                let wrong =
+                    (!(error <= allowed)).then(|| format!("{what} of {}: {error:.1e} in {kind:?}", fixture.name));
+                failures.0.extend(wrong);
+            }
         }
     }
     failures.none();

@@ -25,15 +25,24 @@ pub(super) fn curves(report: &Report, store: &mut Store, options: &OutputOptions
         });
         let data = report.provenance.plan.get("data").and_then(|data| data.get("source")).and_then(Value::as_str);
         format!(
-            "{table}\n\n{}{}\n\n{}{}x₀ from {}; {}",
+            "{table}\n\n{}{}\n\n{}{}{}x₀ from {}; {}",
             report::reading(report),
             report::resolution_reading(report),
+            attribution(report, width),
             rounding.unwrap_or_default(),
             basis(&report.provenance),
             data.unwrap_or("an unknown source"),
             place(store, &artifacts)
         )
     })
+}
+
+/// The parts of ∂ε/∂t, where they were asked for.
+fn attribution(report: &Report, width: u16) -> String {
+    match report::attribution_table(&report.models, width) {
+        none if none.is_empty() => none,
+        table => format!("{table}\n\n{}\n\n", report::attribution_reading(&report.models)),
+    }
 }
 
 /// Writes the files of a report of tables and shows its table `shown`.

@@ -2,10 +2,11 @@
 
 use crate::device::scale_rows;
 
+use super::RateParts;
 use crate::dual::Dual;
 use crate::error::{Doing, Error, Result};
 use crate::guidance::{Asked, Guidance};
-use crate::network::{Condition, Network};
+use crate::network::{Condition, Entrance, Network};
 use crate::prediction::{Affine, Prediction};
 use crate::process::{self, ForwardProcess};
 use crate::response::{Denoiser, Response, convert};
@@ -40,9 +41,27 @@ pub struct NetworkDenoiser {
     pub kind: Kind,
 }
 
+/// Where the tangents of t come from.
+#[derive(Clone, Copy)]
+pub(super) struct Entering<'a> {
+    /// Whether the number that the network is told for t has one.
+    pub through_t: bool,
+    /// Whether the scaled input has one.
+    pub through_input: bool,
+    /// Where that of t enters; `None` for everywhere.
+    pub by: Option<&'a Entrance>,
+}
+
+impl Entering<'_> {
+    /// From everywhere, or from nowhere.
+    fn all(with_tangent: bool) -> Self {
+        Entering { through_t: with_tangent, through_input: with_tangent, by: None }
+    }
+}
+
 /// What the network is asked at: where x is, and the timesteps that it is told.
 #[derive(Clone, Copy)]
-struct At<'a> {
+pub(super) struct At<'a> {
     /// t of x: α, σ and the scale of the input.
     t: &'a [Timestep],
     /// t before the timestep map.
@@ -50,7 +69,7 @@ struct At<'a> {
 }
 
 impl<'a> At<'a> {
-    fn new(t: &'a [Timestep]) -> Self {
+    pub fn new(t: &'a [Timestep]) -> Self {
         At { t, asked: t }
     }
 }
@@ -61,28 +80,33 @@ impl NetworkDenoiser {
     }
 
     /// The network's own output for the mapped timesteps; with a tangent of ones on t, its derivative along t.
-    fn output(&self, state: &State, at: At, with_tangent: bool) -> Result<Dual> {
-        self.output_along(&Dual::constant(state.x.shallow_clone()), &state.condition, at, with_tangent)
+    pub(super) fn output(&self, state: &State, at: At, with_tangent: bool) -> Result<Dual> {
+        self.entered(state, at, Entering::all(with_tangent))
+    }
+
+    /// The same with the tangents that enter as `entering` says.
+    pub(super) fn entered(&self, state: &State, at: At, entering: Entering) -> Result<Dual> {
+        self.output_along(&Dual::constant(state.x.shallow_clone()), &state.condition, at, entering)
     }
 
     /// The same where x has a tangent of its own.
-    fn output_along(&self, x: &Dual, condition: &Condition, at: At, with_tangent: bool) -> Result<Dual> {
+    fn output_along(&self, x: &Dual, condition: &Condition, at: At, entering: Entering) -> Result<Dual> {
         let schedule = self.schedule();
         let told = at.asked.iter().map(|&t| self.conditioning.coordinate(schedule, self.map.condition(t)));
         let told: Vec<f64> = told.collect();
         self.network.check_times(&told.iter().map(|&number| self.as_told(number)).collect::<Vec<f64>>())?;
         let value = self.per_row(&told)?;
-        let time = if with_tangent {
+        let time = if entering.through_t {
             let rate = |&t: &Timestep| self.conditioning.rate(schedule, self.map.condition(t)) * self.map.rate(t);
             Dual::new(value, self.per_row(&at.asked.iter().map(rate).collect::<Vec<f64>>())?)
         } else {
             Dual::constant(value)
         };
-        let seen = self.scaled(x, at.t, with_tangent)?;
+        let seen = self.scaled(x, at.t, entering.through_input)?;
         let input = seen.as_ref().unwrap_or(x);
         let ask = |condition: &Condition| {
             let widened = beside(input, condition)?;
-            let output = self.network.forward(widened.as_ref().unwrap_or(input), &time, condition)?;
+            let output = self.call(widened.as_ref().unwrap_or(input), &time, condition, entering.by)?;
             self.first_half(output, &x.value)
         };
         let output = ask(condition)?;
@@ -92,6 +116,18 @@ impl NetworkDenoiser {
                 let without = guidance.without(condition, at.t.len() as i64, self.device, self.kind)?;
                 guidance.combine(&output, &ask(&without)?)
             }
+        }
+    }
+
+    /// One call of the network, where tangents of t enter by `entrance` or everywhere.
+    fn call(&self, x: &Dual, t: &Dual, condition: &Condition, entrance: Option<&Entrance>) -> Result<Dual> {
+        let Some(entrance) = entrance else { return self.network.forward(x, t, condition) };
+        match self.network.inside() {
+            Some(inside) => inside.forward_by(x, t, condition, entrance),
+            None => Err(Error::mismatch(
+                format!("the inside of this {} cannot be reached", self.network.architecture()),
+                "Measure it without --attribute.",
+            )),
         }
     }
 
@@ -156,8 +192,13 @@ impl NetworkDenoiser {
     }
 
     /// ȧ·output + ḃ·x, where ε = a·output + b·x.
-    fn moving(&self, output: &Tensor, x: &Tensor, t: &[Timestep]) -> Result<Tensor> {
+    pub(super) fn moving(&self, output: &Tensor, x: &Tensor, t: &[Timestep]) -> Result<Tensor> {
         convert(output, x, t, |t| self.prediction.epsilon_rate(&self.level(t)))
+    }
+
+    /// a, where ε = a·output + b·x.
+    pub(super) fn output_factor(&self, t: Timestep) -> Result<Affine> {
+        self.prediction.epsilon(&self.level(t)).map(|factor| Affine { x: 0.0, ..factor })
     }
 
     /// Whether the network gets the same input at two timesteps of one x.
@@ -212,11 +253,10 @@ impl Response for NetworkDenoiser {
         let output = self.output(state, At::new(t), true)?;
         // ε = a·output + b·x  ⇒  ∂ε/∂t = ȧ·output + ḃ·x + a·∂output/∂t
         let moving = self.moving(&output.value, &state.x, t)?;
-        let Some(tangent) = output.tangent else { return Ok(moving) };
-        let carried = convert(&tangent, &state.x, t, |t| {
-            self.prediction.epsilon(&self.level(t)).map(|factor| Affine { x: 0.0, ..factor })
-        })?;
-        moving.f_add(&carried).doing("adding the parts of the derivative")
+        match self.carried(output.tangent, &state.x, t)? {
+            Some(carried) => moving.f_add(&carried).doing("adding the parts of the derivative"),
+            None => Ok(moving),
+        }
     }
 
     /// Rows at whose two times the network sees the same are exact zeros where it answers with ε itself, and cost nothing.
@@ -264,6 +304,13 @@ impl Response for NetworkDenoiser {
     fn as_denoiser(&self) -> Option<&dyn Denoiser> {
         Some(self)
     }
+
+    fn rate_parts(&self) -> std::result::Result<&dyn RateParts, String> {
+        match self.network.inside() {
+            Some(_) => Ok(self),
+            None => Err(format!("the places where t enters a {} cannot be reached", self.network.architecture())),
+        }
+    }
 }
 
 impl Denoiser for NetworkDenoiser {
@@ -274,7 +321,7 @@ impl Denoiser for NetworkDenoiser {
     fn along(&self, state: &State, v: &Tensor, with_time: bool, t: &[Timestep]) -> Result<Tensor> {
         let x = &state.x;
         let seeded = Dual::new(x.shallow_clone(), v.shallow_clone());
-        let output = self.output_along(&seeded, &state.condition, At::new(t), with_time)?;
+        let output = self.output_along(&seeded, &state.condition, At::new(t), Entering::all(with_time))?;
         let tangent = output.tangent.unwrap_or_else(|| x.zeros_like());
         // ε = a·output + b·x  ⇒  dε = a·d output + b·v, and with time ȧ·output + ḃ·x
         let along = self.to_epsilon(&tangent, v, t)?;

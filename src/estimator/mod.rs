@@ -56,7 +56,7 @@ fn coordinate(process: &dyn ForwardProcess, axis: Axis, t: Timestep) -> Result<f
 }
 
 /// |da/dt| per step, for every timestep.
-fn speeds(process: &dyn ForwardProcess, axis: Axis, t: &[Timestep]) -> Result<Vec<f64>> {
+pub(crate) fn speeds(process: &dyn ForwardProcess, axis: Axis, t: &[Timestep]) -> Result<Vec<f64>> {
     let speed = |&t: &Timestep| process.coordinate_rate(axis, t).map(f64::abs).ok_or_else(|| no_axis(axis));
     t.iter().map(speed).collect()
 }

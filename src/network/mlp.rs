@@ -73,6 +73,7 @@ pub struct MlpLayers {
 
 #[derive(Debug)]
 struct Block {
+    site: String,
     linear_1: Linear,
     time: Linear,
     linear_2: Linear,
@@ -111,7 +112,12 @@ impl Layers for MlpLayers {
         let block = |i| {
             let weights = weights.at("blocks").at(i);
             let linear = |name| Linear::new(&weights.at(name), width, width);
-            Ok(Block { linear_1: linear("linear_1")?, time: linear("time")?, linear_2: linear("linear_2")? })
+            Ok(Block {
+                site: weights.name().into(),
+                linear_1: linear("linear_1")?,
+                time: linear("time")?,
+                linear_2: linear("linear_2")?,
+            })
         };
         let time = TimestepEmbedding::new(&weights.at("time_embedding"), TIME_FEATURES, width)?;
         Ok(MlpLayers {
@@ -123,10 +129,11 @@ impl Layers for MlpLayers {
     }
 
     fn forward(&self, inputs: &Inputs) -> Result<Dual> {
-        let emb = ACTIVATION.forward(&self.embedder.forward(inputs.features, inputs.labels)?)?;
+        let emb = inputs.signal(ACTIVATION.forward(&self.embedder.forward(inputs.features, inputs.labels)?)?);
         let mut h = self.input.forward(&inputs.x.linear(|x| x.f_flatten(1, -1))?)?;
         for block in &self.blocks {
-            let inner = block.linear_1.forward(&ACTIVATION.forward(&h)?)?.add(&block.time.forward(&emb)?)?;
+            let time = block.time.forward(emb.at(&block.site))?;
+            let inner = block.linear_1.forward(&ACTIVATION.forward(&h)?)?.add(&time)?;
             h = h.add(&block.linear_2.forward(&ACTIVATION.forward(&inner)?)?)?;
         }
         self.output.forward(&ACTIVATION.forward(&h)?)?.linear(|y| y.f_reshape_as(&inputs.x.value))

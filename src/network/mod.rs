@@ -24,6 +24,7 @@ mod denoising_diffusion_pytorch;
 mod dit;
 mod edm;
 mod edm2;
+pub mod entrance;
 mod keys;
 pub mod mlp;
 mod mmdit;
@@ -40,6 +41,7 @@ use crate::dual::Dual;
 use crate::error::{Error, Result};
 use crate::nn::Weights;
 pub use additions::{Additions, Numbers};
+pub use entrance::{Entrance, Frequencies, Inside};
 use lipscope_core::cli::args::ModuleInput;
 pub use native::{Facts, Inputs, Layers, NativeNetwork};
 use recognise::{Shapes, StateDict};
@@ -261,6 +263,11 @@ pub trait Network {
     /// Whether tangents of x are carried through too.
     fn carries_x_tangents(&self) -> bool {
         self.carries_tangents()
+    }
+
+    /// The same network with a look at where t enters; `None` where its inside is not lipscope's own.
+    fn inside(&self) -> Option<&dyn Inside> {
+        None
     }
 
     /// Whether a batch may hold rows of several timesteps.

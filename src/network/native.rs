@@ -3,11 +3,12 @@
 
 use super::additions::check_additions;
 use super::condition::check_context;
+use super::entrance::{Entrance, Frequencies, Inside, only_columns};
 use super::recognise::StateDict;
 use super::{Additions, Architecture, Condition, InputShape, Network, Takes, UsualTime, integer_time};
 use crate::dual::Dual;
 use crate::error::{Doing, Error, Result};
-use crate::nn::{TimeProjection, Weights};
+use crate::nn::{Sites, TimeProjection, TimeSignal, Weights};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -90,6 +91,20 @@ pub struct Inputs<'a> {
     pub pooled: Option<&'a Tensor>,
     /// Numbers, as [`Condition::numbers`] has them.
     pub numbers: Option<&'a Tensor>,
+    /// Where tangents of t enter.
+    pub sites: &'a Sites,
+}
+
+impl Inputs<'_> {
+    /// t as it enters past the features, at `site`.
+    pub fn time_at(&self, site: &str) -> Dual {
+        if self.sites.enter_at(site) { self.t.shallow_clone() } else { Dual::constant(self.t.value.shallow_clone()) }
+    }
+
+    /// An embedding of the features on its way to the sites.
+    pub fn signal(&self, embedding: Dual) -> TimeSignal<'_> {
+        TimeSignal::new(embedding, self.sites)
+    }
 }
 
 /// A network in lipscope's own layers.
@@ -211,15 +226,11 @@ impl<L: Layers> Network for NativeNetwork<L> {
     fn forward(&self, x: &Dual, t: &Dual, condition: &Condition) -> Result<Dual> {
         self.check(&x.value, &t.value, condition)?;
         let features = self.time_projection.forward_in(t, self.time_kind, self.kind)?;
-        self.layers.forward(&Inputs {
-            x,
-            t,
-            features: &features,
-            labels: condition.labels.as_ref(),
-            context: condition.context.as_ref(),
-            pooled: condition.pooled.as_ref(),
-            numbers: condition.numbers.as_ref(),
-        })
+        self.layers.forward(&inputs((x, t, &features), condition, &Sites::All))
+    }
+
+    fn inside(&self) -> Option<&dyn Inside> {
+        Some(self)
     }
 
     fn carries_tangents(&self) -> bool {
@@ -298,6 +309,50 @@ impl<L: Layers> Network for NativeNetwork<L> {
         let network = NativeNetwork::new(&self.config, &Weights::new(tensors, Path::new("the network")))?;
         *self = NativeNetwork { time_kind: self.time_kind, ..network };
         Ok(())
+    }
+}
+
+impl<L: Layers> Inside for NativeNetwork<L> {
+    fn forward_by(&self, x: &Dual, t: &Dual, condition: &Condition, entrance: &Entrance) -> Result<Dual> {
+        self.check(&x.value, &t.value, condition)?;
+        let still = Dual::constant(t.value.shallow_clone());
+        let features = |t| self.time_projection.forward_in(t, self.time_kind, self.kind);
+        let all = Sites::All;
+        let (t, features, sites) = match entrance {
+            Entrance::At(sites) => (t, features(t)?, sites),
+            Entrance::Through(columns) => (&still, only_columns(features(t)?, columns)?, &all),
+            Entrance::PastFeatures => (t, features(&still)?, &all),
+        };
+        self.layers.forward(&inputs((x, t, &features), condition, sites))
+    }
+
+    fn frequencies(&self) -> Result<Vec<Frequencies>> {
+        match self.time_projection.waves_by_column()? {
+            Some(waves) => Ok(Frequencies::group(waves)),
+            None => Err(Error::unsupported(
+                format!("frequencies of the time embedding of this {}", self.facts.architecture),
+                "t is looked up in a learned table",
+                "Use --attribute site.",
+            )),
+        }
+    }
+}
+
+/// What the layers get, of inputs that are checked.
+fn inputs<'a>(
+    (x, t, features): (&'a Dual, &'a Dual, &'a Dual),
+    condition: &'a Condition,
+    sites: &'a Sites,
+) -> Inputs<'a> {
+    Inputs {
+        x,
+        t,
+        features,
+        labels: condition.labels.as_ref(),
+        context: condition.context.as_ref(),
+        pooled: condition.pooled.as_ref(),
+        numbers: condition.numbers.as_ref(),
+        sites,
     }
 }
 

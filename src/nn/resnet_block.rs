@@ -7,7 +7,7 @@
 //!
 //! diffusers calls it `ResnetBlock2D`, OpenAI's releases `ResBlock`.
 
-use super::{Activation, Conv2d, Downsample, GroupNorm, Linear, Weights, modulate, upsample_nearest};
+use super::{Activation, Conv2d, Downsample, GroupNorm, Linear, TimeSignal, Weights, modulate, upsample_nearest};
 use crate::dual::Dual;
 use crate::error::Result;
 
@@ -74,6 +74,8 @@ pub enum Resample {
 /// A residual block.
 #[derive(Debug)]
 pub struct ResnetBlock {
+    /// Its name as a site of the time embedding.
+    site: String,
     norm1: GroupNorm,
     conv1: Conv2d,
     time: Linear,
@@ -96,6 +98,7 @@ impl ResnetBlock {
         let shortcut =
             if inputs == outputs { None } else { Some(Conv2d::new(&weights.at(names.shortcut), inputs, outputs, 1)?) };
         Ok(ResnetBlock {
+            site: weights.name().into(),
             norm1: norm(names.norm1, inputs)?,
             conv1: Conv2d::new(&weights.at(names.conv1), inputs, outputs, 3)?,
             time: Linear::new(&weights.at(names.time), embedding, projected)?,
@@ -120,11 +123,11 @@ impl ResnetBlock {
     }
 
     /// x [B, in, H, W] and the time embedding [B, E] → [B, out, H', W'].
-    pub fn forward(&self, x: &Dual, emb: &Dual) -> Result<Dual> {
+    pub fn forward(&self, x: &Dual, emb: &TimeSignal) -> Result<Dual> {
         let h = self.activation.forward(&self.norm1.forward(x)?)?;
         let (x, h) = (self.resize(x)?, self.resize(&h)?);
         let h = self.conv1.forward(&h)?;
-        let emb = self.time.forward(&self.activation.forward(emb)?)?;
+        let emb = self.time.forward(&self.activation.forward(emb.at(&self.site))?)?;
         let emb = emb.linear(|emb| emb.f_unsqueeze(-1)?.f_unsqueeze(-1))?;
         let h = if self.scale_shift {
             let outputs = h.value.size().get(1).copied().unwrap_or(0);

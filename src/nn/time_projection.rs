@@ -57,6 +57,24 @@ pub enum TimeProjection {
     },
 }
 
+/// One frequency of the features.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Wave {
+    /// |ω| in radians per unit of t, or of log t where the features are of that; 0 for t itself.
+    pub frequency: f64,
+    /// Whether it is t itself and no wave.
+    pub is_t: bool,
+    /// Its columns among the features.
+    pub columns: Vec<i64>,
+}
+
+impl Wave {
+    /// ω².
+    pub fn weight(&self) -> f64 {
+        self.frequency * self.frequency
+    }
+}
+
 impl TimeProjection {
     /// `width` sinusoids on `device`; `freq_shift` is what is subtracted from width/2 in the exponent of ω_i.
     pub fn sinusoid(width: i64, cos_first: bool, freq_shift: f64, device: Device) -> Result<Self> {
@@ -119,6 +137,31 @@ impl TimeProjection {
             | TimeProjection::Phased { .. }
             | TimeProjection::Learned { .. } => None,
         }
+    }
+
+    /// The waves that the features are; `None` for rows of a table.
+    pub fn waves_by_column(&self) -> Result<Option<Vec<Wave>>> {
+        let (frequencies, per_turn, first, paired) = match self {
+            TimeProjection::Sinusoid { omega, .. } => (omega, 1.0, 0, true),
+            TimeProjection::GaussianFourier { frequencies } | TimeProjection::Waves { frequencies } => {
+                (frequencies, 2.0 * PI, 0, true)
+            }
+            TimeProjection::Fourier { frequencies } => (frequencies, 2.0 * PI, 1, true),
+            TimeProjection::Phased { frequencies, .. } => (frequencies, 1.0, 0, false),
+            TimeProjection::Learned { .. } => return Ok(None),
+        };
+        let doing = "reading the frequencies of the time embedding";
+        let host = frequencies.f_to_device(Device::Cpu).and_then(|w| w.f_to_kind(Kind::Double)).doing(doing)?;
+        let values = Vec::<f64>::try_from(host).doing(doing)?;
+        let count = values.len() as i64;
+        let wave = |(i, value): (usize, &f64)| {
+            let column = first + i as i64;
+            // sin and cos of one frequency are half a width apart.
+            let columns = if paired { vec![column, column + count] } else { vec![column] };
+            Wave { frequency: (per_turn * value).abs(), is_t: false, columns }
+        };
+        let itself = (first == 1).then(|| Wave { frequency: 0.0, is_t: true, columns: vec![0] });
+        Ok(Some(itself.into_iter().chain(values.iter().enumerate().map(wave)).collect()))
     }
 
     /// Whether there are features to be computed from t, and not rows to be looked up.

@@ -4,7 +4,7 @@ use super::closed_form::Expectation;
 use super::finish::{finish, is_short};
 use super::record::Recorder;
 use super::setup::{self, Completed, Setup};
-use super::{Folder, Plan, Store, Watch, before_weights, interrupted, provenance, rounding, warnings};
+use super::{Folder, Plan, Store, Watch, attribution, before_weights, interrupted, provenance, rounding, warnings};
 use crate::clean_data::{self, CleanData, Ideal};
 use crate::compare::empty_curve;
 use crate::data::DataSpec;
@@ -225,6 +225,12 @@ impl Measurement {
             report.provenance.wall_seconds += found.wall_seconds;
             report.rounding = Some(found);
         }
+        if let Some(attribute) = plan.attribute {
+            let to_store = store.as_deref_mut();
+            if !attribution::measure(attribute, &subjects, &draws, &mut report, (&plan, to_store, watch))? {
+                return Err(stop(&report, store));
+            }
+        }
         let processes: Vec<&dyn ForwardProcess> = subjects.iter().map(|subject| subject.response.process()).collect();
         finish(&mut report, &plan, &processes);
         Ok(report)
@@ -242,6 +248,7 @@ impl Measurement {
             curves: curves(model),
             spent: report::Spent::default(),
             summary: Vec::new(),
+            attribution: None,
         };
         Ok(Report {
             schema_version: report::SCHEMA_VERSION,

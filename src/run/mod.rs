@@ -5,6 +5,7 @@
 //! [`Watch`] that sees progress and says when to stop, and a report that follows from the units alone. The same command
 //! goes on from what is there.
 
+mod attribution;
 pub(crate) mod before_weights;
 mod closed_form;
 mod coordinates;

@@ -9,6 +9,7 @@ use crate::refine::Refinement;
 use crate::report::ModelDescription;
 use crate::time::{Axis, Timestep};
 use crate::timesteps::{Grid, TimestepSpec};
+use lipscope_core::attribution::Attribute;
 use lipscope_core::options::MeasureOptions;
 use serde::Serialize;
 use serde_json::Value;
@@ -43,6 +44,9 @@ pub struct Plan {
     /// Noises that each clean sample gets.
     #[serde(skip_serializing_if = "is_one")]
     pub noises: u64,
+    /// What ∂ε/∂t is told apart by.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub attribute: Option<Attribute>,
     /// End of the window near 0.
     pub near_zero_until: Timestep,
     /// All timesteps, ascending; of `auto` those that come first.
@@ -139,6 +143,12 @@ fn check(options: &MeasureOptions) -> Result<()> {
             "Leave out --axis and --norm with --quantity spatial.",
         ));
     }
+    if let Some(attribute) = options.attribute
+        && !options.quantity.has_derivative()
+    {
+        let allowed = "it tells ∂ε/∂t apart, which is not measured";
+        return Err(Error::argument("--attribute", attribute, allowed, "Add --quantity derivative, or both."));
+    }
     rule(options).map(|_| ())
 }
 
@@ -156,6 +166,9 @@ impl Plan {
         if options.quantity.has_derivative() {
             refuse_without_rate(models)?;
         }
+        if let Some(attribute) = options.attribute {
+            refuse_without_parts(command, models, attribute)?;
+        }
         if options.quantity.has_jacobian() {
             refuse_without_jacobian(models, options.quantity)?;
         }
@@ -172,6 +185,7 @@ impl Plan {
             norm: options.norm,
             samples: rule(options)?,
             noises: options.noises,
+            attribute: options.attribute,
             near_zero_until: until,
             timesteps,
             refinement,
@@ -266,6 +280,21 @@ fn refuse_without_jacobian(models: &[Model], quantity: Quantities) -> Result<()>
             "Use --quantity secant or derivative.",
         )),
     }
+}
+
+/// Refuses what has no places where t enters that lipscope knows.
+fn refuse_without_parts(command: &str, models: &[Model], attribute: Attribute) -> Result<()> {
+    let next = "Leave out --attribute, or give checkpoints of an architecture that `lipscope inspect` names.";
+    if command == "theory" {
+        let problem = "--attribute tells apart where t enters a network, and `theory` has none";
+        return Err(Error::mismatch(problem, "Use `lipscope measure CKPT --quantity derivative --attribute both`."));
+    }
+    for model in models {
+        let refused = |why: String| Error::unsupported(format!("--attribute for {}", model.label), why, next);
+        let parts = model.denoiser.rate_parts().map_err(refused)?;
+        attribute.kinds().iter().try_for_each(|kind| parts.check(*kind))?;
+    }
+    Ok(())
 }
 
 fn refuse_without_rate(models: &[Model]) -> Result<()> {

@@ -48,6 +48,7 @@
 #![deny(missing_docs, rustdoc::broken_intra_doc_links)]
 
 pub mod atomic;
+pub mod attribution;
 pub mod cli;
 pub mod control_variates;
 pub mod data;

@@ -1,5 +1,6 @@
 //! What users choose: the same types serve the command line, where their docs are the help, and programs.
 
+use crate::attribution::Attribute;
 use crate::cli::args::{
     BatchSize, Class, ConditionSource, Inputs, LoraSpec, ModuleInput, NullInput, Precision, PredictionParser, Share,
 };
@@ -77,6 +78,9 @@ pub struct MeasureOptions {
     /// Norm of the numerator
     #[arg(long, value_name = "NORM", value_enum, default_value_t, help_heading = "Measurement")]
     pub norm: Norm,
+    /// Also tell ∂ε/∂t apart by where it enters the network; needs --quantity derivative or both
+    #[arg(long, value_name = "KIND", value_enum, help_heading = "Measurement")]
+    pub attribute: Option<Attribute>,
 }
 
 /// What overrides or completes what a checkpoint says about itself.
@@ -221,6 +225,7 @@ impl Default for MeasureOptions {
             batch: BatchSize::default(),
             axis: None,
             norm: Norm::default(),
+            attribute: None,
         }
     }
 }

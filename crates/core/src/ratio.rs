@@ -18,9 +18,15 @@ pub struct Ratio {
     pub interval: Option<(f64, f64)>,
 }
 
-/// Ratio of the means of paired samples, candidate over baseline, on pairs that are finite on both sides. `None` over a
-/// baseline of 0.
+/// [`signed_ratio`] of norms, which are not negative, and neither is their ratio.
 pub fn paired_ratio(baseline: &[f64], candidate: &[f64], control: &Control) -> Option<Ratio> {
+    let Ratio { value, interval } = signed_ratio(baseline, candidate, control)?;
+    Some(Ratio { value: value.max(0.0), interval: interval.map(|(low, high)| (low.max(0.0), high.max(0.0))) })
+}
+
+/// Ratio of the means of paired samples, candidate over baseline, on pairs that are finite on both sides. `None` over a
+/// baseline of 0. Without control variates it is linear in the candidate.
+pub fn signed_ratio(baseline: &[f64], candidate: &[f64], control: &Control) -> Option<Ratio> {
     let pairs = || baseline.iter().copied().zip(candidate.iter().copied());
     let finite = |(b, c): (f64, f64)| if b.is_finite() && c.is_finite() { (b, c) } else { (f64::NAN, f64::NAN) };
     let (baseline, candidate): (Vec<f64>, Vec<f64>) = pairs().map(finite).unzip();
@@ -33,8 +39,7 @@ pub fn paired_ratio(baseline: &[f64], candidate: &[f64], control: &Control) -> O
     let products = d_values.values.iter().zip(&b_values.values).map(|(d, b)| (d - d_mean) * (b - b_mean));
     let n = d.samples as f64;
     let second_order = products.filter(|product| product.is_finite()).sum::<f64>() / (n * n * b_mean);
-    // Norms are not negative, and neither is their ratio.
-    let end = |end: f64| (first_order + end).max(0.0);
+    let end = |end: f64| first_order + end;
     Some(Ratio { value: end(d_mean + second_order), interval: d.interval.map(|(low, high)| (end(low), end(high))) })
 }
 

@@ -184,6 +184,23 @@ impl fmt::Display for TimestepSpec {
     }
 }
 
+/// At most `most` of some ascending timesteps, evenly spaced in log(t + 1) as far as they go: the action is near t = 0.
+pub fn spread(timesteps: &[Timestep], most: usize) -> Vec<Timestep> {
+    let (Some(first), Some(last)) = (timesteps.first(), timesteps.last()) else { return Vec::new() };
+    if timesteps.len() <= most.max(2) {
+        return timesteps.to_vec();
+    }
+    let position = |t: Timestep| (t - first + 1.0).ln();
+    let nearest = |wanted: f64| {
+        let distance = |t: &&Timestep| (position(**t) - wanted).abs();
+        timesteps.iter().min_by(|a, b| distance(a).total_cmp(&distance(b))).copied()
+    };
+    let targets = (0..most.max(2)).map(|k| position(*last) * k as f64 / (most.max(2) - 1) as f64);
+    let mut chosen: Vec<Timestep> = targets.filter_map(nearest).collect();
+    chosen.dedup();
+    chosen
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -258,5 +275,15 @@ mod tests {
         ] {
             assert!(resolve(text).is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn few_timesteps_are_chosen_and_most_near_zero() {
+        let all: Vec<f64> = (0..999).map(f64::from).collect();
+        let chosen = spread(&all, 12);
+        assert!(chosen.len() <= 12 && chosen.windows(2).all(|pair| pair[0] < pair[1]), "{chosen:?}");
+        assert_eq!((chosen[0], chosen[1], chosen[chosen.len() - 1]), (0.0, 1.0, 998.0));
+        assert!(chosen.iter().filter(|t| **t < 100.0).count() >= 6, "{chosen:?}");
+        assert_eq!(spread(&[3.0, 7.0], 12), [3.0, 7.0]);
     }
 }

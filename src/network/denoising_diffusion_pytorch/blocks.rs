@@ -7,7 +7,9 @@ use super::config::{BlockNorm, UnetConfig};
 use crate::dual::Dual;
 use crate::error::Result;
 use crate::network::skips::Skips;
-use crate::nn::{Activation, Conv2d, Downsample, GroupNorm, Linear, RmsNorm, Weights, modulate, upsample_nearest};
+use crate::nn::{
+    Activation, Conv2d, Downsample, GroupNorm, Linear, RmsNorm, TimeSignal, Weights, modulate, upsample_nearest,
+};
 
 /// Normalisation of one block.
 #[derive(Debug)]
@@ -35,6 +37,7 @@ impl Norm {
 /// A residual block: x [B, in, H, W], emb [B, E] → [B, out, H, W].
 #[derive(Debug)]
 pub(super) struct ResnetBlock {
+    site: String,
     time: Linear,
     blocks: [(Conv2d, Norm); 2],
     shortcut: Option<Conv2d>,
@@ -52,6 +55,7 @@ impl ResnetBlock {
         let shortcut =
             if inputs == outputs { None } else { Some(Conv2d::new(&weights.at("res_conv"), inputs, outputs, 1)?) };
         Ok(ResnetBlock {
+            site: weights.name().into(),
             time: Linear::new(&weights.at("mlp.1"), config.time_dim(), 2 * outputs)?,
             blocks: [block("block1", inputs)?, block("block2", outputs)?],
             shortcut,
@@ -59,8 +63,8 @@ impl ResnetBlock {
         })
     }
 
-    pub fn forward(&self, x: &Dual, emb: &Dual) -> Result<Dual> {
-        let emb = self.time.forward(&Activation::Silu.forward(emb)?)?;
+    pub fn forward(&self, x: &Dual, emb: &TimeSignal) -> Result<Dual> {
+        let emb = self.time.forward(&Activation::Silu.forward(emb.at(&self.site))?)?;
         let part = |start| emb.linear(|emb| emb.f_narrow(1, start, self.outputs)?.f_unsqueeze(-1)?.f_unsqueeze(-1));
         let (scale, shift) = (part(0)?, part(self.outputs)?);
         let [(conv1, norm1), (conv2, norm2)] = &self.blocks;
@@ -130,7 +134,7 @@ impl Stage {
     }
 
     /// On the way down: keeps what each residual block leads to in `skips`.
-    pub fn descend(&self, x: Dual, emb: &Dual, skips: &mut Skips) -> Result<Dual> {
+    pub fn descend(&self, x: Dual, emb: &TimeSignal, skips: &mut Skips) -> Result<Dual> {
         let h = self.resnets[0].forward(&x, emb)?;
         skips.keep(&h);
         let h = self.attention.forward(&self.resnets[1].forward(&h, emb)?)?;
@@ -139,7 +143,7 @@ impl Stage {
     }
 
     /// On the way up: every residual block takes one of `skips` beside its input, the newest first.
-    pub fn ascend(&self, x: Dual, emb: &Dual, skips: &mut Skips) -> Result<Dual> {
+    pub fn ascend(&self, x: Dual, emb: &TimeSignal, skips: &mut Skips) -> Result<Dual> {
         let mut h = x;
         for resnet in &self.resnets {
             h = resnet.forward(&skips.beside(&h)?, emb)?;

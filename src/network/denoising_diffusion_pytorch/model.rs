@@ -101,7 +101,7 @@ impl Layers for UnetLayers {
     }
 
     fn forward(&self, inputs: &Inputs) -> Result<Dual> {
-        let emb = &self.embedder.forward(inputs.features, inputs.labels)?;
+        let emb = &inputs.signal(self.embedder.forward(inputs.features, inputs.labels)?);
         let first = match self.self_condition {
             true => self.init_conv.forward(&behind_zeros(inputs.x)?)?,
             false => self.init_conv.forward(inputs.x)?,

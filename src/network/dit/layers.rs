@@ -8,8 +8,8 @@ use crate::network::condition::{Embedder, Labels};
 use crate::network::native::{Facts, Inputs, Layers};
 use crate::network::{Additions, InputShape};
 use crate::nn::{
-    Activation, Conv2d, FeedForward, Init, LayerNorm, Linear, TimeProjection, TimestepEmbedding, TokenAttention,
-    TokenAttentionConfig, Weights, chunks, modulate, to_tokens,
+    Activation, Conv2d, FeedForward, Init, LayerNorm, Linear, TimeProjection, TimeSignal, TimestepEmbedding,
+    TokenAttention, TokenAttentionConfig, Weights, chunks, modulate, to_tokens,
 };
 use serde_json::Value;
 use std::path::Path;
@@ -91,7 +91,10 @@ impl Layers for DitLayers {
     }
 
     fn forward(&self, inputs: &Inputs) -> Result<Dual> {
-        let embed = |embedder: &Embedder| Activation::Silu.forward(&embedder.forward(inputs.features, inputs.labels)?);
+        let embed = |embedder: &Embedder| -> Result<TimeSignal> {
+            let embedding = embedder.forward(inputs.features, inputs.labels)?;
+            Ok(inputs.signal(Activation::Silu.forward(&embedding)?))
+        };
         let conditions = self.embedders.iter().map(embed).collect::<Result<Vec<_>>>()?;
         let tokens = to_tokens(&self.patches.forward(inputs.x)?)?;
         let (Positions::Stored(positions) | Positions::Computed(positions)) = &self.positions;
@@ -148,6 +151,7 @@ fn embedder(weights: &Weights, config: &DitConfig) -> Result<Embedder> {
 /// x ← x + g₁ ∘ attention(norm(x) (1 + s₁) + b₁),  x ← x + g₂ ∘ mlp(norm(x) (1 + s₂) + b₂).
 #[derive(Debug)]
 struct Block {
+    site: String,
     /// To b₁, s₁, g₁, b₂, s₂, g₂.
     modulation: Linear,
     norms: [LayerNorm; 2],
@@ -172,6 +176,7 @@ impl Block {
             }
         };
         Ok(Block {
+            site: weights.name().into(),
             modulation: Linear::new(&weights.at(modulation), hidden, 6 * hidden)?,
             norms: config.norm_eps.map(|epsilon| LayerNorm::plain(hidden, epsilon)),
             attention,
@@ -179,8 +184,9 @@ impl Block {
         })
     }
 
-    fn forward(&self, x: &Dual, condition: &Dual) -> Result<Dual> {
-        let [shift_1, scale_1, gate_1, shift_2, scale_2, gate_2] = chunks(&self.modulation.forward(condition)?)?;
+    fn forward(&self, x: &Dual, condition: &TimeSignal) -> Result<Dual> {
+        let [shift_1, scale_1, gate_1, shift_2, scale_2, gate_2] =
+            chunks(&self.modulation.forward(condition.at(&self.site))?)?;
         let h = modulate(&self.norms[0].forward(x)?, &scale_1, &shift_1)?;
         let x = x.add(&self.attention.forward(&h, None)?.mul(&gate_1)?)?;
         let h = modulate(&self.norms[1].forward(&x)?, &scale_2, &shift_2)?;
@@ -191,6 +197,7 @@ impl Block {
 /// From tokens to the image: linear(norm(x) (1 + s) + b), [B, N, C] → [B, out, H, W].
 #[derive(Debug)]
 struct Last {
+    site: &'static str,
     /// To b and s.
     modulation: Linear,
     norm: LayerNorm,
@@ -202,11 +209,12 @@ struct Last {
 impl Last {
     fn new(weights: &Weights, config: &DitConfig) -> Result<Self> {
         let (hidden, patch) = (config.hidden_size, config.patch_size);
-        let [modulation, linear] = match config.release {
-            Release::Paper => ["final_layer.adaLN_modulation.1", "final_layer.linear"],
-            Release::Diffusers => ["proj_out_1", "proj_out_2"],
+        let [site, modulation, linear] = match config.release {
+            Release::Paper => ["final_layer", "final_layer.adaLN_modulation.1", "final_layer.linear"],
+            Release::Diffusers => ["proj_out_1", "proj_out_1", "proj_out_2"],
         };
         Ok(Last {
+            site,
             modulation: Linear::new(&weights.at(modulation), hidden, 2 * hidden)?,
             norm: LayerNorm::plain(hidden, 1e-6),
             linear: Linear::new(&weights.at(linear), hidden, patch * patch * config.out_channels)?,
@@ -215,8 +223,8 @@ impl Last {
         })
     }
 
-    fn forward(&self, x: &Dual, condition: &Dual) -> Result<Dual> {
-        let [shift, scale] = chunks(&self.modulation.forward(condition)?)?;
+    fn forward(&self, x: &Dual, condition: &TimeSignal) -> Result<Dual> {
+        let [shift, scale] = chunks(&self.modulation.forward(condition.at(self.site))?)?;
         let patches = self.linear.forward(&modulate(&self.norm.forward(x)?, &scale, &shift)?)?;
         let (grid, patch) = (self.grid, self.patch);
         // [B, G·G, p·p·out] → [B, G, G, p, p, out] → [B, out, G, p, G, p] → [B, out, H, W]

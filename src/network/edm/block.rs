@@ -11,7 +11,7 @@ use super::config::{EdmUNetConfig, Naming};
 use super::names::Names;
 use crate::dual::Dual;
 use crate::error::Result;
-use crate::nn::{Activation, Conv2d, Fir, GroupNorm, Linear, TokenAttention, Weights, modulate, to_tokens};
+use crate::nn::{Activation, Conv2d, Fir, GroupNorm, Linear, TimeSignal, TokenAttention, Weights, modulate, to_tokens};
 /// Change of size inside a block.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Resize {
@@ -45,6 +45,7 @@ fn attention(weights: &Weights, config: &EdmUNetConfig, channels: i64) -> Result
 
 #[derive(Debug)]
 pub(super) struct UNetBlock {
+    site: String,
     norm0: GroupNorm,
     conv0: Conv2d,
     affine: Linear,
@@ -76,6 +77,7 @@ impl UNetBlock {
         let is_resized = resize != Resize::Keep;
         let has_skip = inputs != outputs || (song && is_resized);
         Ok(UNetBlock {
+            site: weights.name().into(),
             norm0: norm(&norm0, inputs)?,
             conv0: Conv2d::new(&conv0, inputs, outputs, 3)?,
             affine: Linear::new(&affine, config.embedding, if song { outputs } else { 2 * outputs })?,
@@ -91,9 +93,9 @@ impl UNetBlock {
     }
 
     /// x [B, in, H, W] and the activated embedding [B, E] → [B, out, H', W'].
-    pub fn forward(&self, x: &Dual, emb: &Dual) -> Result<Dual> {
+    pub fn forward(&self, x: &Dual, emb: &TimeSignal) -> Result<Dual> {
         let h = self.resized(&Activation::Silu.forward(&self.norm0.forward(x)?)?, 0)?;
-        let h = self.embedded(&self.conv0.forward(&h)?, emb)?;
+        let h = self.embedded(&self.conv0.forward(&h)?, emb.at(&self.site))?;
         let h = self.conv1.forward(&Activation::Silu.forward(&h)?)?;
         let x = self.resized(x, 1)?;
         let skip = match &self.skip {

@@ -6,7 +6,7 @@ use super::names::Names;
 use crate::dual::Dual;
 use crate::error::Result;
 use crate::network::skips::Skips;
-use crate::nn::{Activation, Conv2d, Fir, GroupNorm, Weights};
+use crate::nn::{Activation, Conv2d, Fir, GroupNorm, TimeSignal, Weights};
 
 /// A layer of the encoder.
 #[derive(Debug)]
@@ -80,7 +80,7 @@ impl Encode {
     }
 
     /// The image [B, C, H, W] and the embedding → the deepest output; all outputs are kept in `skips`.
-    pub fn forward(&self, image: &Dual, emb: &Dual, skips: &mut Skips) -> Result<Dual> {
+    pub fn forward(&self, image: &Dual, emb: &TimeSignal, skips: &mut Skips) -> Result<Dual> {
         let (mut h, mut aux) = (image.shallow_clone(), image.shallow_clone());
         for layer in &self.layers {
             h = match layer {
@@ -151,7 +151,7 @@ impl Decode {
     }
 
     /// The deepest output of the encoder → [B, out, H, W].
-    pub fn forward(&self, mut h: Dual, emb: &Dual, skips: &mut Skips) -> Result<Dual> {
+    pub fn forward(&self, mut h: Dual, emb: &TimeSignal, skips: &mut Skips) -> Result<Dual> {
         let mut sum: Option<Dual> = None;
         for layer in &self.layers {
             match layer {

@@ -119,7 +119,7 @@ impl Layers for EdmUNet {
     }
 
     fn forward(&self, inputs: &Inputs) -> Result<Dual> {
-        let emb = Activation::Silu.forward(&self.embedding(inputs)?)?;
+        let emb = inputs.signal(Activation::Silu.forward(&self.embedding(inputs)?)?);
         let mut skips = Skips::default();
         let h = self.encode.forward(inputs.x, &emb, &mut skips)?;
         self.decode.forward(h, &emb, &mut skips)

@@ -7,7 +7,7 @@
 use super::config::Edm2Config;
 use crate::dual::Dual;
 use crate::error::{Doing, Result};
-use crate::nn::{Fir, Init, MpConv, Weights, attend, clipped, mp_silu, mp_sum, normalised};
+use crate::nn::{Fir, Init, MpConv, TimeSignal, Weights, attend, clipped, mp_silu, mp_sum, normalised};
 use std::cell::RefCell;
 use tch::Tensor;
 
@@ -40,6 +40,7 @@ impl Builder<'_> {
 
 #[derive(Debug)]
 pub(super) struct Block {
+    site: String,
     encoder: bool,
     resize: Resize,
     filter: Fir,
@@ -82,6 +83,7 @@ impl Block {
         };
         let emb_linear = builder.conv(&weights.at("emb_linear"), [config.embedding, outputs], None, Some(&gain))?;
         Ok(Block {
+            site: weights.name().into(),
             encoder,
             resize,
             filter: builder.filter.shallow_clone(),
@@ -96,7 +98,7 @@ impl Block {
     }
 
     /// x [B, in, H, W] and the embedding [B, E] → [B, out, H', W'].
-    pub fn forward(&self, x: &Dual, emb: &Dual) -> Result<Dual> {
+    pub fn forward(&self, x: &Dual, emb: &TimeSignal) -> Result<Dual> {
         let mut x = match self.resize {
             Resize::Keep => x.shallow_clone(),
             Resize::Halve => self.filter.halve(x)?,
@@ -106,7 +108,7 @@ impl Block {
             x = normalised(&self.skip(&x)?, 1)?;
         }
         let y = self.conv_res0.forward(&mp_silu(&x)?)?;
-        let scale = self.emb_linear.forward(emb)?;
+        let scale = self.emb_linear.forward(emb.at(&self.site))?;
         let scale = Dual { value: scale.value.f_add_scalar(1.0).doing("scaling activations")?, tangent: scale.tangent };
         let scale = scale.linear(|scale| scale.f_unsqueeze(-1)?.f_unsqueeze(-1))?;
         let y = self.conv_res1.forward(&mp_silu(&y.mul(&scale)?)?)?;

@@ -95,7 +95,7 @@ impl Layers for Edm2UNet {
     }
 
     fn forward(&self, inputs: &Inputs) -> Result<Dual> {
-        let emb = mp_silu(&self.embedding(inputs)?)?;
+        let emb = inputs.signal(mp_silu(&self.embedding(inputs)?)?);
         let ones = inputs.x.value.f_narrow(1, 0, 1).and_then(|x| x.f_ones_like()).doing("adding a channel of ones")?;
         let mut h = self.conv_in.forward(&Dual::cat(&[inputs.x, &Dual::constant(ones)], 1)?)?;
         let mut skips = vec![h.shallow_clone()];

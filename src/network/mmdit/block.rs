@@ -8,7 +8,7 @@ use super::attention::{AttentionShape, IMAGE, StreamAttention, TEXT};
 use super::rope::Rope;
 use crate::dual::Dual;
 use crate::error::{Error, Result};
-use crate::nn::{Activation, FeedForward, LayerNorm, Linear, Nonlinearity, Weights, chunks, modulate};
+use crate::nn::{Activation, FeedForward, LayerNorm, Linear, Nonlinearity, TimeSignal, Weights, chunks, modulate};
 
 /// ε of the normalisations of tokens.
 pub(super) const EPSILON: f64 = 1e-6;
@@ -29,6 +29,7 @@ pub(super) struct BlockPlan {
 /// The block.
 #[derive(Debug)]
 pub(super) struct JointBlock {
+    site: String,
     attention: StreamAttention,
     second: Option<StreamAttention>,
     modulation: Linear,
@@ -63,6 +64,7 @@ impl JointBlock {
             false => None,
         };
         Ok(JointBlock {
+            site: weights.name().into(),
             attention: StreamAttention::new(&weights.at("attn"), &[text_names, IMAGE], &plan.attention)?,
             modulation: modulation("norm1", if second.is_some() { 9 } else { 6 })?,
             second,
@@ -73,9 +75,9 @@ impl JointBlock {
     }
 
     /// Tokens of the text and of the image, through the block; the text's are left as they are where it ends.
-    pub fn forward(&self, [text, image]: [Dual; 2], condition: &Dual, rope: Option<&Rope>) -> Result<[Dual; 2]> {
+    pub fn forward(&self, [text, image]: [Dual; 2], condition: &TimeSignal, rope: Option<&Rope>) -> Result<[Dual; 2]> {
         let normed = self.norm.forward(&image)?;
-        let modulation = self.modulation.forward(condition)?;
+        let modulation = self.modulation.forward(condition.at(&self.site))?;
         let ([shift, scale, gate, mlp_shift, mlp_scale, mlp_gate], more) = match &self.second {
             None => (chunks(&modulation)?, None),
             Some(second) => {
@@ -102,15 +104,16 @@ impl JointBlock {
     }
 
     /// The text's tokens as attention sees them, and what modulates and gates them behind it.
-    fn text_in(&self, text: &Dual, condition: &Dual) -> Result<(Dual, Option<[Dual; 4]>)> {
+    fn text_in(&self, text: &Dual, condition: &TimeSignal) -> Result<(Dual, Option<[Dual; 4]>)> {
         let normed = self.norm.forward(text)?;
         match &self.text {
             Text::Ends { modulation } => {
-                let [scale, shift] = chunks(&modulation.forward(condition)?)?;
+                let [scale, shift] = chunks(&modulation.forward(condition.at(&self.site))?)?;
                 Ok((modulate(&normed, &scale, &shift)?, None))
             }
             Text::GoesOn { modulation, .. } => {
-                let [shift, scale, gate, mlp_shift, mlp_scale, mlp_gate] = chunks(&modulation.forward(condition)?)?;
+                let [shift, scale, gate, mlp_shift, mlp_scale, mlp_gate] =
+                    chunks(&modulation.forward(condition.at(&self.site))?)?;
                 Ok((modulate(&normed, &scale, &shift)?, Some([gate, mlp_shift, mlp_scale, mlp_gate])))
             }
         }

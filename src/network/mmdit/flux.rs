@@ -142,7 +142,7 @@ impl Layers for FluxLayers {
         let Some(context) = inputs.context else {
             return Err(Error::mismatch("the network attends to embeddings", "Give a context."));
         };
-        let condition = Activation::Silu.forward(&self.embedding.forward(inputs)?)?;
+        let condition = inputs.signal(Activation::Silu.forward(&self.embedding.forward(inputs)?)?);
         let (_, _, height, width) = inputs.x.value.size4().doing("reading the size of x")?;
         let grid = [height / SIDE, width / SIDE];
         let image = self.image.forward(&pack(inputs.x, grid)?)?;

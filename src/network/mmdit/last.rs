@@ -3,7 +3,10 @@
 use super::block::EPSILON;
 use crate::dual::Dual;
 use crate::error::Result;
-use crate::nn::{LayerNorm, Linear, Weights, chunks, modulate};
+use crate::nn::{LayerNorm, Linear, TimeSignal, Weights, chunks, modulate};
+
+/// Its name as a site of the time embedding.
+const SITE: &str = "norm_out";
 
 /// The last layers.
 #[derive(Debug)]
@@ -25,8 +28,8 @@ impl Last {
     }
 
     /// x [B, N, C] and c [B, C] → [B, N, out].
-    pub fn forward(&self, x: &Dual, condition: &Dual) -> Result<Dual> {
-        let [scale, shift] = chunks(&self.modulation.forward(condition)?)?;
+    pub fn forward(&self, x: &Dual, condition: &TimeSignal) -> Result<Dual> {
+        let [scale, shift] = chunks(&self.modulation.forward(condition.at(SITE))?)?;
         self.linear.forward(&modulate(&self.norm.forward(x)?, &scale, &shift)?)
     }
 }

@@ -152,7 +152,7 @@ impl Layers for Sd3Layers {
         let Some(context) = inputs.context else {
             return Err(Error::mismatch("the network attends to embeddings", "Give a context."));
         };
-        let condition = Activation::Silu.forward(&self.embedding.forward(inputs)?)?;
+        let condition = inputs.signal(Activation::Silu.forward(&self.embedding.forward(inputs)?)?);
         let (_, _, height, width) = inputs.x.value.size4().doing("reading the size of x")?;
         let grid = [height / self.patch, width / self.patch];
         let image = to_tokens(&self.patches.forward(inputs.x)?)?;

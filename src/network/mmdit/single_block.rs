@@ -7,7 +7,7 @@ use super::block::EPSILON;
 use super::rope::Rope;
 use crate::dual::Dual;
 use crate::error::Result;
-use crate::nn::{Activation, LayerNorm, Linear, Weights, chunks, modulate};
+use crate::nn::{Activation, LayerNorm, Linear, TimeSignal, Weights, chunks, modulate};
 
 /// Hidden units of the dense layer for every channel.
 const EXPANSION: i64 = 4;
@@ -15,6 +15,7 @@ const EXPANSION: i64 = 4;
 /// The block.
 #[derive(Debug)]
 pub(super) struct SingleBlock {
+    site: String,
     modulation: Linear,
     norm: LayerNorm,
     attention: StreamAttention,
@@ -28,6 +29,7 @@ impl SingleBlock {
         let width = attention.width();
         let hidden = EXPANSION * width;
         Ok(SingleBlock {
+            site: weights.name().into(),
             modulation: Linear::new(&weights.at("norm.linear"), width, 3 * width)?,
             norm: LayerNorm::plain(width, EPSILON),
             attention: StreamAttention::new(&weights.at("attn"), &[IMAGE.without_out()], attention)?,
@@ -37,8 +39,8 @@ impl SingleBlock {
     }
 
     /// x [B, S, C] and c [B, C] → [B, S, C].
-    pub fn forward(&self, x: &Dual, condition: &Dual, rope: &Rope) -> Result<Dual> {
-        let [shift, scale, gate] = chunks(&self.modulation.forward(condition)?)?;
+    pub fn forward(&self, x: &Dual, condition: &TimeSignal, rope: &Rope) -> Result<Dual> {
+        let [shift, scale, gate] = chunks(&self.modulation.forward(condition.at(&self.site))?)?;
         let h = modulate(&self.norm.forward(x)?, &scale, &shift)?;
         let attended = self.attention.forward(&[&h], Some(rope))?;
         let dense = Activation::GeluTanh.forward(&self.dense.forward(&h)?)?;

@@ -3,7 +3,7 @@
 use super::config::UNetModelConfig;
 use crate::dual::Dual;
 use crate::error::Result;
-use crate::nn::{Attention, Conv2d, Downsample, Resample, ResnetBlock, Weights, upsample_nearest};
+use crate::nn::{Attention, Conv2d, Downsample, Resample, ResnetBlock, TimeSignal, Weights, upsample_nearest};
 
 /// One layer of a block.
 #[derive(Debug)]
@@ -18,7 +18,7 @@ enum Layer {
 }
 
 impl Layer {
-    fn forward(&self, x: &Dual, emb: &Dual) -> Result<Dual> {
+    fn forward(&self, x: &Dual, emb: &TimeSignal) -> Result<Dual> {
         match self {
             Layer::Conv(conv) => conv.forward(x),
             Layer::Resnet(resnet) => resnet.forward(x, emb),
@@ -38,7 +38,7 @@ pub(super) struct Block {
 
 impl Block {
     /// x [B, in, H, W] and the time embedding [B, E] → [B, out, H', W'].
-    pub fn forward(&self, x: Dual, emb: &Dual) -> Result<Dual> {
+    pub fn forward(&self, x: Dual, emb: &TimeSignal) -> Result<Dual> {
         self.layers.iter().try_fold(x, |h, layer| layer.forward(&h, emb))
     }
 }

@@ -79,7 +79,7 @@ impl Layers for UNetModelLayers {
     }
 
     fn forward(&self, inputs: &Inputs) -> Result<Dual> {
-        let emb = self.embedder.forward(inputs.features, inputs.labels)?;
+        let emb = inputs.signal(self.embedder.forward(inputs.features, inputs.labels)?);
         let mut h = inputs.x.shallow_clone();
         let mut skips = Skips::default();
         for block in &self.input_blocks {

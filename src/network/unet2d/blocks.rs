@@ -6,13 +6,15 @@ use super::transformer::Transformer2d;
 use crate::dual::Dual;
 use crate::error::Result;
 use crate::network::skips::Skips;
-use crate::nn::{Attention, Conv2d, Downsample, Resample, ResnetBlock, ResnetConfig, Weights, upsample_nearest};
+use crate::nn::{
+    Attention, Conv2d, Downsample, Resample, ResnetBlock, ResnetConfig, TimeSignal, Weights, upsample_nearest,
+};
 
 /// What enters every block besides its input.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Side<'a> {
     /// The time embedding [B, E].
-    pub emb: &'a Dual,
+    pub emb: &'a TimeSignal<'a>,
     /// The context [B, L, D] of a network that attends to one.
     pub context: Option<&'a Dual>,
 }
@@ -102,7 +104,7 @@ impl Resampler {
         Ok(Resampler::Upsample(Conv2d::new(&weights.at("conv"), channels, channels, 3)?))
     }
 
-    fn forward(&self, x: &Dual, emb: &Dual) -> Result<Dual> {
+    fn forward(&self, x: &Dual, emb: &TimeSignal) -> Result<Dual> {
         match self {
             Resampler::Downsample(downsample) => downsample.forward(x),
             Resampler::Upsample(conv) => conv.forward(&upsample_nearest(x)?),

@@ -19,6 +19,9 @@ use serde_json::Value;
 use std::path::Path;
 use tch::Tensor;
 
+/// The site where the output is divided by t.
+const DIVISION: &str = "division_by_t";
+
 /// The layers of diffusers' U-Nets in the order of the forward pass.
 #[derive(Debug)]
 pub struct UNet2dLayers {
@@ -93,6 +96,7 @@ impl Layers for UNet2dLayers {
         if let Some(text_time) = &self.text_time {
             emb = emb.add(&text_time.forward(inputs)?)?;
         }
+        let emb = inputs.signal(emb);
         let context = inputs.context.map(|context| Dual::constant(context.shallow_clone()));
         let side = Side { emb: &emb, context: context.as_ref() };
         let mut h = match self.center_input_sample {
@@ -111,7 +115,7 @@ impl Layers for UNet2dLayers {
             h = block.forward(h, side, &mut skips)?;
         }
         let y = self.conv_out.forward(&self.last_activation.forward(&self.conv_norm_out.forward(&h)?)?)?;
-        if self.divide_by_time { divide_by_time(&y, inputs.t) } else { Ok(y) }
+        if self.divide_by_time { divide_by_time(&y, &inputs.time_at(DIVISION)) } else { Ok(y) }
     }
 
     fn constants(&self) -> Vec<(String, Tensor)> {

@@ -1,6 +1,6 @@
 //! A report of curves as the files of its folder.
 
-use super::{Artifact, FigureFormat, Report, comparison_csv, curve_csv, figure, rounding_csv};
+use super::{Artifact, FigureFormat, Report, attribution_csv, comparison_csv, curve_csv, figure, rounding_csv};
 use crate::error::{Error, Result};
 use serde::Serialize;
 
@@ -22,6 +22,7 @@ pub fn files(report: &Report, formats: &[FigureFormat]) -> Result<Vec<Artifact>>
     if let Some(rounding) = &report.rounding {
         artifacts.push(rounding_csv(rounding)?);
     }
+    artifacts.extend(attribution_csv(report)?);
     if !formats.is_empty() {
         let figure = figure(report)?;
         for format in formats {

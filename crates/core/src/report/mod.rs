@@ -3,6 +3,7 @@
 //! Nothing here measures and nothing here imports tch; a report read back from `report.json` renders the same files.
 
 mod artifact;
+mod attribution;
 mod basis;
 mod chart;
 mod csv;
@@ -29,6 +30,7 @@ mod tidy_files;
 mod warning;
 
 pub use artifact::{Artifact, prepare_dir, slug, write_all};
+pub use attribution::{Attribution, NearZeroShare, PartRow, attribution_csv, attribution_reading, attribution_table};
 pub use basis::{Basis, Origin, WeightsUsed};
 pub use chart::chart;
 pub use csv::{comparison_csv, curve_csv, rounding_csv};
@@ -112,6 +114,9 @@ pub struct ModelReport {
     pub spent: Spent,
     /// Summary of the curves, one entry per quantity; empty until the curve is complete.
     pub summary: Vec<Summary>,
+    /// ∂ε/∂t told apart, where that was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attribution: Option<Attribution>,
 }
 
 /// Cost of measuring one model.

@@ -108,7 +108,7 @@ pub fn model(label: &str, boundaries: Vec<f64>, curve: Curve) -> ModelReport {
         dtype: "f32".into(),
         derivative: None,
     };
-    ModelReport { label: label.into(), model, curves: vec![curve], spent: Spent::default(), summary }
+    ModelReport { label: label.into(), model, curves: vec![curve], spent: Spent::default(), summary, attribution: None }
 }
 
 /// K ≈ scale/√(t+1) · (1 + 0.3 cos t); with boundaries, 0 inside the sub-intervals and jumps at their ends.

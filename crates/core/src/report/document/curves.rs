@@ -2,9 +2,13 @@
 
 use super::{Document, Drawing, Shown, Source, provenance, table, words};
 use crate::error::Result;
+use crate::report::attribution::{COLUMNS as ATTRIBUTION, attribution_frame};
 use crate::report::csv::{BLOCK, comparison_frame, curve_frame, rounding_frame};
 use crate::report::table::of_block;
-use crate::report::{Cell, ModelReport, Report, Summary, Table, figure, reading, resolution_reading, rounding_reading};
+use crate::report::{
+    Cell, ModelReport, Report, Summary, Table, attribution_reading, figure, reading, resolution_reading,
+    rounding_reading,
+};
 use polars::prelude::DataFrame;
 
 /// What the columns of curve.csv are.
@@ -61,6 +65,7 @@ pub(super) fn document(report: &Report) -> Result<Document> {
     let labels: Vec<&str> = report.models.iter().map(|model| model.label.as_str()).collect();
     let mut said = vec![reading(report), resolution_reading(report).trim().to_string()];
     said.extend(report.rounding.as_ref().map(rounding_reading));
+    said.push(attribution_reading(&report.models));
     let mut tables = vec![Shown { table: summaries(report), frame: None }];
     let has_blocks = report.models.iter().flat_map(|model| &model.curves).any(|curve| curve.block.is_some());
     let mut add = |name: &str, title: &str, frame: DataFrame, about: &[&str]| {
@@ -74,6 +79,9 @@ pub(super) fn document(report: &Report) -> Result<Document> {
     }
     if let Some(rounding) = &report.rounding {
         add("rounding", "How much is rounding", rounding_frame(rounding)?, &ROUNDING);
+    }
+    if let Some(parts) = attribution_frame(report)? {
+        add("attribution", "Parts of ∂ε/∂t", parts, &ATTRIBUTION);
     }
     let mut about = provenance(&report.provenance);
     about.extend(report.models.iter().flat_map(described));

@@ -1,0 +1,119 @@
+//! ∂ε/∂t told apart: how large each part is, and how much of the whole it is.
+//!
+//! For the parts pᵢ of r = ∂ε/∂t, Σᵢ pᵢ = r, and the first samples that the curve of E‖r‖ rests on: the norm E‖pᵢ‖ per unit of
+//! the axis, and the share E⟨pᵢ, r⟩/E‖r‖². Shares add up to 1 and may lie outside [0, 1] where parts work against each other;
+//! norms do not add up. A mean of each sample's own share would be ruled by samples whose r is nearly 0.
+
+use crate::control_variates::Control;
+use crate::denoiser::{Part, RateParts};
+use crate::draws::{Draw, Draws};
+use crate::error::{Doing, Result};
+use crate::estimator::{Norm, row_norms, speeds};
+use crate::ratio::signed_ratio;
+use crate::report::PartRow;
+use crate::stats::statistics;
+use crate::time::{Axis, Timestep};
+pub use lipscope_core::attribution::{Attribute, PartKind};
+use tch::{Device, Kind, Tensor};
+
+/// Timesteps and samples at most.
+pub const TIMESTEPS: usize = 16;
+/// Samples of a timestep at most.
+pub const SAMPLES: u64 = 16;
+
+/// What is told apart, and in which units.
+#[derive(Debug, Clone, Copy)]
+pub struct Settings {
+    /// Which parts.
+    pub attribute: Attribute,
+    /// Axis of the denominator.
+    pub axis: Axis,
+    /// Norm of the parts.
+    pub norm: Norm,
+    /// Samples per timestep.
+    pub samples: u64,
+}
+
+/// One part in numbers, by timestep and sample.
+struct Numbers {
+    kind: PartKind,
+    name: String,
+    norms: Vec<f64>,
+    products: Vec<f64>,
+}
+
+/// The parts at some timesteps, in one batch, and how many network evaluations that took.
+///
+/// # Errors
+/// A kind of parts that the model does not have.
+pub fn attribute(
+    response: &dyn RateParts,
+    draws: &Draws,
+    timesteps: &[Timestep],
+    settings: &Settings,
+) -> Result<(Vec<PartRow>, u64)> {
+    let _no_grad = tch::no_grad_guard();
+    let samples = 0..settings.samples;
+    let wanted: Vec<Draw> =
+        timesteps.iter().flat_map(|&t| samples.clone().map(move |sample| Draw { t, sample })).collect();
+    let t: Vec<Timestep> = wanted.iter().map(|draw| draw.t).collect();
+    let state = draws.state(&draws.rows(&wanted), response, &t)?;
+    let whole = response.rate(&state, &t)?;
+    let squares = read_back(&products(&whole, &whole)?)?;
+    let speeds = speeds(response.process(), settings.axis, &t)?;
+    let mut all = Vec::new();
+    let mut calls = 1;
+    for &kind in settings.attribute.kinds() {
+        let parts = response.parts(kind, &state, &t)?;
+        // One pass more finds out the sites, or what goes past the embedding.
+        calls += parts.len() as u64 + 1;
+        for part in parts {
+            let Part { kind, name, .. } = &part;
+            let tensor = response.part(&part, &state, &t)?;
+            let norms = read_back(&row_norms(settings.norm, &tensor)?)?;
+            all.push(Numbers {
+                kind: *kind,
+                name: name.clone(),
+                norms: norms.iter().zip(&speeds).map(|(norm, speed)| norm / speed).collect(),
+                products: read_back(&products(&tensor, &whole)?)?,
+            });
+        }
+    }
+    let count = settings.samples as usize;
+    let rows = timesteps.iter().enumerate().flat_map(|(i, &t)| {
+        let here = i * count..(i + 1) * count;
+        let squares = &squares[here.clone()];
+        all.iter().map(move |part| row(t, part, here.clone(), squares))
+    });
+    Ok((rows.collect(), calls * response.network_calls() * wanted.len() as u64))
+}
+
+/// One part at the samples `here` of t.
+fn row(t: Timestep, part: &Numbers, here: std::ops::Range<usize>, squares: &[f64]) -> PartRow {
+    let share = signed_ratio(squares, &part.products[here.clone()], &Control::default());
+    let interval = share.and_then(|share| share.interval);
+    PartRow {
+        timestep: t,
+        kind: part.kind,
+        part: part.name.clone(),
+        norm: statistics(&part.norms[here]).mean,
+        share: share.map(|share| share.value),
+        share_ci_low: interval.map(|(low, _)| low),
+        share_ci_high: interval.map(|(_, high)| high),
+    }
+}
+
+/// ⟨a, b⟩ of every row of [B, …], float64 where the device has it.
+fn products(a: &Tensor, b: &Tensor) -> Result<Tensor> {
+    let doing = "taking products";
+    let kind = if a.device() == Device::Mps { Kind::Float } else { Kind::Double };
+    let wide = |tensor: &Tensor| tensor.f_flatten(1, -1).and_then(|flat| flat.f_to_kind(kind)).doing(doing);
+    let product = wide(a)?.f_mul(&wide(b)?).doing(doing)?;
+    product.f_sum_dim_intlist([1].as_slice(), false, kind).doing(doing)
+}
+
+fn read_back(values: &Tensor) -> Result<Vec<f64>> {
+    let doing = "reading numbers";
+    let host = values.f_to_device(Device::Cpu).and_then(|v| v.f_to_kind(Kind::Double)).doing(doing)?;
+    Vec::<f64>::try_from(host).doing(doing)
+}
