@@ -51,7 +51,7 @@ pub fn open_ideal(spec: &DataSpec, options: &DataOptions, device: Device) -> Res
             ));
         }
         _ => {
-            let want = SampleShape { sample: asked.clone(), channels: None, resizable: false };
+            let want = SampleShape { sample: asked.clone(), ..SampleShape::default() };
             let (images, data) = load(spec, want, options, Some(MOST_IMAGES), device)?;
             let (rows, dim) = images.dim();
             let flat = images.as_standard_layout();

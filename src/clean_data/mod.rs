@@ -148,7 +148,7 @@ pub fn open_training(spec: &DataSpec, options: &DataOptions) -> Result<(train::D
             Ok((train::Data::Drawn(Arc::clone(&ideal.data.source)), ideal.data))
         }
         _ => {
-            let want = SampleShape { sample: options.shape.clone(), channels: None, resizable: false };
+            let want = SampleShape { sample: options.shape.clone(), ..SampleShape::default() };
             load(spec, want, options, None, Device::Cpu).map(|(images, data)| (train::Data::Rows(images), data))
         }
     }

@@ -33,7 +33,7 @@ impl Network for Bilinear {
     }
 
     fn input_shape(&self) -> InputShape {
-        InputShape { sample: Some(vec![2]), channels: None, resizable: false }
+        InputShape { sample: Some(vec![2]), channels: None, resizable: false, row: None }
     }
 
     fn architecture(&self) -> String {

@@ -166,7 +166,7 @@ fn read_samples(
         Some(shape) => Some(shape.clone()),
         None => spec.own_shape()?,
     };
-    let want = SampleShape { sample, channels: None, resizable: false };
+    let want = SampleShape { sample, ..SampleShape::default() };
     // Pictures are bytes, whatever the data is.
     let scale = options.scale.filter(|_| !matches!(spec, DataSpec::Images(_)));
     let samples = spec.load(&LoadOptions { want, scale, limit: None })?;

@@ -4,7 +4,7 @@ use super::rows::{self, DataRows};
 use crate::error::{Error, Result};
 use crate::guidance::Given;
 use crate::input::{Input, Values};
-use crate::network::{Numbers, Takes};
+use crate::network::{Additions, Numbers, Takes};
 use lipscope_core::cli::args::ConditionSource;
 use lipscope_core::options::Overrides;
 use std::path::Path;
@@ -97,8 +97,8 @@ pub(super) fn pooled(
         (Some(source), Some(width)) => (source, width),
         (None, Some(width)) => {
             return Err(Error::mismatch(
-                format!("this {} takes pooled embeddings besides those it attends to", takes.architecture),
-                format!("Give {flag} FILE (.npy or .safetensors) with one array [{width}], such as a prompt's."),
+                format!("this {} takes {}, and none was given", takes.architecture, what(additions)),
+                missing_pooled(additions, flag, width),
             ));
         }
         (Some(_), None) => {
@@ -117,6 +117,20 @@ pub(super) fn pooled(
         ),
     };
     Err(misfit(source, &pooled, format!("Give floating-point embeddings of one sample, [{width}]{per_number}.")))
+}
+
+fn what(additions: Additions) -> &'static str {
+    if additions.observation { "an observation" } else { "pooled embeddings besides those it attends to" }
+}
+
+fn missing_pooled(additions: Additions, flag: &str, width: i64) -> String {
+    match additions.observation {
+        true => format!(
+            "Give --observation @COLUMN, an array [N, {width}] of the data's file with one for each of its rows (scaled as in \
+             training), or --observation FILE with one [{width}] for all."
+        ),
+        false => format!("Give {flag} FILE (.npy or .safetensors) with one array [{width}], such as a prompt's."),
+    }
 }
 
 /// The numbers that a network embeds as t is, and what was assumed of them.

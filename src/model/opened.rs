@@ -86,7 +86,7 @@ impl Opened {
                 let sample = file.declared.sample_shape.clone().or(input.sample);
                 let sample = sample.map(|sample| widened(&sample, -self.beside));
                 let channels = input.channels.map(|channels| channels - self.beside);
-                SampleShape { sample, channels, resizable: input.resizable }
+                SampleShape { sample, channels, resizable: input.resizable, row: input.row }
             }
         }
     }

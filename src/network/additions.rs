@@ -10,6 +10,8 @@ use tch::{Kind, Tensor};
 pub struct Additions {
     /// Width that the pooled embeddings fill, together with the features of the numbers that are laid beside them.
     pub width: Option<i64>,
+    /// Whether they are a policy's observation, and no prompt's.
+    pub observation: bool,
     /// Features of a number that is laid beside the pooled embeddings; 0 where none is.
     pub features: i64,
     /// The numbers.

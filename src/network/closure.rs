@@ -37,7 +37,7 @@ impl Network for Closure {
     }
 
     fn input_shape(&self) -> InputShape {
-        InputShape { sample: Some(self.sample_shape.clone()), channels: None, resizable: false }
+        InputShape { sample: Some(self.sample_shape.clone()), channels: None, resizable: false, row: None }
     }
 
     fn architecture(&self) -> String {

@@ -92,7 +92,7 @@ impl Layers for MlpLayers {
         Facts {
             architecture: ARCHITECTURE.class_name,
             config: config.to_json(),
-            input: InputShape { sample: Some(config.shape.clone()), channels: None, resizable: false },
+            input: InputShape { sample: Some(config.shape.clone()), channels: None, resizable: false, row: None },
             size_factor: 1,
             classes: None,
             null_label: None,

@@ -33,6 +33,7 @@ mod openai_unet;
 pub mod recognise;
 mod skips;
 pub mod torchscript;
+mod unet1d;
 pub mod unet2d;
 
 pub use closure::Closure;
@@ -91,6 +92,7 @@ pub const ARCHITECTURES: &[Architecture] = &[
     edm::score_sde::FOURIER,
     edm::score_sde::POSITIONAL,
     denoising_diffusion_pytorch::ARCHITECTURE,
+    unet1d::ARCHITECTURE,
     mlp::ARCHITECTURE,
 ];
 
@@ -232,7 +234,7 @@ pub struct Probe<'a> {
 }
 
 /// What is known about the x of a network.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct InputShape {
     /// Shape of one sample without the batch axis, such as [C, H, W]; `None` where the file does not say.
     pub sample: Option<Vec<i64>>,
@@ -240,13 +242,20 @@ pub struct InputShape {
     pub channels: Option<i64>,
     /// Whether other heights and widths than `sample`'s are fine (a fully convolutional network).
     pub resizable: bool,
+    /// Of sequences of any length: the numbers in a row.
+    pub row: Option<i64>,
 }
 
 impl InputShape {
     /// Of a network over images of any size, trained on those of `size` (height and width).
     fn images(channels: i64, size: Option<[i64; 2]>) -> Self {
         let sample = size.map(|[height, width]| vec![channels, height, width]);
-        InputShape { sample, channels: Some(channels), resizable: true }
+        InputShape { sample, channels: Some(channels), resizable: true, row: None }
+    }
+
+    /// Of a network over sequences of any length of `width` numbers, [L, width].
+    fn sequences(width: i64) -> Self {
+        InputShape { row: Some(width), ..InputShape::default() }
     }
 }
 

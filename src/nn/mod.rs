@@ -5,6 +5,7 @@
 mod activation;
 mod attend;
 mod attention;
+mod conv1d;
 mod conv2d;
 mod feed_forward;
 mod fir;
@@ -27,6 +28,7 @@ mod weights;
 pub use activation::Activation;
 pub(crate) use attend::attend;
 pub use attention::{Attention, AttentionConfig};
+pub use conv1d::Conv1d;
 pub use conv2d::Conv2d;
 pub use feed_forward::{FeedForward, Nonlinearity};
 pub use fir::Fir;

@@ -114,10 +114,13 @@ fn choose_data(opened: &mut [Opened], options: &DataOptions, device: Device) -> 
     if *spec == DataSpec::Model {
         return Ok(None);
     }
-    let mut want = opened.iter().map(Opened::want).find(|want| want.sample.is_some() || want.channels.is_some());
+    let mut want = opened
+        .iter()
+        .map(Opened::want)
+        .find(|want| want.sample.is_some() || want.channels.is_some() || want.row.is_some());
     if let Some(shape) = &options.shape {
         let resizable = want.as_ref().is_some_and(|want| want.resizable);
-        want = Some(SampleShape { sample: Some(shape.clone()), channels: None, resizable });
+        want = Some(SampleShape { sample: Some(shape.clone()), resizable, ..SampleShape::default() });
     }
     clean_data::open(spec, want.unwrap_or_default(), options, device).map(Some)
 }
@@ -143,13 +146,12 @@ fn fits(opened: &Opened, shape: &[i64]) -> Result<()> {
     let fits = match (&want.sample, want.channels) {
         (Some(sample), _) if !want.resizable => sample == shape,
         (_, Some(channels)) => shape.first() == Some(&channels) && shape.len() == 3,
+        _ if want.row.is_some() => shape.len() == 2 && shape.last().copied() == want.row,
         _ => true,
     };
     if fits {
         return Ok(());
     }
-    let wants =
-        want.sample.as_ref().map_or_else(|| format!("{} channels", want.channels.unwrap_or(0)), |s| format!("{s:?}"));
     let more = want.channels.or(want.sample.as_ref().and_then(|sample| sample.first().copied()));
     let next = match more.zip(shape.first()) {
         Some((takes, has)) if shape.len() == 3 && takes > *has => {
@@ -158,7 +160,7 @@ fn fits(opened: &Opened, shape: &[i64]) -> Result<()> {
         }
         _ => "Give data of the model's shape; images:DIR is cropped and resized to it.",
     };
-    Err(Error::mismatch(format!("{} takes samples of shape {wants}, and the data has {shape:?}", opened.label), next))
+    Err(Error::mismatch(format!("{} takes samples {want}, and the data has {shape:?}", opened.label), next))
 }
 
 /// The batch that `--batch` asks for.

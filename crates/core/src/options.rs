@@ -116,9 +116,14 @@ pub struct Overrides {
     /// @COLUMN (of the data's file) [N, L, D] for one for each row of the data
     #[arg(long, value_name = "FILE|@COLUMN", help_heading = "Model (overrides what the checkpoint says)")]
     pub context: Option<ConditionSource>,
-    /// Pooled embeddings of the prompt, for networks that also take these: .npy or .safetensors with one vector, or @FILE
-    /// or @COLUMN with one for each row of the data
-    #[arg(long, value_name = "FILE|@COLUMN", help_heading = "Model (overrides what the checkpoint says)")]
+    /// Pooled embeddings of the prompt, or a policy's observation, for networks that take these: .npy or .safetensors with
+    /// one vector, or @FILE or @COLUMN with one for each row of the data
+    #[arg(
+        long,
+        visible_alias = "observation",
+        value_name = "FILE|@COLUMN",
+        help_heading = "Model (overrides what the checkpoint says)"
+    )]
     pub pooled: Option<ConditionSource>,
     /// Stable Diffusion XL: original height and width, top and left of the crop, target height and width, in pixels
     /// [default: those of the sample, 8 pixels per latent, uncropped]

@@ -111,7 +111,7 @@ impl Layers for FluxLayers {
             classes: None,
             null_label: None,
             context_width: Some(config.context_width),
-            additions: Additions { width: Some(config.pooled_width), features: 0, numbers },
+            additions: Additions { width: Some(config.pooled_width), numbers, ..Additions::default() },
             first_weight: "x_embedder.weight",
             frequencies: None,
         }

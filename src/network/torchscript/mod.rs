@@ -126,7 +126,7 @@ impl Network for TorchScript {
     }
 
     fn input_shape(&self) -> InputShape {
-        InputShape { sample: None, channels: None, resizable: false }
+        InputShape::default()
     }
 
     fn architecture(&self) -> String {

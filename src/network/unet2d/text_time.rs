@@ -20,7 +20,12 @@ pub struct TextTimeConfig {
 impl TextTimeConfig {
     /// What the network takes for it.
     pub fn additions(self) -> Additions {
-        Additions { width: Some(self.width), features: self.features, numbers: Some(Numbers::TimeIds) }
+        Additions {
+            width: Some(self.width),
+            features: self.features,
+            numbers: Some(Numbers::TimeIds),
+            ..Additions::default()
+        }
     }
 }
 

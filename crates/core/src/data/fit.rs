@@ -16,6 +16,7 @@ pub(super) struct Fit {
 
 /// Reads an array of shape `array`, [N, …], as samples for a model that wants `want`. In this order:
 /// - [N] is N samples of one number.
+/// - [N, L, W] are sequences, where the model takes rows of W numbers.
 /// - The axes after N are the sample, if the model takes that.
 /// - [N, H, W] is greyscale, [1, H, W].
 /// - [N, H, W, C] with C of 1 or 3 is turned to [C, H, W], where the model takes that and not the order as it stands.
@@ -35,6 +36,10 @@ pub(super) fn fit(array: &[usize], want: &SampleShape) -> Result<Fit> {
         [_, rest @ ..] => (rest.to_vec(), wanted_sample(want)),
     };
     let grey = |rest: &[usize]| [&[1], rest].concat();
+    if want.row.is_some() && wanted.is_none() {
+        // Sequences are taken as they are, and nothing else is.
+        return if fits_rows(&rest, want) { Ok(direct(rest)) } else { Err(misfit(array, &rest, want)) };
+    }
     if rest.len() == 2 && (fits(&grey(&rest), want) || (wanted.is_none() && want.channels.is_none())) {
         return Ok(direct(grey(&rest)));
     }
@@ -69,6 +74,11 @@ fn fits(sample: &[usize], want: &SampleShape) -> bool {
     }
 }
 
+/// Whether they are sequences of rows of the wanted width.
+fn fits_rows(sample: &[usize], want: &SampleShape) -> bool {
+    sample.len() == 2 && want.row.is_some_and(|width| i64::try_from(sample[1]) == Ok(width))
+}
+
 fn wanted_sample(want: &SampleShape) -> Option<Vec<usize>> {
     want.sample.as_ref().and_then(|sample| sample.iter().map(|&n| usize::try_from(n).ok()).collect())
 }
@@ -78,14 +88,8 @@ fn count(shape: &[usize]) -> Option<usize> {
 }
 
 fn misfit(array: &[usize], rest: &[usize], want: &SampleShape) -> Error {
-    let wanted = match (&want.sample, want.channels) {
-        (Some(sample), _) => format!("of shape {sample:?}"),
-        (None, Some(channels)) => format!("of {channels} channels"),
-        (None, None) => "of another shape".into(),
-    };
-    let problem = format!(
-        "the data has samples of shape {rest:?} (the array is {array:?}), but the model takes samples {wanted}"
-    );
+    let problem =
+        format!("the data has samples of shape {rest:?} (the array is {array:?}), but the model takes samples {want}");
     let next = "Arrays are never resized: give data of the model's shape, or a folder of pictures as images:DIR, which are \
                 cropped and resized.";
     Error::mismatch(problem, next)
@@ -96,7 +100,7 @@ mod tests {
     use super::*;
 
     fn want(sample: Option<&[i64]>, channels: Option<i64>, resizable: bool) -> SampleShape {
-        SampleShape { sample: sample.map(<[i64]>::to_vec), channels, resizable }
+        SampleShape { sample: sample.map(<[i64]>::to_vec), channels, resizable, row: None }
     }
 
     #[test]

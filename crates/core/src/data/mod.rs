@@ -35,6 +35,19 @@ pub struct SampleShape {
     pub channels: Option<i64>,
     /// Whether other heights and widths than `sample`'s are fine.
     pub resizable: bool,
+    /// Of sequences of any length, [L, row]: the numbers in a row.
+    pub row: Option<i64>,
+}
+
+impl std::fmt::Display for SampleShape {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match (&self.sample, self.channels, self.row) {
+            (Some(sample), _, _) => write!(f, "of shape {sample:?}"),
+            (None, Some(channels), _) => write!(f, "of {channels} channels"),
+            (None, None, Some(width)) => write!(f, "[L, {width}], sequences of any length L"),
+            (None, None, None) => f.write_str("of another shape"),
+        }
+    }
 }
 
 /// How to load a data set.
