@@ -27,7 +27,7 @@ struct Fixture {
 }
 
 /// How many cases each family has, so that none can go missing unnoticed.
-const FAMILIES: [(&str, usize); 10] = [
+const FAMILIES: [(&str, usize); 11] = [
     ("consistency_models", 2),
     ("denoising_diffusion_pytorch", 4),
     ("dit", 6),
@@ -37,6 +37,7 @@ const FAMILIES: [(&str, usize); 10] = [
     ("openai_unet", 7),
     ("score_sde", 4),
     ("sit", 3),
+    ("unet1d", 3),
     ("unet2d_condition", 9),
 ];
 
@@ -95,7 +96,7 @@ impl Fixture {
             context: self.expected.get("context").map(|context| context.to_kind(kind)),
             pooled: self.expected.get("pooled").map(|pooled| pooled.to_kind(kind)),
             numbers: self.expected.get("numbers").map(|numbers| numbers.to_kind(time_kind(kind))),
-            beside: None,
+            ..Condition::default()
         }
     }
 
@@ -161,7 +162,7 @@ fn time_derivatives_agree_with_the_originals() {
     let mut failures = Failures::default();
     let fixtures: Vec<Fixture> = Fixture::all();
     let continuous = || fixtures.iter().filter(|fixture| fixture.expected.contains_key("epsilon_dt"));
-    assert_eq!(continuous().count(), 50, "fixtures with a derivative");
+    assert_eq!(continuous().count(), 53, "fixtures with a derivative");
     for fixture in continuous() {
         let network = fixture.network(Kind::Double);
         let (x, t) = (fixture.tensor("x", Kind::Double), fixture.tensor("t", Kind::Double));

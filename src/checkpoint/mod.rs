@@ -5,6 +5,7 @@
 mod declared;
 mod diffusers;
 mod digest;
+mod lerobot;
 mod persistent;
 mod safetensors;
 mod scheduler_config;
@@ -146,8 +147,14 @@ pub struct Format {
 }
 
 /// The family.
-pub const FORMATS: &[Format] =
-    &[torchscript::FORMAT, diffusers::FORMAT, safetensors::FORMAT, persistent::FORMAT, state_dict::FORMAT];
+pub const FORMATS: &[Format] = &[
+    torchscript::FORMAT,
+    diffusers::FORMAT,
+    safetensors::FORMAT,
+    persistent::FORMAT,
+    lerobot::FORMAT,
+    state_dict::FORMAT,
+];
 
 /// Opens a checkpoint; its weights must be finite.
 pub fn open(path: &Path, request: &Request) -> Result<Checkpoint> {

@@ -18,7 +18,7 @@ pub(super) const STATE_DICT: StateDict = StateDict {
         "final_conv.1.weight",
     ],
     config,
-    note: |_| None,
+    note: groups,
     usage: Some(USAGE),
 };
 
@@ -33,6 +33,13 @@ const USAGE: Usage = Usage {
         }))
     },
 };
+
+/// No shape tells the groups.
+fn groups(told: &Told) -> Option<String> {
+    let note = "8 groups of channels in every normalisation are assumed, as in the releases' configurations; say otherwise with \
+                --config n_groups=N.";
+    told.get("n_groups").is_none().then(|| note.into())
+}
 
 fn config(shapes: &Shapes, told: &Told) -> Result<Value> {
     if shapes.has_below("local_cond_encoder.") {
@@ -63,7 +70,6 @@ fn config(shapes: &Shapes, told: &Told) -> Result<Value> {
     set("kernel_size", shapes.size(first, 2)?.into());
     set("cond_predict_scale", scales.into());
     set("lerobot_names", lerobot.into());
-    // No shape tells the groups; the releases have 8 of them by default.
     if let Some(groups) = told.integer("n_groups")? {
         set("n_groups", groups.into());
     }
