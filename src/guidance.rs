@@ -73,7 +73,13 @@ impl Asked {
     /// For two samples, to try a network out; what is drawn with the data is that of row 0.
     pub fn example(&self, device: Device, kind: Kind) -> Result<Condition> {
         let latents = Some(Latents { seed: 0, draws: vec![(0.0, 0), (0.0, 1)] });
-        self.batch(2, &Columns { labels: Some(vec![0; 2]), rows: Some(vec![0; 2]), latents }, device, kind)
+        let columns = Columns { labels: Some(vec![0; 2]), rows: Some(vec![0; 2]), latents };
+        self.batch(2, &columns, device, kind)?.draw(self.averaged(), 0)
+    }
+
+    /// The place of the input that predictions are averaged over, and of how many draws.
+    pub fn averaged(&self) -> Option<(usize, u64)> {
+        self.inputs.iter().enumerate().find_map(|(place, input)| Some((place, input.averaged()?)))
     }
 
     /// For `rows` samples on `device`, embeddings in `kind`; `columns` were drawn with them.

@@ -21,8 +21,13 @@ pub enum Values {
     Same(Tensor),
     /// One for each row of the data, [N, …] in main memory; a sample has those of the row that it came from.
     WithData(Tensor),
-    /// Standard normal numbers of this shape, drawn for each sample and held while t moves.
-    Normal(Vec<i64>),
+    /// Standard normal numbers, drawn for each sample and held while t moves.
+    Normal {
+        /// Shape of one draw.
+        shape: Vec<i64>,
+        /// Draws for each sample, that predictions are averaged over. Of several, a batch has an axis more, [B, M, …].
+        draws: u64,
+    },
 }
 
 impl Input {
@@ -35,8 +40,21 @@ impl Input {
     pub fn shape(&self) -> Vec<i64> {
         match &self.values {
             Values::Same(values) | Values::WithData(values) => values.size().into_iter().skip(1).collect(),
-            Values::Normal(shape) => shape.clone(),
+            Values::Normal { shape, .. } => shape.clone(),
         }
+    }
+
+    /// How many draws predictions are averaged over; `None` where that is one.
+    pub fn averaged(&self) -> Option<u64> {
+        match self.values {
+            Values::Normal { draws, .. } if draws > 1 => Some(draws),
+            _ => None,
+        }
+    }
+
+    /// Shape of a sample's values in a batch.
+    fn drawn_shape(&self) -> Vec<i64> {
+        self.averaged().map(|draws| draws as i64).into_iter().chain(self.shape()).collect()
     }
 
     /// The same where values that every sample has lie on `device` in `kind`, so that no batch has to move them.
@@ -70,7 +88,7 @@ pub(crate) fn batch<'a>(
             let chosen = values.f_index_select(0, &Tensor::from_slice(&index)).doing("filling in the condition")?;
             placed(&chosen, device, kind)
         }
-        Values::Normal(_) => match normal.next() {
+        Values::Normal { .. } => match normal.next() {
             Some(values) => placed(&values, device, kind),
             None => Err(no_streams(&input.name)),
         },
@@ -80,8 +98,8 @@ pub(crate) fn batch<'a>(
 
 /// The values of all random inputs, float32 in main memory: each sample has one stream, which fills them in their order.
 fn normal(inputs: &[&Input], columns: &Columns) -> Result<Vec<Tensor>> {
-    let random = inputs.iter().filter(|input| matches!(input.values, Values::Normal(_)));
-    let shapes: Vec<(String, Vec<i64>)> = random.map(|input| (input.name.clone(), input.shape())).collect();
+    let random = inputs.iter().filter(|input| matches!(input.values, Values::Normal { .. }));
+    let shapes: Vec<(String, Vec<i64>)> = random.map(|input| (input.name.clone(), input.drawn_shape())).collect();
     let Some((first, _)) = shapes.first() else { return Ok(Vec::new()) };
     let mut streams = columns.latents().ok_or_else(|| no_streams(first))?;
     let (rows, widths) = (streams.len(), shapes.iter().map(|(_, shape)| shape.iter().product::<i64>() as usize));
@@ -157,7 +175,8 @@ mod tests {
 
     #[test]
     fn random_values_belong_to_the_sample_whatever_its_batch() {
-        let normal = |shape: &[i64]| Input { name: "eta".into(), values: Values::Normal(shape.to_vec()) };
+        let normal =
+            |shape: &[i64]| Input { name: "eta".into(), values: Values::Normal { shape: shape.to_vec(), draws: 1 } };
         let inputs = [normal(&[2, 3]), Input::same("w", Tensor::from_slice(&[1f32])), normal(&[4])];
         let drawn = |samples: &[u64]| batch(&inputs, samples.len() as i64, &columns(&[], samples), CPU).unwrap();
         let (both, alone) = (drawn(&[5, 9]), drawn(&[9]));

@@ -98,8 +98,17 @@ fn random_inputs_are_held_while_t_moves() {
             assert!((number(&point, "mean") / truth - 1.0).abs() < 4.0 * 0.52 / 32.0, "{point} {truth}");
         }
     }
-    let asked = report(&here.join("out"))["models"][0]["model"]["asked"].to_string();
-    assert!(asked.contains("`eta` [2] normal, drawn for each sample"), "{asked}");
+    // The mean over sixteen draws has a quarter of the spread of one.
+    for point in measure(here, "x,t,obs=zero.npy,eta=normal", &["--samples", "1024", "--average", "eta=16"]) {
+        let truth = (1.0 / 16.0 + number(&point, "sigma").powi(2)).sqrt() * RAYLEIGH / 100.0;
+        assert!((number(&point, "mean") / truth - 1.0).abs() < 4.0 * 0.52 / 32.0, "{point} {truth}");
+    }
+    let report = report(&here.join("out"));
+    let model = &report["models"][0];
+    // Two times, a thousand samples, two timesteps, sixteen draws each.
+    assert_eq!(model["spent"]["function_evaluations"], 2 * 1024 * 2 * 16);
+    let asked = model["model"]["asked"].to_string();
+    assert!(asked.contains("`eta` [2] normal, drawn 16 times for each sample and averaged over"), "{asked}");
 }
 
 #[test]
@@ -154,12 +163,10 @@ fn what_does_not_fit_is_refused() {
     refuse(here, &with("x,t,obs=@obs,eta=normal:2x", &[]), &["`2x` is no shape"]);
     refuse(here, &with("x,t,obs=@obs,eta=normal", &["--noises", "3"]), &["--noises", "divisor of --samples"]);
     refuse(here, &with("x,t,obs=@obs,eta=normal", &["--noises", "0"]), &["--noises"]);
-    refuse(
-        here,
-        &with("x,t,obs=@obs,eta=normal", &["--guidance", "1", "--null", "y=two.npy"]),
-        &["--null", "(obs, eta)"],
-    );
+    refuse(here, &with("x,t,obs=@obs,eta=normal", &["--guidance", "1", "--null", "y=two.npy"]), &["--null", "(obs)"]);
     refuse(here, &with("x,t,obs=@obs,eta=normal", &["--guidance", "1"]), &["--null NAME=FILE"]);
+    refuse(here, &with("x,t,obs=@obs,eta=normal", &["--average", "obs=4"]), &["--average", "a random input"]);
+    refuse(here, &with("x,t,obs=@obs,eta=normal", &["--average", "eta=1"]), &["--average", "NAME=M"]);
     let moons = ["measure", &module, "--inputs", "x,t,obs=@obs,eta=normal", "--data", "moons"];
     refuse(here, &moons, &["--inputs", "no file of arrays"]);
     let sample = ["sample", &module, "--inputs", "x,t,obs=zero.npy,eta=normal:2", "--shape", "2", "--samples", "1"];

@@ -87,7 +87,7 @@ fn what_a_policy_lacks_is_asked_for() {
     let data = ["--data", "demos.safetensors#action"];
     let with = |more: &[&'static str]| [&["measure", policy.as_str()], &data[..], more].concat();
     refuse(here, &with(&[]), &["takes an observation", "--observation @COLUMN", "[N, 3]"]);
-    refuse(here, &with(&["--observation", "@action"]), &["[8, 2]", "[3]"]);
+    refuse(here, &with(&["--observation", "@action"]), &["[6, 8, 2]", "[N, 3]"]);
     let other = ["measure", &policy, "--data", "demos.safetensors#obs", "--observation", "@obs"];
     refuse(here, &other, &["[L, 2], sequences of any length L"]);
     let lerobot = fixture("policies/lerobot");

@@ -149,10 +149,10 @@ pub struct Format {
 /// The family.
 pub const FORMATS: &[Format] = &[
     torchscript::FORMAT,
+    lerobot::FORMAT,
     diffusers::FORMAT,
     safetensors::FORMAT,
     persistent::FORMAT,
-    lerobot::FORMAT,
     state_dict::FORMAT,
 ];
 

@@ -104,11 +104,12 @@ impl NetworkDenoiser {
         };
         let seen = self.scaled(x, at.t, entering.through_input)?;
         let input = seen.as_ref().unwrap_or(x);
-        let ask = |condition: &Condition| {
+        let one = |condition: &Condition| {
             let widened = beside(input, condition)?;
             let output = self.call(widened.as_ref().unwrap_or(input), &time, condition, entering.by)?;
             self.first_half(output, &x.value)
         };
+        let ask = |condition: &Condition| self.over_draws(condition, one);
         let output = ask(condition)?;
         match &self.guidance {
             None => Ok(output),
@@ -129,6 +130,14 @@ impl NetworkDenoiser {
                 "Measure it without --attribute.",
             )),
         }
+    }
+
+    /// f, or its mean over the draws of a random input where that is asked for.
+    fn over_draws(&self, condition: &Condition, f: impl Fn(&Condition) -> Result<Dual>) -> Result<Dual> {
+        let Some((_, draws)) = self.asked.averaged() else { return f(condition) };
+        let at = |draw| f(&condition.shallow_clone().draw(self.asked.averaged(), draw)?);
+        let sum = (1..draws).try_fold(at(0)?, |sum, draw| sum.add(&at(draw)?))?;
+        sum.linear(|sum| sum.f_div_scalar(draws as f64))
     }
 
     /// c_in x, with the tangent c_in ẋ, and with `with_time` also ċ_in x; `None` where the network sees x itself.
@@ -298,7 +307,7 @@ impl Response for NetworkDenoiser {
     }
 
     fn network_calls(&self) -> u64 {
-        1 + u64::from(self.guidance.is_some())
+        (1 + u64::from(self.guidance.is_some())) * self.asked.averaged().map_or(1, |(_, draws)| draws)
     }
 
     fn as_denoiser(&self) -> Option<&dyn Denoiser> {

@@ -11,7 +11,7 @@ use crate::guidance::{Asked, Given, Guidance, Source, no_labels};
 use crate::input::{Input, Values};
 use crate::network::{Network, Takes};
 use crate::tensor_file::one_sample;
-use lipscope_core::cli::args::{Class, ConditionSource, ModuleInput, NullInput};
+use lipscope_core::cli::args::{Average, Class, ConditionSource, ModuleInput, NullInput};
 use lipscope_core::options::Overrides;
 use std::path::PathBuf;
 use tch::Kind;
@@ -36,7 +36,7 @@ pub fn condition(network: &dyn Network, setting: &Setting) -> Result<Conditioned
     let pooled = pooled(takes, "--pooled", overrides.pooled.as_ref(), &numbers, data)?;
     let beside =
         overrides.concat.as_ref().map(|source| concatenated::beside(source, setting.shape, data)).transpose()?;
-    let inputs = inputs(takes, setting.shape, data)?;
+    let inputs = inputs(takes, overrides.average.as_ref(), setting.shape, data)?;
     let guidance = match overrides.guidance {
         Some(scale) => Some(guidance(takes, overrides, scale, &numbers)?.to(device, kind)?),
         None => None,
@@ -59,19 +59,31 @@ pub fn check(takes: &Takes, options: &Overrides, limit: Option<usize>) -> Result
     // What is assumed of the numbers depends on the samples; how many there are does not.
     let (numbers, _) = numbers(takes, options, &[])?;
     pooled(takes, "--pooled", options.pooled.as_ref(), &numbers, data)?;
-    inputs(takes, &[], data)?;
+    inputs(takes, options.average.as_ref(), &[], data)?;
     options.guidance.map_or(Ok(()), |scale| guidance(takes, options, scale, &numbers).map(|_| ()))
 }
 
 /// Those of a module's inputs that are not the same for every sample; `shape` is that of a sample.
-fn inputs(takes: &Takes, shape: &[i64], data: DataRows) -> Result<Vec<Input>> {
+fn inputs(takes: &Takes, average: Option<&Average>, shape: &[i64], data: DataRows) -> Result<Vec<Input>> {
+    let is_random = |average: &Average| {
+        takes.inputs.iter().any(|input| matches!(input, ModuleInput::Normal(name, _) if *name == average.name))
+    };
+    if let Some(average) = average.filter(|average| !is_random(average)) {
+        return Err(Error::argument(
+            "--average",
+            format!("{}={}", average.name, average.draws),
+            "it names a random input of --inputs",
+            "Such as --inputs x,t,eta=normal --average eta=16.",
+        ));
+    }
     let input = |input: &ModuleInput| match input {
         ModuleInput::Values(name, source) => {
             Ok(Some(Input { name: name.clone(), values: rows::values(name, source, data)? }))
         }
         ModuleInput::Normal(name, own) => {
             let shape = own.clone().unwrap_or_else(|| shape.to_vec());
-            Ok(Some(Input { name: name.clone(), values: Values::Normal(shape) }))
+            let draws = average.filter(|average| average.name == *name).map_or(1, |average| average.draws);
+            Ok(Some(Input { name: name.clone(), values: Values::Normal { shape, draws } }))
         }
         _ => Ok(None),
     };
@@ -108,7 +120,10 @@ fn fingerprint(what: &str, input: &Input) -> String {
     let (each, values) = match &input.values {
         Values::Same(values) => ("", values),
         Values::WithData(values) => (" for each row of the data", values),
-        Values::Normal(shape) => return format!("{what} {shape:?} normal, drawn for each sample"),
+        Values::Normal { shape, draws: 1 } => return format!("{what} {shape:?} normal, drawn for each sample"),
+        Values::Normal { shape, draws } => {
+            return format!("{what} {shape:?} normal, drawn {draws} times for each sample and averaged over");
+        }
     };
     let numbers = Vec::<f64>::try_from(values.to_kind(Kind::Double).flatten(0, -1)).unwrap_or_default();
     format!("{what}{each} {:?} with SHA-256 {}", input.shape(), short(&sha256_of(&numbers)))
@@ -206,11 +221,12 @@ fn guidance(takes: &Takes, options: &Overrides, scale: f64, numbers: &Option<Giv
 /// What stands for no condition in a module's own inputs, by their place among those that are not the same for every sample.
 fn null_inputs(takes: &Takes, nulls: &[NullInput]) -> Result<Vec<(usize, Input)>> {
     let name = |input: &ModuleInput| match input {
-        ModuleInput::Values(name, _) | ModuleInput::Normal(name, _) => Some(name.clone()),
+        ModuleInput::Values(name, _) => Some(name.clone()),
         _ => None,
     };
-    let names: Vec<String> = takes.inputs.iter().filter_map(name).collect();
-    let place = |null: &NullInput| match names.iter().position(|name| *name == null.name) {
+    let named: Vec<Option<String>> = takes.inputs.iter().map(name).collect();
+    let names: Vec<&str> = named.iter().flatten().map(String::as_str).collect();
+    let place = |null: &NullInput| match named.iter().position(|name| name.as_ref() == Some(&null.name)) {
         Some(place) => Ok((place, Input::same(&null.name, one_sample(&null.path)?))),
         None => Err(Error::argument(
             "--null",

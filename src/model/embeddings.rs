@@ -64,7 +64,7 @@ fn is_of_samples(input: &Input) -> bool {
     match &input.values {
         Values::Same(values) => values.is_floating_point() && values.size()[0] == 1,
         Values::WithData(values) => values.is_floating_point(),
-        Values::Normal(_) => false,
+        Values::Normal { .. } => false,
     }
 }
 
@@ -73,7 +73,7 @@ fn misfit(source: &ConditionSource, input: &Input, next: String) -> Error {
         // A first axis of 1 may have been left out.
         Values::Same(values) if values.size()[0] == 1 => (input.shape(), values.kind()),
         Values::Same(values) | Values::WithData(values) => (values.size(), values.kind()),
-        Values::Normal(shape) => (shape.clone(), Kind::Float),
+        Values::Normal { .. } => (input.shape(), Kind::Float),
     };
     let path = match source {
         ConditionSource::Same(path) | ConditionSource::Rows(path) => path.as_path(),
@@ -116,7 +116,13 @@ pub(super) fn pooled(
             "; each number less in --time-ids leaves {features} more (the refiner of Stable Diffusion XL takes five)"
         ),
     };
-    Err(misfit(source, &pooled, format!("Give floating-point embeddings of one sample, [{width}]{per_number}.")))
+    let next = match &pooled.values {
+        Values::WithData(_) => {
+            format!("Give floating-point numbers [N, {width}] for the N rows of the data{per_number}.")
+        }
+        _ => format!("Give floating-point numbers of one sample, [{width}]{per_number}."),
+    };
+    Err(misfit(source, &pooled, next))
 }
 
 fn what(additions: Additions) -> &'static str {

@@ -39,7 +39,7 @@ pub mod unet2d;
 pub use closure::Closure;
 
 use crate::dual::Dual;
-use crate::error::{Error, Result};
+use crate::error::{Doing, Error, Result};
 use crate::nn::Weights;
 pub use additions::{Additions, Numbers};
 pub use entrance::{Entrance, Frequencies, Inside};
@@ -165,6 +165,17 @@ impl Condition {
             numbers: handle(&self.numbers),
             inputs: self.inputs.iter().map(Tensor::shallow_clone).collect(),
         }
+    }
+
+    /// The same with one draw of the input that is `averaged`, of which there are several.
+    pub(crate) fn draw(self, averaged: Option<(usize, u64)>, draw: u64) -> Result<Self> {
+        let Some((place, _)) = averaged else { return Ok(self) };
+        let one = |(i, input): (usize, &Tensor)| match i == place {
+            true => input.f_select(1, draw as i64).doing("choosing a draw of a random input"),
+            false => Ok(input.shallow_clone()),
+        };
+        let inputs = self.inputs.iter().enumerate().map(one).collect::<Result<_>>()?;
+        Ok(Condition { inputs, ..self })
     }
 
     /// Every part through `f`.

@@ -2,7 +2,8 @@
 
 use crate::attribution::Attribute;
 use crate::cli::args::{
-    BatchSize, Class, ConditionSource, Inputs, LoraSpec, ModuleInput, NullInput, Precision, PredictionParser, Share,
+    Average, BatchSize, Class, ConditionSource, Inputs, LoraSpec, ModuleInput, NullInput, Precision, PredictionParser,
+    Share,
 };
 use crate::data::{DataSpec, ScaleOverride};
 use crate::error::Result;
@@ -171,6 +172,9 @@ pub struct Overrides {
     /// NAME=@COLUMN (of the data's file, drawn with x₀) or NAME=normal[:DxD…] (random, held while t moves) [default: x,t]
     #[arg(long, value_name = "LIST", help_heading = "Model (overrides what the checkpoint says)")]
     pub inputs: Option<Inputs>,
+    /// The prediction is the mean over M draws of this random input, and not that of one draw
+    #[arg(long, value_name = "NAME=M", help_heading = "Model (overrides what the checkpoint says)")]
+    pub average: Option<Average>,
     /// Which of a TorchScript module's outputs is the prediction: its place from 0, or its key [default: the first tensor]
     #[arg(long, value_name = "PLACE|KEY", help_heading = "Model (overrides what the checkpoint says)")]
     pub output: Option<String>,

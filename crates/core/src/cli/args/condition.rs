@@ -162,6 +162,37 @@ impl FromStr for NullInput {
     }
 }
 
+/// `--average NAME=M`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Average {
+    /// Of a random input that `--inputs` names.
+    pub name: String,
+    /// Draws that the prediction is averaged over.
+    pub draws: u64,
+}
+
+/// Draws that a prediction is averaged over at most.
+const MOST_DRAWS: u64 = 1 << 16;
+
+impl FromStr for Average {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        let parts = text.split_once('=').map(|(name, draws)| (name.trim(), draws.trim().parse::<u64>()));
+        match parts {
+            Some((name, Ok(draws))) if !name.is_empty() && (2..=MOST_DRAWS).contains(&draws) => {
+                Ok(Average { name: name.into(), draws })
+            }
+            _ => Err(Error::argument(
+                "--average",
+                text,
+                format!("it is NAME=M with M from 2 to {MOST_DRAWS}"),
+                "Such as --inputs x,t,eta=normal --average eta=16.",
+            )),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -207,6 +238,12 @@ mod tests {
         for text in ["x", "t,t,x", "x,t,c=", "x,t,y", "x,t,e=normal:", "x,t,e=normal:3x0", "x,t,c=@"] {
             assert!(text.parse::<Inputs>().is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn averages_are_over_two_draws_at_least() {
+        assert_eq!("eta=16".parse::<Average>().unwrap(), Average { name: "eta".into(), draws: 16 });
+        assert!(["eta", "eta=1", "=4", "eta=many", "eta=70000"].iter().all(|text| text.parse::<Average>().is_err()));
     }
 
     #[test]

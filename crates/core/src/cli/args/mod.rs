@@ -17,7 +17,7 @@ pub use crate::options::{DataOptions, MeasureOptions, Overrides};
 use crate::report::FigureFormat;
 use crate::schedule::NamedSchedule;
 use clap::{Args, Parser, Subcommand};
-pub use condition::{ConditionSource, Inputs, ModuleInput, NullInput};
+pub use condition::{Average, ConditionSource, Inputs, ModuleInput, NullInput};
 pub use evaluate::EvaluateArgs;
 pub use export::ExportArgs;
 pub use lora::LoraSpec;
