@@ -13,10 +13,13 @@ mod config;
 mod model;
 mod state_dict;
 
-use super::Architecture;
+use super::{Architecture, TrainedOn};
 
 /// `_class_name` of its configurations.
 const CLASS: &str = "ConditionalUnet1D";
 
-pub(super) const ARCHITECTURE: Architecture =
-    Architecture::of::<model::Unet1dLayers>(CLASS, Some(state_dict::STATE_DICT));
+/// The configurations of both releases train for ε with 100 steps of `squaredcos_cap_v2`; the first's files do not say.
+pub(super) const ARCHITECTURE: Architecture = Architecture {
+    trained_on: Some(TrainedOn { schedule: "cosine:timesteps=100", prediction: "epsilon", time_input: "step" }),
+    ..Architecture::of::<model::Unet1dLayers>(CLASS, Some(state_dict::STATE_DICT))
+};

@@ -2,9 +2,7 @@
 
 use super::CLASS;
 use crate::error::{Error, Result};
-use crate::network::recognise::{Shapes, StateDict, Told, Usage, Use};
-use crate::prediction::Prediction;
-use crate::time::Conditioning;
+use crate::network::recognise::{Shapes, StateDict, Told};
 use serde_json::{Map, Value};
 
 pub(super) const STATE_DICT: StateDict = StateDict {
@@ -19,19 +17,7 @@ pub(super) const STATE_DICT: StateDict = StateDict {
     ],
     config,
     note: groups,
-    usage: Some(USAGE),
-};
-
-/// The configurations of both releases train for ε with 100 steps of `squaredcos_cap_v2`; the files of the first do not say.
-const USAGE: Usage = Usage {
-    buffers: &[],
-    read: |_| {
-        Ok(Some(Use {
-            schedule: "cosine:timesteps=100".parse()?,
-            prediction: Some(Prediction::Epsilon),
-            conditioning: Conditioning::default(),
-        }))
-    },
+    usage: None,
 };
 
 /// No shape tells the groups.
