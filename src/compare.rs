@@ -4,6 +4,7 @@ use crate::control_variates::controlled;
 use crate::estimator::{Method, Norm, Quantity};
 use crate::lipschitz_mass::LipschitzMass;
 use crate::measure::{AtTimestep, Estimated, Subject};
+use crate::of::Of;
 use crate::process::ForwardProcess;
 use crate::ratio::paired_ratio;
 use crate::report::{ComparisonRow, Curve, ModelReport, NearZero, Point, Rest, Spent, Summary};
@@ -13,28 +14,30 @@ use crate::stats::median;
 use crate::time::{Axis, Timestep};
 
 /// A curve before its first point.
-pub fn empty_curve(Estimated { estimator, block }: &Estimated) -> Curve {
+pub fn empty_curve(Estimated { estimator, block }: &Estimated, of: Of) -> Curve {
     Curve {
         quantity: estimator.quantity(),
+        of,
         block: block.clone(),
         estimator: estimator.method(),
         norm: estimator.norm(),
         axis: estimator.axis(),
-        unit: estimator.unit().into(),
+        unit: estimator.quantity().unit(of, estimator.axis()),
         dt: estimator.t_next(0.0),
         points: Vec::new(),
     }
 }
 
 /// An empty closed-form curve, for expectations that need no samples.
-pub fn closed_form_curve(quantity: Quantity, axis: Axis, norm: Norm, dt: Option<f64>) -> Curve {
+pub fn closed_form_curve((quantity, of): (Quantity, Of), axis: Axis, norm: Norm, dt: Option<f64>) -> Curve {
     Curve {
         quantity,
+        of,
         block: None,
         estimator: Method::ClosedForm,
         norm,
         axis,
-        unit: quantity.unit(axis).into(),
+        unit: quantity.unit(of, axis),
         dt,
         points: Vec::new(),
     }
@@ -95,6 +98,7 @@ pub fn ratios(models: &[ModelReport], measured: &AtTimestep) -> Vec<ComparisonRo
                 timestep: measured.t,
                 t_next: curve.dt.map(|dt| measured.t + dt),
                 quantity: curve.quantity,
+                of: curve.of,
                 block: curve.block.clone(),
                 baseline: mean(base),
                 candidate: mean(candidate),
@@ -119,6 +123,7 @@ pub fn summarise(curve: &Curve, until: Timestep, process: &dyn ForwardProcess, s
     let typical = median(&rest).filter(|median| *median > 0.0);
     Summary {
         quantity: curve.quantity,
+        of: curve.of,
         block: curve.block.clone(),
         near_zero: NearZero {
             from: 0.0,
@@ -132,6 +137,7 @@ pub fn summarise(curve: &Curve, until: Timestep, process: &dyn ForwardProcess, s
         rest: Rest { mean: mean(&rest), max: rest.iter().copied().reduce(f64::max) },
         singularity: process
             .gaussian()
+            .filter(|_| !curve.of.divides_by_sigma())
             .and_then(|schedule| judge(&samples(curve, schedule), schedule.d_sigma_dt(-1.0).is_infinite())),
         peak_ratio: peak.zip(typical).map(|(peak, typical)| peak.1 / typical),
         function_evaluations: spent.function_evaluations,
@@ -179,7 +185,7 @@ mod tests {
     use super::*;
 
     fn curve(points: &[(f64, f64)]) -> Curve {
-        let mut curve = closed_form_curve(Quantity::Secant, Axis::Step, Norm::L2, Some(1.0));
+        let mut curve = closed_form_curve((Quantity::Secant, Of::Epsilon), Axis::Step, Norm::L2, Some(1.0));
         curve.points =
             points.iter().map(|&(timestep, mean)| Point { timestep, mean: Some(mean), ..Point::default() }).collect();
         curve

@@ -67,6 +67,7 @@ pub mod measure;
 pub mod model;
 pub mod network;
 pub mod nn;
+pub mod of;
 pub mod process;
 pub mod quality;
 pub mod response;
@@ -98,6 +99,7 @@ pub mod prelude {
     pub use crate::schedule::NamedSchedule;
     pub use crate::train::Job;
     pub use lipscope_core::cli::args::TrainArgs;
+    pub use lipscope_core::of::Of;
     pub use lipscope_core::options::{DataOptions, MeasureOptions, Overrides};
     pub use lipscope_core::quantity::{Norm, Quantities, Quantity};
 }

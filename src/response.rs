@@ -3,9 +3,10 @@
 //! A [`Denoiser`] is a response whose value is ε; it adds what samplers and Jacobians need.
 
 use crate::device::scale_rows;
-
-use crate::error::{Doing, Result};
+use crate::dual::Dual;
+use crate::error::{Doing, Error, Result};
 use crate::network::Condition;
+use crate::of::Of;
 use crate::prediction::{Affine, Prediction};
 use crate::process::{Block, ForwardProcess};
 use crate::schedule::NoiseSchedule;
@@ -35,6 +36,11 @@ pub trait Response {
 
     /// dtype of x and f.
     fn kind(&self) -> Kind;
+
+    /// What f is.
+    fn of(&self) -> Of {
+        Of::Epsilon
+    }
 
     /// What `rows` samples are conditional on, from what was drawn with them.
     ///
@@ -87,6 +93,40 @@ pub trait Denoiser: Response {
         self.value(state, t)
     }
 
+    /// What its network outputs; ε itself for one without a network.
+    fn prediction(&self) -> Prediction {
+        Prediction::Epsilon
+    }
+
+    /// The network's output, [B, …] of the shape of x, and with `with_rate` its exact ∂/∂t per step.
+    fn answer(&self, state: &State, t: &[Timestep], with_rate: bool) -> Result<Dual> {
+        let value = self.epsilon(state, t)?;
+        let tangent = if with_rate { Some(self.rate(state, t)?) } else { None };
+        Ok(Dual { value, tangent })
+    }
+
+    /// Whether the output at both times is the same for every x, whatever the network computes.
+    fn answers_the_same(&self, t: Timestep, next: Timestep) -> bool {
+        self.timestep_map().condition(t) == self.timestep_map().condition(next)
+    }
+
+    /// Whether it knows a condition ∅, so that [`Denoiser::answer_less_null`] exists.
+    fn has_null(&self) -> bool {
+        false
+    }
+
+    /// The network's output under the condition less that under ∅, with its ∂/∂t.
+    ///
+    /// # Errors
+    /// There is no condition ∅.
+    fn answer_less_null(&self, _state: &State, _t: &[Timestep], _with_rate: bool) -> Result<Dual> {
+        Err(Error::unsupported(
+            "--of guidance for a model without conditions",
+            "ε(x, t, c) − ε(x, t, ∅) is there for conditional networks",
+            "Use --of epsilon.",
+        ))
+    }
+
     /// (∂ε/∂x)·v, and with `with_time` also ∂ε/∂t per step, exact, of the shape of x.
     fn along(&self, state: &State, v: &Tensor, with_time: bool, t: &[Timestep]) -> Result<Tensor>;
 
@@ -134,10 +174,44 @@ pub(crate) fn convert(
     t: &[Timestep],
     f: impl Fn(Timestep) -> Result<Affine>,
 ) -> Result<Tensor> {
-    let factors = t.iter().map(|&t| f(t)).collect::<Result<Vec<Affine>>>()?;
+    affine(output, x, &t.iter().map(|&t| f(t)).collect::<Result<Vec<Affine>>>()?)
+}
+
+/// The same with the pairs themselves.
+pub(crate) fn affine(output: &Tensor, x: &Tensor, factors: &[Affine]) -> Result<Tensor> {
     if factors.iter().all(|factor| *factor == Affine { output: 1.0, x: 0.0 }) {
         return Ok(output.shallow_clone());
     }
     let (of_output, of_x): (Vec<f64>, Vec<f64>) = factors.iter().map(|factor| (factor.output, factor.x)).unzip();
     scale_rows(output, &of_output)?.f_add(&scale_rows(x, &of_x)?).doing("converting the prediction")
+}
+
+/// A change whose rows are of two kinds: those for which `moves` holds are computed by `moving`, the others by `resting`.
+pub(crate) fn by_rows(
+    (state, t, t_next): (&State, &[Timestep], &[Timestep]),
+    moves: impl Fn(Timestep, Timestep) -> bool,
+    moving: impl Fn(&State, &[Timestep], &[Timestep]) -> Result<(Tensor, u64)>,
+    resting: impl Fn(&State, &[Timestep], &[Timestep]) -> Result<(Tensor, u64)>,
+) -> Result<(Tensor, u64)> {
+    let doing = "subtracting predictions";
+    let kinds: Vec<bool> = t.iter().zip(t_next).map(|(&t, &next)| moves(t, next)).collect();
+    if kinds.iter().all(|moves| *moves) {
+        return moving(state, t, t_next);
+    }
+    if !kinds.contains(&true) {
+        return resting(state, t, t_next);
+    }
+    let mut change = state.x.f_zeros_like().doing(doing)?;
+    let mut evaluations = 0;
+    for kind in [true, false] {
+        let index: Vec<i64> = (0..t.len() as i64).filter(|&row| kinds[row as usize] == kind).collect();
+        let times = |all: &[Timestep]| index.iter().map(|&row| all[row as usize]).collect::<Vec<Timestep>>();
+        let (here, here_next) = (times(t), times(t_next));
+        let index = Tensor::f_from_slice(&index).and_then(|v| v.f_to_device(state.x.device())).doing(doing)?;
+        let rows = state.select(&index)?;
+        let (part, spent) = if kind { moving(&rows, &here, &here_next)? } else { resting(&rows, &here, &here_next)? };
+        change = change.f_index_copy(0, &index, &part).doing(doing)?;
+        evaluations += spent;
+    }
+    Ok((change, evaluations))
 }

@@ -8,7 +8,7 @@ use crate::guidance::{Asked, Guidance};
 use crate::network::{Condition, Network};
 use crate::prediction::{Affine, Prediction};
 use crate::process::{self, ForwardProcess};
-use crate::response::{Denoiser, Response, convert};
+use crate::response::{Denoiser, Response, by_rows, convert};
 use crate::schedule::{Level, NoiseSchedule};
 use crate::state::{Columns, State};
 use crate::time::{Conditioning, Timestep};
@@ -65,8 +65,20 @@ impl NetworkDenoiser {
         self.output_along(&Dual::constant(state.x.shallow_clone()), &state.condition, at, with_tangent)
     }
 
-    /// The same where x has a tangent of its own.
+    /// The same where x has a tangent of its own; guided where there is guidance.
     fn output_along(&self, x: &Dual, condition: &Condition, at: At, with_tangent: bool) -> Result<Dual> {
+        self.ask(x, condition, at, with_tangent, |guidance, with, without| guidance.combine(with, without))
+    }
+
+    /// The network's output, put together with the one under ∅ by `combine` where there is guidance.
+    fn ask(
+        &self,
+        x: &Dual,
+        condition: &Condition,
+        at: At,
+        with_tangent: bool,
+        combine: impl Fn(&Guidance, &Dual, &Dual) -> Result<Dual>,
+    ) -> Result<Dual> {
         let schedule = self.schedule();
         let told = at.asked.iter().map(|&t| self.conditioning.coordinate(schedule, self.map.condition(t)));
         let told: Vec<f64> = told.collect();
@@ -93,7 +105,7 @@ impl NetworkDenoiser {
                 let without = guidance.without.batch(rows, &Columns::default(), self.device, self.kind)?;
                 // What lies beside x stays: only the words and the class are dropped.
                 let without = Condition { beside: condition.shallow_clone().beside, ..without };
-                guidance.combine(&output, &ask(&without)?)
+                combine(guidance, &output, &ask(&without)?)
             }
         }
     }
@@ -168,6 +180,11 @@ impl NetworkDenoiser {
         self.map.condition(t) == self.map.condition(next) && !self.prediction.scales_input()
     }
 
+    fn change_of_output(&self, state: &State, t: &[Timestep], t_next: &[Timestep]) -> Result<(Tensor, u64)> {
+        let change = self.value(state, t_next)?.f_sub(&self.value(state, t)?).doing("subtracting predictions")?;
+        Ok((change, 2 * t.len() as u64))
+    }
+
     /// The change of ε where the network sees the same at both times: its output is the same, and only what turns it into
     /// ε moves.
     fn change_of_conversion(&self, state: &State, t: &[Timestep], t_next: &[Timestep]) -> Result<(Tensor, u64)> {
@@ -224,28 +241,12 @@ impl Response for NetworkDenoiser {
 
     /// Rows at whose two times the network sees the same are exact zeros where it answers with ε itself, and cost nothing.
     fn change(&self, state: &State, t: &[Timestep], t_next: &[Timestep]) -> Result<(Tensor, u64)> {
-        let doing = "subtracting predictions";
-        let moving: Vec<bool> = t.iter().zip(t_next).map(|(&t, &next)| !self.sees_the_same(t, next)).collect();
-        let rows = moving.iter().filter(|moves| **moves).count() as u64;
-        if rows == t.len() as u64 {
-            let change = self.value(state, t_next)?.f_sub(&self.value(state, t)?).doing(doing)?;
-            return Ok((change, 2 * rows));
-        }
-        if rows == 0 {
-            return self.change_of_conversion(state, t, t_next);
-        }
-        let mut change = state.x.f_zeros_like().doing(doing)?;
-        let mut evaluations = 0;
-        for part in [true, false] {
-            let index: Vec<i64> = (0..t.len() as i64).filter(|&row| moving[row as usize] == part).collect();
-            let times = |all: &[Timestep]| index.iter().map(|&row| all[row as usize]).collect::<Vec<Timestep>>();
-            let (here, here_next) = (times(t), times(t_next));
-            let index = Tensor::f_from_slice(&index).and_then(|v| v.f_to_device(self.device)).doing(doing)?;
-            let (part, spent) = self.change(&state.select(&index)?, &here, &here_next)?;
-            change = change.f_index_copy(0, &index, &part).doing(doing)?;
-            evaluations += spent;
-        }
-        Ok((change, evaluations))
+        by_rows(
+            (state, t, t_next),
+            |t, next| !self.sees_the_same(t, next),
+            |state, t, next| self.change_of_output(state, t, next),
+            |state, t, next| self.change_of_conversion(state, t, next),
+        )
     }
 
     fn lacks_rate(&self) -> Option<String> {
@@ -272,6 +273,29 @@ impl Response for NetworkDenoiser {
 impl Denoiser for NetworkDenoiser {
     fn schedule(&self) -> &dyn NoiseSchedule {
         &*self.process.schedule
+    }
+
+    fn prediction(&self) -> Prediction {
+        self.prediction
+    }
+
+    fn answer(&self, state: &State, t: &[Timestep], with_rate: bool) -> Result<Dual> {
+        self.output(state, At::new(t), with_rate)
+    }
+
+    fn answers_the_same(&self, t: Timestep, next: Timestep) -> bool {
+        self.sees_the_same(t, next)
+    }
+
+    fn has_null(&self) -> bool {
+        self.guidance.is_some()
+    }
+
+    fn answer_less_null(&self, state: &State, t: &[Timestep], with_rate: bool) -> Result<Dual> {
+        let x = Dual::constant(state.x.shallow_clone());
+        self.ask(&x, &state.condition, At::new(t), with_rate, |_, with, without| {
+            with.add(&without.linear(|part| part.f_neg())?)
+        })
     }
 
     fn along(&self, state: &State, v: &Tensor, with_time: bool, t: &[Timestep]) -> Result<Tensor> {

@@ -8,6 +8,7 @@ use crate::dual::Dual;
 use crate::error::Error;
 use crate::estimator::{Derivative, Norm, Path, Secant};
 use crate::ideal::{Distribution, Gaussian, IdealDenoiser};
+use crate::of::Of;
 use crate::process::{Block, ForwardProcess, NoiseKind};
 use crate::schedule::{self, Level};
 use crate::state::State;
@@ -274,7 +275,7 @@ fn a_response_of_two_blocks_has_two_curves() {
             let expected: Vec<f64> = norms(rows).iter().map(|norm| norm * factor).collect();
             assert_close("norms", &at_20[curve], &expected, Tolerance::of_each(1e-12, "rounding of float64"));
         }
-        let curves: Vec<_> = subjects[0].curves().iter().map(empty_curve).collect();
+        let curves: Vec<_> = subjects[0].curves().iter().map(|curve| empty_curve(curve, Of::Epsilon)).collect();
         let named: Vec<_> = curves.iter().map(|curve| (curve.quantity.name(), curve.block.as_deref())).collect();
         let expected = ["secant", "derivative"].map(|name| [(name, Some("x")), (name, Some("v"))]).concat();
         assert_eq!(named, expected);

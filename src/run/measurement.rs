@@ -14,6 +14,7 @@ use crate::error::{Error, Result};
 use crate::ideal::Gaussian;
 use crate::measure::{Settings, Subject, Sweep, curves};
 use crate::model::{Model, Opened};
+use crate::of::{self, Of};
 use crate::process::ForwardProcess;
 use crate::report::{self, Curve, ModelReport, Report, Warning};
 use crate::rounding as dtypes;
@@ -86,6 +87,13 @@ impl Measurement {
         overrides: &Overrides,
         setup: &Setup,
     ) -> Result<Self> {
+        if matches!(options.of, Of::Output | Of::Guidance) {
+            return Err(Error::unsupported(
+                format!("--of {} with theory", options.of),
+                "a closed form has neither an output of its own nor a condition",
+                "Use --of epsilon, score, x0 or excess.",
+            ));
+        }
         let overrides = &Overrides { dtype: Precision::F64, ..overrides.clone() };
         let arithmetic = setup.arithmetic(Precision::F64)?;
         let spec = options.data.source.clone().unwrap_or(DataSpec::Digits);
@@ -117,6 +125,7 @@ impl Measurement {
         shares: &[Option<&Share>],
         (options, overrides, setup): (&MeasureOptions, &Overrides, &Setup),
     ) -> Result<Self> {
+        let overrides = &for_guidance(options.of, overrides)?;
         before_weights::check(checkpoints, shares, options, overrides)?;
         let arithmetic = setup.arithmetic(overrides.dtype)?;
         let mut opened = setup::open_all(checkpoints, labels, &options.data, overrides, arithmetic.0)?;
@@ -166,6 +175,13 @@ impl Measurement {
         let Some(model) = self.models.first() else {
             return Err(Error::mismatch("there is no model", "Give a checkpoint."));
         };
+        if !options.of.is_epsilon() || !options.quantity.has_time_axis() {
+            return Err(Error::unsupported(
+                format!("--rounding of the {} of {}", options.quantity, options.of),
+                "it is the rounding of secants and derivatives of ε",
+                "Leave out --rounding, or --of and --quantity.",
+            ));
+        }
         let labels = self.source.as_ref().and_then(|source| source.labels());
         let rows = self.source.as_ref().and_then(|source| source.count());
         self.rounding = Some(rounding::open(checkpoint, model, options, overrides, (labels, rows), self.device)?);
@@ -197,7 +213,8 @@ impl Measurement {
         let batch = (plan.batch, plan.seed);
         let draws = clean_data::draws(&models, source.as_ref(), batch, store.as_deref_mut(), watch)?;
         let Some(draws) = draws else { return Err(interrupted(store.as_deref())) };
-        let subject = |model: Model| Subject { response: model.denoiser, estimators: plan.estimators() };
+        let subject =
+            |model: Model| Subject { response: of::response(plan.of, model.denoiser), estimators: plan.estimators() };
         let subjects: Vec<Subject> = models.into_iter().map(subject).collect();
         let settings = Settings { rule: plan.samples, batch: plan.batch, probe: automatic_batch };
         let mut sweep = Sweep::new(&subjects, &draws, &settings);
@@ -233,7 +250,8 @@ impl Measurement {
     fn empty_report(&self) -> Result<Report> {
         let curves = |model: &Model| -> Vec<Curve> {
             let estimators = self.plan.estimators();
-            curves(&estimators, &*model.denoiser).iter().map(empty_curve).collect()
+            let curves = curves(&estimators, &*model.denoiser);
+            curves.iter().map(|curve| empty_curve(curve, self.plan.of)).collect()
         };
         let model = |model: &Model| ModelReport {
             label: model.label.clone(),
@@ -258,9 +276,23 @@ impl Measurement {
     /// Fills in the expectations themselves.
     fn closed_form(&self, report: &mut Report, gaussian: &Gaussian) {
         let (Some(model), Some(entry)) = (self.models.first(), report.models.first_mut()) else { return };
-        let expectation = Expectation::new(gaussian, &*model.denoiser);
+        let expectation = Expectation::new(gaussian, &*model.denoiser, self.plan.of);
         report.resolution = expectation.fill(entry, &self.plan);
         report.warnings = self.warnings.clone();
         finish(report, &self.plan, &[model.denoiser.process()]);
+    }
+}
+
+/// `--of guidance` needs a condition ∅, and no w: what a model samples from itself then is not guided.
+fn for_guidance(of: Of, overrides: &Overrides) -> Result<Overrides> {
+    match (of, overrides.guidance) {
+        (Of::Guidance, Some(scale)) => Err(Error::argument(
+            "--guidance",
+            scale,
+            "ε(x, t, c) − ε(x, t, ∅) is the same for every w",
+            "Leave out --guidance with --of guidance; --null-class and --null-context say what ∅ is.",
+        )),
+        (Of::Guidance, None) => Ok(Overrides { guidance: Some(0.0), ..overrides.clone() }),
+        _ => Ok(overrides.clone()),
     }
 }

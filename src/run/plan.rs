@@ -1,10 +1,11 @@
 //! The resolved plan: every setting that the numbers depend on, checked before anything is measured.
 
-use super::coordinates::with_coordinates;
+use super::coordinates::{with_coordinates, with_values};
 use crate::error::{Error, Result};
 use crate::estimator::{Estimator, Norm, Quantities, estimators};
 use crate::measure::SampleRule;
 use crate::model::Model;
+use crate::of::{self, Of};
 use crate::refine::Refinement;
 use crate::report::ModelDescription;
 use crate::time::{Axis, Timestep};
@@ -32,6 +33,9 @@ pub struct Plan {
     pub data: Value,
     /// What is estimated.
     pub quantity: Quantities,
+    /// Of what; ε where nothing is said.
+    #[serde(skip_serializing_if = "Of::is_epsilon")]
+    pub of: Of,
     /// t′ − t in steps.
     pub dt: f64,
     /// Axis of the denominator.
@@ -57,6 +61,9 @@ pub struct Plan {
     /// Timesteps at which the axis has no number.
     #[serde(skip)]
     pub without_coordinate: usize,
+    /// Timesteps at which what is measured does not exist, and why.
+    #[serde(skip)]
+    pub without_value: Option<(usize, String)>,
 }
 
 /// What [`Plan::resolve`] needs to know about a model before its weights are read.
@@ -114,7 +121,7 @@ impl Times {
 fn default_axis(models: &[Model], quantity: Quantities) -> Axis {
     let mut axes = models.iter().map(|model| model.denoiser.process().axis());
     match axes.next() {
-        Some(axis) if quantity != Quantities::Spatial && axes.all(|other| other == axis) => axis,
+        Some(axis) if quantity.has_time_axis() && axes.all(|other| other == axis) => axis,
         _ => Axis::Step,
     }
 }
@@ -134,6 +141,19 @@ fn check(options: &MeasureOptions) -> Result<()> {
         return Err(Error::mismatch(
             "‖∂ε/∂x‖₂ has no time axis, and its norm is the spectral one",
             "Leave out --axis and --norm with --quantity spatial.",
+        ));
+    }
+    if options.quantity == Quantities::Size && !is_step {
+        return Err(Error::mismatch(
+            "a size has no time axis: nothing is divided by a distance in time",
+            "Leave out --axis with --quantity size.",
+        ));
+    }
+    if !options.of.is_epsilon() && options.quantity.has_jacobian() {
+        return Err(Error::unsupported(
+            format!("--quantity {} with --of {}", options.quantity, options.of),
+            "derivatives in x are there for ε only",
+            "Use --quantity secant, derivative, both or size.",
         ));
     }
     rule(options).map(|_| ())
@@ -156,14 +176,17 @@ impl Plan {
         if options.quantity.has_jacobian() {
             refuse_without_jacobian(models, options.quantity)?;
         }
+        of::check(options.of, models.iter().map(|model| (model.label.as_str(), &*model.denoiser)))?;
         let axis = options.axis.unwrap_or_else(|| default_axis(models, options.quantity));
         let reach = if options.quantity.has_secant() { options.dt } else { 0.0 };
         let (timesteps, without_coordinate) = with_coordinates(timesteps, models, axis, reach)?;
+        let (timesteps, without_value) = with_values(timesteps, models, options.of, reach)?;
         Ok(Plan {
             command,
             models: models.iter().map(describe).collect::<Result<_>>()?,
             data,
             quantity: options.quantity,
+            of: options.of,
             dt: options.dt,
             axis,
             norm: options.norm,
@@ -175,6 +198,7 @@ impl Plan {
             seed,
             left_out,
             without_coordinate,
+            without_value,
         })
     }
 

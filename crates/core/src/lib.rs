@@ -57,6 +57,7 @@ pub mod expectation;
 pub mod learning_rate;
 mod least_squares;
 pub mod lipschitz_mass;
+pub mod of;
 pub mod options;
 pub mod preconditioning;
 pub mod prediction;

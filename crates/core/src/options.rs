@@ -2,6 +2,7 @@
 
 use crate::cli::args::{BatchSize, Class, LoraSpec, Precision, PredictionParser, Share};
 use crate::data::{DataSpec, ScaleOverride};
+use crate::of::Of;
 use crate::prediction::Prediction;
 use crate::quantity::{Norm, Quantities};
 use crate::schedule::NamedSchedule;
@@ -49,6 +50,9 @@ pub struct MeasureOptions {
     /// What is measured
     #[arg(long, value_name = "QUANTITY", value_enum, default_value_t, help_heading = "Measurement")]
     pub quantity: Quantities,
+    /// Of what it is measured
+    #[arg(long, value_name = "WHAT", value_enum, default_value_t, help_heading = "Measurement")]
+    pub of: Of,
     /// Distance t′ − t of the secant, in steps
     #[arg(long, value_name = "STEPS", default_value_t = 1.0, help_heading = "Measurement")]
     pub dt: f64,
@@ -173,6 +177,7 @@ impl Default for MeasureOptions {
             timesteps: TimestepSpec::default(),
             tolerance: 0.05,
             quantity: Quantities::default(),
+            of: Of::default(),
             dt: 1.0,
             samples: None,
             rel_error: None,

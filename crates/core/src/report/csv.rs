@@ -33,7 +33,7 @@ pub(super) fn curve_frame(report: &Report) -> Result<DataFrame> {
         |name: &str, of: fn(&Point) -> u64| column(name, rows.iter().map(|(_, _, p)| of(p)).collect::<Vec<u64>>());
     let columns = vec![
         text("model", |(m, _, _)| m.label.clone()),
-        text("quantity", |(_, c, _)| c.quantity.to_string()),
+        text("quantity", |(_, c, _)| c.quantity.listed(c.of)),
         text("estimator", |(_, c, _)| c.estimator.name().to_string()),
         steps("timestep", rows.iter().map(|(_, _, p)| Some(p.timestep)).collect()),
         steps("t_next", rows.iter().map(|(_, _, p)| p.t_next).collect()),
@@ -73,7 +73,7 @@ pub(super) fn comparison_frame(report: &Report) -> Result<DataFrame> {
         text("model", |r| r.model.clone()),
         steps("timestep", rows.iter().map(|r| Some(r.timestep)).collect()),
         steps("t_next", rows.iter().map(|r| r.t_next).collect()),
-        text("quantity", |r| r.quantity.to_string()),
+        text("quantity", |r| r.quantity.listed(r.of)),
         float("baseline", |r| r.baseline),
         float("candidate", |r| r.candidate),
         float("ratio", |r| r.ratio),

@@ -47,6 +47,7 @@ pub use tidy::{Cell, Chart, ChartAxis, Column, Table, TidyReport};
 pub use tidy_files::{tidy_csv, tidy_files, tidy_text};
 pub use warning::Warning;
 
+use crate::of::Of;
 use crate::quantity::{Method, Norm, Quantity};
 use crate::refine::Resolution;
 use crate::singularity::Singularity;
@@ -128,6 +129,9 @@ pub struct Spent {
 pub struct Curve {
     /// What it shows.
     pub quantity: Quantity,
+    /// Of what; ε where nothing is said.
+    #[serde(default, skip_serializing_if = "Of::is_epsilon")]
+    pub of: Of,
     /// The part of the output whose norm it is, such as `v`; `None` where that is all of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub block: Option<String>,
@@ -201,6 +205,9 @@ pub struct ComparisonRow {
     pub t_next: Option<f64>,
     /// What was measured.
     pub quantity: Quantity,
+    /// Of what; ε where nothing is said.
+    #[serde(default, skip_serializing_if = "Of::is_epsilon")]
+    pub of: Of,
     /// The part of the output; `None` where that is all of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub block: Option<String>,
@@ -221,6 +228,9 @@ pub struct ComparisonRow {
 pub struct Summary {
     /// What was measured.
     pub quantity: Quantity,
+    /// Of what; ε where nothing is said.
+    #[serde(default, skip_serializing_if = "Of::is_epsilon")]
+    pub of: Of,
     /// The part of the output; `None` where that is all of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub block: Option<String>,

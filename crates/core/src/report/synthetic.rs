@@ -19,6 +19,7 @@ pub fn shared_pair() -> Report {
         timestep: b.timestep,
         t_next: b.t_next,
         quantity: Quantity::Secant,
+        of: Of::Epsilon,
         block: None,
         baseline: b.mean,
         candidate: c.mean,
@@ -144,6 +145,7 @@ pub fn secant(timesteps: impl Iterator<Item = f64>, scale: f64, boundaries: &[f6
     };
     Curve {
         quantity: Quantity::Secant,
+        of: Of::Epsilon,
         block: None,
         estimator: Method::MonteCarlo,
         norm: Norm::L2,
@@ -178,6 +180,7 @@ fn summary(curve: &Curve) -> Summary {
     let rest = Rest { mean: average(&rest), max: top(&rest).map(|p| p.1) };
     Summary {
         quantity: curve.quantity,
+        of: curve.of,
         block: None,
         near_zero,
         rest,

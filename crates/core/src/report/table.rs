@@ -20,7 +20,8 @@ pub fn curve_table(report: &Report, width: u16) -> String {
 }
 
 fn one_curve(model: &ModelReport, curve: &Curve, width: u16) -> String {
-    let symbol = format!("{}{}", symbol(curve), of_block(curve.block.as_deref()));
+    let of = curve.of.in_words().map(|words| format!(" of {words}")).unwrap_or_default();
+    let symbol = format!("{}{of}{}", symbol(curve), of_block(curve.block.as_deref()));
     let title = format!("{}: {symbol} [{}]", one_line(&model.label), curve.unit);
     if curve.points.is_empty() {
         return format!("{title}\n(no timestep measured yet)");
@@ -59,7 +60,7 @@ fn one_comparison(baseline: &str, rows: &[&ComparisonRow], width: u16) -> String
     };
     let table: Vec<[String; 5]> = representative(&values).into_iter().map(|i| row(rows[i])).collect();
     let table = render(&["t", "ratio", "95 % interval", "baseline", "candidate"], &table, width);
-    let what = format!("{}{}", rows[0].quantity, of_block(rows[0].block.as_deref()));
+    let what = format!("{}{}", rows[0].quantity.listed(rows[0].of), of_block(rows[0].block.as_deref()));
     format!("{candidate} (candidate) over {} (baseline): {what}\n{table}", one_line(baseline))
 }
 
@@ -105,7 +106,7 @@ pub(super) fn render(header: &[&str], rows: &[impl AsRef<[String]>], width: u16)
 }
 
 fn symbol(curve: &Curve) -> String {
-    curve.quantity.definition(curve.axis, curve.norm, curve.dt).0
+    curve.quantity.definition(curve.of, curve.axis, curve.norm, curve.dt).0
 }
 
 pub(super) fn one_line(label: &str) -> String {
@@ -157,7 +158,7 @@ pub fn reading(report: &Report) -> String {
 /// `K peaks at t = 1 with 0.0123 [0.0119, 0.0127] 1/step, 31× the median beyond t = 100`
 fn baseline_reading(model: &ModelReport, summary: &Summary) -> String {
     let near = &summary.near_zero;
-    let name = format!("{}{}", summary.quantity.letter(), of_block(summary.block.as_deref()));
+    let name = format!("{}{}", summary.quantity.called(summary.of), of_block(summary.block.as_deref()));
     let (Some(peak), Some(at)) = (near.max, near.argmax) else {
         return format!("{name} has no value between t = {} and t = {}", near.from, near.until);
     };

@@ -127,7 +127,7 @@ fn summary_row(label: &str, summary: &Summary) -> Vec<Cell> {
     let verdict = summary.singularity.as_ref().and_then(|found| serde_json::to_value(found.verdict).ok());
     vec![
         Cell::text(label),
-        Cell::text(format!("{}{}", summary.quantity, of_block(summary.block.as_deref()))),
+        Cell::text(format!("{}{}", summary.quantity.listed(summary.of), of_block(summary.block.as_deref()))),
         Cell::number(near.until),
         Cell::optional(near.mean),
         Cell::optional(near.max),

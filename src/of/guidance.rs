@@ -1,0 +1,28 @@
+//! δ = ε(x, t, c) − ε(x, t, ∅) = ∂/∂w of the guided prediction (1 + w) ε(x, t, c) − w ε(x, t, ∅) (arXiv 2207.12598), which is
+//! linear in w: one curve says for every w what guidance adds. x is that of the condition c.
+
+use super::Member;
+use crate::denoiser::Denoiser;
+use crate::dual::Dual;
+use crate::error::Result;
+use crate::prediction::{Affine, Prediction};
+use crate::schedule::Level;
+use crate::state::State;
+use crate::time::Timestep;
+
+pub(super) struct Guidance;
+
+impl Member for Guidance {
+    /// What x adds to ε is the same under both conditions.
+    fn factors(&self, prediction: Prediction, level: &Level) -> Result<Affine> {
+        prediction.epsilon(level).map(|factor| Affine { x: 0.0, ..factor })
+    }
+
+    fn rates(&self, prediction: Prediction, level: &Level) -> Result<Affine> {
+        prediction.epsilon_rate(level).map(|rate| Affine { x: 0.0, ..rate })
+    }
+
+    fn answer(&self, denoiser: &dyn Denoiser, state: &State, t: &[Timestep], with_rate: bool) -> Result<Dual> {
+        denoiser.answer_less_null(state, t, with_rate)
+    }
+}
