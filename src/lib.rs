@@ -84,7 +84,7 @@ pub mod train;
 
 pub use lipscope_core::{
     atomic, control_variates, data, expectation, lipschitz_mass, preconditioning, prediction, random, ratio, refine,
-    report, schedule, singularity, stats, suggest, time, timestep_map, timesteps,
+    report, schedule, singularity, stats, suggest, terminal, time, timestep_map, timesteps,
 };
 
 /// What most programs need.

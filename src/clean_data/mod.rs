@@ -2,11 +2,13 @@
 
 mod ideal;
 mod latents;
+mod moments;
 mod own;
 mod rows;
 
 use ideal::reshape;
 pub use ideal::{Ideal, open_ideal};
+pub use moments::moments;
 pub use own::{draws, model_samples};
 pub use rows::Rows;
 

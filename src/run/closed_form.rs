@@ -11,7 +11,7 @@ use crate::of::{self, Of};
 use crate::prediction::Affine;
 use crate::process::ForwardProcess;
 use crate::refine::{Next, Resolution};
-use crate::report::{Curve, ModelReport, Point};
+use crate::report::{Curve, MeanSquare, ModelReport, Point};
 use crate::schedule::{Level, NoiseSchedule};
 use crate::time::Timestep;
 use crate::timestep_map::TimestepMap;
@@ -70,13 +70,22 @@ impl<'a> Expectation<'a> {
         let undefined = curve.quantity != Quantity::Size && t_next.is_none() && self.map.jumps_at(t);
         let non_finite = u64::from(!undefined && !mean.is_finite());
         let mean = (!undefined && mean.is_finite()).then_some(mean);
-        Point { mean, non_finite, ..bare_point(self.process, t, t_next) }
+        let mean_square = (curve.quantity == Quantity::Size).then(|| self.mean_square(t));
+        Point { mean, mean_square, non_finite, ..bare_point(self.process, t, t_next) }
     }
 
     /// E‖f‖ over x ~ q_t, where f = s·x − c·m in each coordinate, for the (s, c) of a variance.
     fn mean_norm(&self, t: Timestep, of: impl Fn(f64) -> (f64, f64)) -> f64 {
         let (mean, variance): (Vec<f64>, Vec<f64>) = self.normal(t, of).unzip();
         mean_norm(&mean, &variance)
+    }
+
+    /// E‖f‖² = Σ (mean² + variance).
+    fn mean_square(&self, t: Timestep) -> MeanSquare {
+        let mean =
+            self.normal(t, |variance| self.value(t, variance)).map(|(mean, variance)| mean * mean + variance).sum();
+        let per_element = mean / self.moments.0.len() as f64;
+        MeanSquare { mean, std_error: None, ci_low: None, ci_high: None, per_element }
     }
 
     /// Mean and variance of f in each coordinate.

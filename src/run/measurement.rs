@@ -4,7 +4,7 @@ use super::closed_form::Expectation;
 use super::finish::{finish, is_short};
 use super::record::Recorder;
 use super::setup::{self, Completed, Setup};
-use super::{Folder, Plan, Store, Watch, before_weights, interrupted, provenance, rounding, warnings};
+use super::{Folder, Plan, Store, Watch, before_weights, interrupted, provenance, rounding, terminal, warnings};
 use crate::clean_data::{self, CleanData, Ideal};
 use crate::compare::empty_curve;
 use crate::data::DataSpec;
@@ -18,6 +18,7 @@ use crate::of::{self, Of};
 use crate::process::ForwardProcess;
 use crate::report::{self, Curve, ModelReport, Report, Warning};
 use crate::rounding as dtypes;
+use crate::terminal::DataMoments;
 use lipscope_core::cli::args::{BatchSize, Precision, Share};
 use lipscope_core::options::{MeasureOptions, Overrides};
 use std::path::Path;
@@ -40,6 +41,8 @@ pub struct Measurement {
     rounding: Option<dtypes::Subject>,
     /// The data, where the expectation over it has a closed form.
     gaussian: Option<Gaussian>,
+    /// The moments of the data, where the plan tells how much of it is left.
+    moments: Option<DataMoments>,
 }
 
 impl Measurement {
@@ -155,7 +158,13 @@ impl Measurement {
         let batch = setup::batch(options.batch, &shape, device);
         let plan = Plan::resolve(command, &models, description, options, (seed, batch))?;
         warnings.extend(warnings::of_plan(&plan, &models));
+        let asked = data.as_ref().filter(|_| terminal::is_asked(&plan));
+        let moments = asked.map(|data| clean_data::moments(&data.whole)).transpose()?;
+        if terminal::is_asked(&plan) {
+            warnings.extend(models.iter().filter_map(|m| terminal::refusal(&m.label, m.denoiser.process())));
+        }
         Ok(Measurement {
+            moments,
             automatic_batch: options.batch == BatchSize::Auto,
             source: data.map(|data| data.source),
             rounding: None,
@@ -209,7 +218,7 @@ impl Measurement {
             self.closed_form(&mut report, gaussian);
             return Ok(report);
         }
-        let Measurement { plan, models, source, warnings, rounding, automatic_batch, .. } = self;
+        let Measurement { plan, models, source, warnings, rounding, automatic_batch, moments, .. } = self;
         let batch = (plan.batch, plan.seed);
         let draws = clean_data::draws(&models, source.as_ref(), batch, store.as_deref_mut(), watch)?;
         let Some(draws) = draws else { return Err(interrupted(store.as_deref())) };
@@ -242,7 +251,7 @@ impl Measurement {
             report.rounding = Some(found);
         }
         let processes: Vec<&dyn ForwardProcess> = subjects.iter().map(|subject| subject.response.process()).collect();
-        finish(&mut report, &plan, &processes);
+        finish(&mut report, &plan, &processes, moments.as_ref());
         Ok(report)
     }
 
@@ -279,7 +288,7 @@ impl Measurement {
         let expectation = Expectation::new(gaussian, &*model.denoiser, self.plan.of);
         report.resolution = expectation.fill(entry, &self.plan);
         report.warnings = self.warnings.clone();
-        finish(report, &self.plan, &[model.denoiser.process()]);
+        finish(report, &self.plan, &[model.denoiser.process()], self.moments.as_ref());
     }
 }
 

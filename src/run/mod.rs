@@ -16,6 +16,9 @@ mod record;
 mod rounding;
 pub mod sampling;
 pub mod setup;
+mod terminal;
+#[cfg(test)]
+mod tests;
 mod warnings;
 mod watch;
 

@@ -73,6 +73,7 @@ pub mod stats;
 pub mod store;
 pub mod suggest;
 pub mod tensor_file;
+pub mod terminal;
 pub mod time;
 pub mod timestep_map;
 pub mod timesteps;

@@ -24,6 +24,7 @@ mod suggestion;
 #[cfg(test)]
 pub(crate) mod synthetic;
 mod table;
+mod terminal;
 mod tidy;
 mod tidy_files;
 mod warning;
@@ -43,6 +44,7 @@ pub use rounding::{NoRounding, Rounding, RoundingRow, rounding_reading, rounding
 pub use samples::{SampleFormat, SampleReport, SampleSet};
 pub use suggestion::{intervals_table, suggestion_text};
 pub use table::{comparison_table, curve_table, reading};
+pub use terminal::Terminal;
 pub use tidy::{Cell, Chart, ChartAxis, Column, Table, TidyReport};
 pub use tidy_files::{tidy_csv, tidy_files, tidy_text};
 pub use warning::Warning;
@@ -183,11 +185,29 @@ pub struct Point {
     /// Skewness of the values that the mean is of.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub skewness: Option<f64>,
+    /// Of a size: the expectation of its square.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mean_square: Option<MeanSquare>,
     /// Samples left out because they were NaN or infinite.
     pub non_finite: u64,
     /// Samples for which an iteration did not settle: their numbers are lower bounds.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub unconverged: u64,
+}
+
+/// E‖f‖² at one timestep, of the L2 norm whatever the curve's is.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct MeanSquare {
+    /// Expectation over x_t.
+    pub mean: f64,
+    /// Standard error of the mean.
+    pub std_error: Option<f64>,
+    /// Lower end of its 95 % interval.
+    pub ci_low: Option<f64>,
+    /// Upper end of its 95 % interval.
+    pub ci_high: Option<f64>,
+    /// The mean over the elements of f.
+    pub per_element: f64,
 }
 
 fn is_zero(number: &u64) -> bool {
@@ -238,6 +258,12 @@ pub struct Summary {
     pub near_zero: NearZero,
     /// Timesteps from `until` on.
     pub rest: Rest,
+    /// Σ K·Δt over all timesteps, where they were measured to the last; steps between are interpolated linearly.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub total_variation_all: Option<f64>,
+    /// What is left of the data at the last timesteps; of the size of the excess only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub terminal: Option<Terminal>,
     /// Largest value near zero over the median of the rest; `None` over a median of 0.
     pub peak_ratio: Option<f64>,
     /// Whether the curve blows up towards t = 0; `None` where that cannot be told: too few points above 0 there.

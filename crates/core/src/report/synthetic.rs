@@ -139,6 +139,7 @@ pub fn secant(timesteps: impl Iterator<Item = f64>, scale: f64, boundaries: &[f6
             p95: Some(1.5 * mean),
             max: Some(2.1 * mean),
             skewness: None,
+            mean_square: None,
             non_finite: 0,
             unconverged: 0,
         }
@@ -184,6 +185,8 @@ fn summary(curve: &Curve) -> Summary {
         block: None,
         near_zero,
         rest,
+        total_variation_all: None,
+        terminal: None,
         singularity: None,
         peak_ratio,
         function_evaluations: 512,

@@ -1,6 +1,6 @@
 //! The terminal's view of a report: a short table and one line that says what it means. Plain text, no colours.
 
-use super::{ComparisonRow, Curve, ModelReport, Point, Report, Summary};
+use super::{ComparisonRow, Curve, MeanSquare, ModelReport, Point, Report, Summary, Terminal};
 use crate::quantity::Quantity;
 use crate::singularity::{Driver, Verdict};
 use comfy_table::{CellAlignment, Table, presets};
@@ -27,12 +27,21 @@ fn one_curve(model: &ModelReport, curve: &Curve, width: u16) -> String {
         return format!("{title}\n(no timestep measured yet)");
     }
     let means: Vec<Option<f64>> = curve.points.iter().map(|p| p.mean).collect();
+    let squares = curve.points.iter().any(|point| point.mean_square.is_some());
     let row = |p: &Point| {
-        let t = step(p.timestep, p.t_next);
-        [t, number(p.mean), interval(p.ci_low, p.ci_high), number(p.p50), number(p.max), p.samples.to_string()]
+        let mut row = vec![step(p.timestep, p.t_next), number(p.mean), interval(p.ci_low, p.ci_high)];
+        if squares {
+            let of = |of: fn(&MeanSquare) -> f64| number(p.mean_square.as_ref().map(of));
+            row.extend([of(|square| square.mean), of(|square| square.per_element)]);
+        }
+        row.extend([number(p.p50), number(p.max), p.samples.to_string()]);
+        row
     };
-    let rows: Vec<[String; 6]> = representative(&means).into_iter().map(|i| row(&curve.points[i])).collect();
-    let table = render(&["t", "mean", "95 % interval", "median", "max", "samples"], &rows, width);
+    let rows: Vec<Vec<String>> = representative(&means).into_iter().map(|i| row(&curve.points[i])).collect();
+    let mut header = vec!["t", "mean", "95 % interval"];
+    header.extend(squares.then_some(["mean square", "per element"]).into_iter().flatten());
+    header.extend(["median", "max", "samples"]);
+    let table = render(&header, &rows, width);
     format!("{title}\n{table}")
 }
 
@@ -141,6 +150,7 @@ pub fn reading(report: &Report) -> String {
     let mut sentences: Vec<String> = Vec::new();
     for summary in &first.summary {
         sentences.push(baseline_reading(first, summary));
+        sentences.extend(summary.terminal.as_ref().map(Terminal::reading));
         let others = report.models[1..].iter();
         sentences.extend(others.filter_map(|model| candidate_reading(model, summary)));
     }
@@ -223,7 +233,30 @@ fn candidate_reading(model: &ModelReport, baseline: &Summary) -> Option<String> 
     if parts.is_empty() {
         return None;
     }
-    Some(format!("{}: {} of the baseline's near 0{}", one_line(&model.label), parts.join(", "), jumps(model, summary)))
+    let rest = elsewhere(summary, baseline);
+    let near = format!("{} of the baseline's near 0{}", parts.join(", "), jumps(model, summary));
+    Some(format!("{}: {near}{rest}", one_line(&model.label)))
+}
+
+/// Part of what the candidate has less near 0 that must be back above it to be said.
+const BACK: f64 = 0.1;
+
+/// `, and ×0.93 over all t: some of what it has less near 0 it has more of above`
+fn elsewhere(summary: &Summary, baseline: &Summary) -> String {
+    let over = |of: fn(&Summary) -> Option<f64>| of(summary).zip(of(baseline)).filter(|(_, base)| *base > 0.0);
+    let near = over(|s| s.near_zero.total_variation);
+    let all = over(|s| s.total_variation_all);
+    let Some(((near, near_base), (all, all_base))) = near.zip(all) else { return String::new() };
+    let (saved, kept) = (near_base - near, all_base - all);
+    if saved <= 0.0 || saved - kept < BACK * saved {
+        return String::new();
+    }
+    let much = if kept <= 0.0 { "what" } else { "some of what" };
+    format!(
+        ", and total variation ×{} over all t: {much} it has less near 0 it has more of above t = {}",
+        factor(all / all_base),
+        summary.near_zero.until
+    )
 }
 
 /// Where the condition jumps: D is blind to it, which has to be said.
