@@ -158,6 +158,7 @@ pub fn summarise(curve: &Curve, until: Timestep, process: &dyn ForwardProcess, s
             .and_then(|schedule| judge(&samples(curve, schedule), schedule.d_sigma_dt(-1.0).is_infinite())),
         total_variation_all: variation_of_all(curve, process.timesteps()),
         terminal: None,
+        memorisation: None,
         peak_ratio: peak.zip(typical).map(|(peak, typical)| peak.1 / typical),
         function_evaluations: spent.function_evaluations,
         wall_seconds: spent.wall_seconds,

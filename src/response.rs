@@ -140,6 +140,20 @@ pub trait Denoiser: Response {
         None
     }
 
+    /// Whether it is the ideal denoiser of a finite data set, so that [`Denoiser::own_weights`] exist.
+    fn is_of_rows(&self) -> bool {
+        false
+    }
+
+    /// The posterior weight of the point that each row of x came from, float64 `[B]`, and ∂ε/∂t; `origins` are the rows of
+    /// the data that these points are.
+    ///
+    /// # Errors
+    /// It is no ideal denoiser of a finite data set, or the rows are not of its data.
+    fn own_weights(&self, _state: &State, _origins: &[usize], _t: &[Timestep]) -> Result<(Tensor, Tensor)> {
+        Err(Error::unsupported("weighing points", "only a finite data set has points", "Measure theory --data FILE."))
+    }
+
     /// Predicted clean sample, [B, …].
     fn x0(&self, state: &State, t: &[Timestep]) -> Result<Tensor>;
 

@@ -3,7 +3,7 @@
 use super::{Plan, terminal, warnings};
 use crate::compare::summarise;
 use crate::process::ForwardProcess;
-use crate::report::{ComparisonRow, Report};
+use crate::report::{ComparisonRow, Memorisation, Report};
 use crate::terminal::DataMoments;
 
 /// Whether points or the refinement of the plan are missing.
@@ -20,6 +20,8 @@ pub(super) fn finish(report: &mut Report, plan: &Plan, processes: &[&dyn Forward
         let spent = model.spent;
         model.summary =
             model.curves.iter().map(|curve| summarise(curve, plan.near_zero_until, *process, spent)).collect();
+        let memorisation = Memorisation::new(&model.own_weights);
+        model.summary.iter_mut().for_each(|summary| summary.memorisation = memorisation);
         if terminal::is_asked(plan) {
             for (summary, curve) in model.summary.iter_mut().zip(&model.curves) {
                 summary.terminal = terminal::terminal(curve, *process, data);

@@ -4,7 +4,9 @@ use super::closed_form::Expectation;
 use super::finish::{finish, is_short};
 use super::record::Recorder;
 use super::setup::{self, Completed, Setup};
-use super::{Folder, Plan, Store, Watch, before_weights, interrupted, provenance, rounding, terminal, warnings};
+use super::{
+    Folder, Plan, Store, Watch, before_weights, interrupted, memorisation, provenance, rounding, terminal, warnings,
+};
 use crate::clean_data::{self, CleanData, Ideal};
 use crate::compare::empty_curve;
 use crate::data::DataSpec;
@@ -243,6 +245,17 @@ impl Measurement {
         if is_short(&report, &plan) {
             return Err(stop(&report, store));
         }
+        for place in 0..subjects.len() {
+            let Some(denoiser) = subjects[place].response.as_denoiser() else { continue };
+            let ModelReport { label, model, .. } = &report.models[place];
+            if !memorisation::applies(denoiser, model.sha256.as_deref(), &plan) {
+                continue;
+            }
+            let run = (&report, &plan);
+            let found = memorisation::measure(label, denoiser, &draws, run, store.as_deref_mut(), watch)?;
+            let Some(found) = found else { return Err(stop(&report, store)) };
+            report.models[place].own_weights = found;
+        }
         if let Some(subject) = rounding {
             let Some(found) = rounding::measure(subject, &draws, &report, &plan, store.as_deref_mut(), watch)? else {
                 return Err(stop(&report, store));
@@ -267,6 +280,7 @@ impl Measurement {
             model: model.description.clone(),
             curves: curves(model),
             spent: report::Spent::default(),
+            own_weights: Vec::new(),
             summary: Vec::new(),
         };
         Ok(Report {

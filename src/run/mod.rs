@@ -10,6 +10,7 @@ mod closed_form;
 mod coordinates;
 mod finish;
 mod measurement;
+mod memorisation;
 mod plan;
 mod points;
 mod record;

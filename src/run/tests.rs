@@ -170,7 +170,7 @@ fn what_does_not_exist_is_refused_or_left_out() {
     let sizes = options("gaussian:dim=2", Of::X0, Quantities::Size, "990..1000");
     let report = theory(&sizes, "trigflow").unwrap();
     assert_eq!(report.models[0].curves[0].points.len(), 9);
-    assert!(report.warnings[0].to_string().starts_with("1 timesteps were left out: the x0"), "{:?}", report.warnings);
+    assert!(report.warnings[0].to_string().starts_with("1 timestep was left out: the x0"), "{:?}", report.warnings);
     let per_sigma = MeasureOptions { axis: Some(Axis::Sigma), ..sizes };
     assert!(theory(&per_sigma, "linear").unwrap_err().to_string().contains("no time axis"));
 }

@@ -182,7 +182,7 @@ pub(super) fn write(file_name: &str, frame: &mut DataFrame) -> Result<Artifact> 
 }
 
 /// Columns side by side, for `file_name`.
-fn frame(file_name: &str, columns: Vec<Column>) -> Result<DataFrame> {
+pub(super) fn frame(file_name: &str, columns: Vec<Column>) -> Result<DataFrame> {
     DataFrame::new_infer_height(columns).map_err(|e| failed(file_name, &e))
 }
 

@@ -13,6 +13,7 @@ pub mod figure;
 mod files;
 mod finished;
 mod html;
+mod memorisation;
 mod model;
 mod notebook;
 mod parquet;
@@ -38,6 +39,7 @@ pub use export::{ExportFormat, export};
 pub use figure::figure;
 pub use files::{REPORT, files, json};
 pub use finished::Finished;
+pub use memorisation::{Memorisation, OwnWeight, memorisation_csv};
 pub use model::{LoraDescription, ModelDescription};
 pub use resolution::resolution_reading;
 pub use rounding::{NoRounding, Rounding, RoundingRow, rounding_reading, rounding_table};
@@ -113,6 +115,9 @@ pub struct ModelReport {
     pub curves: Vec<Curve>,
     /// What it cost so far.
     pub spent: Spent,
+    /// Of the ideal denoiser of a finite data set: how far it knows which point x_t came from, by timestep.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub own_weights: Vec<OwnWeight>,
     /// Summary of the curves, one entry per quantity; empty until the curve is complete.
     pub summary: Vec<Summary>,
 }
@@ -264,6 +269,9 @@ pub struct Summary {
     /// What is left of the data at the last timesteps; of the size of the excess only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub terminal: Option<Terminal>,
+    /// Of the ideal denoiser of a finite data set: where its curve is that of known points.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub memorisation: Option<Memorisation>,
     /// Largest value near zero over the median of the rest; `None` over a median of 0.
     pub peak_ratio: Option<f64>,
     /// Whether the curve blows up towards t = 0; `None` where that cannot be told: too few points above 0 there.

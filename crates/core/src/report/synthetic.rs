@@ -109,7 +109,14 @@ pub fn model(label: &str, boundaries: Vec<f64>, curve: Curve) -> ModelReport {
         dtype: "f32".into(),
         derivative: None,
     };
-    ModelReport { label: label.into(), model, curves: vec![curve], spent: Spent::default(), summary }
+    ModelReport {
+        label: label.into(),
+        model,
+        curves: vec![curve],
+        spent: Spent::default(),
+        own_weights: Vec::new(),
+        summary,
+    }
 }
 
 /// K ≈ scale/√(t+1) · (1 + 0.3 cos t); with boundaries, 0 inside the sub-intervals and jumps at their ends.
@@ -187,6 +194,7 @@ fn summary(curve: &Curve) -> Summary {
         rest,
         total_variation_all: None,
         terminal: None,
+        memorisation: None,
         singularity: None,
         peak_ratio,
         function_evaluations: 512,

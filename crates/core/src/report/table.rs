@@ -154,6 +154,8 @@ pub fn reading(report: &Report) -> String {
         let others = report.models[1..].iter();
         sentences.extend(others.filter_map(|model| candidate_reading(model, summary)));
     }
+    let known = report.models.iter().filter_map(|model| Some((model, model.summary.first()?.memorisation?)));
+    sentences.extend(known.filter_map(|(model, memorisation)| memorisation.reading(&one_line(&model.label))));
     if sentences.is_empty() {
         let state = if report.complete {
             "There is no summary."

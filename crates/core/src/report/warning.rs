@@ -217,7 +217,8 @@ impl fmt::Display for Warning {
                 write!(f, "{count} timesteps of the range have no t′ on the grid for this --dt and were left out.")
             }
             Warning::NoValue { count, of, reason } => {
-                write!(f, "{count} timesteps were left out: the {of} has no value there ({reason}).")
+                let timesteps = if *count == 1 { "1 timestep was".into() } else { format!("{count} timesteps were") };
+                write!(f, "{timesteps} left out: the {of} has no value there ({reason}).")
             }
             Warning::NoCoordinate { count, axis } => {
                 let timesteps = if *count == 1 { "1 timestep was".into() } else { format!("{count} timesteps were") };

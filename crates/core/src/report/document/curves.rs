@@ -3,6 +3,7 @@
 use super::{Document, Drawing, Shown, Source, provenance, table, words};
 use crate::error::Result;
 use crate::report::csv::{BLOCK, comparison_frame, curve_frame, rounding_frame};
+use crate::report::memorisation::{has_weights, memorisation_frame};
 use crate::report::table::of_block;
 use crate::report::{Cell, ModelReport, Report, Summary, Table, figure, reading, resolution_reading, rounding_reading};
 use polars::prelude::DataFrame;
@@ -44,6 +45,17 @@ const COMPARISON: [&str; 10] = [
     "part of the output whose norm it is",
 ];
 
+/// What the columns of memorisation.csv are.
+const MEMORISATION: [&str; 7] = [
+    "label of the model",
+    "t in steps",
+    "samples that the numbers rest on",
+    "mean posterior weight of the point of the data that x came from",
+    "lower end of its 95 % interval",
+    "upper end of its 95 % interval",
+    "mean square of ∂ε/∂t over what it is where the point is known",
+];
+
 /// What the columns of rounding.csv are.
 const ROUNDING: [&str; 9] = [
     "label of the model",
@@ -71,6 +83,14 @@ pub(super) fn document(report: &Report) -> Result<Document> {
     add("curve", "Every point of every curve", curve_frame(report)?, &CURVE);
     if report.models.len() > 1 {
         add("comparison", "Candidates over the baseline", comparison_frame(report)?, &COMPARISON);
+    }
+    if has_weights(report) {
+        add(
+            "memorisation",
+            "Posterior weight of the point that x came from",
+            memorisation_frame(report)?,
+            &MEMORISATION,
+        );
     }
     if let Some(rounding) = &report.rounding {
         add("rounding", "How much is rounding", rounding_frame(rounding)?, &ROUNDING);
