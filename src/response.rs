@@ -110,20 +110,20 @@ pub trait Denoiser: Response {
         self.timestep_map().condition(t) == self.timestep_map().condition(next)
     }
 
-    /// Whether it knows a condition ∅, so that [`Denoiser::answer_less_null`] exists.
+    /// Whether it knows a condition ∅, so that [`Denoiser::answers`] exist.
     fn has_null(&self) -> bool {
         false
     }
 
-    /// The network's output under the condition less that under ∅, with its ∂/∂t.
+    /// The network's outputs under the condition and under ∅, with their ∂/∂t where that is asked for.
     ///
     /// # Errors
     /// There is no condition ∅.
-    fn answer_less_null(&self, _state: &State, _t: &[Timestep], _with_rate: bool) -> Result<Dual> {
+    fn answers(&self, _state: &State, _t: &[Timestep], _with_rate: bool) -> Result<(Dual, Dual)> {
         Err(Error::unsupported(
-            "--of guidance for a model without conditions",
-            "ε(x, t, c) − ε(x, t, ∅) is there for conditional networks",
-            "Use --of epsilon.",
+            "guidance of a model without conditions",
+            "ε(x, t, c) and ε(x, t, ∅) are there for conditional networks",
+            "Use --of epsilon, without --guidance.",
         ))
     }
 
@@ -215,7 +215,7 @@ pub(crate) fn by_rows(
     if !kinds.contains(&true) {
         return resting(state, t, t_next);
     }
-    let mut change = state.x.f_zeros_like().doing(doing)?;
+    let mut change: Option<Tensor> = None;
     let mut evaluations = 0;
     for kind in [true, false] {
         let index: Vec<i64> = (0..t.len() as i64).filter(|&row| kinds[row as usize] == kind).collect();
@@ -224,8 +224,15 @@ pub(crate) fn by_rows(
         let index = Tensor::f_from_slice(&index).and_then(|v| v.f_to_device(state.x.device())).doing(doing)?;
         let rows = state.select(&index)?;
         let (part, spent) = if kind { moving(&rows, &here, &here_next)? } else { resting(&rows, &here, &here_next)? };
-        change = change.f_index_copy(0, &index, &part).doing(doing)?;
+        let shape: Vec<i64> = std::iter::once(t.len() as i64).chain(part.size().into_iter().skip(1)).collect();
+        let whole = match change {
+            Some(whole) => whole,
+            None => Tensor::f_zeros(&shape[..], (part.kind(), part.device())).doing(doing)?,
+        };
+        change = Some(whole.f_index_copy(0, &index, &part).doing(doing)?);
         evaluations += spent;
     }
-    Ok((change, evaluations))
+    // Both kinds are there.
+    let none = || state.x.f_zeros_like().doing(doing);
+    Ok((change.map_or_else(none, Ok)?, evaluations))
 }

@@ -291,11 +291,18 @@ impl Denoiser for NetworkDenoiser {
         self.guidance.is_some()
     }
 
-    fn answer_less_null(&self, state: &State, t: &[Timestep], with_rate: bool) -> Result<Dual> {
+    fn answers(&self, state: &State, t: &[Timestep], with_rate: bool) -> Result<(Dual, Dual)> {
         let x = Dual::constant(state.x.shallow_clone());
-        self.ask(&x, &state.condition, At::new(t), with_rate, |_, with, without| {
-            with.add(&without.linear(|part| part.f_neg())?)
-        })
+        let null = std::cell::OnceCell::new();
+        let with = self.ask(&x, &state.condition, At::new(t), with_rate, |_, with, without| {
+            // Kept as it is: what is made of both is not this network's own guidance.
+            null.get_or_init(|| without.shallow_clone());
+            Ok(with.shallow_clone())
+        })?;
+        let without = null.into_inner().ok_or_else(|| {
+            Error::mismatch("this network was not given a condition ∅", "Give --guidance, or leave out --of guidance.")
+        })?;
+        Ok((with, without))
     }
 
     fn along(&self, state: &State, v: &Tensor, with_time: bool, t: &[Timestep]) -> Result<Tensor> {

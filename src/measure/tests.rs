@@ -53,6 +53,7 @@ fn subjects(rows: i64) -> Vec<Subject> {
     vec![Subject {
         response: Box::new(denoiser),
         estimators: vec![Box::new(Secant { dt: 1.0, axis, norm }), Box::new(Derivative { axis, norm })],
+        source: None,
     }]
 }
 
@@ -153,7 +154,7 @@ fn large_samples_are_probed_one_row_first() {
         device: Device::Cpu,
     };
     let estimators: Vec<Box<dyn Estimator>> = vec![Box::new(Secant { dt: 1.0, axis: Axis::Step, norm: Norm::L2 })];
-    let subjects = [Subject { response: Box::new(denoiser), estimators }];
+    let subjects = [Subject { response: Box::new(denoiser), estimators, source: None }];
     let draws = Draws { source: Arc::new(gaussian().samples()), seed: 3, sample_shape: shape };
     let norms = |probe: bool| {
         let settings = Settings { rule: SampleRule::Fixed { samples: 5 }, batch: 8, probe };
@@ -254,7 +255,7 @@ fn a_response_of_two_blocks_has_two_curves() {
     let (axis, norm) = (Axis::Step, Norm::L2);
     let estimators: Vec<Box<dyn Estimator>> =
         vec![Box::new(Secant { dt: 1.0, axis, norm }), Box::new(Derivative { axis, norm })];
-    let subjects = [Subject { response: Box::new(Inverse), estimators }];
+    let subjects = [Subject { response: Box::new(Inverse), estimators, source: None }];
     let draws = Draws { source: Arc::new(gaussian().samples()), seed: 3, sample_shape: vec![2] };
     let drawn = draws.rows(&(0..5).map(|sample| Draw { t: 20.0, sample }).collect::<Vec<_>>());
     let norms = |rows: &[f32]| rows.chunks(2).map(|row| f64::from(row[0]).hypot(row[1].into())).collect::<Vec<f64>>();

@@ -8,7 +8,7 @@ use crate::checkpoint::sha256_of;
 use crate::error::{Error, Result};
 use crate::guidance::{Asked, Given, Guidance, Source, no_labels};
 use crate::network::{Network, Takes};
-use lipscope_core::cli::args::Class;
+use lipscope_core::cli::args::{Class, Scales};
 use lipscope_core::options::Overrides;
 use std::path::PathBuf;
 use tch::{Kind, Tensor};
@@ -34,7 +34,7 @@ pub fn condition(network: &dyn Network, setting: &Setting) -> Result<Conditioned
     let pooled = pooled(takes, "--pooled", options.pooled.as_deref(), count)?;
     let beside = |path: &PathBuf| concatenated::beside(path, setting.shape, setting.rows);
     let beside = options.concat.as_ref().map(beside).transpose()?;
-    let guidance = match options.guidance {
+    let guidance = match options.guidance.as_ref().map(Scales::single).transpose()? {
         Some(scale) => {
             let Guidance { scale, without } = guidance(takes, options, scale, &numbers)?;
             Some(Guidance { scale, without: without.to(device, kind)? })
@@ -59,7 +59,8 @@ pub fn check(takes: &Takes, options: &Overrides) -> Result<()> {
     let (numbers, _) = numbers(takes, options, &[])?;
     let count = numbers.as_ref().map_or(0, |given| given.values.len() as i64);
     pooled(takes, "--pooled", options.pooled.as_deref(), count)?;
-    options.guidance.map_or(Ok(()), |scale| guidance(takes, options, scale, &numbers).map(|_| ()))
+    let scale = options.guidance.as_ref().map(Scales::single).transpose()?;
+    scale.map_or(Ok(()), |scale| guidance(takes, options, scale, &numbers).map(|_| ()))
 }
 
 /// What was asked for, for the report and the plan; `None` where nothing was. `labels` are the classes of the data: other

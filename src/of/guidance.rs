@@ -23,6 +23,12 @@ impl Member for Guidance {
     }
 
     fn answer(&self, denoiser: &dyn Denoiser, state: &State, t: &[Timestep], with_rate: bool) -> Result<Dual> {
-        denoiser.answer_less_null(state, t, with_rate)
+        let (with, without) = denoiser.answers(state, t, with_rate)?;
+        with.add(&without.linear(|part| part.f_neg())?)
     }
+}
+
+/// (1 + w) f(x, t, c) − w f(x, t, ∅).
+pub(super) fn combined(scale: f64, with: &Dual, without: &Dual) -> Result<Dual> {
+    with.linear(|part| part.f_mul_scalar(1.0 + scale))?.add(&without.linear(|part| part.f_mul_scalar(-scale))?)
 }

@@ -6,6 +6,7 @@
 //!
 //! A new member is one file that implements [`Member`] and one line in [`member`].
 
+mod epsilon;
 mod excess;
 mod guidance;
 mod output;
@@ -19,7 +20,7 @@ use crate::dual::Dual;
 use crate::error::{Doing, Error, Result};
 use crate::network::Condition;
 use crate::prediction::{Affine, Prediction};
-use crate::process::ForwardProcess;
+use crate::process::{Block, ForwardProcess};
 use crate::response::{Response, affine, by_rows};
 use crate::schedule::Level;
 use crate::state::{Columns, State};
@@ -46,30 +47,39 @@ trait Member {
     }
 }
 
-/// The member for each; `None` for ε, which a denoiser is by itself.
-fn member(of: Of) -> Option<&'static dyn Member> {
+/// The member for each.
+fn member(of: Of) -> &'static dyn Member {
     match of {
-        Of::Epsilon => None,
-        Of::Score => Some(&score::Score),
-        Of::X0 => Some(&x0::X0),
-        Of::Output => Some(&output::Output),
-        Of::Excess => Some(&excess::Excess),
-        Of::Guidance => Some(&guidance::Guidance),
+        Of::Epsilon => &epsilon::Epsilon,
+        Of::Score => &score::Score,
+        Of::X0 => &x0::X0,
+        Of::Output => &output::Output,
+        Of::Excess => &excess::Excess,
+        Of::Guidance => &guidance::Guidance,
     }
 }
 
-/// What is asked for of a model.
-pub fn response(of: Of, denoiser: Box<dyn Denoiser>) -> Box<dyn Response> {
-    match member(of) {
-        None => denoiser,
-        Some(member) => Box::new(Converted { of, member, denoiser }),
+/// What is asked for of a model; under each of several guidance scales a block of its own, and all of them from one set of
+/// evaluations. Without scales it is the model's own.
+pub fn response(of: Of, scales: &[f64], denoiser: Box<dyn Denoiser>) -> Box<dyn Response> {
+    if of.is_epsilon() && scales.is_empty() {
+        return denoiser;
     }
+    Box::new(Converted { of, member: member(of), denoiser, scales: scales.to_vec() })
+}
+
+/// The name of the block of a guidance scale.
+pub fn scale_name(scale: f64) -> String {
+    format!("w = {scale}")
 }
 
 /// Why it does not exist at t for this model; `None` where it does.
 pub fn undefined_at(of: Of, denoiser: &dyn Denoiser, t: Timestep) -> Option<String> {
     let level = denoiser.schedule().level(t);
-    let factors = match member(of)?.factors(denoiser.prediction(), &level) {
+    if of.is_epsilon() {
+        return None;
+    }
+    let factors = match member(of).factors(denoiser.prediction(), &level) {
         Ok(factors) => factors,
         Err(error) => return Some(error.problem()),
     };
@@ -82,10 +92,8 @@ pub fn undefined_at(of: Of, denoiser: &dyn Denoiser, t: Timestep) -> Option<Stri
 /// # Errors
 /// f does not exist there.
 pub fn of_epsilon(of: Of, level: &Level) -> Result<(Affine, Affine)> {
-    match member(of) {
-        None => Ok((Affine { output: 1.0, x: 0.0 }, Affine { output: 0.0, x: 0.0 })),
-        Some(member) => Ok((member.factors(Prediction::Epsilon, level)?, member.rates(Prediction::Epsilon, level)?)),
-    }
+    let member = member(of);
+    Ok((member.factors(Prediction::Epsilon, level)?, member.rates(Prediction::Epsilon, level)?))
 }
 
 /// Refuses what does not exist for some models, or is not the same thing for all of them.
@@ -125,6 +133,8 @@ struct Converted {
     of: Of,
     member: &'static dyn Member,
     denoiser: Box<dyn Denoiser>,
+    /// w of each block; empty for one block of the model's own.
+    scales: Vec<f64>,
 }
 
 impl Converted {
@@ -136,8 +146,31 @@ impl Converted {
         t.iter().map(|&t| self.member.factors(self.denoiser.prediction(), &self.level(t))).collect()
     }
 
-    fn answer(&self, state: &State, t: &[Timestep], with_rate: bool) -> Result<Dual> {
-        self.member.answer(&*self.denoiser, state, t, with_rate)
+    /// o of every block: (1 + w) o(x, t, c) − w o(x, t, ∅).
+    fn answers(&self, state: &State, t: &[Timestep], with_rate: bool) -> Result<Vec<Dual>> {
+        if self.scales.is_empty() {
+            return Ok(vec![self.member.answer(&*self.denoiser, state, t, with_rate)?]);
+        }
+        let (with, without) = self.denoiser.answers(state, t, with_rate)?;
+        self.scales.iter().map(|&scale| guidance::combined(scale, &with, &without)).collect()
+    }
+
+    /// A·o + B·x of every block, side by side.
+    fn together(&self, outputs: &[Tensor], x: &Tensor, factors: &[Affine]) -> Result<Tensor> {
+        let parts = outputs.iter().map(|output| affine(output, x, factors)).collect::<Result<Vec<Tensor>>>()?;
+        match &parts[..] {
+            [one] => Ok(one.shallow_clone()),
+            all => {
+                let flat = all.iter().map(|part| part.f_flatten(1, -1)).collect::<std::result::Result<Vec<_>, _>>();
+                flat.and_then(|flat| Tensor::f_cat(&flat, 1)).doing("laying guidance scales side by side")
+            }
+        }
+    }
+
+    /// The same of the values alone.
+    fn values(&self, answers: &[Dual], x: &Tensor, factors: &[Affine]) -> Result<Tensor> {
+        let outputs: Vec<Tensor> = answers.iter().map(|answer| answer.value.shallow_clone()).collect();
+        self.together(&outputs, x, factors)
     }
 
     /// Where o moves. B′ − B is one factor: what x adds at both times does not have to cancel in rounded numbers.
@@ -145,9 +178,9 @@ impl Converted {
         let (before, after) = (self.factors(t)?, self.factors(t_next)?);
         let of_x: Vec<f64> = before.iter().zip(&after).map(|(before, after)| after.x - before.x).collect();
         let next = after.iter().zip(of_x).map(|(after, x)| Affine { output: after.output, x });
-        let next = affine(&self.answer(state, t_next, false)?.value, &state.x, &next.collect::<Vec<_>>())?;
+        let next = self.values(&self.answers(state, t_next, false)?, &state.x, &next.collect::<Vec<_>>())?;
         let here: Vec<Affine> = before.iter().map(|before| Affine { x: 0.0, ..*before }).collect();
-        let here = affine(&self.answer(state, t, false)?.value, &state.x, &here)?;
+        let here = self.values(&self.answers(state, t, false)?, &state.x, &here)?;
         Ok((next.f_sub(&here).doing("subtracting predictions")?, 2 * t.len() as u64))
     }
 
@@ -157,9 +190,11 @@ impl Converted {
         let moved = before.iter().zip(&after).map(|(a, b)| Affine { output: b.output - a.output, x: b.x - a.x });
         let moved: Vec<Affine> = moved.collect();
         if moved.iter().all(|moved| *moved == Affine { output: 0.0, x: 0.0 }) {
-            return Ok((state.x.f_zeros_like().doing("subtracting predictions")?, 0));
+            let zeros = state.x.f_zeros_like().doing("subtracting predictions")?;
+            let blocks: Vec<Tensor> = (0..self.scales.len().max(1)).map(|_| zeros.shallow_clone()).collect();
+            return Ok((self.together(&blocks, &zeros, &vec![Affine { output: 1.0, x: 0.0 }; t.len()])?, 0));
         }
-        Ok((affine(&self.answer(state, t, false)?.value, &state.x, &moved)?, t.len() as u64))
+        Ok((self.values(&self.answers(state, t, false)?, &state.x, &moved)?, t.len() as u64))
     }
 }
 
@@ -188,23 +223,35 @@ impl Response for Converted {
         self.of
     }
 
+    fn blocks(&self) -> Vec<Block> {
+        let own = self.denoiser.blocks();
+        let width = own.last().map_or(0, |block| block.elements.end);
+        let scales = self.scales.iter().enumerate();
+        let block = |(i, scale): (usize, &f64)| Block {
+            name: Some(scale_name(*scale)),
+            elements: i as i64 * width..(i as i64 + 1) * width,
+        };
+        if self.scales.is_empty() { own } else { scales.map(block).collect() }
+    }
+
     fn condition(&self, rows: i64, columns: &Columns) -> Result<Condition> {
         self.denoiser.condition(rows, columns)
     }
 
     fn value(&self, state: &State, t: &[Timestep]) -> Result<Tensor> {
-        affine(&self.answer(state, t, false)?.value, &state.x, &self.factors(t)?)
+        self.values(&self.answers(state, t, false)?, &state.x, &self.factors(t)?)
     }
 
     /// Ȧ·o + Ḃ·x + A·∂o/∂t.
     fn rate(&self, state: &State, t: &[Timestep]) -> Result<Tensor> {
-        let answer = self.answer(state, t, true)?;
+        let answers = self.answers(state, t, true)?;
         let prediction = self.denoiser.prediction();
         let rates: Result<Vec<Affine>> = t.iter().map(|&t| self.member.rates(prediction, &self.level(t))).collect();
-        let moving = affine(&answer.value, &state.x, &rates?)?;
-        let Some(tangent) = answer.tangent else { return Ok(moving) };
+        let moving = self.values(&answers, &state.x, &rates?)?;
+        let tangents: Option<Vec<Tensor>> = answers.into_iter().map(|answer| answer.tangent).collect();
+        let Some(tangents) = tangents else { return Ok(moving) };
         let carried: Vec<Affine> = self.factors(t)?.into_iter().map(|factor| Affine { x: 0.0, ..factor }).collect();
-        moving.f_add(&affine(&tangent, &state.x, &carried)?).doing("adding the parts of the derivative")
+        moving.f_add(&self.together(&tangents, &state.x, &carried)?).doing("adding the parts of the derivative")
     }
 
     fn change(&self, state: &State, t: &[Timestep], t_next: &[Timestep]) -> Result<(Tensor, u64)> {

@@ -67,7 +67,7 @@ fn state(denoiser: &dyn Denoiser) -> State {
 }
 
 fn converted(of: Of, prediction: Prediction, name: &str) -> Box<dyn Response> {
-    response(of, Box::new(network(prediction, name, Arc::new(Identity))))
+    response(of, &[], Box::new(network(prediction, name, Arc::new(Identity))))
 }
 
 const TIMES: [f64; 3] = [40.5, 300.5, 700.5];
@@ -113,6 +113,45 @@ fn guidance_is_what_each_unit_of_w_adds() {
     }
 }
 
+/// The blocks of several w are the models of one w each, from one pair of evaluations.
+#[test]
+fn several_scales_are_models_of_their_own_side_by_side() {
+    let scales = [-0.5, 0.0, 3.0];
+    let shared = || Arc::new(Sharing::uniform(5, 100).unwrap());
+    let guided = |w: f64, prediction| {
+        let mut plain = network(prediction, "linear", shared());
+        plain.guidance.as_mut().unwrap().scale = w;
+        Box::new(plain)
+    };
+    let (t, next) = ([23.0, 39.0, 500.0], [24.0, 40.0, 501.0]);
+    let tolerance = Tolerance::of_largest(1e-12, "a dozen roundings of float64");
+    for prediction in [Prediction::Epsilon, Prediction::V] {
+        for of in [Of::Epsilon, Of::Score, Of::X0] {
+            let all = response(of, &scales, guided(9.0, prediction));
+            let state = state(&*guided(9.0, prediction));
+            let names: Vec<Option<String>> = all.blocks().into_iter().map(|block| block.name).collect();
+            assert_eq!(names, ["w = -0.5", "w = 0", "w = 3"].map(|name| Some(name.to_string())));
+            for (block, w) in all.blocks().iter().zip(scales) {
+                let one = response(of, &[], guided(w, prediction));
+                let pick = |whole: Tensor| whole.narrow(1, block.elements.start, 2);
+                let what = format!("{of} of {prediction}, w = {w}");
+                let value = pick(all.value(&state, &t).unwrap());
+                assert_close(&what, &value, &one.value(&state, &t).unwrap(), tolerance);
+                assert_close(&what, &pick(all.rate(&state, &t).unwrap()), &one.rate(&state, &t).unwrap(), tolerance);
+                let (changes, spent) = all.change(&state, &t, &next).unwrap();
+                let (change, alone) = one.change(&state, &t, &next).unwrap();
+                assert_close(
+                    &what,
+                    &pick(changes),
+                    &change,
+                    Tolerance::absolute(1e-12, "differences of numbers below 10"),
+                );
+                assert_eq!(spent, alone, "{what}");
+            }
+        }
+    }
+}
+
 #[test]
 fn rates_match_differences_in_time() {
     for name in ["linear", "trigflow", "flow", "ve"] {
@@ -141,7 +180,7 @@ fn changes_are_differences_and_exact_zeros_inside_shared_intervals() {
     for prediction in [Prediction::Epsilon, Prediction::V, Prediction::X0, Prediction::Flow] {
         let state = state(&network(prediction, "linear", shared()));
         for of in Of::value_variants() {
-            let converted = response(*of, Box::new(network(prediction, "linear", shared())));
+            let converted = response(*of, &[], Box::new(network(prediction, "linear", shared())));
             let (change, evaluations) = converted.change(&state, &t, &next).unwrap();
             let plain = converted.value(&state, &next).unwrap() - converted.value(&state, &t).unwrap();
             let tolerance = Tolerance::of_largest(1e-12, "of values, a few roundings of float64");

@@ -11,18 +11,18 @@ use crate::clean_data::{self, CleanData, Ideal};
 use crate::compare::empty_curve;
 use crate::data::DataSpec;
 use crate::device;
-use crate::draws::CleanSamples;
+use crate::draws::{CleanSamples, Draws};
 use crate::error::{Error, Result};
 use crate::ideal::Gaussian;
-use crate::measure::{Settings, Subject, Sweep, curves};
+use crate::measure::{Estimated, Settings, Subject, Sweep, curves};
 use crate::model::{Model, Opened};
 use crate::of::{self, Of};
 use crate::process::ForwardProcess;
 use crate::report::{self, Curve, ModelReport, Report, Warning};
 use crate::rounding as dtypes;
 use crate::terminal::DataMoments;
-use lipscope_core::cli::args::{BatchSize, Precision, Share};
-use lipscope_core::options::{MeasureOptions, Overrides};
+use lipscope_core::cli::args::{BatchSize, Precision, Scales, Share};
+use lipscope_core::options::{DataOptions, MeasureOptions, Overrides};
 use std::path::Path;
 use std::sync::Arc;
 use tch::Device;
@@ -43,6 +43,8 @@ pub struct Measurement {
     rounding: Option<dtypes::Subject>,
     /// The data, where the expectation over it has a closed form.
     gaussian: Option<Gaussian>,
+    /// Model by model its own clean samples, where they are not those of all; empty where all have the same.
+    sources: Vec<Option<Arc<dyn CleanSamples>>>,
     /// The moments of the data, where the plan tells how much of it is left.
     moments: Option<DataMoments>,
 }
@@ -81,7 +83,8 @@ impl Measurement {
         Self::open(COMPARE, checkpoints, labels, &shares, (options, overrides, setup))
     }
 
-    /// The curve of the ideal denoiser of `options.data`, in float64. For a Gaussian the expectation itself has a closed
+    /// The curve of the ideal denoiser of `options.data`, in float64; one for each of several `data_limit`s, each on samples
+    /// of its own data. For a Gaussian the expectation itself has a closed
     /// form; for mixtures and finite data sets the closed-form ε* is averaged over samples.
     ///
     /// # Errors
@@ -102,14 +105,28 @@ impl Measurement {
         let overrides = &Overrides { dtype: Precision::F64, ..overrides.clone() };
         let arithmetic = setup.arithmetic(Precision::F64)?;
         let spec = options.data.source.clone().unwrap_or(DataSpec::Digits);
-        let mut ideal: Ideal = clean_data::open_ideal(&spec, &options.data, arithmetic.0)?;
-        let gaussian = ideal.gaussian.take().filter(|_| !options.quantity.has_jacobian());
-        let label = label.map_or_else(|| format!("ideal {spec}"), str::to_string);
-        let opened = vec![Opened::ideal(&spec.to_string(), &label, ideal)];
-        let share = [overrides.share.as_ref()];
+        let limits = limits(&spec, &options.data)?;
+        let (mut opened, mut sources, mut gaussian) = (Vec::new(), Vec::new(), None);
+        for limit in &limits {
+            let mut ideal: Ideal = clean_data::open_ideal(&spec, limit, arithmetic.0)?;
+            gaussian = ideal.gaussian.take().filter(|_| !options.quantity.has_jacobian());
+            let name = label.map_or_else(|| format!("ideal {spec}"), str::to_string);
+            let count = ideal.data.rows().filter(|_| limits.len() > 1);
+            let name = count.map_or(name.clone(), |count| format!("{name}, {count} samples"));
+            sources.push(Some(Arc::clone(&ideal.data.source)).filter(|_| limits.len() > 1));
+            opened.push(Opened::ideal(&spec.to_string(), &name, ideal));
+        }
+        let shares = vec![overrides.share.as_ref(); limits.len()];
         let derivative = options.quantity.has_derivative();
-        let completed = setup::complete(opened, &share, (&options.data, overrides), arithmetic, derivative)?;
-        let measurement = Self::resolve("theory", completed, options, (setup.seed, arithmetic.0))?;
+        let data = limits.first().unwrap_or(&options.data);
+        let completed = setup::complete(opened, &shares, (data, overrides), arithmetic, derivative)?;
+        let mut measurement = Self::resolve("theory", completed, options, (setup.seed, arithmetic.0))?;
+        if let (Some(list), Some(about)) = (&options.data.data_limit, measurement.plan.data.as_object_mut())
+            && limits.len() > 1
+        {
+            about.insert("data_limit".into(), list.to_string().into());
+        }
+        measurement.sources = sources;
         Ok(Measurement { gaussian, ..measurement })
     }
 
@@ -130,7 +147,8 @@ impl Measurement {
         shares: &[Option<&Share>],
         (options, overrides, setup): (&MeasureOptions, &Overrides, &Setup),
     ) -> Result<Self> {
-        let overrides = &for_guidance(options.of, overrides)?;
+        let (overrides, scales) = guided(command, options, overrides)?;
+        let overrides = &overrides;
         before_weights::check(checkpoints, shares, options, overrides)?;
         let arithmetic = setup.arithmetic(overrides.dtype)?;
         let mut opened = setup::open_all(checkpoints, labels, &options.data, overrides, arithmetic.0)?;
@@ -139,7 +157,16 @@ impl Measurement {
         }
         let derivative = options.quantity.has_derivative();
         let completed = setup::complete(opened, shares, (&options.data, overrides), arithmetic, derivative)?;
-        Self::resolve(command, completed, options, (setup.seed, arithmetic.0))
+        if !scales.is_empty() && completed.data.is_none() {
+            return Err(own_samples());
+        }
+        let mut measurement = Self::resolve(command, completed, options, (setup.seed, arithmetic.0))?;
+        if let Some(model) = measurement.models.iter().find(|model| !scales.is_empty() && !model.denoiser.has_null()) {
+            let what = format!("{} has no condition that --guidance could weigh", model.label);
+            return Err(Error::mismatch(what, "Leave out --guidance."));
+        }
+        measurement.plan.guidance = scales;
+        Ok(measurement)
     }
 
     fn resolve(
@@ -167,6 +194,7 @@ impl Measurement {
         }
         Ok(Measurement {
             moments,
+            sources: Vec::new(),
             automatic_batch: options.batch == BatchSize::Auto,
             source: data.map(|data| data.source),
             rounding: None,
@@ -220,13 +248,16 @@ impl Measurement {
             self.closed_form(&mut report, gaussian);
             return Ok(report);
         }
-        let Measurement { plan, models, source, warnings, rounding, automatic_batch, moments, .. } = self;
+        let Measurement { plan, models, source, warnings, rounding, automatic_batch, moments, sources, .. } = self;
         let batch = (plan.batch, plan.seed);
         let draws = clean_data::draws(&models, source.as_ref(), batch, store.as_deref_mut(), watch)?;
         let Some(draws) = draws else { return Err(interrupted(store.as_deref())) };
-        let subject =
-            |model: Model| Subject { response: of::response(plan.of, model.denoiser), estimators: plan.estimators() };
-        let subjects: Vec<Subject> = models.into_iter().map(subject).collect();
+        let subject = |(place, model): (usize, Model)| Subject {
+            response: of::response(plan.of, &plan.guidance, model.denoiser),
+            estimators: plan.estimators(),
+            source: sources.get(place).cloned().flatten(),
+        };
+        let subjects: Vec<Subject> = models.into_iter().enumerate().map(subject).collect();
         let settings = Settings { rule: plan.samples, batch: plan.batch, probe: automatic_batch };
         let mut sweep = Sweep::new(&subjects, &draws, &settings);
         report.warnings = warnings;
@@ -248,11 +279,12 @@ impl Measurement {
         for place in 0..subjects.len() {
             let Some(denoiser) = subjects[place].response.as_denoiser() else { continue };
             let ModelReport { label, model, .. } = &report.models[place];
-            if !memorisation::applies(denoiser, model.sha256.as_deref(), &plan) {
+            let own = subjects[place].source.clone().map(|source| Draws { source, ..draws.clone() });
+            if own.is_none() && !memorisation::applies(denoiser, model.sha256.as_deref(), &plan) {
                 continue;
             }
-            let run = (&report, &plan);
-            let found = memorisation::measure(label, denoiser, &draws, run, store.as_deref_mut(), watch)?;
+            let (run, draws) = ((&report, &plan), own.as_ref().unwrap_or(&draws));
+            let found = memorisation::measure(label, denoiser, draws, run, store.as_deref_mut(), watch)?;
             let Some(found) = found else { return Err(stop(&report, store)) };
             report.models[place].own_weights = found;
         }
@@ -272,6 +304,13 @@ impl Measurement {
     fn empty_report(&self) -> Result<Report> {
         let curves = |model: &Model| -> Vec<Curve> {
             let estimators = self.plan.estimators();
+            if !self.plan.guidance.is_empty() {
+                let block = |&scale: &f64| Some(of::scale_name(scale));
+                let each = estimators.iter().flat_map(|estimator| {
+                    self.plan.guidance.iter().map(block).map(|block| Estimated { estimator: &**estimator, block })
+                });
+                return each.map(|curve| empty_curve(&curve, self.plan.of)).collect();
+            }
             let curves = curves(&estimators, &*model.denoiser);
             curves.iter().map(|curve| empty_curve(curve, self.plan.of)).collect()
         };
@@ -306,16 +345,56 @@ impl Measurement {
     }
 }
 
-/// `--of guidance` needs a condition ∅, and no w: what a model samples from itself then is not guided.
-fn for_guidance(of: Of, overrides: &Overrides) -> Result<Overrides> {
-    match (of, overrides.guidance) {
-        (Of::Guidance, Some(scale)) => Err(Error::argument(
+/// What guidance is asked for: `--of guidance` needs a condition ∅ and no w; of several w the model has the first, and all
+/// of them are measured of one set of evaluations.
+///
+/// # Errors
+/// w where there is none, or several where they cannot be measured at once.
+fn guided(command: &str, options: &MeasureOptions, overrides: &Overrides) -> Result<(Overrides, Vec<f64>)> {
+    let with = |scale: f64| Overrides { guidance: Some(scale.into()), ..overrides.clone() };
+    let scales = overrides.guidance.as_ref().map(Scales::all).unwrap_or_default();
+    match (options.of, scales) {
+        (Of::Guidance, []) => Ok((with(0.0), Vec::new())),
+        (Of::Guidance, _) => Err(Error::argument(
             "--guidance",
-            scale,
+            overrides.guidance.as_ref().map(Scales::to_string).unwrap_or_default(),
             "ε(x, t, c) − ε(x, t, ∅) is the same for every w",
             "Leave out --guidance with --of guidance; --null-class and --null-context say what ∅ is.",
         )),
-        (Of::Guidance, None) => Ok(Overrides { guidance: Some(0.0), ..overrides.clone() }),
-        _ => Ok(overrides.clone()),
+        (_, [first, _, ..]) if command == "measure" => {
+            if options.quantity.has_jacobian() {
+                return Err(Error::unsupported(
+                    format!("--quantity {} of several --guidance", options.quantity),
+                    "derivatives in x are computed of one w at a time",
+                    "Give one w.",
+                ));
+            }
+            if options.data.source.as_ref().is_some_and(|source| *source == DataSpec::Model) {
+                return Err(own_samples());
+            }
+            Ok((with(*first), scales.to_vec()))
+        }
+        // A list is refused where it is read.
+        _ => Ok((overrides.clone(), Vec::new())),
     }
+}
+
+/// The refusal of several w on samples that depend on one.
+fn own_samples() -> Error {
+    Error::mismatch(
+        "samples that the model makes itself are guided by one w, and several were given",
+        "Give --data with real samples, or one w.",
+    )
+}
+
+/// The data options of `theory`, one for each `data_limit`.
+fn limits(spec: &DataSpec, options: &DataOptions) -> Result<Vec<DataOptions>> {
+    let Some(limits) = &options.data_limit else { return Ok(vec![options.clone()]) };
+    let is_density = matches!(spec, DataSpec::Gaussian(_) | DataSpec::Mixture(_) | DataSpec::EightGaussians);
+    if is_density && limits.all().len() > 1 {
+        let allowed = format!("{spec} is a density, which has no number of samples");
+        return Err(Error::argument("--data-limit", limits, allowed, "Leave it out, or give data that is a set."));
+    }
+    let one = |limit: &Option<usize>| DataOptions { data_limit: Some((*limit).into()), ..options.clone() };
+    Ok(limits.all().iter().map(one).collect())
 }

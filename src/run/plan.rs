@@ -36,6 +36,9 @@ pub struct Plan {
     /// Of what; ε where nothing is said.
     #[serde(skip_serializing_if = "Of::is_epsilon")]
     pub of: Of,
+    /// The guidance scales, where there are several.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub guidance: Vec<f64>,
     /// t′ − t in steps.
     pub dt: f64,
     /// Axis of the denominator.
@@ -187,6 +190,7 @@ impl Plan {
             data,
             quantity: options.quantity,
             of: options.of,
+            guidance: Vec::new(),
             dt: options.dt,
             axis,
             norm: options.norm,

@@ -189,3 +189,39 @@ fn reports_of_epsilon_do_not_name_it() {
     let (plan, models) = text(Of::Score);
     assert!(plan.contains("\"of\":\"score\"") && models.contains("\"of\":\"score\""));
 }
+
+/// Each number of samples has its own curve on its own x_t, which is that of a run of its own.
+#[test]
+fn several_limits_are_curves_of_their_own() {
+    let run = |limit: &str| {
+        let mut options = options("digits", Of::Epsilon, Quantities::Secant, "0,200,600");
+        options.data.data_limit = Some(limit.parse().unwrap());
+        options.samples = Some(12);
+        theory(&options, "linear").unwrap()
+    };
+    let together = run("20,60");
+    assert_eq!(
+        together.models.iter().map(|model| &*model.label).collect::<Vec<_>>(),
+        ["ideal digits, 20 samples", "ideal digits, 60 samples"]
+    );
+    assert!(together.comparison.is_empty() && together.provenance.plan["data"]["data_limit"] == "20,60");
+    for (model, limit) in together.models.iter().zip(["20", "60"]) {
+        // Twelve samples are too few for covariates, which a run alone would use.
+        let alone = run(limit).models.remove(0);
+        for (a, b) in model.curves[0].points.iter().zip(&alone.curves[0].points) {
+            let (a, b) = (a.mean.unwrap(), b.mean.unwrap());
+            assert!((a / b - 1.0).abs() < 1e-12, "{limit}: {a} {b}");
+        }
+        assert_eq!(model.own_weights, alone.own_weights);
+        let found = model.summary[0].memorisation.unwrap();
+        assert!((200.0..600.0).contains(&found.own_weight_half_at.unwrap()), "{found:?}");
+    }
+    let density = MeasureOptions {
+        data: DataOptions {
+            data_limit: Some("5,all".parse().unwrap()),
+            ..options("gaussian:dim=2", Of::Epsilon, Quantities::Secant, "auto").data
+        },
+        ..MeasureOptions::default()
+    };
+    assert!(theory(&density, "linear").unwrap_err().to_string().contains("is a density"));
+}

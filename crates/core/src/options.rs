@@ -1,6 +1,6 @@
 //! What users choose: the same types serve the command line, where their docs are the help, and programs.
 
-use crate::cli::args::{BatchSize, Class, LoraSpec, Precision, PredictionParser, Share};
+use crate::cli::args::{BatchSize, Class, DataLimits, LoraSpec, Precision, PredictionParser, Scales, Share};
 use crate::data::{DataSpec, ScaleOverride};
 use crate::of::Of;
 use crate::prediction::Prediction;
@@ -27,9 +27,10 @@ pub struct DataOptions {
     /// The data are latents, of the encoder or as stored, and are multiplied by this
     #[arg(long, value_name = "FACTOR", allow_negative_numbers = true, help_heading = "Data")]
     pub latent_scale: Option<f64>,
-    /// Use so many samples of the data at most, evenly spaced [default: all; 4096 of images:DIR]
+    /// Use so many samples of the data at most, evenly spaced [default: all; 4096 of images:DIR]; theory takes several, such
+    /// as 50,200,all, and draws a curve for each
     #[arg(long, value_name = "N", help_heading = "Data")]
-    pub data_limit: Option<usize>,
+    pub data_limit: Option<DataLimits>,
     /// Shape of one sample where the checkpoint does not say, such as 3,32,32
     #[arg(long, value_name = "C,H,W", value_delimiter = ',', help_heading = "Data")]
     pub shape: Option<Vec<i64>>,
@@ -133,21 +134,22 @@ pub struct Overrides {
     /// [C, H, W] for all samples, or [N, C, H, W] with one for each row of the data
     #[arg(long, value_name = "FILE", help_heading = "Model (overrides what the checkpoint says)")]
     pub concat: Option<PathBuf>,
-    /// Measure the guided prediction (1 + w) ε(x, t, c) − w ε(x, t, ∅)
+    /// Measure the guided prediction (1 + w) ε(x, t, c) − w ε(x, t, ∅); measure takes several w, such as 0,1,3, and draws a
+    /// curve for each
     #[arg(
         long,
         value_name = "W",
         allow_negative_numbers = true,
         help_heading = "Model (overrides what the checkpoint says)"
     )]
-    pub guidance: Option<f64>,
-    /// With --guidance: the label that stands for no class [default: the checkpoint's]
+    pub guidance: Option<Scales>,
+    /// With --guidance or --of guidance: the label that stands for no class [default: the checkpoint's]
     #[arg(long, value_name = "CLASS", help_heading = "Model (overrides what the checkpoint says)")]
     pub null_class: Option<i64>,
-    /// With --guidance: the embeddings that stand for no condition
+    /// With --guidance or --of guidance: the embeddings that stand for no condition
     #[arg(long, value_name = "FILE", help_heading = "Model (overrides what the checkpoint says)")]
     pub null_context: Option<PathBuf>,
-    /// With --guidance: the pooled embeddings that stand for no condition
+    /// With --guidance or --of guidance: the pooled embeddings that stand for no condition
     #[arg(long, value_name = "FILE", help_heading = "Model (overrides what the checkpoint says)")]
     pub null_pooled: Option<PathBuf>,
     /// Inputs of a TorchScript module in their order: x, t, class, context, NAME=FILE or NAME=NUMBER [default: x,t]

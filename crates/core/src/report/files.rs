@@ -17,7 +17,7 @@ pub fn json(value: &impl Serialize) -> Result<String> {
 /// report.json, the tables, and the figure in these formats.
 pub fn files(report: &Report, formats: &[FigureFormat]) -> Result<Vec<Artifact>> {
     let mut artifacts = vec![Artifact::new(REPORT, json(report)?), curve_csv(report)?];
-    if report.models.len() > 1 {
+    if report.compares() {
         artifacts.push(comparison_csv(report)?);
     }
     if has_weights(report) {

@@ -20,7 +20,7 @@ pub struct OwnWeight {
     /// Upper end of its 95 % interval.
     pub ci_high: Option<f64>,
     /// ρ = E‖∂ε/∂t‖² / E‖(σ̇ ε + α̇ x₀)/σ‖², the second of which is ∂ε/∂t where the point is known: the part of the
-    /// directions in which x_t gives x₀ away. `None` where the derivative does not exist.
+    /// directions in which x_t gives x₀ away, for small σ; above 1 where the weights themselves move.
     pub known_directions: Option<f64>,
 }
 
@@ -51,13 +51,9 @@ impl Memorisation {
     /// What a reader of the curve must know.
     pub(super) fn reading(&self, label: &str) -> Option<String> {
         let half = self.own_weight_half_at?;
-        let known = self
-            .known_directions
-            .map(|part| format!("; above it x gives x₀ away in {:.0} % of the directions", 100.0 * part));
         Some(format!(
             "{label}: below t = {half:.0} x gives away the point of the data that it came from (posterior weight above ½), and \
-             the curve is a formula of schedule and dimension: a network below it there may generalise{}",
-            known.unwrap_or_default()
+             the curve is a formula of schedule and dimension: a network below it there may generalise"
         ))
     }
 }
@@ -117,7 +113,7 @@ mod tests {
         assert_eq!(found.known_directions, Some(0.75));
         let said = found.reading("ideal digits").unwrap();
         assert!(
-            said.starts_with("ideal digits: below t = 180 x gives away") && said.ends_with("75 % of the directions"),
+            said.starts_with("ideal digits: below t = 180 x gives away") && said.ends_with("may generalise"),
             "{said}"
         );
         let always = Memorisation::new(&weights()[..2]).unwrap();

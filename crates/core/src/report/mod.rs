@@ -87,6 +87,13 @@ pub struct Report {
     pub warnings: Vec<Warning>,
 }
 
+impl Report {
+    /// Whether its models are compared on identical x_t.
+    pub fn compares(&self) -> bool {
+        self.models.len() > 1 && self.command != "theory"
+    }
+}
+
 /// Provenance of the numbers.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Provenance {

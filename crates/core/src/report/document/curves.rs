@@ -81,7 +81,7 @@ pub(super) fn document(report: &Report) -> Result<Document> {
         tables.push(Shown { table: table(name, title, shown.as_ref().unwrap_or(&frame), about), frame: Some(frame) });
     };
     add("curve", "Every point of every curve", curve_frame(report)?, &CURVE);
-    if report.models.len() > 1 {
+    if report.compares() {
         add("comparison", "Candidates over the baseline", comparison_frame(report)?, &COMPARISON);
     }
     if has_weights(report) {
