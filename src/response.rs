@@ -6,7 +6,6 @@ use crate::device::scale_rows;
 use crate::dual::Dual;
 use crate::error::{Doing, Error, Result};
 use crate::network::Condition;
-use crate::of::Of;
 use crate::prediction::{Affine, Prediction};
 use crate::process::{Block, ForwardProcess};
 use crate::schedule::NoiseSchedule;
@@ -36,11 +35,6 @@ pub trait Response {
 
     /// dtype of x and f.
     fn kind(&self) -> Kind;
-
-    /// What f is.
-    fn of(&self) -> Of {
-        Of::Epsilon
-    }
 
     /// What `rows` samples are conditional on, from what was drawn with them.
     ///

@@ -65,7 +65,7 @@ pub fn response(of: Of, scales: &[f64], denoiser: Box<dyn Denoiser>) -> Box<dyn 
     if of.is_epsilon() && scales.is_empty() {
         return denoiser;
     }
-    Box::new(Converted { of, member: member(of), denoiser, scales: scales.to_vec() })
+    Box::new(Converted { member: member(of), denoiser, scales: scales.to_vec() })
 }
 
 /// The name of the block of a guidance scale.
@@ -130,7 +130,6 @@ pub fn check<'a>(of: Of, models: impl Iterator<Item = (&'a str, &'a dyn Denoiser
 
 /// A model of which something else than ε is asked.
 struct Converted {
-    of: Of,
     member: &'static dyn Member,
     denoiser: Box<dyn Denoiser>,
     /// w of each block; empty for one block of the model's own.
@@ -217,10 +216,6 @@ impl Response for Converted {
 
     fn kind(&self) -> Kind {
         self.denoiser.kind()
-    }
-
-    fn of(&self) -> Of {
-        self.of
     }
 
     fn blocks(&self) -> Vec<Block> {

@@ -4,6 +4,7 @@ use super::closed_form::Expectation;
 use super::finish::{finish, is_short};
 use super::record::Recorder;
 use super::setup::{self, Completed, Setup};
+use super::several::{guided, limits, own_samples};
 use super::{
     Folder, Plan, Store, Watch, before_weights, interrupted, memorisation, provenance, rounding, terminal, warnings,
 };
@@ -11,7 +12,7 @@ use crate::clean_data::{self, CleanData, Ideal};
 use crate::compare::empty_curve;
 use crate::data::DataSpec;
 use crate::device;
-use crate::draws::{CleanSamples, Draws};
+use crate::draws::CleanSamples;
 use crate::error::{Error, Result};
 use crate::ideal::Gaussian;
 use crate::measure::{Estimated, Settings, Subject, Sweep, curves};
@@ -21,8 +22,8 @@ use crate::process::ForwardProcess;
 use crate::report::{self, Curve, ModelReport, Report, Warning};
 use crate::rounding as dtypes;
 use crate::terminal::DataMoments;
-use lipscope_core::cli::args::{BatchSize, Precision, Scales, Share};
-use lipscope_core::options::{DataOptions, MeasureOptions, Overrides};
+use lipscope_core::cli::args::{BatchSize, Precision, Share};
+use lipscope_core::options::{MeasureOptions, Overrides};
 use std::path::Path;
 use std::sync::Arc;
 use tch::Device;
@@ -276,17 +277,8 @@ impl Measurement {
         if is_short(&report, &plan) {
             return Err(stop(&report, store));
         }
-        for place in 0..subjects.len() {
-            let Some(denoiser) = subjects[place].response.as_denoiser() else { continue };
-            let ModelReport { label, model, .. } = &report.models[place];
-            let own = subjects[place].source.clone().map(|source| Draws { source, ..draws.clone() });
-            if own.is_none() && !memorisation::applies(denoiser, model.sha256.as_deref(), &plan) {
-                continue;
-            }
-            let (run, draws) = ((&report, &plan), own.as_ref().unwrap_or(&draws));
-            let found = memorisation::measure(label, denoiser, draws, run, store.as_deref_mut(), watch)?;
-            let Some(found) = found else { return Err(stop(&report, store)) };
-            report.models[place].own_weights = found;
+        if !memorisation::add(&mut report, &subjects, (&plan, &draws), store.as_deref_mut(), watch)? {
+            return Err(stop(&report, store));
         }
         if let Some(subject) = rounding {
             let Some(found) = rounding::measure(subject, &draws, &report, &plan, store.as_deref_mut(), watch)? else {
@@ -300,20 +292,22 @@ impl Measurement {
         Ok(report)
     }
 
+    /// The curves of a model before the first point: of each block, or of each guidance scale, one for each estimator.
+    fn empty_curves(&self, model: &Model) -> Vec<Curve> {
+        let (estimators, of) = (self.plan.estimators(), self.plan.of);
+        let scales = &self.plan.guidance;
+        if scales.is_empty() {
+            return curves(&estimators, &*model.denoiser).iter().map(|curve| empty_curve(curve, of)).collect();
+        }
+        let blocks = || scales.iter().map(|&scale| Some(of::scale_name(scale)));
+        let each =
+            estimators.iter().flat_map(|estimator| blocks().map(|block| Estimated { estimator: &**estimator, block }));
+        each.map(|curve| empty_curve(&curve, of)).collect()
+    }
+
     /// The report before the first point.
     fn empty_report(&self) -> Result<Report> {
-        let curves = |model: &Model| -> Vec<Curve> {
-            let estimators = self.plan.estimators();
-            if !self.plan.guidance.is_empty() {
-                let block = |&scale: &f64| Some(of::scale_name(scale));
-                let each = estimators.iter().flat_map(|estimator| {
-                    self.plan.guidance.iter().map(block).map(|block| Estimated { estimator: &**estimator, block })
-                });
-                return each.map(|curve| empty_curve(&curve, self.plan.of)).collect();
-            }
-            let curves = curves(&estimators, &*model.denoiser);
-            curves.iter().map(|curve| empty_curve(curve, self.plan.of)).collect()
-        };
+        let curves = |model: &Model| self.empty_curves(model);
         let model = |model: &Model| ModelReport {
             label: model.label.clone(),
             model: model.description.clone(),
@@ -343,58 +337,4 @@ impl Measurement {
         report.warnings = self.warnings.clone();
         finish(report, &self.plan, &[model.denoiser.process()], self.moments.as_ref());
     }
-}
-
-/// What guidance is asked for: `--of guidance` needs a condition ∅ and no w; of several w the model has the first, and all
-/// of them are measured of one set of evaluations.
-///
-/// # Errors
-/// w where there is none, or several where they cannot be measured at once.
-fn guided(command: &str, options: &MeasureOptions, overrides: &Overrides) -> Result<(Overrides, Vec<f64>)> {
-    let with = |scale: f64| Overrides { guidance: Some(scale.into()), ..overrides.clone() };
-    let scales = overrides.guidance.as_ref().map(Scales::all).unwrap_or_default();
-    match (options.of, scales) {
-        (Of::Guidance, []) => Ok((with(0.0), Vec::new())),
-        (Of::Guidance, _) => Err(Error::argument(
-            "--guidance",
-            overrides.guidance.as_ref().map(Scales::to_string).unwrap_or_default(),
-            "ε(x, t, c) − ε(x, t, ∅) is the same for every w",
-            "Leave out --guidance with --of guidance; --null-class and --null-context say what ∅ is.",
-        )),
-        (_, [first, _, ..]) if command == "measure" => {
-            if options.quantity.has_jacobian() {
-                return Err(Error::unsupported(
-                    format!("--quantity {} of several --guidance", options.quantity),
-                    "derivatives in x are computed of one w at a time",
-                    "Give one w.",
-                ));
-            }
-            if options.data.source.as_ref().is_some_and(|source| *source == DataSpec::Model) {
-                return Err(own_samples());
-            }
-            Ok((with(*first), scales.to_vec()))
-        }
-        // A list is refused where it is read.
-        _ => Ok((overrides.clone(), Vec::new())),
-    }
-}
-
-/// The refusal of several w on samples that depend on one.
-fn own_samples() -> Error {
-    Error::mismatch(
-        "samples that the model makes itself are guided by one w, and several were given",
-        "Give --data with real samples, or one w.",
-    )
-}
-
-/// The data options of `theory`, one for each `data_limit`.
-fn limits(spec: &DataSpec, options: &DataOptions) -> Result<Vec<DataOptions>> {
-    let Some(limits) = &options.data_limit else { return Ok(vec![options.clone()]) };
-    let is_density = matches!(spec, DataSpec::Gaussian(_) | DataSpec::Mixture(_) | DataSpec::EightGaussians);
-    if is_density && limits.all().len() > 1 {
-        let allowed = format!("{spec} is a density, which has no number of samples");
-        return Err(Error::argument("--data-limit", limits, allowed, "Leave it out, or give data that is a set."));
-    }
-    let one = |limit: &Option<usize>| DataOptions { data_limit: Some((*limit).into()), ..options.clone() };
-    Ok(limits.all().iter().map(one).collect())
 }

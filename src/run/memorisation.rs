@@ -9,8 +9,8 @@ use crate::device::scale_rows;
 use crate::draws::{Draw, Draws};
 use crate::error::{Doing, Result};
 use crate::estimator::{Norm, row_norms};
-use crate::measure::SampleRule;
-use crate::report::{OwnWeight, Report};
+use crate::measure::{SampleRule, Subject};
+use crate::report::{ModelReport, OwnWeight, Report};
 use crate::stats::statistics;
 use crate::time::Timestep;
 use serde_json::json;
@@ -21,14 +21,37 @@ const KIND: &str = "memorisation";
 /// Samples per timestep at most: a weight lies between 0 and 1.
 const MOST: u64 = 64;
 
+/// Adds it to all models of a report that have it; `false` if the watcher stopped it.
+pub(super) fn add(
+    report: &mut Report,
+    subjects: &[Subject],
+    (plan, draws): (&Plan, &Draws),
+    mut store: Option<&mut Store>,
+    watch: &dyn Watch,
+) -> Result<bool> {
+    for (place, subject) in subjects.iter().enumerate() {
+        let Some(denoiser) = subject.response.as_denoiser() else { continue };
+        let ModelReport { label, model, .. } = &report.models[place];
+        let own = subject.source.clone().map(|source| Draws { source, ..draws.clone() });
+        if own.is_none() && !applies(denoiser, model.sha256.as_deref(), plan) {
+            continue;
+        }
+        let draws = own.as_ref().unwrap_or(draws);
+        let found = measure(label, denoiser, draws, (report, plan), store.as_deref_mut(), watch)?;
+        let Some(found) = found else { return Ok(false) };
+        report.models[place].own_weights = found;
+    }
+    Ok(true)
+}
+
 /// Whether these samples are rows of the data whose ideal denoiser a model is.
-pub(super) fn applies(denoiser: &dyn Denoiser, sha256: Option<&str>, plan: &Plan) -> bool {
+fn applies(denoiser: &dyn Denoiser, sha256: Option<&str>, plan: &Plan) -> bool {
     let drawn = plan.data.get("sha256").and_then(|hash| hash.as_str());
     denoiser.is_of_rows() && drawn.is_some() && drawn == sha256
 }
 
 /// The rows of one model, or those in the store; `None` if the watcher stopped it.
-pub(super) fn measure(
+fn measure(
     label: &str,
     denoiser: &dyn Denoiser,
     draws: &Draws,

@@ -17,6 +17,7 @@ mod record;
 mod rounding;
 pub mod sampling;
 pub mod setup;
+mod several;
 mod terminal;
 #[cfg(test)]
 mod tests;
