@@ -96,7 +96,7 @@ fn main() -> Result<()> {
         kind: Kind::Float,
     };
     let estimators = vec![estimator(Quantity::Secant, 1.0, Axis::Step, Norm::L2)];
-    let subjects = [Subject { response: Box::new(denoiser), estimators }];
+    let subjects = [Subject { response: Box::new(denoiser), estimators, source: None }];
     let draws = Draws::new(Arc::new(Normal), 0, shape.clone());
     bare(&*network, &shape)?;
     measured(&subjects, &draws)?;

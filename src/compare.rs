@@ -1,40 +1,43 @@
 //! From norms to a report's points, paired ratios and summaries.
 
-use crate::control_variates::controlled;
+use crate::control_variates::{Control, controlled};
 use crate::estimator::{Method, Norm, Quantity};
 use crate::lipschitz_mass::LipschitzMass;
 use crate::measure::{AtTimestep, Estimated, Subject};
+use crate::of::Of;
 use crate::process::ForwardProcess;
 use crate::ratio::paired_ratio;
-use crate::report::{ComparisonRow, Curve, ModelReport, NearZero, Point, Rest, Spent, Summary};
+use crate::report::{ComparisonRow, Curve, MeanSquare, ModelReport, NearZero, Point, Rest, Spent, Summary};
 use crate::schedule::NoiseSchedule;
 use crate::singularity::{Sample, judge};
 use crate::stats::median;
 use crate::time::{Axis, Timestep};
 
 /// A curve before its first point.
-pub fn empty_curve(Estimated { estimator, block }: &Estimated) -> Curve {
+pub fn empty_curve(Estimated { estimator, block }: &Estimated, of: Of) -> Curve {
     Curve {
         quantity: estimator.quantity(),
+        of,
         block: block.clone(),
         estimator: estimator.method(),
         norm: estimator.norm(),
         axis: estimator.axis(),
-        unit: estimator.unit().into(),
+        unit: estimator.quantity().unit(of, estimator.axis()),
         dt: estimator.t_next(0.0),
         points: Vec::new(),
     }
 }
 
 /// An empty closed-form curve, for expectations that need no samples.
-pub fn closed_form_curve(quantity: Quantity, axis: Axis, norm: Norm, dt: Option<f64>) -> Curve {
+pub fn closed_form_curve((quantity, of): (Quantity, Of), axis: Axis, norm: Norm, dt: Option<f64>) -> Curve {
     Curve {
         quantity,
+        of,
         block: None,
         estimator: Method::ClosedForm,
         norm,
         axis,
-        unit: quantity.unit(axis).into(),
+        unit: quantity.unit(of, axis),
         dt,
         points: Vec::new(),
     }
@@ -78,11 +81,28 @@ pub fn add_points(models: &mut [ModelReport], subjects: &[Subject], measured: &A
                 skewness: s.skewness,
                 non_finite: s.non_finite,
                 unconverged: *unconverged,
+                mean_square: mean_square(norms, curve, subject, &measured.control),
                 ..bare_point(subject.response.process(), t, t_next)
             };
             curve.points.insert(place, point);
         }
     }
+}
+
+/// E‖f‖² from the norms of a size.
+fn mean_square(norms: &[f64], curve: &Curve, subject: &Subject, control: &Control) -> Option<MeanSquare> {
+    if curve.quantity != Quantity::Size {
+        return None;
+    }
+    let blocks = subject.response.blocks();
+    let elements = &blocks.iter().find(|block| block.name == curve.block)?.elements;
+    let count = (elements.end - elements.start) as f64;
+    let scale = if curve.norm == Norm::Rms { count } else { 1.0 };
+    let squares: Vec<f64> = norms.iter().map(|norm| norm * norm * scale).collect();
+    let found = controlled(&squares, control).0;
+    let (ci_low, ci_high) = found.interval.unzip();
+    let mean = found.mean?;
+    Some(MeanSquare { mean, std_error: found.std_error, ci_low, ci_high, per_element: mean / count })
 }
 
 /// Ratios of every candidate over the first model at one timestep, on the same samples.
@@ -98,6 +118,7 @@ pub fn ratios(models: &[ModelReport], measured: &AtTimestep) -> Vec<ComparisonRo
                 timestep: measured.t,
                 t_next: curve.dt.map(|dt| measured.t + dt),
                 quantity: curve.quantity,
+                of: curve.of,
                 block: curve.block.clone(),
                 baseline: mean(base),
                 candidate: mean(candidate),
@@ -122,6 +143,7 @@ pub fn summarise(curve: &Curve, until: Timestep, process: &dyn ForwardProcess, s
     let typical = median(&rest).filter(|median| *median > 0.0);
     Summary {
         quantity: curve.quantity,
+        of: curve.of,
         block: curve.block.clone(),
         near_zero: NearZero {
             from: 0.0,
@@ -135,7 +157,11 @@ pub fn summarise(curve: &Curve, until: Timestep, process: &dyn ForwardProcess, s
         rest: Rest { mean: mean(&rest), max: rest.iter().copied().reduce(f64::max) },
         singularity: process
             .gaussian()
+            .filter(|_| !curve.of.divides_by_sigma())
             .and_then(|schedule| judge(&samples(curve, schedule), schedule.d_sigma_dt(-1.0).is_infinite())),
+        total_variation_all: variation_of_all(curve, process.timesteps()),
+        terminal: None,
+        memorisation: None,
         peak_ratio: peak.zip(typical).map(|(peak, typical)| peak.1 / typical),
         function_evaluations: spent.function_evaluations,
         wall_seconds: spent.wall_seconds,
@@ -177,12 +203,17 @@ fn total_variation(curve: &Curve, until: Timestep) -> (Option<f64>, bool) {
     }
 }
 
+/// The same over all of [0, T−1), where the curve reaches its end.
+fn variation_of_all(curve: &Curve, timesteps: usize) -> Option<f64> {
+    total_variation(curve, timesteps.saturating_sub(1) as f64).0
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn curve(points: &[(f64, f64)]) -> Curve {
-        let mut curve = closed_form_curve(Quantity::Secant, Axis::Step, Norm::L2, Some(1.0));
+        let mut curve = closed_form_curve((Quantity::Secant, Of::Epsilon), Axis::Step, Norm::L2, Some(1.0));
         curve.points =
             points.iter().map(|&(timestep, mean)| Point { timestep, mean: Some(mean), ..Point::default() }).collect();
         curve
@@ -195,6 +226,14 @@ mod tests {
         let some: Vec<(f64, f64)> = [0, 3, 4, 9].map(|t| (f64::from(t), f64::from(t))).into();
         assert_eq!(total_variation(&curve(&some), 10.0), (Some(45.0), false));
         assert_eq!(total_variation(&curve(&some), 12.0), (None, false));
+    }
+
+    /// The last step of the grid is that to T−1.
+    #[test]
+    fn the_variation_of_all_needs_the_whole_grid() {
+        let every: Vec<(f64, f64)> = (0..9).map(|t| (f64::from(t), 1.0)).collect();
+        assert_eq!(variation_of_all(&curve(&every), 10), Some(9.0));
+        assert_eq!(variation_of_all(&curve(&every), 11), None);
     }
 
     #[test]

@@ -70,6 +70,7 @@ pub mod measure;
 pub mod model;
 pub mod network;
 pub mod nn;
+pub mod of;
 pub mod process;
 pub mod quality;
 pub mod response;
@@ -86,7 +87,7 @@ pub mod train;
 
 pub use lipscope_core::{
     atomic, control_variates, data, expectation, lipschitz_mass, preconditioning, prediction, random, ratio, refine,
-    report, schedule, singularity, stats, suggest, time, timestep_map, timesteps,
+    report, schedule, singularity, stats, suggest, terminal, time, timestep_map, timesteps,
 };
 
 /// What most programs need.
@@ -101,6 +102,7 @@ pub mod prelude {
     pub use crate::schedule::NamedSchedule;
     pub use crate::train::Job;
     pub use lipscope_core::cli::args::TrainArgs;
+    pub use lipscope_core::of::Of;
     pub use lipscope_core::options::{DataOptions, MeasureOptions, Overrides};
     pub use lipscope_core::quantity::{Norm, Quantities, Quantity};
 }

@@ -2,10 +2,10 @@
 //!
 //! A [`Denoiser`] is a response whose value is ε; it adds what samplers and Jacobians need.
 
-use crate::device::scale_rows;
-
 use crate::denoiser::RateParts;
-use crate::error::{Doing, Result};
+use crate::device::scale_rows;
+use crate::dual::Dual;
+use crate::error::{Doing, Error, Result};
 use crate::network::Condition;
 use crate::prediction::{Affine, Prediction};
 use crate::process::{Block, ForwardProcess};
@@ -93,6 +93,40 @@ pub trait Denoiser: Response {
         self.value(state, t)
     }
 
+    /// What its network outputs; ε itself for one without a network.
+    fn prediction(&self) -> Prediction {
+        Prediction::Epsilon
+    }
+
+    /// The network's output, [B, …] of the shape of x, and with `with_rate` its exact ∂/∂t per step.
+    fn answer(&self, state: &State, t: &[Timestep], with_rate: bool) -> Result<Dual> {
+        let value = self.epsilon(state, t)?;
+        let tangent = if with_rate { Some(self.rate(state, t)?) } else { None };
+        Ok(Dual { value, tangent })
+    }
+
+    /// Whether the output at both times is the same for every x, whatever the network computes.
+    fn answers_the_same(&self, t: Timestep, next: Timestep) -> bool {
+        self.timestep_map().condition(t) == self.timestep_map().condition(next)
+    }
+
+    /// Whether it knows a condition ∅, so that [`Denoiser::answers`] exist.
+    fn has_null(&self) -> bool {
+        false
+    }
+
+    /// The network's outputs under the condition and under ∅, with their ∂/∂t where that is asked for.
+    ///
+    /// # Errors
+    /// There is no condition ∅.
+    fn answers(&self, _state: &State, _t: &[Timestep], _with_rate: bool) -> Result<(Dual, Dual)> {
+        Err(Error::unsupported(
+            "guidance of a model without conditions",
+            "ε(x, t, c) and ε(x, t, ∅) are there for conditional networks",
+            "Use --of epsilon, without --guidance.",
+        ))
+    }
+
     /// (∂ε/∂x)·v, and with `with_time` also ∂ε/∂t per step, exact, of the shape of x.
     fn along(&self, state: &State, v: &Tensor, with_time: bool, t: &[Timestep]) -> Result<Tensor>;
 
@@ -104,6 +138,20 @@ pub trait Denoiser: Response {
     /// Whether derivatives in x can be computed; if not, why, as the end of "… is not available for".
     fn lacks_jacobian(&self) -> Option<String> {
         None
+    }
+
+    /// Whether it is the ideal denoiser of a finite data set, so that [`Denoiser::own_weights`] exist.
+    fn is_of_rows(&self) -> bool {
+        false
+    }
+
+    /// The posterior weight of the point that each row of x came from, float64 `[B]`, and ∂ε/∂t; `origins` are the rows of
+    /// the data that these points are.
+    ///
+    /// # Errors
+    /// It is no ideal denoiser of a finite data set, or the rows are not of its data.
+    fn own_weights(&self, _state: &State, _origins: &[usize], _t: &[Timestep]) -> Result<(Tensor, Tensor)> {
+        Err(Error::unsupported("weighing points", "only a finite data set has points", "Measure theory --data FILE."))
     }
 
     /// Predicted clean sample, [B, …].
@@ -140,10 +188,51 @@ pub(crate) fn convert(
     t: &[Timestep],
     f: impl Fn(Timestep) -> Result<Affine>,
 ) -> Result<Tensor> {
-    let factors = t.iter().map(|&t| f(t)).collect::<Result<Vec<Affine>>>()?;
+    affine(output, x, &t.iter().map(|&t| f(t)).collect::<Result<Vec<Affine>>>()?)
+}
+
+/// The same with the pairs themselves.
+pub(crate) fn affine(output: &Tensor, x: &Tensor, factors: &[Affine]) -> Result<Tensor> {
     if factors.iter().all(|factor| *factor == Affine { output: 1.0, x: 0.0 }) {
         return Ok(output.shallow_clone());
     }
     let (of_output, of_x): (Vec<f64>, Vec<f64>) = factors.iter().map(|factor| (factor.output, factor.x)).unzip();
     scale_rows(output, &of_output)?.f_add(&scale_rows(x, &of_x)?).doing("converting the prediction")
+}
+
+/// A change whose rows are of two kinds: those for which `moves` holds are computed by `moving`, the others by `resting`.
+pub(crate) fn by_rows(
+    (state, t, t_next): (&State, &[Timestep], &[Timestep]),
+    moves: impl Fn(Timestep, Timestep) -> bool,
+    moving: impl Fn(&State, &[Timestep], &[Timestep]) -> Result<(Tensor, u64)>,
+    resting: impl Fn(&State, &[Timestep], &[Timestep]) -> Result<(Tensor, u64)>,
+) -> Result<(Tensor, u64)> {
+    let doing = "subtracting predictions";
+    let kinds: Vec<bool> = t.iter().zip(t_next).map(|(&t, &next)| moves(t, next)).collect();
+    if kinds.iter().all(|moves| *moves) {
+        return moving(state, t, t_next);
+    }
+    if !kinds.contains(&true) {
+        return resting(state, t, t_next);
+    }
+    let mut change: Option<Tensor> = None;
+    let mut evaluations = 0;
+    for kind in [true, false] {
+        let index: Vec<i64> = (0..t.len() as i64).filter(|&row| kinds[row as usize] == kind).collect();
+        let times = |all: &[Timestep]| index.iter().map(|&row| all[row as usize]).collect::<Vec<Timestep>>();
+        let (here, here_next) = (times(t), times(t_next));
+        let index = Tensor::f_from_slice(&index).and_then(|v| v.f_to_device(state.x.device())).doing(doing)?;
+        let rows = state.select(&index)?;
+        let (part, spent) = if kind { moving(&rows, &here, &here_next)? } else { resting(&rows, &here, &here_next)? };
+        let shape: Vec<i64> = std::iter::once(t.len() as i64).chain(part.size().into_iter().skip(1)).collect();
+        let whole = match change {
+            Some(whole) => whole,
+            None => Tensor::f_zeros(&shape[..], (part.kind(), part.device())).doing(doing)?,
+        };
+        change = Some(whole.f_index_copy(0, &index, &part).doing(doing)?);
+        evaluations += spent;
+    }
+    // Both kinds are there.
+    let none = || state.x.f_zeros_like().doing(doing);
+    Ok((change.map_or_else(none, Ok)?, evaluations))
 }

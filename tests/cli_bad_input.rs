@@ -58,7 +58,7 @@ fn arguments_that_cannot_be_used() {
         (["--rel-error", "2"], "between 0 and 1"),
         (["--batch", "0"], "above 0"),
         (["--tolerance", "0"], "between 0 and 1"),
-        (["--quantity", "slope"], "secant, derivative, both, path or spatial"),
+        (["--quantity", "slope"], "secant, derivative, both, path, spatial or size"),
         (["--dt", "5000"], "smaller"),
         (["--class", "3"], "TorchScript"),
     ] {

@@ -2,19 +2,22 @@
 
 mod ideal;
 mod latents;
+mod moments;
 mod own;
 mod rows;
 
 use ideal::reshape;
 pub use ideal::{Ideal, open_ideal};
+pub use moments::moments;
 pub use own::{draws, model_samples};
 pub use rows::Rows;
 
 use crate::checkpoint::{Reference, sha256_of};
 use crate::data::{DataSpec, LoadOptions, MixtureParameters, SampleShape, Samples, ScaleOverride};
 use crate::draws::CleanSamples;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::train;
+use lipscope_core::cli::args::DataLimits;
 use lipscope_core::options::DataOptions;
 use ndarray::Array2;
 use serde_json::{Value, json};
@@ -75,10 +78,9 @@ fn load(
     // Stored latents are no pictures: they are taken as they are.
     let stored_latents = options.latent_scale.is_some() && options.encoder.is_none();
     let scale = options.scale.or(stored_latents.then_some(ScaleOverride::None));
-    let limit = options.data_limit.or(most_images.filter(|_| matches!(spec, DataSpec::Images(_))));
-    if limit == Some(0) {
-        return Err(Error::argument("--data-limit", 0, "it is at least 1", "Give the number of samples to use."));
-    }
+    let asked = options.data_limit.as_ref().map(DataLimits::single).transpose()?;
+    // `all` is an answer too: of a folder of pictures it takes away the usual limit.
+    let limit = asked.unwrap_or(most_images.filter(|_| matches!(spec, DataSpec::Images(_))));
     // What fits the encoder is for the encoder to say.
     let want = if options.encoder.is_some() { SampleShape::default() } else { want };
     let mut samples = spec.load(&LoadOptions { want, scale, limit })?;

@@ -14,7 +14,7 @@ pub(super) fn curves(report: &Report, store: &mut Store, options: &OutputOptions
     store.publish(&artifacts)?;
     show(report, &report.warnings, global, || {
         let width = output::width();
-        let table = if report.models.len() > 1 {
+        let table = if report.compares() {
             report::comparison_table(report, width)
         } else {
             report::curve_table(report, width)

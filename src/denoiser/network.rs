@@ -9,7 +9,7 @@ use crate::guidance::{Asked, Guidance};
 use crate::network::{Condition, Entrance, Network};
 use crate::prediction::{Affine, Prediction};
 use crate::process::{self, ForwardProcess};
-use crate::response::{Denoiser, Response, convert};
+use crate::response::{Denoiser, Response, by_rows, convert};
 use crate::schedule::{Level, NoiseSchedule};
 use crate::state::{Columns, State};
 use crate::time::{Conditioning, Timestep};
@@ -89,8 +89,16 @@ impl NetworkDenoiser {
         self.output_along(&Dual::constant(state.x.shallow_clone()), &state.condition, at, entering)
     }
 
-    /// The same where x has a tangent of its own.
+    /// The same where x has a tangent of its own; guided where there is guidance.
     fn output_along(&self, x: &Dual, condition: &Condition, at: At, entering: Entering) -> Result<Dual> {
+        match (self.both(x, condition, at, entering)?, &self.guidance) {
+            ((with, Some(without)), Some(guidance)) => guidance.combine(&with, &without),
+            ((with, _), _) => Ok(with),
+        }
+    }
+
+    /// The network's output, and that under ∅ where there is guidance.
+    fn both(&self, x: &Dual, condition: &Condition, at: At, entering: Entering) -> Result<(Dual, Option<Dual>)> {
         let schedule = self.schedule();
         let told = at.asked.iter().map(|&t| self.conditioning.coordinate(schedule, self.map.condition(t)));
         let told: Vec<f64> = told.collect();
@@ -110,14 +118,9 @@ impl NetworkDenoiser {
             self.first_half(output, &x.value)
         };
         let ask = |condition: &Condition| self.over_draws(condition, one);
-        let output = ask(condition)?;
-        match &self.guidance {
-            None => Ok(output),
-            Some(guidance) => {
-                let without = guidance.without(condition, at.t.len() as i64, self.device, self.kind)?;
-                guidance.combine(&output, &ask(&without)?)
-            }
-        }
+        let rows = at.t.len() as i64;
+        let null = |guidance: &Guidance| ask(&guidance.without(condition, rows, self.device, self.kind)?);
+        Ok((ask(condition)?, self.guidance.as_ref().map(null).transpose()?))
     }
 
     /// One call of the network, where tangents of t enter by `entrance` or everywhere.
@@ -215,6 +218,11 @@ impl NetworkDenoiser {
         self.map.condition(t) == self.map.condition(next) && !self.prediction.scales_input()
     }
 
+    fn change_of_output(&self, state: &State, t: &[Timestep], t_next: &[Timestep]) -> Result<(Tensor, u64)> {
+        let change = self.value(state, t_next)?.f_sub(&self.value(state, t)?).doing("subtracting predictions")?;
+        Ok((change, 2 * t.len() as u64))
+    }
+
     /// The change of ε where the network sees the same at both times: its output is the same, and only what turns it into
     /// ε moves.
     fn change_of_conversion(&self, state: &State, t: &[Timestep], t_next: &[Timestep]) -> Result<(Tensor, u64)> {
@@ -270,28 +278,12 @@ impl Response for NetworkDenoiser {
 
     /// Rows at whose two times the network sees the same are exact zeros where it answers with ε itself, and cost nothing.
     fn change(&self, state: &State, t: &[Timestep], t_next: &[Timestep]) -> Result<(Tensor, u64)> {
-        let doing = "subtracting predictions";
-        let moving: Vec<bool> = t.iter().zip(t_next).map(|(&t, &next)| !self.sees_the_same(t, next)).collect();
-        let rows = moving.iter().filter(|moves| **moves).count() as u64;
-        if rows == t.len() as u64 {
-            let change = self.value(state, t_next)?.f_sub(&self.value(state, t)?).doing(doing)?;
-            return Ok((change, 2 * rows));
-        }
-        if rows == 0 {
-            return self.change_of_conversion(state, t, t_next);
-        }
-        let mut change = state.x.f_zeros_like().doing(doing)?;
-        let mut evaluations = 0;
-        for part in [true, false] {
-            let index: Vec<i64> = (0..t.len() as i64).filter(|&row| moving[row as usize] == part).collect();
-            let times = |all: &[Timestep]| index.iter().map(|&row| all[row as usize]).collect::<Vec<Timestep>>();
-            let (here, here_next) = (times(t), times(t_next));
-            let index = Tensor::f_from_slice(&index).and_then(|v| v.f_to_device(self.device)).doing(doing)?;
-            let (part, spent) = self.change(&state.select(&index)?, &here, &here_next)?;
-            change = change.f_index_copy(0, &index, &part).doing(doing)?;
-            evaluations += spent;
-        }
-        Ok((change, evaluations))
+        by_rows(
+            (state, t, t_next),
+            |t, next| !self.sees_the_same(t, next),
+            |state, t, next| self.change_of_output(state, t, next),
+            |state, t, next| self.change_of_conversion(state, t, next),
+        )
     }
 
     fn lacks_rate(&self) -> Option<String> {
@@ -325,6 +317,33 @@ impl Response for NetworkDenoiser {
 impl Denoiser for NetworkDenoiser {
     fn schedule(&self) -> &dyn NoiseSchedule {
         &*self.process.schedule
+    }
+
+    fn prediction(&self) -> Prediction {
+        self.prediction
+    }
+
+    fn answer(&self, state: &State, t: &[Timestep], with_rate: bool) -> Result<Dual> {
+        self.output(state, At::new(t), with_rate)
+    }
+
+    fn answers_the_same(&self, t: Timestep, next: Timestep) -> bool {
+        self.sees_the_same(t, next)
+    }
+
+    fn has_null(&self) -> bool {
+        self.guidance.is_some()
+    }
+
+    fn answers(&self, state: &State, t: &[Timestep], with_rate: bool) -> Result<(Dual, Dual)> {
+        let x = Dual::constant(state.x.shallow_clone());
+        match self.both(&x, &state.condition, At::new(t), Entering::all(with_rate))? {
+            (with, Some(without)) => Ok((with, without)),
+            (_, None) => {
+                let next = "Give --guidance, or leave out --of guidance.";
+                Err(Error::mismatch("this network was not given a condition ∅", next))
+            }
+        }
     }
 
     fn along(&self, state: &State, v: &Tensor, with_time: bool, t: &[Timestep]) -> Result<Tensor> {

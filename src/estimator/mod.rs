@@ -5,6 +5,7 @@
 mod derivative;
 mod path;
 mod secant;
+mod size;
 mod spatial;
 #[cfg(test)]
 mod tests;
@@ -12,6 +13,7 @@ mod tests;
 pub use derivative::Derivative;
 pub use path::Path;
 pub use secant::Secant;
+pub use size::Size;
 pub use spatial::Spatial;
 
 use crate::denoiser::Denoiser;
@@ -80,6 +82,7 @@ pub fn estimator(quantity: Quantity, dt: f64, axis: Axis, norm: Norm) -> Box<dyn
         Quantity::Derivative => Box::new(Derivative { axis, norm }),
         Quantity::Path => Box::new(Path { axis, norm }),
         Quantity::Spatial => Box::new(Spatial),
+        Quantity::Size => Box::new(Size { norm }),
     }
 }
 
@@ -111,11 +114,6 @@ pub trait Estimator {
 
     /// Norm of the numerator.
     fn norm(&self) -> Norm;
-
-    /// Unit of its numbers.
-    fn unit(&self) -> &'static str {
-        self.quantity().unit(self.axis())
-    }
 
     /// t′ for t; `None` where no second time is involved.
     fn t_next(&self, t: Timestep) -> Option<Timestep>;

@@ -7,7 +7,7 @@
 
 use super::{Distribution, Rows};
 use crate::dual::Dual;
-use crate::error::{Doing, Result};
+use crate::error::{Doing, Error, Result};
 use crate::schedule::Level;
 use tch::{Device, Kind, Tensor};
 
@@ -41,9 +41,33 @@ impl Finite {
         Ok(Finite { data: data.f_to_device(device).doing("moving the data")?, chunk_rows })
     }
 
+    /// The posterior weight of the point that each row of x [B, D] came from, `[B]`, and ∂ε*/∂t [B, D]; `origins` are the
+    /// places of these points in the data. Of equal points each has its own part.
+    pub(super) fn own_weights(&self, x: &Tensor, origins: &[usize], levels: &[Level]) -> Result<(Tensor, Tensor)> {
+        let doing = "weighing the points of the data";
+        let count = self.data.size()[0];
+        if origins.len() as i64 != x.size()[0] || origins.iter().any(|origin| *origin as i64 >= count) {
+            let problem = format!("{} rows of {count} points do not name the points of {:?}", origins.len(), x.size());
+            return Err(Error::mismatch(problem, "Draw x from the data whose ideal denoiser this is."));
+        }
+        let rows = Rows::new(levels, x.device());
+        let sums = self.sums(x, &rows, true)?;
+        let index: Vec<i64> = origins.iter().map(|origin| *origin as i64).collect();
+        let index = Tensor::f_from_slice(&index).and_then(|index| index.f_to_device(x.device())).doing(doing)?;
+        let own = self.data.f_index_select(0, &index).and_then(|own| own.f_to_kind(Kind::Double)).doing(doing)?;
+        let sum = |rows: Tensor| rows.f_sum_dim_intlist(1, true, Kind::Double).doing(doing);
+        // ℓ = (2α x·X − α²‖X‖² − ‖x‖²)/2σ², as in the sums, so that rounding is the same.
+        let (dot, norm, x_norm) = (sum(x * &own)?, sum(&own * &own)?, sum(x * x)?);
+        let Rows { alpha, sigma, .. } = &rows;
+        let logit = (alpha * &dot * 2.0 - alpha * alpha * &norm - x_norm) / (sigma * sigma * 2.0);
+        let weight = ((&logit - &sums.top).exp() / &sums.weight).clamp(0.0, 1.0).squeeze_dim(1);
+        let rate = sums.epsilon(x, &rows).tangent;
+        Ok((weight, rate.unwrap_or_else(|| x.zeros_like())))
+    }
+
     /// For tests: with chunks of so many rows.
     #[cfg(test)]
-    pub(super) fn with_chunk_rows(mut self, rows: i64) -> Self {
+    pub(crate) fn with_chunk_rows(mut self, rows: i64) -> Self {
         self.chunk_rows = rows;
         self
     }
@@ -92,6 +116,18 @@ impl Sums {
         self.top = top;
         Ok(())
     }
+
+    /// ε* and its rate, where that was summed.
+    fn epsilon(&self, x: &Tensor, rows: &Rows) -> Dual {
+        let Rows { alpha, sigma, d_alpha, d_sigma } = rows;
+        let x0 = &self.mean / &self.weight;
+        let epsilon = (x - alpha * &x0) / sigma;
+        let tangent = self.rate.as_ref().map(|(rate, rate_mean)| {
+            let d_x0 = rate_mean / &self.weight - rate / &self.weight * &x0;
+            -(d_alpha * &x0 + alpha * d_x0 + d_sigma * &epsilon) / sigma
+        });
+        Dual { value: epsilon, tangent }
+    }
 }
 
 impl Distribution for Finite {
@@ -101,14 +137,10 @@ impl Distribution for Finite {
 
     fn epsilon(&self, x: &Tensor, levels: &[Level], with_rate: bool) -> Result<Dual> {
         let rows = Rows::new(levels, x.device());
-        let sums = self.sums(x, &rows, with_rate)?;
-        let Rows { alpha, sigma, d_alpha, d_sigma } = &rows;
-        let x0 = &sums.mean / &sums.weight;
-        let epsilon = (x - alpha * &x0) / sigma;
-        let tangent = sums.rate.map(|(rate, rate_mean)| {
-            let d_x0 = rate_mean / &sums.weight - rate / &sums.weight * &x0;
-            -(d_alpha * &x0 + alpha * d_x0 + d_sigma * &epsilon) / sigma
-        });
-        Ok(Dual { value: epsilon, tangent })
+        Ok(self.sums(x, &rows, with_rate)?.epsilon(x, &rows))
+    }
+
+    fn as_finite(&self) -> Option<&Finite> {
+        Some(self)
     }
 }

@@ -32,6 +32,11 @@ pub trait Distribution {
 
     /// ε* and, if asked for, ∂ε*/∂t per step, for x [B, D] in float64 with one level per row.
     fn epsilon(&self, x: &Tensor, levels: &[Level], with_rate: bool) -> Result<Dual>;
+
+    /// The same as a finite data set, where it is one.
+    fn as_finite(&self) -> Option<&Finite> {
+        None
+    }
 }
 
 /// The ideal denoiser of a distribution under a schedule.
@@ -102,6 +107,20 @@ impl Denoiser for IdealDenoiser {
     fn along(&self, state: &State, v: &Tensor, with_time: bool, t: &[Timestep]) -> Result<Tensor> {
         let along = self.transposed(state, v, t)?;
         if with_time { Ok(along + self.rate(state, t)?) } else { Ok(along) }
+    }
+
+    fn is_of_rows(&self) -> bool {
+        self.distribution.as_finite().is_some()
+    }
+
+    /// Of the posterior at t itself, whatever timestep a map asks for.
+    fn own_weights(&self, State { x, .. }: &State, origins: &[usize], t: &[Timestep]) -> Result<(Tensor, Tensor)> {
+        let finite = self.distribution.as_finite().ok_or_else(|| {
+            Error::unsupported("weighing points", "only a finite data set has points", "Measure theory --data FILE.")
+        })?;
+        let levels: Vec<Level> = t.iter().map(|&t| self.process.schedule.level(t)).collect();
+        let (own, rate) = finite.own_weights(&x.reshape([-1, finite.dim()]), origins, &levels)?;
+        Ok((own, rate.reshape(x.size())))
     }
 
     fn x0(&self, state: &State, t: &[Timestep]) -> Result<Tensor> {

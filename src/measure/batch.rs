@@ -6,6 +6,7 @@ use crate::device::memory;
 use crate::draws::{Draw, Draws, Pairs};
 use crate::error::{Doing, Result};
 use crate::time::Timestep;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tch::{Device, Kind, Tensor};
 
@@ -75,18 +76,27 @@ impl Batcher<'_> {
             let began = Instant::now();
             let response = &*subject.response;
             let (device, kind) = (response.device(), response.kind());
-            let pairs = match shared.take() {
-                Some((d, k, pairs)) if (d, k) == (device, kind) => pairs,
-                _ => self.draws.to_device(&rows, device, kind)?,
+            let state = match &subject.source {
+                Some(source) => {
+                    let own = Draws { source: Arc::clone(source), ..self.draws.clone() };
+                    own.state(&own.rows(draws), response, &t)?
+                }
+                None => {
+                    let pairs = match shared.take() {
+                        Some((d, k, pairs)) if (d, k) == (device, kind) => pairs,
+                        _ => self.draws.to_device(&rows, device, kind)?,
+                    };
+                    let state = pairs.state(&rows, response, &t)?;
+                    shared = Some((device, kind, pairs));
+                    state
+                }
             };
-            let state = pairs.state(&rows, response, &t)?;
             let (mut norms, mut evaluations) = (Vec::with_capacity(subject.estimators.len()), 0);
             for estimator in &subject.estimators {
                 let measured = estimator.norms(response, &state, &t)?;
                 evaluations += measured.evaluations * response.network_calls();
                 norms.push((measured.values, measured.unconverged));
             }
-            shared = Some((device, kind, pairs));
             models.push(OfModel { norms, evaluations, seconds: began.elapsed() });
         }
         let origins = rows.columns.rows.filter(|_| self.draws.noises > 1).unwrap_or_default();

@@ -11,12 +11,13 @@ mod tests;
 pub use rule::SampleRule;
 
 use crate::control_variates::{Control, Covariates};
-use crate::draws::{Draw, Draws};
+use crate::draws::{CleanSamples, Draw, Draws};
 use crate::error::Result;
 use crate::estimator::Estimator;
 use crate::response::Response;
 use crate::time::Timestep;
 use batch::{Batcher, Measured};
+use std::sync::Arc;
 use std::time::Duration;
 use tch::Device;
 
@@ -26,6 +27,8 @@ pub struct Subject {
     pub response: Box<dyn Response>,
     /// One curve each, or one for each block of the response.
     pub estimators: Vec<Box<dyn Estimator>>,
+    /// Where its own samples come from, where that is not where those of all come from.
+    pub source: Option<Arc<dyn CleanSamples>>,
 }
 
 /// One curve of a subject.
@@ -141,7 +144,8 @@ impl<'a> Sweep<'a> {
         Sweep {
             batcher: Batcher { subjects, draws, most: batch.max(1), probe },
             rule,
-            expected: draws.expected(),
+            // The covariates are those of the common samples.
+            expected: draws.expected().filter(|_| subjects.iter().all(|subject| subject.source.is_none())),
             together: together as usize,
         }
     }

@@ -8,6 +8,7 @@ use crate::dual::Dual;
 use crate::error::Error;
 use crate::estimator::{Derivative, Norm, Path, Secant};
 use crate::ideal::{Distribution, Gaussian, IdealDenoiser};
+use crate::of::Of;
 use crate::process::{Block, ForwardProcess, NoiseKind};
 use crate::schedule::{self, Level};
 use crate::state::State;
@@ -52,6 +53,7 @@ fn subjects(rows: i64) -> Vec<Subject> {
     vec![Subject {
         response: Box::new(denoiser),
         estimators: vec![Box::new(Secant { dt: 1.0, axis, norm }), Box::new(Derivative { axis, norm })],
+        source: None,
     }]
 }
 
@@ -152,7 +154,7 @@ fn large_samples_are_probed_one_row_first() {
         device: Device::Cpu,
     };
     let estimators: Vec<Box<dyn Estimator>> = vec![Box::new(Secant { dt: 1.0, axis: Axis::Step, norm: Norm::L2 })];
-    let subjects = [Subject { response: Box::new(denoiser), estimators }];
+    let subjects = [Subject { response: Box::new(denoiser), estimators, source: None }];
     let draws = Draws::new(Arc::new(gaussian().samples()), 3, shape);
     let norms = |probe: bool| {
         let settings = Settings { rule: SampleRule::Fixed { samples: 5 }, batch: 8, probe };
@@ -253,7 +255,7 @@ fn a_response_of_two_blocks_has_two_curves() {
     let (axis, norm) = (Axis::Step, Norm::L2);
     let estimators: Vec<Box<dyn Estimator>> =
         vec![Box::new(Secant { dt: 1.0, axis, norm }), Box::new(Derivative { axis, norm })];
-    let subjects = [Subject { response: Box::new(Inverse), estimators }];
+    let subjects = [Subject { response: Box::new(Inverse), estimators, source: None }];
     let draws = Draws::new(Arc::new(gaussian().samples()), 3, vec![2]);
     let drawn = draws.rows(&(0..5).map(|sample| Draw { t: 20.0, sample }).collect::<Vec<_>>());
     let norms = |rows: &[f32]| rows.chunks(2).map(|row| f64::from(row[0]).hypot(row[1].into())).collect::<Vec<f64>>();
@@ -274,7 +276,7 @@ fn a_response_of_two_blocks_has_two_curves() {
             let expected: Vec<f64> = norms(rows).iter().map(|norm| norm * factor).collect();
             assert_close("norms", &at_20[curve], &expected, Tolerance::of_each(1e-12, "rounding of float64"));
         }
-        let curves: Vec<_> = subjects[0].curves().iter().map(empty_curve).collect();
+        let curves: Vec<_> = subjects[0].curves().iter().map(|curve| empty_curve(curve, Of::Epsilon)).collect();
         let named: Vec<_> = curves.iter().map(|curve| (curve.quantity.name(), curve.block.as_deref())).collect();
         let expected = ["secant", "derivative"].map(|name| [(name, Some("x")), (name, Some("v"))]).concat();
         assert_eq!(named, expected);

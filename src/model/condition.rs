@@ -11,7 +11,7 @@ use crate::guidance::{Asked, Given, Guidance, Source, no_labels};
 use crate::input::{Input, Values};
 use crate::network::{Network, Takes};
 use crate::tensor_file::one_sample;
-use lipscope_core::cli::args::{Average, Class, ConditionSource, ModuleInput, NullInput};
+use lipscope_core::cli::args::{Average, Class, ConditionSource, ModuleInput, NullInput, Scales};
 use lipscope_core::options::Overrides;
 use std::path::PathBuf;
 use tch::Kind;
@@ -37,7 +37,7 @@ pub fn condition(network: &dyn Network, setting: &Setting) -> Result<Conditioned
     let beside =
         overrides.concat.as_ref().map(|source| concatenated::beside(source, setting.shape, data)).transpose()?;
     let inputs = inputs(takes, overrides.average.as_ref(), setting.shape, data)?;
-    let guidance = match overrides.guidance {
+    let guidance = match overrides.guidance.as_ref().map(Scales::single).transpose()? {
         Some(scale) => Some(guidance(takes, overrides, scale, &numbers)?.to(device, kind)?),
         None => None,
     };
@@ -60,7 +60,8 @@ pub fn check(takes: &Takes, options: &Overrides, limit: Option<usize>) -> Result
     let (numbers, _) = numbers(takes, options, &[])?;
     pooled(takes, "--pooled", options.pooled.as_ref(), &numbers, data)?;
     inputs(takes, options.average.as_ref(), &[], data)?;
-    options.guidance.map_or(Ok(()), |scale| guidance(takes, options, scale, &numbers).map(|_| ()))
+    let scale = options.guidance.as_ref().map(Scales::single).transpose()?;
+    scale.map_or(Ok(()), |scale| guidance(takes, options, scale, &numbers).map(|_| ()))
 }
 
 /// Those of a module's inputs that are not the same for every sample; `shape` is that of a sample.

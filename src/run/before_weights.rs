@@ -22,7 +22,7 @@ pub(crate) fn declared<S: AsRef<str>>(
             return Ok(None);
         }
         let declared = checkpoint::declared(Path::new(name), &said.request(Device::Cpu))?;
-        model::check_declared(&declared, &overrides, data.data_limit)?;
+        model::check_declared(&declared, &overrides, data.limit()?)?;
         Ok(Some(declared))
     };
     checkpoints.iter().map(|name| one(name.as_ref())).collect()

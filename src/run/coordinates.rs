@@ -1,7 +1,9 @@
-//! Timesteps at which an axis has no number: with no signal left the log-SNR is infinite, and K per log-SNR does not exist.
+//! Timesteps at which there is no number: with no signal left the log-SNR is infinite, and K per log-SNR does not exist; nor
+//! does the score of x without noise.
 
 use crate::error::{Error, Result};
 use crate::model::Model;
+use crate::of::{self, Of};
 use crate::time::{Axis, Timestep};
 
 /// The timesteps at which `axis` has a finite coordinate and rate for all models, at t and at t + `reach`, and how many
@@ -31,4 +33,28 @@ pub(super) fn with_coordinates(
     }
     let left_out = before - kept.len();
     Ok((kept, left_out))
+}
+
+/// The timesteps at which `of` exists for all models, at t and at t + `reach`; how many others there were, and why.
+///
+/// # Errors
+/// There are no such timesteps.
+pub(super) fn with_values(
+    timesteps: Vec<Timestep>,
+    models: &[Model],
+    of: Of,
+    reach: f64,
+) -> Result<(Vec<Timestep>, Option<(usize, String)>)> {
+    let missing = |t: Timestep| {
+        let at = |t: Timestep| models.iter().find_map(|model| of::undefined_at(of, &*model.denoiser, t));
+        at(t).or_else(|| at(t + reach))
+    };
+    let reasons: Vec<Option<String>> = timesteps.iter().map(|&t| missing(t)).collect();
+    let count = reasons.iter().flatten().count();
+    let Some(reason) = reasons.iter().flatten().next().cloned() else { return Ok((timesteps, None)) };
+    if count == timesteps.len() {
+        return Err(Error::mismatch(reason, "Choose other --timesteps, or --of epsilon."));
+    }
+    let kept = timesteps.into_iter().zip(&reasons).filter(|(_, reason)| reason.is_none()).map(|(t, _)| t);
+    Ok((kept.collect(), Some((count, reason))))
 }

@@ -1,9 +1,10 @@
 //! From points to a finished report.
 
-use super::{Plan, warnings};
+use super::{Plan, terminal, warnings};
 use crate::compare::summarise;
 use crate::process::ForwardProcess;
-use crate::report::{ComparisonRow, Report};
+use crate::report::{ComparisonRow, Memorisation, Report};
+use crate::terminal::DataMoments;
 
 /// Whether points or the refinement of the plan are missing.
 pub(super) fn is_short(report: &Report, plan: &Plan) -> bool {
@@ -12,12 +13,20 @@ pub(super) fn is_short(report: &Report, plan: &Plan) -> bool {
     short || plan.refinement.is_some() && report.resolution.is_none()
 }
 
-/// Summaries, warnings from the numbers, and the mark of completeness.
-pub(super) fn finish(report: &mut Report, plan: &Plan, processes: &[&dyn ForwardProcess]) {
+/// Summaries, warnings from the numbers, and the mark of completeness; `data` are the moments of the data where they are
+/// needed and known.
+pub(super) fn finish(report: &mut Report, plan: &Plan, processes: &[&dyn ForwardProcess], data: Option<&DataMoments>) {
     for (model, process) in report.models.iter_mut().zip(processes) {
         let spent = model.spent;
         model.summary =
             model.curves.iter().map(|curve| summarise(curve, plan.near_zero_until, *process, spent)).collect();
+        let memorisation = Memorisation::new(&model.own_weights);
+        model.summary.iter_mut().for_each(|summary| summary.memorisation = memorisation);
+        if terminal::is_asked(plan) {
+            for (summary, curve) in model.summary.iter_mut().zip(&model.curves) {
+                summary.terminal = terminal::terminal(curve, *process, data);
+            }
+        }
     }
     // Rows come timestep by timestep; readers want them candidate by candidate.
     let order: Vec<String> = report.models.iter().map(|model| model.label.clone()).collect();

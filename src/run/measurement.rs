@@ -4,7 +4,11 @@ use super::closed_form::Expectation;
 use super::finish::{finish, is_short};
 use super::record::Recorder;
 use super::setup::{self, Completed, Setup};
-use super::{Folder, Plan, Store, Watch, attribution, before_weights, interrupted, provenance, rounding, warnings};
+use super::several::{guided, limits, own_samples};
+use super::{
+    Folder, Plan, Store, Watch, attribution, before_weights, interrupted, memorisation, provenance, rounding, terminal,
+    warnings,
+};
 use crate::clean_data::{self, CleanData, Ideal};
 use crate::compare::empty_curve;
 use crate::data::DataSpec;
@@ -12,11 +16,13 @@ use crate::device;
 use crate::draws::{CleanSamples, Draws};
 use crate::error::{Error, Result};
 use crate::ideal::Gaussian;
-use crate::measure::{Settings, Subject, Sweep, curves};
+use crate::measure::{Estimated, Settings, Subject, Sweep, curves};
 use crate::model::{Model, Opened, RowCount};
+use crate::of::{self, Of};
 use crate::process::ForwardProcess;
 use crate::report::{self, Curve, ModelReport, Report, Warning};
 use crate::rounding as dtypes;
+use crate::terminal::DataMoments;
 use lipscope_core::cli::args::{BatchSize, Precision, Share};
 use lipscope_core::options::{MeasureOptions, Overrides};
 use std::path::Path;
@@ -39,6 +45,10 @@ pub struct Measurement {
     rounding: Option<dtypes::Subject>,
     /// The data, where the expectation over it has a closed form.
     gaussian: Option<Gaussian>,
+    /// Model by model its own clean samples, where they are not those of all; empty where all have the same.
+    sources: Vec<Option<Arc<dyn CleanSamples>>>,
+    /// The moments of the data, where the plan tells how much of it is left.
+    moments: Option<DataMoments>,
 }
 
 impl Measurement {
@@ -75,7 +85,8 @@ impl Measurement {
         Self::open(COMPARE, checkpoints, labels, &shares, (options, overrides, setup))
     }
 
-    /// The curve of the ideal denoiser of `options.data`, in float64. For a Gaussian the expectation itself has a closed
+    /// The curve of the ideal denoiser of `options.data`, in float64; one for each of several `data_limit`s, each on samples
+    /// of its own data. For a Gaussian the expectation itself has a closed
     /// form; for mixtures and finite data sets the closed-form ε* is averaged over samples.
     ///
     /// # Errors
@@ -86,17 +97,38 @@ impl Measurement {
         overrides: &Overrides,
         setup: &Setup,
     ) -> Result<Self> {
+        if matches!(options.of, Of::Output | Of::Guidance) {
+            return Err(Error::unsupported(
+                format!("--of {} with theory", options.of),
+                "a closed form has neither an output of its own nor a condition",
+                "Use --of epsilon, score, x0 or excess.",
+            ));
+        }
         let overrides = &Overrides { dtype: Precision::F64, ..overrides.clone() };
         let arithmetic = setup.arithmetic(Precision::F64)?;
         let spec = options.data.source.clone().unwrap_or(DataSpec::Digits);
-        let mut ideal: Ideal = clean_data::open_ideal(&spec, &options.data, arithmetic.0)?;
-        let gaussian = ideal.gaussian.take().filter(|_| !options.quantity.has_jacobian());
-        let label = label.map_or_else(|| format!("ideal {spec}"), str::to_string);
-        let opened = vec![Opened::ideal(&spec.to_string(), &label, ideal)];
-        let share = [overrides.share.as_ref()];
+        let limits = limits(&spec, &options.data)?;
+        let (mut opened, mut sources, mut gaussian) = (Vec::new(), Vec::new(), None);
+        for limit in &limits {
+            let mut ideal: Ideal = clean_data::open_ideal(&spec, limit, arithmetic.0)?;
+            gaussian = ideal.gaussian.take().filter(|_| !options.quantity.has_jacobian());
+            let name = label.map_or_else(|| format!("ideal {spec}"), str::to_string);
+            let count = ideal.data.rows().filter(|_| limits.len() > 1);
+            let name = count.map_or(name.clone(), |count| format!("{name}, {count} samples"));
+            sources.push(Some(Arc::clone(&ideal.data.source)).filter(|_| limits.len() > 1));
+            opened.push(Opened::ideal(&spec.to_string(), &name, ideal));
+        }
+        let shares = vec![overrides.share.as_ref(); limits.len()];
         let derivative = options.quantity.has_derivative();
-        let completed = setup::complete(opened, &share, (&options.data, overrides), arithmetic, derivative)?;
-        let measurement = Self::resolve("theory", completed, options, (setup.seed, arithmetic.0))?;
+        let data = limits.first().unwrap_or(&options.data);
+        let completed = setup::complete(opened, &shares, (data, overrides), arithmetic, derivative)?;
+        let mut measurement = Self::resolve("theory", completed, options, (setup.seed, arithmetic.0))?;
+        if let (Some(list), Some(about)) = (&options.data.data_limit, measurement.plan.data.as_object_mut())
+            && limits.len() > 1
+        {
+            about.insert("data_limit".into(), list.to_string().into());
+        }
+        measurement.sources = sources;
         Ok(Measurement { gaussian, ..measurement })
     }
 
@@ -117,6 +149,8 @@ impl Measurement {
         shares: &[Option<&Share>],
         (options, overrides, setup): (&MeasureOptions, &Overrides, &Setup),
     ) -> Result<Self> {
+        let (overrides, scales) = guided(command, options, overrides)?;
+        let overrides = &overrides;
         before_weights::check(checkpoints, shares, options, overrides)?;
         let arithmetic = setup.arithmetic(overrides.dtype)?;
         let mut opened = setup::open_all(checkpoints, labels, &options.data, overrides, arithmetic.0)?;
@@ -125,7 +159,16 @@ impl Measurement {
         }
         let derivative = options.quantity.has_derivative();
         let completed = setup::complete(opened, shares, (&options.data, overrides), arithmetic, derivative)?;
-        Self::resolve(command, completed, options, (setup.seed, arithmetic.0))
+        if !scales.is_empty() && completed.data.is_none() {
+            return Err(own_samples());
+        }
+        let mut measurement = Self::resolve(command, completed, options, (setup.seed, arithmetic.0))?;
+        if let Some(model) = measurement.models.iter().find(|model| !scales.is_empty() && !model.denoiser.has_null()) {
+            let what = format!("{} has no condition that --guidance could weigh", model.label);
+            return Err(Error::mismatch(what, "Leave out --guidance."));
+        }
+        measurement.plan.guidance = scales;
+        Ok(measurement)
     }
 
     fn resolve(
@@ -146,7 +189,14 @@ impl Measurement {
         let batch = setup::batch(options.batch, &shape, device);
         let plan = Plan::resolve(command, &models, description, options, (seed, batch))?;
         warnings.extend(warnings::of_plan(&plan, &models));
+        let asked = data.as_ref().filter(|_| terminal::is_asked(&plan));
+        let moments = asked.map(|data| clean_data::moments(&data.whole)).transpose()?;
+        if terminal::is_asked(&plan) {
+            warnings.extend(models.iter().filter_map(|m| terminal::refusal(&m.label, m.denoiser.process())));
+        }
         Ok(Measurement {
+            moments,
+            sources: Vec::new(),
             automatic_batch: options.batch == BatchSize::Auto,
             source: data.map(|data| data.source),
             rounding: None,
@@ -166,6 +216,13 @@ impl Measurement {
         let Some(model) = self.models.first() else {
             return Err(Error::mismatch("there is no model", "Give a checkpoint."));
         };
+        if !options.of.is_epsilon() || !options.quantity.has_time_axis() {
+            return Err(Error::unsupported(
+                format!("--rounding of the {} of {}", options.quantity, options.of),
+                "it is the rounding of secants and derivatives of ε",
+                "Leave out --rounding, or --of and --quantity.",
+            ));
+        }
         let labels = self.source.as_ref().and_then(|source| source.labels());
         let rows: RowCount = self.source.as_ref().and_then(|source| source.count()).into();
         self.rounding = Some(rounding::open(checkpoint, model, options, overrides, (labels, rows), self.device)?);
@@ -193,15 +250,19 @@ impl Measurement {
             self.closed_form(&mut report, gaussian);
             return Ok(report);
         }
-        let Measurement { plan, models, source, warnings, rounding, automatic_batch, .. } = self;
+        let Measurement { plan, models, source, warnings, rounding, automatic_batch, moments, sources, .. } = self;
         let batch = (plan.batch, plan.seed);
         let draws = clean_data::draws(&models, source.as_ref(), batch, store.as_deref_mut(), watch)?;
         let Some(draws) = draws else { return Err(interrupted(store.as_deref())) };
-        let draws = Draws { noises: plan.noises, ..draws };
-        let subject = |model: Model| Subject { response: model.denoiser, estimators: plan.estimators() };
-        let subjects: Vec<Subject> = models.into_iter().map(subject).collect();
+        let by_row = Draws { noises: plan.noises, ..draws.clone() };
+        let subject = |(place, model): (usize, Model)| Subject {
+            response: of::response(plan.of, &plan.guidance, model.denoiser),
+            estimators: plan.estimators(),
+            source: sources.get(place).cloned().flatten(),
+        };
+        let subjects: Vec<Subject> = models.into_iter().enumerate().map(subject).collect();
         let settings = Settings { rule: plan.samples, batch: plan.batch, probe: automatic_batch };
-        let mut sweep = Sweep::new(&subjects, &draws, &settings);
+        let mut sweep = Sweep::new(&subjects, &by_row, &settings);
         report.warnings = warnings;
         watch.begin(plan.timesteps.len() as u64, "timesteps");
         let mut recorder = Recorder::new(&mut report, &subjects, &plan, store.as_deref_mut(), watch);
@@ -218,6 +279,9 @@ impl Measurement {
         if is_short(&report, &plan) {
             return Err(stop(&report, store));
         }
+        if !memorisation::add(&mut report, &subjects, (&plan, &draws), store.as_deref_mut(), watch)? {
+            return Err(stop(&report, store));
+        }
         if let Some(subject) = rounding {
             let Some(found) = rounding::measure(subject, &draws, &report, &plan, store.as_deref_mut(), watch)? else {
                 return Err(stop(&report, store));
@@ -232,21 +296,32 @@ impl Measurement {
             }
         }
         let processes: Vec<&dyn ForwardProcess> = subjects.iter().map(|subject| subject.response.process()).collect();
-        finish(&mut report, &plan, &processes);
+        finish(&mut report, &plan, &processes, moments.as_ref());
         Ok(report)
+    }
+
+    /// The curves of a model before the first point: of each block, or of each guidance scale, one for each estimator.
+    fn empty_curves(&self, model: &Model) -> Vec<Curve> {
+        let (estimators, of) = (self.plan.estimators(), self.plan.of);
+        let scales = &self.plan.guidance;
+        if scales.is_empty() {
+            return curves(&estimators, &*model.denoiser).iter().map(|curve| empty_curve(curve, of)).collect();
+        }
+        let blocks = || scales.iter().map(|&scale| Some(of::scale_name(scale)));
+        let each =
+            estimators.iter().flat_map(|estimator| blocks().map(|block| Estimated { estimator: &**estimator, block }));
+        each.map(|curve| empty_curve(&curve, of)).collect()
     }
 
     /// The report before the first point.
     fn empty_report(&self) -> Result<Report> {
-        let curves = |model: &Model| -> Vec<Curve> {
-            let estimators = self.plan.estimators();
-            curves(&estimators, &*model.denoiser).iter().map(empty_curve).collect()
-        };
+        let curves = |model: &Model| self.empty_curves(model);
         let model = |model: &Model| ModelReport {
             label: model.label.clone(),
             model: model.description.clone(),
             curves: curves(model),
             spent: report::Spent::default(),
+            own_weights: Vec::new(),
             summary: Vec::new(),
             attribution: None,
         };
@@ -266,9 +341,9 @@ impl Measurement {
     /// Fills in the expectations themselves.
     fn closed_form(&self, report: &mut Report, gaussian: &Gaussian) {
         let (Some(model), Some(entry)) = (self.models.first(), report.models.first_mut()) else { return };
-        let expectation = Expectation::new(gaussian, &*model.denoiser);
+        let expectation = Expectation::new(gaussian, &*model.denoiser, self.plan.of);
         report.resolution = expectation.fill(entry, &self.plan);
         report.warnings = self.warnings.clone();
-        finish(report, &self.plan, &[model.denoiser.process()]);
+        finish(report, &self.plan, &[model.denoiser.process()], self.moments.as_ref());
     }
 }

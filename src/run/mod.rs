@@ -11,12 +11,17 @@ mod closed_form;
 mod coordinates;
 mod finish;
 mod measurement;
+mod memorisation;
 mod plan;
 mod points;
 mod record;
 mod rounding;
 pub mod sampling;
 pub mod setup;
+mod several;
+mod terminal;
+#[cfg(test)]
+mod tests;
 mod warnings;
 mod watch;
 

@@ -1,10 +1,11 @@
 //! The resolved plan: every setting that the numbers depend on, checked before anything is measured.
 
-use super::coordinates::with_coordinates;
+use super::coordinates::{with_coordinates, with_values};
 use crate::error::{Error, Result};
 use crate::estimator::{Estimator, Norm, Quantities, estimators};
 use crate::measure::SampleRule;
 use crate::model::Model;
+use crate::of::{self, Of};
 use crate::refine::Refinement;
 use crate::report::ModelDescription;
 use crate::time::{Axis, Timestep};
@@ -33,6 +34,12 @@ pub struct Plan {
     pub data: Value,
     /// What is estimated.
     pub quantity: Quantities,
+    /// Of what; ε where nothing is said.
+    #[serde(skip_serializing_if = "Of::is_epsilon")]
+    pub of: Of,
+    /// The guidance scales, where there are several.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub guidance: Vec<f64>,
     /// t′ − t in steps.
     pub dt: f64,
     /// Axis of the denominator.
@@ -64,6 +71,9 @@ pub struct Plan {
     /// Timesteps at which the axis has no number.
     #[serde(skip)]
     pub without_coordinate: usize,
+    /// Timesteps at which what is measured does not exist, and why.
+    #[serde(skip)]
+    pub without_value: Option<(usize, String)>,
 }
 
 /// What [`Plan::resolve`] needs to know about a model before its weights are read.
@@ -121,7 +131,7 @@ impl Times {
 fn default_axis(models: &[Model], quantity: Quantities) -> Axis {
     let mut axes = models.iter().map(|model| model.denoiser.process().axis());
     match axes.next() {
-        Some(axis) if quantity != Quantities::Spatial && axes.all(|other| other == axis) => axis,
+        Some(axis) if quantity.has_time_axis() && axes.all(|other| other == axis) => axis,
         _ => Axis::Step,
     }
 }
@@ -149,6 +159,19 @@ fn check(options: &MeasureOptions) -> Result<()> {
         let allowed = "it tells ∂ε/∂t apart, which is not measured";
         return Err(Error::argument("--attribute", attribute, allowed, "Add --quantity derivative, or both."));
     }
+    if options.quantity == Quantities::Size && !is_step {
+        return Err(Error::mismatch(
+            "a size has no time axis: nothing is divided by a distance in time",
+            "Leave out --axis with --quantity size.",
+        ));
+    }
+    if !options.of.is_epsilon() && options.quantity.has_jacobian() {
+        return Err(Error::unsupported(
+            format!("--quantity {} with --of {}", options.quantity, options.of),
+            "derivatives in x are there for ε only",
+            "Use --quantity secant, derivative, both or size.",
+        ));
+    }
     rule(options).map(|_| ())
 }
 
@@ -172,14 +195,18 @@ impl Plan {
         if options.quantity.has_jacobian() {
             refuse_without_jacobian(models, options.quantity)?;
         }
+        of::check(options.of, models.iter().map(|model| (model.label.as_str(), &*model.denoiser)))?;
         let axis = options.axis.unwrap_or_else(|| default_axis(models, options.quantity));
         let reach = if options.quantity.has_secant() { options.dt } else { 0.0 };
         let (timesteps, without_coordinate) = with_coordinates(timesteps, models, axis, reach)?;
+        let (timesteps, without_value) = with_values(timesteps, models, options.of, reach)?;
         Ok(Plan {
             command,
             models: models.iter().map(describe).collect::<Result<_>>()?,
             data,
             quantity: options.quantity,
+            of: options.of,
+            guidance: Vec::new(),
             dt: options.dt,
             axis,
             norm: options.norm,
@@ -193,6 +220,7 @@ impl Plan {
             seed,
             left_out,
             without_coordinate,
+            without_value,
         })
     }
 
@@ -225,6 +253,10 @@ fn is_one(number: &u64) -> bool {
 /// Samples for whole rows.
 fn check_noises(options: &MeasureOptions) -> Result<()> {
     let (noises, samples) = (options.noises, options.samples.unwrap_or(DEFAULT_SAMPLES));
+    if noises > 1 && options.quantity == Quantities::Size {
+        let allowed = "a mean square is that of samples, and not of means over noises";
+        return Err(Error::argument("--noises", noises, allowed, "Leave it out with --quantity size."));
+    }
     if noises >= 1 && samples % noises == 0 {
         return Ok(());
     }

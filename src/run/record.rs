@@ -105,8 +105,11 @@ impl<'a> Recorder<'a> {
             model.spent.function_evaluations += evaluations;
             model.spent.wall_seconds += seconds.as_secs_f64();
         }
-        let rows = ratios(&self.report.models, measured);
-        self.report.comparison.extend(rows);
+        // On samples of their own there are no pairs.
+        if self.subjects.iter().all(|subject| subject.source.is_none()) {
+            let rows = ratios(&self.report.models, measured);
+            self.report.comparison.extend(rows);
+        }
     }
 }
 

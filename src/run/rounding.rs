@@ -36,7 +36,7 @@ pub(super) fn open(
         shape: model.denoiser.sample_shape(),
         overrides,
         labels,
-        data: DataRows { count, limit: options.data.data_limit },
+        data: DataRows { count, limit: options.data.limit()? },
         device,
         kind: Kind::Double,
         derivative: false,

@@ -90,7 +90,7 @@ pub fn complete(
     let ideal_schedule = opened.iter().find_map(Opened::schedule);
     let labels = data.as_ref().and_then(|data| data.source.labels());
     let count = data.as_ref().and_then(|data| data.source.count()).into();
-    let rows = DataRows { count, limit: data_options.data_limit };
+    let rows = DataRows { count, limit: data_options.limit()? };
     let overrides = &options.with_columns_of(data_options)?;
     let setting = Setting { shape: &shape, overrides, labels, data: rows, device, kind, derivative, ideal_schedule };
     let mut models = Vec::with_capacity(opened.len());

@@ -15,6 +15,9 @@ pub(super) fn of_plan(plan: &Plan, models: &[Model]) -> Vec<Warning> {
     if plan.without_coordinate > 0 {
         warnings.push(Warning::NoCoordinate { count: plan.without_coordinate, axis: plan.axis });
     }
+    if let Some((count, reason)) = &plan.without_value {
+        warnings.push(Warning::NoValue { count: *count, of: plan.of, reason: reason.clone() });
+    }
     if models.windows(2).any(|pair| pair[0].description.schedule != pair[1].description.schedule) {
         warnings.push(Warning::SchedulesDiffer);
     }

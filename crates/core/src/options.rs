@@ -2,11 +2,12 @@
 
 use crate::attribution::Attribute;
 use crate::cli::args::{
-    Average, BatchSize, Class, ConditionSource, Inputs, LoraSpec, ModuleInput, NullInput, Precision, PredictionParser,
-    Share,
+    Average, BatchSize, Class, ConditionSource, DataLimits, Inputs, LoraSpec, ModuleInput, NullInput, Precision,
+    PredictionParser, Scales, Share,
 };
 use crate::data::{DataSpec, ScaleOverride};
 use crate::error::Result;
+use crate::of::Of;
 use crate::prediction::Prediction;
 use crate::quantity::{Norm, Quantities};
 use crate::schedule::NamedSchedule;
@@ -31,9 +32,10 @@ pub struct DataOptions {
     /// The data are latents, of the encoder or as stored, and are multiplied by this
     #[arg(long, value_name = "FACTOR", allow_negative_numbers = true, help_heading = "Data")]
     pub latent_scale: Option<f64>,
-    /// Use so many samples of the data at most, evenly spaced [default: all; 4096 of images:DIR]
+    /// Use so many samples of the data at most, evenly spaced [default: all; 4096 of images:DIR]; theory takes several, such
+    /// as 50,200,all, and draws a curve for each
     #[arg(long, value_name = "N", help_heading = "Data")]
-    pub data_limit: Option<usize>,
+    pub data_limit: Option<DataLimits>,
     /// Shape of one sample where the checkpoint does not say, such as 3,32,32
     #[arg(long, value_name = "C,H,W", value_delimiter = ',', help_heading = "Data")]
     pub shape: Option<Vec<i64>>,
@@ -54,6 +56,9 @@ pub struct MeasureOptions {
     /// What is measured
     #[arg(long, value_name = "QUANTITY", value_enum, default_value_t, help_heading = "Measurement")]
     pub quantity: Quantities,
+    /// Of what it is measured
+    #[arg(long, value_name = "WHAT", value_enum, default_value_t, help_heading = "Measurement")]
+    pub of: Of,
     /// Distance t′ − t of the secant, in steps
     #[arg(long, value_name = "STEPS", default_value_t = 1.0, help_heading = "Measurement")]
     pub dt: f64,
@@ -148,24 +153,25 @@ pub struct Overrides {
     /// [C, H, W] for all samples, or [N, C, H, W] with one for each row of the data; or @COLUMN of the data's file
     #[arg(long, value_name = "FILE|@COLUMN", help_heading = "Model (overrides what the checkpoint says)")]
     pub concat: Option<ConditionSource>,
-    /// Measure the guided prediction (1 + w) ε(x, t, c) − w ε(x, t, ∅)
+    /// Measure the guided prediction (1 + w) ε(x, t, c) − w ε(x, t, ∅); measure takes several w, such as 0,1,3, and draws a
+    /// curve for each
     #[arg(
         long,
         value_name = "W",
         allow_negative_numbers = true,
         help_heading = "Model (overrides what the checkpoint says)"
     )]
-    pub guidance: Option<f64>,
-    /// With --guidance: the label that stands for no class [default: the checkpoint's]
+    pub guidance: Option<Scales>,
+    /// With --guidance or --of guidance: the label that stands for no class [default: the checkpoint's]
     #[arg(long, value_name = "CLASS", help_heading = "Model (overrides what the checkpoint says)")]
     pub null_class: Option<i64>,
-    /// With --guidance: the embeddings that stand for no condition
+    /// With --guidance or --of guidance: the embeddings that stand for no condition
     #[arg(long, value_name = "FILE", help_heading = "Model (overrides what the checkpoint says)")]
     pub null_context: Option<PathBuf>,
-    /// With --guidance: the pooled embeddings that stand for no condition
+    /// With --guidance or --of guidance: the pooled embeddings that stand for no condition
     #[arg(long, value_name = "FILE", help_heading = "Model (overrides what the checkpoint says)")]
     pub null_pooled: Option<PathBuf>,
-    /// With --guidance: what stands for no condition in an input that --inputs names
+    /// With --guidance or --of guidance: what stands for no condition in an input that --inputs names
     #[arg(long, value_name = "NAME=FILE", help_heading = "Model (overrides what the checkpoint says)")]
     pub null: Vec<NullInput>,
     /// Inputs of a TorchScript module in their order: x, t, class, context, and for others NAME=NUMBER, NAME=FILE,
@@ -190,6 +196,16 @@ pub struct Overrides {
     /// dtype of the network
     #[arg(long, value_name = "DTYPE", value_enum, default_value_t, help_heading = "Measurement")]
     pub dtype: Precision,
+}
+
+impl DataOptions {
+    /// How many samples are used at most; `None` for all.
+    ///
+    /// # Errors
+    /// Several numbers are named, where one is meant.
+    pub fn limit(&self) -> Result<Option<usize>> {
+        self.data_limit.as_ref().map(DataLimits::single).transpose().map(Option::flatten)
+    }
 }
 
 impl Overrides {
@@ -226,6 +242,7 @@ impl Default for MeasureOptions {
             timesteps: TimestepSpec::default(),
             tolerance: 0.05,
             quantity: Quantities::default(),
+            of: Of::default(),
             dt: 1.0,
             samples: None,
             rel_error: None,

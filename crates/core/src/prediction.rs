@@ -189,6 +189,34 @@ impl Prediction {
     }
 }
 
+impl Prediction {
+    /// d/dt of [`Prediction::x0`]'s two factors, per step.
+    pub fn x0_rate(self, level: &Level) -> Result<Affine> {
+        let Level { alpha, sigma, d_alpha, d_sigma } = *level;
+        let Affine { output, x } = self.x0(level)?;
+        Ok(match self {
+            // (1/α)˙ = −α̇/α²; the factor of the output is ∓σ/α
+            Prediction::Epsilon | Prediction::Vp => {
+                Affine { output: -(d_sigma + output * d_alpha) / alpha, x: -x * d_alpha / alpha }
+            }
+            Prediction::Ve => Affine { output: (d_sigma - output * d_alpha) / alpha, x: -x * d_alpha / alpha },
+            Prediction::V => {
+                let norm = alpha * alpha + sigma * sigma;
+                let d_norm = 2.0 * (alpha * d_alpha + sigma * d_sigma);
+                Affine { output: -(d_sigma + output * d_norm) / norm, x: (d_alpha - x * d_norm) / norm }
+            }
+            Prediction::X0 => Affine { output: 0.0, x: 0.0 },
+            Prediction::Flow => {
+                let (sum, d_sum) = (alpha + sigma, d_alpha + d_sigma);
+                Affine { output: -(d_sigma + output * d_sum) / sum, x: -x * d_sum / sum }
+            }
+            Prediction::ReversedFlow => Prediction::Flow.x0_rate(level)?.of_the_negative(),
+            Prediction::Edm(edm) => edm.x0_rate(level),
+            Prediction::Consistency(model) => model.x0_rate(level),
+        })
+    }
+}
+
 fn undefined(wanted: &str, prediction: Prediction, zero: &str) -> Error {
     Error::mismatch(
         format!("{wanted} cannot be computed from a network that predicts {prediction} at a timestep where {zero} = 0"),
@@ -301,6 +329,14 @@ mod tests {
                 let difference = |f: fn(Affine) -> f64| (f(at(t + h)) - f(at(t - h))) / (2.0 * h);
                 assert!((rate.output - difference(|a| a.output)).abs() < 1e-8 * (1.0 + rate.output.abs()));
                 assert!((rate.x - difference(|a| a.x)).abs() < 1e-8 * (1.0 + rate.x.abs()));
+                let at = |t: f64| prediction.x0(&level(name, t)).unwrap();
+                let rate = prediction.x0_rate(&level(name, t)).unwrap();
+                let difference = |f: fn(Affine) -> f64| (f(at(t + h)) - f(at(t - h))) / (2.0 * h);
+                assert!(
+                    (rate.output - difference(|a| a.output)).abs() < 1e-8 * (1.0 + rate.output.abs()),
+                    "{prediction}"
+                );
+                assert!((rate.x - difference(|a| a.x)).abs() < 1e-8 * (1.0 + rate.x.abs()), "{prediction}");
             }
         }
     }

@@ -1,6 +1,7 @@
 //! The vocabulary of a measurement: quantities, norms and methods of estimation. Each name here is the one in files, in
 //! arguments, in help and in completions.
 
+use crate::of::Of;
 use crate::time::Axis;
 use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
@@ -19,6 +20,8 @@ pub enum Quantity {
     Path,
     /// L(t) = E‖∂ε/∂x‖₂.
     Spatial,
+    /// S(t) = E‖ε(x, t)‖₂, and E‖ε(x, t)‖² beside it.
+    Size,
 }
 
 impl Quantity {
@@ -29,6 +32,7 @@ impl Quantity {
             Quantity::Derivative => "derivative",
             Quantity::Path => "path",
             Quantity::Spatial => "spatial",
+            Quantity::Size => "size",
         }
     }
 
@@ -39,29 +43,49 @@ impl Quantity {
             Quantity::Derivative => "D",
             Quantity::Path => "P",
             Quantity::Spatial => "L",
+            Quantity::Size => "S",
         }
+    }
+
+    /// Its letter, and of what it is where that is not ε: `K of the score`.
+    pub fn called(self, of: Of) -> String {
+        let letter = self.letter();
+        match (self, of.in_words()) {
+            (Quantity::Size, words) => format!("the size of {}", words.unwrap_or("ε")),
+            (_, None) => letter.into(),
+            (_, Some(words)) => format!("{letter} of {words}"),
+        }
+    }
+
+    /// Name in tables, and of what it is where that is not ε: `secant of score`.
+    pub fn listed(self, of: Of) -> String {
+        if of.is_epsilon() { self.name().into() } else { format!("{self} of {of}") }
     }
 
     /// Whether it is a change per unit of time: it has a time axis, and adds up to a variation.
     pub fn has_time_axis(self) -> bool {
-        self != Quantity::Spatial
+        !matches!(self, Quantity::Spatial | Quantity::Size)
     }
 
     /// Whether it sees what happens where a timestep map jumps.
     pub fn sees_jumps(self) -> bool {
-        self == Quantity::Secant
+        matches!(self, Quantity::Secant | Quantity::Size)
     }
 
     /// Its unit on an axis.
-    pub fn unit(self, axis: Axis) -> &'static str {
-        if self.has_time_axis() { axis.unit() } else { "1/‖x‖" }
+    pub fn unit(self, of: Of, axis: Axis) -> String {
+        match self {
+            Quantity::Spatial => "1/‖x‖".into(),
+            Quantity::Size => of.unit().into(),
+            _ => of.unit_per(axis),
+        }
     }
 
     /// Name and formula, such as `K(t, t+1)` and `E‖ε(x, t) − ε(x, t+1)‖₂`; without `dt` the secant's second time is t′.
-    pub fn definition(self, axis: Axis, norm: Norm, dt: Option<f64>) -> (String, String) {
-        let over = norm.formula();
+    pub fn definition(self, of: Of, axis: Axis, norm: Norm, dt: Option<f64>) -> (String, String) {
+        let (f, over) = (of.symbol(), norm.formula());
         let variable = axis.symbol();
-        match self {
+        let (name, formula) = match self {
             Quantity::Secant => {
                 let next = dt.map_or_else(|| "t′".to_string(), |dt| format!("t+{dt}"));
                 let denominator = match axis {
@@ -69,12 +93,14 @@ impl Quantity {
                     Axis::Step | Axis::Unit => format!(" / Δ{variable}"),
                     Axis::Sigma | Axis::LogSnr => format!(" / |Δ{variable}|"),
                 };
-                (format!("K(t, {next})"), format!("E‖ε(x, t) − ε(x, {next})‖₂{over}{denominator}"))
+                (format!("K(t, {next})"), format!("E‖{f}(x, t) − {f}(x, {next})‖₂{over}{denominator}"))
             }
-            Quantity::Derivative => (self.of_t(), format!("E‖∂ε/∂{variable}‖₂{over}")),
-            Quantity::Path => (self.of_t(), format!("E‖dε(x(t), t)/d{variable}‖₂{over}")),
-            Quantity::Spatial => (self.of_t(), "E‖∂ε/∂x‖₂".into()),
-        }
+            Quantity::Derivative => (self.of_t(), format!("E‖∂{f}/∂{variable}‖₂{over}")),
+            Quantity::Path => (self.of_t(), format!("E‖d{f}(x(t), t)/d{variable}‖₂{over}")),
+            Quantity::Spatial => (self.of_t(), format!("E‖∂{f}/∂x‖₂")),
+            Quantity::Size => (self.of_t(), format!("E‖{f}(x, t)‖₂{over}")),
+        };
+        (name, of.meaning().map_or(formula.clone(), |meaning| format!("{formula}, {meaning}")))
     }
 
     fn of_t(self) -> String {
@@ -103,6 +129,8 @@ pub enum Quantities {
     Path,
     /// ‖∂ε/∂x‖₂
     Spatial,
+    /// ‖ε(x, t)‖ itself, and its mean square
+    Size,
 }
 
 impl Quantities {
@@ -114,6 +142,7 @@ impl Quantities {
             Quantities::Both => &[Quantity::Secant, Quantity::Derivative],
             Quantities::Path => &[Quantity::Path],
             Quantities::Spatial => &[Quantity::Spatial],
+            Quantities::Size => &[Quantity::Size],
         }
     }
 
@@ -125,6 +154,11 @@ impl Quantities {
     /// Whether a curve of derivatives is part of it.
     pub fn has_derivative(self) -> bool {
         self.all().contains(&Quantity::Derivative)
+    }
+
+    /// Whether there is a curve per unit of a time axis.
+    pub fn has_time_axis(self) -> bool {
+        self.all().iter().any(|quantity| quantity.has_time_axis())
     }
 
     /// Whether it needs derivatives in x.
@@ -216,7 +250,8 @@ mod tests {
 
     #[test]
     fn names_are_the_same_in_files_arguments_and_code() {
-        for quantity in [Quantity::Secant, Quantity::Derivative, Quantity::Path, Quantity::Spatial] {
+        let all = [Quantity::Secant, Quantity::Derivative, Quantity::Path, Quantity::Spatial, Quantity::Size];
+        for quantity in all {
             assert_eq!(written(&quantity), format!("\"{}\"", quantity.name()));
         }
         for quantities in Quantities::value_variants() {
@@ -251,12 +286,16 @@ mod tests {
 
     #[test]
     fn definitions_say_norm_axis_and_step() {
-        let secant = |axis, norm, dt| Quantity::Secant.definition(axis, norm, dt);
+        let secant = |axis, norm, dt| Quantity::Secant.definition(Of::Epsilon, axis, norm, dt);
         let (name, formula) = secant(Axis::Step, Norm::L2, Some(1.0));
         assert_eq!((&*name, &*formula), ("K(t, t+1)", "E‖ε(x, t) − ε(x, t+1)‖₂"));
         assert_eq!(secant(Axis::Sigma, Norm::Rms, Some(0.5)).1, "E‖ε(x, t) − ε(x, t+0.5)‖₂/√d / |Δσ|");
         assert_eq!(secant(Axis::Unit, Norm::L2, None).1, "E‖ε(x, t) − ε(x, t′)‖₂ / Δ(t/T)");
-        assert_eq!(Quantity::Derivative.definition(Axis::LogSnr, Norm::L2, None).1, "E‖∂ε/∂λ‖₂");
-        assert_eq!(Quantity::Path.definition(Axis::Step, Norm::L2, None).1, "E‖dε(x(t), t)/dt‖₂");
+        assert_eq!(Quantity::Derivative.definition(Of::Epsilon, Axis::LogSnr, Norm::L2, None).1, "E‖∂ε/∂λ‖₂");
+        assert_eq!(Quantity::Path.definition(Of::Epsilon, Axis::Step, Norm::L2, None).1, "E‖dε(x(t), t)/dt‖₂");
+        let score = Quantity::Secant.definition(Of::Score, Axis::Step, Norm::L2, Some(1.0)).1;
+        assert_eq!(score, "E‖s(x, t) − s(x, t+1)‖₂, s = −ε/σ");
+        let size = Quantity::Size.definition(Of::Excess, Axis::Step, Norm::Rms, None);
+        assert_eq!((&*size.0, &*size.1), ("S(t)", "E‖r(x, t)‖₂/√d, r = ε/σ − x"));
     }
 }

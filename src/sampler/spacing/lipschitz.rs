@@ -54,7 +54,9 @@ fn choose<'a>(report: &'a Report, label: Option<&str>, path: &Path) -> Result<&'
 
 /// K over single steps.
 fn secant<'a>(model: &'a ModelReport, path: &Path) -> Result<&'a Curve> {
-    let fits = |curve: &&Curve| curve.quantity == Quantity::Secant && curve.axis == Axis::Step && curve.dt == Some(1.0);
+    let fits = |curve: &&Curve| {
+        curve.quantity == Quantity::Secant && curve.of.is_epsilon() && curve.axis == Axis::Step && curve.dt == Some(1.0)
+    };
     model.curves.iter().find(fits).ok_or_else(|| {
         let problem = format!("it has no secant over single steps of {}", model.label);
         Error::file(path, problem, "Measure with --quantity secant, --dt 1 and --axis step, which are the defaults.")

@@ -77,6 +77,15 @@ impl Consistency {
         Affine { output: p.value * d * c_in.value, x: level.alpha * d * d / square.value }
     }
 
+    /// d/dt of [`Consistency::x0`]'s two factors, per step.
+    pub fn x0_rate(&self, level: &Level) -> Affine {
+        let (Boundary { p, square }, c_in, d) = (self.boundary(level), self.input(level), self.sigma_data);
+        Affine {
+            output: d * (p.rate * c_in.value + p.value * c_in.rate),
+            x: d * d * (level.d_alpha - level.alpha * square.rate / square.value) / square.value,
+        }
+    }
+
     /// What F would be where the answer is x₀, as factors of (x₀, ε); infinite at the boundary.
     pub fn target(&self, level: &Level) -> (f64, f64) {
         let Affine { output, x } = self.x0(level);

@@ -77,6 +77,16 @@ impl Edm {
         let d = self.sigma_data;
         Affine { output: level.sigma * d * c_in.value, x: level.alpha * d * d / n.value }
     }
+
+    /// d/dt of [`Edm::x0`]'s two factors, per step.
+    pub fn x0_rate(&self, level: &Level) -> Affine {
+        let Level { alpha, sigma, d_alpha, d_sigma } = *level;
+        let (n, c_in, d) = (self.variance(level), self.input(level), self.sigma_data);
+        Affine {
+            output: d * (d_sigma * c_in.value + sigma * c_in.rate),
+            x: d * d * (d_alpha - alpha * n.rate / n.value) / n.value,
+        }
+    }
 }
 
 impl fmt::Display for Edm {

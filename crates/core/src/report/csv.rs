@@ -3,7 +3,7 @@
 //!
 //! A missing value is an empty cell. Floats are written with the shortest digits that read back to the same bits.
 
-use super::{Artifact, ComparisonRow, Curve, ModelReport, Point, Report, Rounding, RoundingRow};
+use super::{Artifact, ComparisonRow, Curve, MeanSquare, ModelReport, Point, Report, Rounding, RoundingRow};
 use crate::error::{Error, Result};
 use polars::prelude::{Column, CsvWriter, DataFrame, NamedFrom, PolarsError, SerWriter, Series};
 
@@ -20,23 +20,18 @@ pub fn curve_csv(report: &Report) -> Result<Artifact> {
 
 /// What stands in `curve.csv`.
 pub(super) fn curve_frame(report: &Report) -> Result<DataFrame> {
-    let rows: Vec<(&ModelReport, &Curve, &Point)> = report
-        .models
-        .iter()
-        .flat_map(|m| m.curves.iter().flat_map(move |c| c.points.iter().map(move |p| (m, c, p))))
-        .collect();
-    let text = |name: &str, of: fn(&(&ModelReport, &Curve, &Point)) -> String| {
-        column(name, rows.iter().map(of).collect::<Vec<String>>())
-    };
-    let float = |name: &str, of: fn(&Point) -> Option<f64>| floats(name, rows.iter().map(|(_, _, p)| of(p)).collect());
+    let rows = curve_rows(report);
+    let text = |name: &str, of: fn(&CurveRow) -> String| column(name, rows.iter().map(of).collect::<Vec<String>>());
+    let float =
+        |name: &str, of: fn(&Point) -> Option<f64>| floats(name, rows.iter().map(|row| of(&row.point)).collect());
     let count =
-        |name: &str, of: fn(&Point) -> u64| column(name, rows.iter().map(|(_, _, p)| of(p)).collect::<Vec<u64>>());
+        |name: &str, of: fn(&Point) -> u64| column(name, rows.iter().map(|row| of(&row.point)).collect::<Vec<u64>>());
     let columns = vec![
-        text("model", |(m, _, _)| m.label.clone()),
-        text("quantity", |(_, c, _)| c.quantity.to_string()),
-        text("estimator", |(_, c, _)| c.estimator.name().to_string()),
-        steps("timestep", rows.iter().map(|(_, _, p)| Some(p.timestep)).collect()),
-        steps("t_next", rows.iter().map(|(_, _, p)| p.t_next).collect()),
+        text("model", |row| row.model.label.clone()),
+        text("quantity", |row| row.quantity.clone()),
+        text("estimator", |row| row.curve.estimator.name().to_string()),
+        steps("timestep", rows.iter().map(|row| Some(row.point.timestep)).collect()),
+        steps("t_next", rows.iter().map(|row| row.point.t_next).collect()),
         float("alpha", |p| p.alpha),
         float("sigma", |p| p.sigma),
         float("log_snr", |p| p.log_snr),
@@ -50,9 +45,51 @@ pub(super) fn curve_frame(report: &Report) -> Result<DataFrame> {
         float("p95", |p| p.p95),
         float("max", |p| p.max),
         count("non_finite", |p| p.non_finite),
-        column(BLOCK, rows.iter().map(|(_, c, _)| c.block.clone()).collect::<Vec<Option<String>>>()),
+        column(BLOCK, rows.iter().map(|row| row.curve.block.clone()).collect::<Vec<Option<String>>>()),
     ];
     frame("curve.csv", columns)
+}
+
+/// A row of `curve.csv`.
+struct CurveRow<'a> {
+    model: &'a ModelReport,
+    curve: &'a Curve,
+    quantity: String,
+    point: Point,
+}
+
+/// Every point of every curve; behind a curve of sizes its mean squares, and these per element.
+fn curve_rows(report: &Report) -> Vec<CurveRow<'_>> {
+    let mut rows = Vec::new();
+    for (model, curve) in report.models.iter().flat_map(|model| model.curves.iter().map(move |curve| (model, curve))) {
+        let mut add = |quantity: String, of: &dyn Fn(&Point) -> Option<Point>| {
+            let points = curve.points.iter().filter_map(of);
+            rows.extend(points.map(|point| CurveRow { model, curve, quantity: quantity.clone(), point }));
+        };
+        add(curve.quantity.listed(curve.of), &|point| Some(point.clone()));
+        let of = if curve.of.is_epsilon() { String::new() } else { format!(" of {}", curve.of) };
+        add(format!("mean-square{of}"), &|point| squared(point, |_| 1.0));
+        add(format!("mean-square-per-element{of}"), &|point| squared(point, |square| square.per_element / square.mean));
+    }
+    rows
+}
+
+/// The square of a size, times a factor; the quantiles stand with the size. `None` where there is no square.
+fn squared(point: &Point, factor: impl Fn(&MeanSquare) -> f64) -> Option<Point> {
+    let square = point.mean_square?;
+    let factor = factor(&square);
+    let times = |value: Option<f64>| value.map(|value| value * factor);
+    Some(Point {
+        mean: Some(square.mean * factor),
+        std_error: times(square.std_error),
+        ci_low: times(square.ci_low),
+        ci_high: times(square.ci_high),
+        p05: None,
+        p50: None,
+        p95: None,
+        max: None,
+        ..point.clone()
+    })
 }
 
 /// `comparison.csv`: candidates against the baseline, with paired ratios.
@@ -73,7 +110,7 @@ pub(super) fn comparison_frame(report: &Report) -> Result<DataFrame> {
         text("model", |r| r.model.clone()),
         steps("timestep", rows.iter().map(|r| Some(r.timestep)).collect()),
         steps("t_next", rows.iter().map(|r| r.t_next).collect()),
-        text("quantity", |r| r.quantity.to_string()),
+        text("quantity", |r| r.quantity.listed(r.of)),
         float("baseline", |r| r.baseline),
         float("candidate", |r| r.candidate),
         float("ratio", |r| r.ratio),
@@ -145,7 +182,7 @@ pub(super) fn write(file_name: &str, frame: &mut DataFrame) -> Result<Artifact> 
 }
 
 /// Columns side by side, for `file_name`.
-fn frame(file_name: &str, columns: Vec<Column>) -> Result<DataFrame> {
+pub(super) fn frame(file_name: &str, columns: Vec<Column>) -> Result<DataFrame> {
     DataFrame::new_infer_height(columns).map_err(|e| failed(file_name, &e))
 }
 

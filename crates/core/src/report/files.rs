@@ -1,6 +1,9 @@
 //! A report of curves as the files of its folder.
 
-use super::{Artifact, FigureFormat, Report, attribution_csv, comparison_csv, curve_csv, figure, rounding_csv};
+use super::memorisation::has_weights;
+use super::{
+    Artifact, FigureFormat, Report, attribution_csv, comparison_csv, curve_csv, figure, memorisation_csv, rounding_csv,
+};
 use crate::error::{Error, Result};
 use serde::Serialize;
 
@@ -16,8 +19,11 @@ pub fn json(value: &impl Serialize) -> Result<String> {
 /// report.json, the tables, and the figure in these formats.
 pub fn files(report: &Report, formats: &[FigureFormat]) -> Result<Vec<Artifact>> {
     let mut artifacts = vec![Artifact::new(REPORT, json(report)?), curve_csv(report)?];
-    if report.models.len() > 1 {
+    if report.compares() {
         artifacts.push(comparison_csv(report)?);
+    }
+    if has_weights(report) {
+        artifacts.push(memorisation_csv(report)?);
     }
     if let Some(rounding) = &report.rounding {
         artifacts.push(rounding_csv(rounding)?);

@@ -14,6 +14,7 @@ pub mod figure;
 mod files;
 mod finished;
 mod html;
+mod memorisation;
 mod model;
 mod notebook;
 mod parquet;
@@ -25,6 +26,7 @@ mod suggestion;
 #[cfg(test)]
 pub(crate) mod synthetic;
 mod table;
+mod terminal;
 mod tidy;
 mod tidy_files;
 mod warning;
@@ -39,16 +41,19 @@ pub use export::{ExportFormat, export};
 pub use figure::figure;
 pub use files::{REPORT, files, json};
 pub use finished::Finished;
+pub use memorisation::{Memorisation, OwnWeight, memorisation_csv};
 pub use model::{LoraDescription, ModelDescription};
 pub use resolution::resolution_reading;
 pub use rounding::{NoRounding, Rounding, RoundingRow, rounding_reading, rounding_table};
 pub use samples::{SampleFormat, SampleReport, SampleSet};
 pub use suggestion::{intervals_table, suggestion_text};
 pub use table::{comparison_table, curve_table, reading};
+pub use terminal::Terminal;
 pub use tidy::{Cell, Chart, ChartAxis, Column, Table, TidyReport};
 pub use tidy_files::{tidy_csv, tidy_files, tidy_text};
 pub use warning::Warning;
 
+use crate::of::Of;
 use crate::quantity::{Method, Norm, Quantity};
 use crate::refine::Resolution;
 use crate::singularity::Singularity;
@@ -84,6 +89,13 @@ pub struct Report {
     pub warnings: Vec<Warning>,
 }
 
+impl Report {
+    /// Whether its models are compared on identical x_t.
+    pub fn compares(&self) -> bool {
+        self.models.len() > 1 && self.command != "theory"
+    }
+}
+
 /// Provenance of the numbers.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Provenance {
@@ -112,6 +124,9 @@ pub struct ModelReport {
     pub curves: Vec<Curve>,
     /// What it cost so far.
     pub spent: Spent,
+    /// Of the ideal denoiser of a finite data set: how far it knows which point x_t came from, by timestep.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub own_weights: Vec<OwnWeight>,
     /// Summary of the curves, one entry per quantity; empty until the curve is complete.
     pub summary: Vec<Summary>,
     /// ∂ε/∂t told apart, where that was asked for.
@@ -133,6 +148,9 @@ pub struct Spent {
 pub struct Curve {
     /// What it shows.
     pub quantity: Quantity,
+    /// Of what; ε where nothing is said.
+    #[serde(default, skip_serializing_if = "Of::is_epsilon")]
+    pub of: Of,
     /// The part of the output whose norm it is, such as `v`; `None` where that is all of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub block: Option<String>,
@@ -187,11 +205,29 @@ pub struct Point {
     /// Skewness of the values that the mean is of.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub skewness: Option<f64>,
+    /// Of a size: the expectation of its square.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mean_square: Option<MeanSquare>,
     /// Samples left out because they were NaN or infinite.
     pub non_finite: u64,
     /// Samples for which an iteration did not settle: their numbers are lower bounds.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub unconverged: u64,
+}
+
+/// E‖f‖² at one timestep, of the L2 norm whatever the curve's is.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct MeanSquare {
+    /// Expectation over x_t.
+    pub mean: f64,
+    /// Standard error of the mean.
+    pub std_error: Option<f64>,
+    /// Lower end of its 95 % interval.
+    pub ci_low: Option<f64>,
+    /// Upper end of its 95 % interval.
+    pub ci_high: Option<f64>,
+    /// The mean over the elements of f.
+    pub per_element: f64,
 }
 
 fn is_zero(number: &u64) -> bool {
@@ -209,6 +245,9 @@ pub struct ComparisonRow {
     pub t_next: Option<f64>,
     /// What was measured.
     pub quantity: Quantity,
+    /// Of what; ε where nothing is said.
+    #[serde(default, skip_serializing_if = "Of::is_epsilon")]
+    pub of: Of,
     /// The part of the output; `None` where that is all of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub block: Option<String>,
@@ -229,6 +268,9 @@ pub struct ComparisonRow {
 pub struct Summary {
     /// What was measured.
     pub quantity: Quantity,
+    /// Of what; ε where nothing is said.
+    #[serde(default, skip_serializing_if = "Of::is_epsilon")]
+    pub of: Of,
     /// The part of the output; `None` where that is all of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub block: Option<String>,
@@ -236,6 +278,15 @@ pub struct Summary {
     pub near_zero: NearZero,
     /// Timesteps from `until` on.
     pub rest: Rest,
+    /// Σ K·Δt over all timesteps, where they were measured to the last; steps between are interpolated linearly.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub total_variation_all: Option<f64>,
+    /// What is left of the data at the last timesteps; of the size of the excess only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub terminal: Option<Terminal>,
+    /// Of the ideal denoiser of a finite data set: where its curve is that of known points.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub memorisation: Option<Memorisation>,
     /// Largest value near zero over the median of the rest; `None` over a median of 0.
     pub peak_ratio: Option<f64>,
     /// Whether the curve blows up towards t = 0; `None` where that cannot be told: too few points above 0 there.

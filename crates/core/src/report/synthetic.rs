@@ -19,6 +19,7 @@ pub fn shared_pair() -> Report {
         timestep: b.timestep,
         t_next: b.t_next,
         quantity: Quantity::Secant,
+        of: Of::Epsilon,
         block: None,
         baseline: b.mean,
         candidate: c.mean,
@@ -108,7 +109,15 @@ pub fn model(label: &str, boundaries: Vec<f64>, curve: Curve) -> ModelReport {
         dtype: "f32".into(),
         derivative: None,
     };
-    ModelReport { label: label.into(), model, curves: vec![curve], spent: Spent::default(), summary, attribution: None }
+    ModelReport {
+        label: label.into(),
+        model,
+        curves: vec![curve],
+        spent: Spent::default(),
+        own_weights: Vec::new(),
+        summary,
+        attribution: None,
+    }
 }
 
 /// K ≈ scale/√(t+1) · (1 + 0.3 cos t); with boundaries, 0 inside the sub-intervals and jumps at their ends.
@@ -139,12 +148,14 @@ pub fn secant(timesteps: impl Iterator<Item = f64>, scale: f64, boundaries: &[f6
             max: Some(2.1 * mean),
             max_row: None,
             skewness: None,
+            mean_square: None,
             non_finite: 0,
             unconverged: 0,
         }
     };
     Curve {
         quantity: Quantity::Secant,
+        of: Of::Epsilon,
         block: None,
         estimator: Method::MonteCarlo,
         norm: Norm::L2,
@@ -179,9 +190,13 @@ fn summary(curve: &Curve) -> Summary {
     let rest = Rest { mean: average(&rest), max: top(&rest).map(|p| p.1) };
     Summary {
         quantity: curve.quantity,
+        of: curve.of,
         block: None,
         near_zero,
         rest,
+        total_variation_all: None,
+        terminal: None,
+        memorisation: None,
         singularity: None,
         peak_ratio,
         function_evaluations: 512,

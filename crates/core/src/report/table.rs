@@ -1,6 +1,6 @@
 //! The terminal's view of a report: a short table and one line that says what it means. Plain text, no colours.
 
-use super::{ComparisonRow, Curve, ModelReport, Point, Report, Summary};
+use super::{ComparisonRow, Curve, MeanSquare, ModelReport, Point, Report, Summary, Terminal};
 use crate::quantity::Quantity;
 use crate::singularity::{Driver, Verdict};
 use comfy_table::{CellAlignment, Table, presets};
@@ -20,18 +20,28 @@ pub fn curve_table(report: &Report, width: u16) -> String {
 }
 
 fn one_curve(model: &ModelReport, curve: &Curve, width: u16) -> String {
-    let symbol = format!("{}{}", symbol(curve), of_block(curve.block.as_deref()));
+    let of = curve.of.in_words().map(|words| format!(" of {words}")).unwrap_or_default();
+    let symbol = format!("{}{of}{}", symbol(curve), of_block(curve.block.as_deref()));
     let title = format!("{}: {symbol} [{}]", one_line(&model.label), curve.unit);
     if curve.points.is_empty() {
         return format!("{title}\n(no timestep measured yet)");
     }
     let means: Vec<Option<f64>> = curve.points.iter().map(|p| p.mean).collect();
+    let squares = curve.points.iter().any(|point| point.mean_square.is_some());
     let row = |p: &Point| {
-        let t = step(p.timestep, p.t_next);
-        [t, number(p.mean), interval(p.ci_low, p.ci_high), number(p.p50), number(p.max), p.samples.to_string()]
+        let mut row = vec![step(p.timestep, p.t_next), number(p.mean), interval(p.ci_low, p.ci_high)];
+        if squares {
+            let of = |of: fn(&MeanSquare) -> f64| number(p.mean_square.as_ref().map(of));
+            row.extend([of(|square| square.mean), of(|square| square.per_element)]);
+        }
+        row.extend([number(p.p50), number(p.max), p.samples.to_string()]);
+        row
     };
-    let rows: Vec<[String; 6]> = representative(&means).into_iter().map(|i| row(&curve.points[i])).collect();
-    let table = render(&["t", "mean", "95 % interval", "median", "max", "samples"], &rows, width);
+    let rows: Vec<Vec<String>> = representative(&means).into_iter().map(|i| row(&curve.points[i])).collect();
+    let mut header = vec!["t", "mean", "95 % interval"];
+    header.extend(squares.then_some(["mean square", "per element"]).into_iter().flatten());
+    header.extend(["median", "max", "samples"]);
+    let table = render(&header, &rows, width);
     format!("{title}\n{table}")
 }
 
@@ -59,7 +69,7 @@ fn one_comparison(baseline: &str, rows: &[&ComparisonRow], width: u16) -> String
     };
     let table: Vec<[String; 5]> = representative(&values).into_iter().map(|i| row(rows[i])).collect();
     let table = render(&["t", "ratio", "95 % interval", "baseline", "candidate"], &table, width);
-    let what = format!("{}{}", rows[0].quantity, of_block(rows[0].block.as_deref()));
+    let what = format!("{}{}", rows[0].quantity.listed(rows[0].of), of_block(rows[0].block.as_deref()));
     format!("{candidate} (candidate) over {} (baseline): {what}\n{table}", one_line(baseline))
 }
 
@@ -105,7 +115,7 @@ pub(super) fn render(header: &[&str], rows: &[impl AsRef<[String]>], width: u16)
 }
 
 fn symbol(curve: &Curve) -> String {
-    curve.quantity.definition(curve.axis, curve.norm, curve.dt).0
+    curve.quantity.definition(curve.of, curve.axis, curve.norm, curve.dt).0
 }
 
 pub(super) fn one_line(label: &str) -> String {
@@ -140,9 +150,12 @@ pub fn reading(report: &Report) -> String {
     let mut sentences: Vec<String> = Vec::new();
     for summary in &first.summary {
         sentences.push(baseline_reading(first, summary));
+        sentences.extend(summary.terminal.as_ref().map(Terminal::reading));
         let others = report.models[1..].iter();
         sentences.extend(others.filter_map(|model| candidate_reading(model, summary)));
     }
+    let known = report.models.iter().filter_map(|model| Some((model, model.summary.first()?.memorisation?)));
+    sentences.extend(known.filter_map(|(model, memorisation)| memorisation.reading(&one_line(&model.label))));
     if sentences.is_empty() {
         let state = if report.complete {
             "There is no summary."
@@ -157,7 +170,7 @@ pub fn reading(report: &Report) -> String {
 /// `K peaks at t = 1 with 0.0123 [0.0119, 0.0127] 1/step, 31× the median beyond t = 100`
 fn baseline_reading(model: &ModelReport, summary: &Summary) -> String {
     let near = &summary.near_zero;
-    let name = format!("{}{}", summary.quantity.letter(), of_block(summary.block.as_deref()));
+    let name = format!("{}{}", summary.quantity.called(summary.of), of_block(summary.block.as_deref()));
     let (Some(peak), Some(at)) = (near.max, near.argmax) else {
         return format!("{name} has no value between t = {} and t = {}", near.from, near.until);
     };
@@ -225,7 +238,30 @@ fn candidate_reading(model: &ModelReport, baseline: &Summary) -> Option<String> 
     if parts.is_empty() {
         return None;
     }
-    Some(format!("{}: {} of the baseline's near 0{}", one_line(&model.label), parts.join(", "), jumps(model, summary)))
+    let rest = elsewhere(summary, baseline);
+    let near = format!("{} of the baseline's near 0{}", parts.join(", "), jumps(model, summary));
+    Some(format!("{}: {near}{rest}", one_line(&model.label)))
+}
+
+/// Part of what the candidate has less near 0 that must be back above it to be said.
+const BACK: f64 = 0.1;
+
+/// `, and ×0.93 over all t: some of what it has less near 0 it has more of above`
+fn elsewhere(summary: &Summary, baseline: &Summary) -> String {
+    let over = |of: fn(&Summary) -> Option<f64>| of(summary).zip(of(baseline)).filter(|(_, base)| *base > 0.0);
+    let near = over(|s| s.near_zero.total_variation);
+    let all = over(|s| s.total_variation_all);
+    let Some(((near, near_base), (all, all_base))) = near.zip(all) else { return String::new() };
+    let (saved, kept) = (near_base - near, all_base - all);
+    if saved <= 0.0 || saved - kept < BACK * saved {
+        return String::new();
+    }
+    let much = if kept <= 0.0 { "what" } else { "some of what" };
+    format!(
+        ", and total variation ×{} over all t: {much} it has less near 0 it has more of above t = {}",
+        factor(all / all_base),
+        summary.near_zero.until
+    )
 }
 
 /// Where the condition jumps: D is blind to it, which has to be said.

@@ -1,5 +1,6 @@
 //! What a reader must know before trusting the numbers, each with what to do about it.
 
+use crate::of::Of;
 use crate::time::Axis;
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -62,6 +63,15 @@ pub enum Warning {
         count: usize,
         /// The axis.
         axis: Axis,
+    },
+    /// Timesteps were left out because what is measured does not exist there.
+    NoValue {
+        /// How many.
+        count: usize,
+        /// What is measured.
+        of: Of,
+        /// Why the first of them has none.
+        reason: String,
     },
     /// The wanted relative error was not reached with the most samples allowed.
     NotConverged {
@@ -205,6 +215,10 @@ impl fmt::Display for Warning {
             }
             Warning::NoNextTimestep { count } => {
                 write!(f, "{count} timesteps of the range have no t′ on the grid for this --dt and were left out.")
+            }
+            Warning::NoValue { count, of, reason } => {
+                let timesteps = if *count == 1 { "1 timestep was".into() } else { format!("{count} timesteps were") };
+                write!(f, "{timesteps} left out: the {of} has no value there ({reason}).")
             }
             Warning::NoCoordinate { count, axis } => {
                 let timesteps = if *count == 1 { "1 timestep was".into() } else { format!("{count} timesteps were") };

@@ -180,13 +180,16 @@ fn find<'a>(report: &'a Report, label: Option<&str>) -> Result<&'a ModelReport> 
 fn secants(model: &ModelReport) -> Result<&Curve> {
     let label = &model.label;
     let again = "Measure with --quantity secant --dt 1 --axis step, which are the defaults.";
-    let curve = model.curves.iter().find(|curve| curve.quantity == Quantity::Secant).ok_or_else(|| {
-        let there: Vec<&str> = model.curves.iter().map(|curve| curve.quantity.name()).collect();
-        Error::mismatch(
-            format!("{label} has no secants, but {}: jumps are seen by secants only", there.join(", ")),
-            again,
-        )
-    })?;
+    let curve =
+        model.curves.iter().find(|curve| curve.quantity == Quantity::Secant && curve.of.is_epsilon()).ok_or_else(
+            || {
+                let there: Vec<&str> = model.curves.iter().map(|curve| curve.quantity.name()).collect();
+                Error::mismatch(
+                    format!("{label} has no secants, but {}: jumps are seen by secants only", there.join(", ")),
+                    again,
+                )
+            },
+        )?;
     if curve.axis != Axis::Step {
         return Err(Error::mismatch(format!("the secants of {label} are per {}, not per step", curve.axis), again));
     }

@@ -4,6 +4,7 @@ use super::{Document, Drawing, Shown, Source, provenance, table, words};
 use crate::error::Result;
 use crate::report::attribution::{COLUMNS as ATTRIBUTION, attribution_frame};
 use crate::report::csv::{BLOCK, comparison_frame, curve_frame, rounding_frame};
+use crate::report::memorisation::{has_weights, memorisation_frame};
 use crate::report::table::of_block;
 use crate::report::{
     Cell, ModelReport, Report, Summary, Table, attribution_reading, figure, reading, resolution_reading,
@@ -48,6 +49,17 @@ const COMPARISON: [&str; 10] = [
     "part of the output whose norm it is",
 ];
 
+/// What the columns of memorisation.csv are.
+const MEMORISATION: [&str; 7] = [
+    "label of the model",
+    "t in steps",
+    "samples that the numbers rest on",
+    "mean posterior weight of the point of the data that x came from",
+    "lower end of its 95 % interval",
+    "upper end of its 95 % interval",
+    "mean square of ∂ε/∂t over what it is where the point is known",
+];
+
 /// What the columns of rounding.csv are.
 const ROUNDING: [&str; 9] = [
     "label of the model",
@@ -74,8 +86,16 @@ pub(super) fn document(report: &Report) -> Result<Document> {
         tables.push(Shown { table: table(name, title, shown.as_ref().unwrap_or(&frame), about), frame: Some(frame) });
     };
     add("curve", "Every point of every curve", curve_frame(report)?, &CURVE);
-    if report.models.len() > 1 {
+    if report.compares() {
         add("comparison", "Candidates over the baseline", comparison_frame(report)?, &COMPARISON);
+    }
+    if has_weights(report) {
+        add(
+            "memorisation",
+            "Posterior weight of the point that x came from",
+            memorisation_frame(report)?,
+            &MEMORISATION,
+        );
     }
     if let Some(rounding) = &report.rounding {
         add("rounding", "How much is rounding", rounding_frame(rounding)?, &ROUNDING);
@@ -135,7 +155,7 @@ fn summary_row(label: &str, summary: &Summary) -> Vec<Cell> {
     let verdict = summary.singularity.as_ref().and_then(|found| serde_json::to_value(found.verdict).ok());
     vec![
         Cell::text(label),
-        Cell::text(format!("{}{}", summary.quantity, of_block(summary.block.as_deref()))),
+        Cell::text(format!("{}{}", summary.quantity.listed(summary.of), of_block(summary.block.as_deref()))),
         Cell::number(near.until),
         Cell::optional(near.mean),
         Cell::optional(near.max),

@@ -11,7 +11,8 @@ pub(super) fn y_labels(report: &Report) -> Result<Vec<String>> {
     let Some(first) = curves.first() else {
         return Ok(vec![String::new()]);
     };
-    if let Some(other) = curves.iter().find(|c| (&c.unit, &c.norm, &c.axis) != (&first.unit, &first.norm, &first.axis))
+    if let Some(other) =
+        curves.iter().find(|c| (&c.unit, &c.norm, &c.axis, &c.of) != (&first.unit, &first.norm, &first.axis, &first.of))
     {
         return Err(Error::mismatch(
             format!(
@@ -25,9 +26,12 @@ pub(super) fn y_labels(report: &Report) -> Result<Vec<String>> {
     let names: Vec<(String, String)> = quantities(report).into_iter().map(|q| definition(q, &curves)).collect();
     let long: Vec<String> = names.iter().map(|(name, formula)| format!("{name} = {formula}")).collect();
     let short: Vec<&str> = names.iter().map(|(name, _)| name.as_str()).collect();
+    let of = first.of.in_words().map(|words| format!(" of {words}")).unwrap_or_default();
+    let what = if first.quantity == Quantity::Size { "size" } else { "Lipschitz estimate" };
     Ok(vec![
         format!("{}  [{unit}]", long.join(",  ")),
-        format!("Lipschitz estimate {}  [{unit}]", short.join(", ")),
+        format!("{what} {}{of}  [{unit}]", short.join(", ")),
+        format!("{}{of}  [{unit}]", short.join(", ")),
         format!("{}  [{unit}]", short.join(", ")),
     ])
 }
@@ -37,8 +41,8 @@ fn definition(quantity: Quantity, curves: &[&Curve]) -> (String, String) {
     let of_it: Vec<&Curve> = curves.iter().copied().filter(|curve| curve.quantity == quantity).collect();
     let first = of_it.first();
     let dt = first.and_then(|first| first.dt).filter(|dt| of_it.iter().all(|curve| curve.dt == Some(*dt)));
-    let (axis, norm) = first.map_or_else(Default::default, |first| (first.axis, first.norm));
-    quantity.definition(axis, norm, dt)
+    let (of, axis, norm) = first.map_or_else(Default::default, |first| (first.of, first.axis, first.norm));
+    quantity.definition(of, axis, norm, dt)
 }
 
 /// What the figure is, in one sentence for readers who cannot see it.

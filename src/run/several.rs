@@ -1,0 +1,61 @@
+//! Options of which one measurement takes several values: guidance scales of `measure`, numbers of samples of `theory`.
+
+use crate::data::DataSpec;
+use crate::error::{Error, Result};
+use crate::of::Of;
+use lipscope_core::cli::args::Scales;
+use lipscope_core::options::{DataOptions, MeasureOptions, Overrides};
+
+/// What guidance is asked for: `--of guidance` needs a condition ∅ and no w; of several w the model has the first, and all
+/// of them are measured of one set of evaluations.
+///
+/// # Errors
+/// w where there is none, or several where they cannot be measured at once.
+pub(super) fn guided(command: &str, options: &MeasureOptions, overrides: &Overrides) -> Result<(Overrides, Vec<f64>)> {
+    let with = |scale: f64| Overrides { guidance: Some(scale.into()), ..overrides.clone() };
+    let scales = overrides.guidance.as_ref().map(Scales::all).unwrap_or_default();
+    match (options.of, scales) {
+        (Of::Guidance, []) => Ok((with(0.0), Vec::new())),
+        (Of::Guidance, _) => Err(Error::argument(
+            "--guidance",
+            overrides.guidance.as_ref().map(Scales::to_string).unwrap_or_default(),
+            "ε(x, t, c) − ε(x, t, ∅) is the same for every w",
+            "Leave out --guidance with --of guidance; --null-class and --null-context say what ∅ is.",
+        )),
+        (_, [first, _, ..]) if command == "measure" => {
+            if options.quantity.has_jacobian() {
+                return Err(Error::unsupported(
+                    format!("--quantity {} of several --guidance", options.quantity),
+                    "derivatives in x are computed of one w at a time",
+                    "Give one w.",
+                ));
+            }
+            if options.data.source.as_ref().is_some_and(|source| *source == DataSpec::Model) {
+                return Err(own_samples());
+            }
+            Ok((with(*first), scales.to_vec()))
+        }
+        // A list is refused where it is read.
+        _ => Ok((overrides.clone(), Vec::new())),
+    }
+}
+
+/// The refusal of several w on samples that depend on one.
+pub(super) fn own_samples() -> Error {
+    Error::mismatch(
+        "samples that the model makes itself are guided by one w, and several were given",
+        "Give --data with real samples, or one w.",
+    )
+}
+
+/// The data options of `theory`, one for each `data_limit`.
+pub(super) fn limits(spec: &DataSpec, options: &DataOptions) -> Result<Vec<DataOptions>> {
+    let Some(limits) = &options.data_limit else { return Ok(vec![options.clone()]) };
+    let is_density = matches!(spec, DataSpec::Gaussian(_) | DataSpec::Mixture(_) | DataSpec::EightGaussians);
+    if is_density && limits.all().len() > 1 {
+        let allowed = format!("{spec} is a density, which has no number of samples");
+        return Err(Error::argument("--data-limit", limits, allowed, "Leave it out, or give data that is a set."));
+    }
+    let one = |limit: &Option<usize>| DataOptions { data_limit: Some((*limit).into()), ..options.clone() };
+    Ok(limits.all().iter().map(one).collect())
+}
