@@ -52,17 +52,20 @@ impl Horizontal {
         Some((self.place(before).ln() * (1.0 - share) + place.ln() * share).exp())
     }
 
-    /// The label of the axis.
-    pub fn label(self, report: &Report) -> &'static str {
+    /// The label of the axis, in full and short.
+    pub fn labels(self, report: &Report) -> Vec<String> {
         let told_backwards = |model: &ModelReport| model.model.conditioning.contains("-unit");
-        match self {
+        let labels: &[&str] = match self {
             Horizontal::Timestep if !report.models.is_empty() && report.models.iter().all(told_backwards) => {
-                "timestep t, counted from the data"
+                &["timestep t, counted from the data"]
             }
-            Horizontal::Timestep => "timestep t",
-            Horizontal::NoiseLevel if report.models.iter().all(is_exploding) => "noise level σ   (log-SNR λ = −2 ln σ)",
-            Horizontal::NoiseLevel => "noise level σ/α   (log-SNR λ = −2 ln σ/α)",
-        }
+            Horizontal::Timestep => &["timestep t"],
+            Horizontal::NoiseLevel if report.models.iter().all(is_exploding) => {
+                &["noise level σ (log-SNR λ = −2 ln σ)", "noise level σ"]
+            }
+            Horizontal::NoiseLevel => &["noise level σ/α (log-SNR λ = −2 ln σ/α)", "noise level σ/α"],
+        };
+        labels.iter().map(|label| label.to_string()).collect()
     }
 
     /// What the curves are over, within a sentence.

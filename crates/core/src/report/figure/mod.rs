@@ -30,7 +30,7 @@ pub(super) fn describe(report: &Report) -> Result<Plot> {
         name: "lipschitz".into(),
         title: String::new(),
         description: wording::description(report, horizontal),
-        x: Variable::new(horizontal.label(report), horizontal == Horizontal::NoiseLevel),
+        x: Variable { labels: horizontal.labels(report), log: horizontal == Horizontal::NoiseLevel },
         y: Variable { labels: wording::y_labels(report)?, log: true },
         series,
         categories: Vec::new(),
