@@ -187,7 +187,9 @@ fn near_zero(summary: &Summary) -> String {
         (Verdict::Bounded, _) => "bounded on these steps",
         (Verdict::Inconclusive, _) => "inconclusive",
         (Verdict::Singular, Driver::Schedule) => "singular, driven by the schedule",
-        (Verdict::Singular, Driver::Data) if found.over == Over::Sigma => "singular, driven by the data",
+        (Verdict::Singular, _) if found.over == Over::Sigma => {
+            "singular; data near points does that, and so does a network that is told ln σ"
+        }
         (Verdict::Singular, Driver::Data) => "singular, per σ as well: driven by the data",
         (Verdict::Singular, Driver::Unknown) => "singular, the cause cannot be told",
     };
@@ -332,10 +334,13 @@ mod tests {
             assert!(cut_off.contains(": inconclusive; K per σ is level"), "{verdict:?} {cut_off}");
         }
         let by_sigma =
-            Singularity { over: Over::Sigma, driver: Driver::Data, flattens_below: Some(0.00312), ..singular };
+            Singularity { over: Over::Sigma, driver: Driver::Unknown, flattens_below: Some(0.00312), ..singular };
         let fit =
             "; over t = 0 … 15, per σ, it grows as σ^−0.50 [−0.52, −0.48] as σ → 0 and flattens below σ = 0.00312";
-        assert_eq!(reading(by_sigma), format!("{fit}: singular, driven by the data"));
+        assert_eq!(
+            reading(by_sigma),
+            format!("{fit}: singular; data near points does that, and so does a network that is told ln σ")
+        );
     }
 
     #[test]

@@ -146,6 +146,8 @@ pub fn judge(samples: &[Sample], over: Over, steep: bool) -> Option<Singularity>
     let cut_off = fitted == Verdict::Bounded && curve.interval.1 < 0.0 && level && steep;
     let verdict = if cut_off { Verdict::Inconclusive } else { fitted };
     let driver = match (verdict, self::verdict(&per_sigma)) {
+        // Data near points does it, and so does a network that is told ln σ.
+        _ if over == Over::Sigma => Driver::Unknown,
         (Verdict::Singular, Verdict::Bounded) => Driver::Schedule,
         (Verdict::Singular, Verdict::Singular) => Driver::Data,
         _ => Driver::Unknown,
