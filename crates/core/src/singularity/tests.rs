@@ -70,13 +70,16 @@ fn a_schedule_of_sigma_is_judged_by_sigma() {
         assert!(points.range.0 == 0.0, "{name} {points:?}");
     }
     // At σ = √V₀ the rate of ε changes its sign; below that the curve is level.
-    for spread in [9.0, 12.0, 15.0] {
+    for spread in [12.0, 15.0] {
         let found = gaussian_over_sigma("ve", f64::powi(spread * 0.002, 2));
         assert_eq!(found.verdict, Verdict::Bounded, "{spread} {found:?}");
         assert!(found.exponent.abs() < 0.1, "{spread} {found:?}");
     }
-    // From −5 σ²/V₀ = −0.14 on the grid does not tell.
-    assert_ne!(gaussian_over_sigma("ve", f64::powi(6.0 * 0.002, 2)).verdict, Verdict::Singular);
+    // Nearer to it the slope at the first σ is −5 σ²/V₀ = −0.14 and −0.06, and few points are below the turn.
+    for spread in [6.0, 9.0] {
+        let found = gaussian_over_sigma("ve", f64::powi(spread * 0.002, 2));
+        assert_ne!(found.verdict, Verdict::Singular, "{spread} {found:?}");
+    }
 }
 
 #[test]
