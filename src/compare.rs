@@ -9,7 +9,7 @@ use crate::process::ForwardProcess;
 use crate::ratio::paired_ratio;
 use crate::report::{ComparisonRow, Curve, MeanSquare, ModelReport, NearZero, Point, Rest, Spent, Summary};
 use crate::schedule::NoiseSchedule;
-use crate::singularity::{Sample, judge};
+use crate::singularity::{Over, Sample, Singularity, judge};
 use crate::stats::median;
 use crate::time::{Axis, Timestep};
 
@@ -158,7 +158,7 @@ pub fn summarise(curve: &Curve, until: Timestep, process: &dyn ForwardProcess, s
         singularity: process
             .gaussian()
             .filter(|_| !curve.of.divides_by_sigma())
-            .and_then(|schedule| judge(&samples(curve, schedule), schedule.d_sigma_dt(-1.0).is_infinite())),
+            .and_then(|schedule| singularity(curve, schedule)),
         total_variation_all: variation_of_all(curve, process.timesteps()),
         terminal: None,
         memorisation: None,
@@ -166,6 +166,21 @@ pub fn summarise(curve: &Curve, until: Timestep, process: &dyn ForwardProcess, s
         function_evaluations: spent.function_evaluations,
         wall_seconds: spent.wall_seconds,
     }
+}
+
+/// The verdict at the end at which σ → 0: over steps of noise where those mean something to the model, else over σ.
+fn singularity(curve: &Curve, schedule: &dyn NoiseSchedule) -> Option<Singularity> {
+    let samples = samples(curve, schedule);
+    if schedule.has_steps() {
+        return judge(&samples, Over::Steps, schedule.d_sigma_dt(-1.0).is_infinite());
+    }
+    let sigma = |t: Timestep| schedule.sigma(t);
+    let over_sigma = |sample: Sample| {
+        let next = curve.dt.map_or(sample.t, |dt| sample.t + dt);
+        Sample { steps: (sigma(sample.t) + sigma(next)) / 2.0, value: sample.per_sigma, ..sample }
+    };
+    let samples: Vec<Sample> = samples.into_iter().map(over_sigma).collect();
+    judge(&samples, Over::Sigma, false)
 }
 
 /// What [`judge`] looks at. Per σ: times |Δa/Δσ|, or |da/dσ| for a derivative. A quantity in x has no time axis.
@@ -252,5 +267,43 @@ mod tests {
         );
         assert_eq!((s.near_zero.mean, s.near_zero.max, s.near_zero.argmax), (Some(6.0), Some(8.0), Some(1.0)));
         assert_eq!((s.rest.mean, s.rest.max, s.peak_ratio), (Some(2.0), Some(3.0), Some(4.0)));
+    }
+
+    /// N(0, 0.25) and points, per log-SNR: the verdict is about K per σ, whatever the grid.
+    #[test]
+    fn schedules_of_sigma_are_judged_by_sigma() {
+        for (name, dt) in [("ve", None), ("edm", None), ("ve", Some(1.0)), ("edm", Some(1.0))] {
+            let process = crate::process::Gaussian::from(crate::schedule::parse(name).unwrap());
+            let schedule = process.gaussian().unwrap();
+            // ε* = σ x/(V + σ²) of x ~ N(0, V + σ²): E|Δε*| over |Δλ| = 2 |Δ ln σ|.
+            let mean = |variance: f64, t: f64| {
+                let (root, half) = ((2.0 / std::f64::consts::PI).sqrt(), schedule.sigma(t));
+                let of = |sigma: f64| sigma / (variance + sigma * sigma);
+                let spread = (variance + half * half).sqrt();
+                let rate = (variance - half * half) / (variance + half * half).powi(2);
+                let next = schedule.sigma(t + 1.0);
+                root * spread
+                    * dt.map_or((rate * half / 2.0).abs(), |_| (of(next) - of(half)).abs() / (2.0 * (next / half).ln()))
+            };
+            let judged = |variance: f64| {
+                let mut curve = closed_form_curve(Quantity::Derivative, Axis::LogSnr, Norm::L2, dt);
+                if dt.is_some() {
+                    curve.quantity = Quantity::Secant;
+                }
+                let point = |t: i32| {
+                    let t = f64::from(3 * t);
+                    let t_next = dt.map(|dt| t + dt);
+                    Point { mean: Some(mean(variance, t)), ..bare_point(&process, t, t_next) }
+                };
+                curve.points = (0..150).map(point).collect();
+                summarise(&curve, 100.0, &process, Spent::default()).singularity.unwrap()
+            };
+            let smooth = judged(0.25);
+            assert_eq!((smooth.over, smooth.verdict), (Over::Sigma, crate::singularity::Verdict::Bounded), "{name}");
+            assert!(smooth.exponent.abs() < 0.02, "{name} {smooth:?}");
+            let points = judged(1e-10);
+            assert_eq!(points.verdict, crate::singularity::Verdict::Singular, "{name} {points:?}");
+            assert!((points.exponent + 1.0).abs() < 0.02, "{name} {points:?}");
+        }
     }
 }

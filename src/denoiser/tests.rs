@@ -5,7 +5,7 @@ use crate::dual::Dual;
 use crate::error::Result;
 use crate::guidance::Asked;
 use crate::ideal::{Gaussian, IdealDenoiser};
-use crate::network::{Condition, InputShape, Network};
+use crate::network::{Closure, Condition, InputShape, Network};
 use crate::preconditioning::Edm;
 use crate::prediction::Prediction;
 use crate::response::Response;
@@ -135,5 +135,40 @@ fn rows_do_not_depend_on_their_neighbours() {
         let alone = edm.rate(&alone, &[t]).unwrap();
         let same = Tolerance::of_largest(1e-14, "products in another order");
         assert_close("row", &alone, &together.narrow(0, row as i64, 1), same);
+    }
+}
+
+/// The velocity of N(0, 0.25), told u or told 1 − u with its sign turned: one model, whose data lies at t → 0 both ways.
+#[test]
+fn a_flow_told_its_time_backwards_is_the_same_over_t() {
+    let ideal = IdealDenoiser {
+        distribution: Box::new(Gaussian::diagonal(&[0.0; 2], &[0.25; 2], Device::Cpu)),
+        process: schedule::parse("flow").unwrap().into(),
+        map: Arc::new(Identity),
+        sample_shape: vec![2],
+        device: Device::Cpu,
+    };
+    let of = |prediction: Prediction, told: &str| {
+        let backwards = prediction == Prediction::ReversedFlow;
+        let velocity = move |x: &Tensor, time: &Tensor| {
+            let sigma = if backwards { 1.0 - time } else { time.shallow_clone() }.f_unsqueeze(1)?;
+            let alpha: Tensor = 1.0 - &sigma;
+            // E[ε − x₀ | x] = (σ − α V)/(α² V + σ²) x
+            let factor = (&sigma - &alpha * 0.25) / (alpha.square() * 0.25 + sigma.square());
+            if backwards { Ok(-factor * x) } else { Ok(factor * x) }
+        };
+        NetworkDenoiser {
+            network: Box::new(Closure::new(&[2], velocity)),
+            prediction,
+            conditioning: told.parse::<Conditioning>().unwrap(),
+            ..preconditioned(0.0, "flow", Arc::new(Identity))
+        }
+    };
+    let (t, next) = ([0.0, 15.0, 998.0], [1.0, 16.0, 999.0]);
+    let expected = ideal.change(&state(), &t, &next).unwrap().0;
+    for (prediction, told) in [(Prediction::Flow, "unit"), (Prediction::ReversedFlow, "1-unit")] {
+        let found = of(prediction, told).change(&state(), &t, &next).unwrap().0;
+        let rounding = Tolerance::of_largest(1e-11, "float64, less the digits of 1 − u at u = 0.001");
+        assert_close(told, &found, &expected, rounding);
     }
 }

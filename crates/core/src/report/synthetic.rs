@@ -31,6 +31,23 @@ pub fn shared_pair() -> Report {
     both
 }
 
+/// A model that knows σ and no steps, measured per log-SNR: α = 1, σ = 0.002·40000^(t/999).
+pub fn exploding() -> Report {
+    let mut report = report(vec![model("EDM", Vec::new(), secant((0..999).map(f64::from), 0.02, &[]))]);
+    per_log_snr(&mut report.models[0]);
+    for point in &mut report.models[0].curves[0].points {
+        let sigma = 0.002 * 40_000f64.powf(point.timestep / 999.0);
+        (point.alpha, point.sigma, point.log_snr) = (Some(1.0), Some(sigma), Some(-2.0 * sigma.ln()));
+    }
+    report
+}
+
+/// Calls a model's curve one per log-SNR.
+pub fn per_log_snr(model: &mut ModelReport) {
+    let curve = &mut model.curves[0];
+    (curve.axis, curve.unit) = (Axis::LogSnr, Axis::LogSnr.unit().into());
+}
+
 /// Secant and derivative of one model on `auto` timesteps: every step near 0, sparse later.
 pub fn both_quantities() -> Report {
     let timesteps = || (0..100).chain((100..999).step_by(25)).map(f64::from);

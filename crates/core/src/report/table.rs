@@ -2,7 +2,7 @@
 
 use super::{ComparisonRow, Curve, MeanSquare, ModelReport, Point, Report, Summary, Terminal};
 use crate::quantity::Quantity;
-use crate::singularity::{Driver, Verdict};
+use crate::singularity::{Driver, Over, Verdict};
 use comfy_table::{CellAlignment, Table, presets};
 
 /// Rows that a table shows at most, per curve.
@@ -203,19 +203,26 @@ fn near_zero(summary: &Summary) -> String {
         (Verdict::Bounded, _) => "bounded on these steps",
         (Verdict::Inconclusive, _) => "inconclusive",
         (Verdict::Singular, Driver::Schedule) => "singular, driven by the schedule",
+        (Verdict::Singular, _) if found.over == Over::Sigma => {
+            "singular; data near points does that, and so does a network that is told ln σ"
+        }
         (Verdict::Singular, Driver::Data) => "singular, per σ as well: driven by the data",
         (Verdict::Singular, Driver::Unknown) => "singular, the cause cannot be told",
     };
-    let flattens = found.flattens_below.map(|t| format!(" and flattens below t = {t:.0}")).unwrap_or_default();
     let (low, high) = found.exponent_ci;
-    format!(
-        "; over t = {} … {} it grows as s^{} [{}, {}] of the steps of noise s{flattens}: {verdict}",
-        found.range.0,
-        found.range.1,
-        signed(found.exponent),
-        signed(low),
-        signed(high)
-    )
+    let power = format!("{} [{}, {}]", signed(found.exponent), signed(low), signed(high));
+    let (from, until) = found.range;
+    match found.over {
+        Over::Steps => {
+            let flattens = found.flattens_below.map(|t| format!(" and flattens below t = {t:.0}")).unwrap_or_default();
+            format!("; over t = {from} … {until} it grows as s^{power} of the steps of noise s{flattens}: {verdict}")
+        }
+        Over::Sigma => {
+            let flattens = |sigma: f64| format!(" and flattens below σ = {}", number(Some(sigma)));
+            let flattens = found.flattens_below.map(flattens).unwrap_or_default();
+            format!("; over t = {from} … {until}, per σ, it grows as σ^{power} as σ → 0{flattens}: {verdict}")
+        }
+    }
 }
 
 /// `E-TSDM: peak ×1.6, total variation ×0.34 of the baseline's near 0 (jumps at 19→20, 39→40, …)`
@@ -354,6 +361,7 @@ mod tests {
             range: (0.0, 15.0),
             cut_off: false,
             flattens_below: None,
+            over: Over::Steps,
         };
         let fit = "; over t = 0 … 15 it grows as s^−0.50 [−0.52, −0.48] of the steps of noise s";
         assert_eq!(reading(singular.clone()), format!("{fit}: singular, driven by the schedule"));
@@ -364,6 +372,14 @@ mod tests {
             let cut_off = reading(Singularity { verdict, cut_off: true, ..singular.clone() });
             assert!(cut_off.contains(": inconclusive; K per σ is level"), "{verdict:?} {cut_off}");
         }
+        let by_sigma =
+            Singularity { over: Over::Sigma, driver: Driver::Unknown, flattens_below: Some(0.00312), ..singular };
+        let fit =
+            "; over t = 0 … 15, per σ, it grows as σ^−0.50 [−0.52, −0.48] as σ → 0 and flattens below σ = 0.00312";
+        assert_eq!(
+            reading(by_sigma),
+            format!("{fit}: singular; data near points does that, and so does a network that is told ln σ")
+        );
     }
 
     #[test]

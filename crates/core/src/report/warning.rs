@@ -257,7 +257,8 @@ impl fmt::Display for Warning {
             ),
             Warning::SchedulesDiffer => f.write_str(
                 "the models have different schedules: they see the same (x₀, ε) pairs but not the same x_t, so ratios at \
-                 equal t compare different noise levels. Consider --axis log-snr.",
+                 equal t compare different noise levels. Consider --axis log-snr, or one --schedule for all, such as edm, if \
+                 each network says by its preconditioning what it is told of σ.",
             ),
             Warning::DerivativeBlindToJumps { model } => write!(
                 f,

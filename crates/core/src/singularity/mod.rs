@@ -12,6 +12,11 @@
 //! Two causes are told apart by measuring the same curve against σ. With K_σ = K·|da/dσ|:
 //! * *schedule*: K blows up and K_σ does not; then dσ/dt does;
 //! * *data*: K_σ blows up as well: data near a low-dimensional manifold, and a score that grows like 1/σ.
+//!
+//! t → 0 is the end at which σ → 0 in every schedule; a network whose own time runs from noise to data is told another
+//! number (`1-unit`), and its curve stands over the same t. Where the steps belong to the sampling and not to the model
+//! ([`NoiseSchedule::has_steps`](crate::schedule::NoiseSchedule::has_steps)), s = t + 1 counts nothing: there σ itself is s,
+//! and the verdict is about K_σ as σ → 0 ([`Over::Sigma`]).
 
 mod slope;
 #[cfg(test)]
@@ -32,13 +37,35 @@ const FLATTENING: f64 = 0.2;
 const CLEAR: f64 = 0.9;
 /// A point is left out where it is off its neighbours by this many times what is usual, and by a factor of two.
 const OUTLYING: f64 = 8.0;
+/// A curve dips where it falls by this factor and rises by it again.
+const DIP: f64 = 3.0;
 /// A curve that falls less steeply than s^−0.1 towards larger s counts as bounded.
 const THRESHOLD: f64 = -0.1;
+
+/// What a curve is a power of near the data.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Over {
+    /// K ∝ s^p in the steps of noise s.
+    #[default]
+    Steps,
+    /// K per σ ∝ σ^p, under a schedule whose steps belong to the sampling.
+    Sigma,
+}
+
+impl Over {
+    fn is_steps(&self) -> bool {
+        *self == Over::Steps
+    }
+}
 
 /// What is said about a curve near 0.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Singularity {
-    /// p in K ∝ s^p at the first timesteps.
+    /// What the curve is a power of.
+    #[serde(default, skip_serializing_if = "Over::is_steps")]
+    pub over: Over,
+    /// p at the first timesteps: of K ∝ s^p, or of K per σ ∝ σ^p.
     pub exponent: f64,
     /// Its 95 % interval.
     pub exponent_ci: (f64, f64),
@@ -54,7 +81,7 @@ pub struct Singularity {
     /// is infinite at the clean sample. The verdict is then inconclusive.
     #[serde(default)]
     pub cut_off: bool,
-    /// The timestep below which the curve flattens, where that is clear.
+    /// The timestep, or the σ, below which the curve flattens, where that is clear.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub flattens_below: Option<f64>,
 }
@@ -88,9 +115,9 @@ pub enum Driver {
 pub struct Sample {
     /// t in steps.
     pub t: f64,
-    /// s: steps of noise at t, or in the middle between t and t′.
+    /// s: steps of noise at t, or in the middle between t and t′; or σ there.
     pub steps: f64,
-    /// The curve.
+    /// The curve; per σ where s is σ.
     pub value: f64,
     /// The same curve per σ.
     pub per_sigma: f64,
@@ -98,17 +125,20 @@ pub struct Sample {
 
 /// The verdict on a curve in ascending order of t; `None` where there are too few points above 0 near t = 0. `steep` is
 /// whether the schedule has dσ/dt → ∞ at the clean sample.
-pub fn judge(samples: &[Sample], steep: bool) -> Option<Singularity> {
+pub fn judge(samples: &[Sample], over: Over, steep: bool) -> Option<Singularity> {
     let first = samples.first().filter(|first| first.t <= NEAREST)?.steps;
     let near: Vec<Sample> = (samples.iter().copied())
         .filter(|sample| sample.steps <= REACH * first && sample.value > 0.0 && sample.per_sigma > 0.0)
         .filter(|sample| sample.value.is_finite() && sample.per_sigma.is_finite())
         .collect();
     let near = without_outliers(&near);
+    let near = if over.is_steps() { near } else { before_dip(near) };
     if near.len() < FEWEST {
         return None;
     }
-    let logs = |of: fn(&Sample) -> f64| near.iter().map(|s| (s.steps, of(s).ln())).collect::<Vec<(f64, f64)>>();
+    // Steps are counted from 1, and σ in units of the first one.
+    let unit = if over.is_steps() { 1.0 } else { first };
+    let logs = |of: fn(&Sample) -> f64| near.iter().map(|s| (s.steps / unit, of(s).ln())).collect::<Vec<(f64, f64)>>();
     let curve = lower_end(&logs(|sample| sample.value))?;
     let per_sigma = lower_end(&logs(|sample| sample.per_sigma))?;
     let level = per_sigma.interval.0 > THRESHOLD && per_sigma.interval.1 < -THRESHOLD;
@@ -116,13 +146,17 @@ pub fn judge(samples: &[Sample], steep: bool) -> Option<Singularity> {
     let cut_off = fitted == Verdict::Bounded && curve.interval.1 < 0.0 && level && steep;
     let verdict = if cut_off { Verdict::Inconclusive } else { fitted };
     let driver = match (verdict, self::verdict(&per_sigma)) {
+        // Data near points does it, and so does a network that is told ln σ.
+        _ if over == Over::Sigma => Driver::Unknown,
         (Verdict::Singular, Verdict::Bounded) => Driver::Schedule,
         (Verdict::Singular, Verdict::Singular) => Driver::Data,
         _ => Driver::Unknown,
     };
     // s = t + 1, or the middle of a step that begins at t.
     let offset = near.first()?.steps - near.first()?.t;
+    let flattens = |place: f64| if over.is_steps() { (place - offset).max(0.0) } else { place * unit };
     Some(Singularity {
+        over,
         exponent: curve.slope,
         exponent_ci: curve.interval,
         verdict,
@@ -130,7 +164,7 @@ pub fn judge(samples: &[Sample], steep: bool) -> Option<Singularity> {
         exponent_per_sigma: per_sigma.slope,
         range: (near.first()?.t, near.last()?.t),
         cut_off,
-        flattens_below: curve.flattens.filter(|_| curve.flattening > CLEAR).map(|steps| (steps - offset).max(0.0)),
+        flattens_below: curve.flattens.filter(|_| curve.flattening > CLEAR).map(flattens),
     })
 }
 
@@ -143,6 +177,21 @@ fn verdict(end: &LowerEnd) -> Verdict {
     } else {
         Verdict::Inconclusive
     }
+}
+
+/// The part well below a dip: where the rate of ε changes its sign, its norm falls to 0 and rises again, as it does at the
+/// spread of Gaussian data, and no power describes that.
+fn before_dip(samples: Vec<Sample>) -> Vec<Sample> {
+    let Some(lowest) = (0..samples.len()).min_by(|&a, &b| samples[a].value.total_cmp(&samples[b].value)) else {
+        return samples;
+    };
+    let dip = samples[lowest];
+    let rises = samples[lowest..].iter().any(|sample| sample.value > DIP * dip.value);
+    let falls = samples[..lowest].iter().any(|sample| sample.value > DIP * dip.value);
+    if !(rises && falls) {
+        return samples;
+    }
+    samples.into_iter().filter(|sample| sample.steps <= dip.steps / 2.0).collect()
 }
 
 /// Without the points whose logarithm is far off the line between its two neighbours, by the median of all distances.

@@ -17,7 +17,7 @@ fn gaussian(name: &str, variance: f64) -> Singularity {
             Sample { t: f64::from(t), steps: f64::from(t) + 1.0, value, per_sigma: value / level.d_sigma.abs() }
         })
         .collect();
-    judge(&samples, schedule.d_sigma_dt(-1.0).is_infinite()).unwrap()
+    judge(&samples, Over::Steps, schedule.d_sigma_dt(-1.0).is_infinite()).unwrap()
 }
 
 #[test]
@@ -36,6 +36,47 @@ fn variance_preserving_linear_is_singular_by_its_schedule_with_one_half() {
         );
         assert!(usual.exponent_ci.0 <= usual.exponent && usual.exponent <= usual.exponent_ci.1);
         assert!(usual.exponent_per_sigma.abs() < 0.05, "{name} {usual:?}");
+    }
+}
+
+/// The same under a schedule without steps, where D per σ is √(2/π) |V₀ − σ²|/(V₀ + σ²)^(3/2).
+fn gaussian_over_sigma(name: &str, variance: f64) -> Singularity {
+    let schedule = schedule::parse(name).unwrap();
+    let sample = |t: f64| {
+        let square = schedule.sigma(t).powi(2);
+        let d = (2.0 / std::f64::consts::PI).sqrt() * (variance - square).abs() / (variance + square).powf(1.5);
+        Sample { t, steps: schedule.sigma(t), value: d, per_sigma: d }
+    };
+    let samples: Vec<Sample> = (0..600).step_by(3).map(f64::from).map(sample).collect();
+    judge(&samples, Over::Sigma, false).unwrap()
+}
+
+/// Where steps belong to the sampling, the same data has the same verdict whatever the grid of σ.
+#[test]
+fn a_schedule_of_sigma_is_judged_by_sigma() {
+    for name in ["ve", "edm", "edm:rho=3,timesteps=4000", "ve:sigma-min=0.0005,sigma-max=5"] {
+        let smooth = gaussian_over_sigma(name, 0.25);
+        assert_eq!(
+            (smooth.verdict, smooth.driver, smooth.over),
+            (Verdict::Bounded, Driver::Unknown, Over::Sigma),
+            "{name}"
+        );
+        // −5 σ²/V₀ at the first σ and less than 0.1 at the last of the fit.
+        assert!(smooth.exponent.abs() < 0.02, "{name} {smooth:?}");
+        // σ above the spread of the data: 1/σ.
+        let points = gaussian_over_sigma(name, 1e-10);
+        assert_eq!((points.verdict, points.driver), (Verdict::Singular, Driver::Unknown), "{name} {points:?}");
+        assert!((points.exponent + 1.0).abs() < 0.01, "{name} {points:?}");
+        assert!(points.range.0 == 0.0, "{name} {points:?}");
+    }
+    // At σ = √V₀ the rate of ε changes its sign, and no power describes that: what lies below decides.
+    for spread in [6.0f64, 9.0, 12.0, 15.0] {
+        let found = gaussian_over_sigma("ve", (spread * 0.002).powi(2));
+        assert_ne!(found.verdict, Verdict::Singular, "{spread} {found:?}");
+        // d ln D/d ln σ at the first σ, r = σ/√V₀: −2 r²/(1 − r²) − 3 r²/(1 + r²).
+        let square = spread.powi(-2);
+        let slope = -2.0 * square / (1.0 - square) - 3.0 * square / (1.0 + square);
+        assert!(found.exponent_ci.0 <= slope && slope <= found.exponent_ci.1, "{spread} {slope} {found:?}");
     }
 }
 
@@ -65,13 +106,13 @@ fn single_points_do_not_move_it_and_noise_is_said() {
     };
     let mut samples: Vec<Sample> = (0..16).map(|t| sample(t, 0.0)).collect();
     samples[3].value *= 50.0;
-    let found = judge(&samples, false).unwrap();
+    let found = judge(&samples, Over::Steps, false).unwrap();
     assert!((found.exponent + 0.5).abs() < 0.02 && found.driver == Driver::Schedule, "{found:?}");
     let noisy: Vec<Sample> = (0..16).map(|t| sample(t, 2.0 * f64::from(t * 7 % 5))).collect();
-    assert_eq!(judge(&noisy, false).unwrap().verdict, Verdict::Inconclusive);
-    assert_eq!(judge(&samples[..3], true), None);
+    assert_eq!(judge(&noisy, Over::Steps, false).unwrap().verdict, Verdict::Inconclusive);
+    assert_eq!(judge(&samples[..3], Over::Steps, true), None);
     let zeros: Vec<Sample> = samples.iter().map(|s| Sample { value: 0.0, ..*s }).collect();
-    assert_eq!(judge(&zeros, true), None);
+    assert_eq!(judge(&zeros, Over::Steps, true), None);
 }
 
 fn power(value: f64, per_sigma: f64) -> Vec<Sample> {
@@ -87,7 +128,7 @@ fn the_fit_ends_where_it_says() {
     let mut samples = power(-0.5, 0.0);
     // What lies at and behind 16 times the first s is no part of it.
     samples[16..].iter_mut().for_each(|sample| sample.value = 1.0);
-    let found = judge(&samples, false).unwrap();
+    let found = judge(&samples, Over::Steps, false).unwrap();
     assert_eq!(found.range, (0.0, 15.0));
     // The median of the mixture is found to 1e-9 or so.
     assert!((found.exponent + 0.5).abs() < 1e-6 && found.exponent_per_sigma.abs() < 1e-6, "{found:?}");
@@ -97,7 +138,7 @@ fn the_fit_ends_where_it_says() {
 #[test]
 fn what_the_grid_may_cut_off_is_inconclusive() {
     let verdict = |value: f64, per_sigma: f64, steep: bool| {
-        let found = judge(&power(value, per_sigma), steep).unwrap();
+        let found = judge(&power(value, per_sigma), Over::Steps, steep).unwrap();
         (found.verdict, found.driver, found.cut_off)
     };
     assert_eq!(verdict(-0.05, 0.0, true), (Verdict::Inconclusive, Driver::Unknown, true));
@@ -118,7 +159,7 @@ fn known(p: f64, name: &str) -> Singularity {
         Sample { t, steps: t + 1.0, value, per_sigma: value / schedule.d_sigma_dt(t).abs() }
     };
     let samples: Vec<Sample> = (0..40).map(f64::from).map(sample).collect();
-    judge(&samples, schedule.d_sigma_dt(-1.0).is_infinite()).unwrap()
+    judge(&samples, Over::Steps, schedule.d_sigma_dt(-1.0).is_infinite()).unwrap()
 }
 
 #[test]
@@ -142,8 +183,8 @@ fn a_curve_that_levels_off_before_the_first_timestep_is_bounded() {
 #[test]
 fn a_verdict_on_zero_needs_timesteps_near_zero() {
     let far: Vec<Sample> = power(-1.0, -1.0).into_iter().filter(|sample| sample.t > 2.0).collect();
-    assert_eq!(judge(&far, true), None);
-    assert!(judge(&power(-1.0, -1.0)[2..], true).is_some());
+    assert_eq!(judge(&far, Over::Steps, true), None);
+    assert!(judge(&power(-1.0, -1.0)[2..], Over::Steps, true).is_some());
 }
 
 /// A curve of known shape: s^p, level below `level`, sharply or smoothly, with an oscillation as a time embedding gives it
@@ -202,7 +243,7 @@ fn verdicts_on_known_shapes_are_never_wrong_and_seldom_inconclusive() {
     assert_eq!(table.len(), 117);
     for (seed, (shape, truth, exponent)) in table.iter().enumerate() {
         let first = if seed % 2 == 0 { 1.0 } else { 1.5 };
-        let found = judge(&shape.samples(first, seed as u64), false).unwrap();
+        let found = judge(&shape.samples(first, seed as u64), Over::Steps, false).unwrap();
         let right = found.verdict == *truth;
         inconclusive += u32::from(found.verdict == Verdict::Inconclusive);
         assert!(right || found.verdict == Verdict::Inconclusive, "{shape:?} from {first}: {found:?}");

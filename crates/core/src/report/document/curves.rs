@@ -4,12 +4,14 @@ use super::{Document, Drawing, Shown, Source, provenance, table, words};
 use crate::error::Result;
 use crate::report::attribution::{COLUMNS as ATTRIBUTION, attribution_frame};
 use crate::report::csv::{BLOCK, comparison_frame, curve_frame, rounding_frame};
+use crate::report::figure::Horizontal;
 use crate::report::memorisation::{has_weights, memorisation_frame};
 use crate::report::table::of_block;
 use crate::report::{
     Cell, ModelReport, Report, Summary, Table, attribution_reading, figure, reading, resolution_reading,
     rounding_reading,
 };
+use crate::singularity::Over;
 use polars::prelude::DataFrame;
 
 /// What the columns of curve.csv are.
@@ -124,7 +126,13 @@ fn drawing(report: &Report) -> Result<Drawing> {
     if plot.panels.iter().any(|panel| !panel.shades.is_empty()) {
         about.push_str("; the sub-intervals in which timesteps are shared are shaded");
     }
-    Drawing::new(plot, "Lipschitz estimate over timesteps", about, Source::Curves(figure::near_zero(report)))
+    let horizontal = Horizontal::of(report);
+    let title = match horizontal {
+        Horizontal::Timestep => "Lipschitz estimate over timesteps",
+        Horizontal::NoiseLevel => "Lipschitz estimate over the noise level",
+    };
+    let (_, until) = figure::near_window(report, horizontal);
+    Drawing::new(plot, title, about, Source::Curves { until, horizontal })
 }
 
 /// What every curve comes to, a row each.
@@ -139,7 +147,7 @@ fn summaries(report: &Report) -> Table {
         ("total_variation", "Σ K·Δt over the window, jumps included"),
         ("rest_mean", "mean over the timesteps from there on"),
         ("peak_ratio", "largest value over the median of the rest"),
-        ("exponent", "p of K ∝ s^p at the first timesteps"),
+        ("exponent", exponent(report)),
         ("verdict", "whether the curve blows up towards t = 0"),
         ("function_evaluations", "evaluations of the network on one x"),
     ];
@@ -148,6 +156,16 @@ fn summaries(report: &Report) -> Table {
         table.rows.extend(model.summary.iter().map(|summary| summary_row(&model.label, summary)));
     }
     table
+}
+
+/// What the exponents are of.
+fn exponent(report: &Report) -> &'static str {
+    let mut found = report.models.iter().flat_map(|model| &model.summary).filter_map(|s| s.singularity.as_ref());
+    if found.any(|found| found.over == Over::Sigma) {
+        "p of K per σ ∝ σ^p at the smallest σ, or of K ∝ s^p at the first timesteps"
+    } else {
+        "p of K ∝ s^p at the first timesteps"
+    }
 }
 
 fn summary_row(label: &str, summary: &Summary) -> Vec<Cell> {

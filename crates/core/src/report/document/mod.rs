@@ -3,6 +3,7 @@
 mod curves;
 mod tables;
 
+use super::figure::Horizontal;
 use super::plot::{self, Plot};
 use super::{Cell, Chart, Figure, Finished, Provenance, Table, Warning};
 use crate::error::Result;
@@ -62,8 +63,13 @@ impl Drawing {
 
 /// Where the values of a figure are.
 pub(super) enum Source {
-    /// In `curve.csv`; the window near 0.
-    Curves((f64, f64)),
+    /// In `curve.csv`.
+    Curves {
+        /// Where the window near the data ends on the horizontal axis.
+        until: f64,
+        /// What that axis shows.
+        horizontal: Horizontal,
+    },
     /// In the chart's table.
     Chart(Box<Chart>),
 }

@@ -1,5 +1,6 @@
 //! From the report's curves to the series and traces of a plot.
 
+use super::Horizontal;
 use crate::error::{Error, Result};
 use crate::quantity::Quantity;
 use crate::report::drawing::style::look;
@@ -7,13 +8,13 @@ use crate::report::plot::{Series, Spot, Trace};
 use crate::report::{Curve, ModelReport, Point, Report};
 
 /// All curves of a report, or why they cannot be drawn.
-pub(super) fn series(report: &Report) -> Result<(Vec<Series>, Vec<Trace>)> {
+pub(super) fn series(report: &Report, horizontal: Horizontal) -> Result<(Vec<Series>, Vec<Trace>)> {
     let several_quantities = quantities(report).len() > 1;
     let (mut all, mut traces) = (Vec::new(), Vec::new());
     for (i, model) in report.models.iter().enumerate() {
         for curve in &model.curves {
             let derivative = curve.quantity == Quantity::Derivative;
-            let spots = spots(model, curve)?;
+            let spots = spots(model, curve, horizontal)?;
             let mut name = model.label.clone();
             if several_quantities {
                 name.push_str(&format!(": {}", curve.quantity.letter()));
@@ -27,8 +28,8 @@ pub(super) fn series(report: &Report) -> Result<(Vec<Series>, Vec<Trace>)> {
             if spots.iter().all(|spot| spot.y.is_none()) {
                 name.push_str(" (no points)");
             }
-            traces.push(Trace { series: all.len(), spots, undefined: undefined(model, curve) });
-            all.push(Series { name, look: look(colour, derivative), boundaries: model.model.boundaries.clone() });
+            traces.push(Trace { series: all.len(), spots, undefined: undefined(model, curve, horizontal) });
+            all.push(Series { name, look: look(colour, derivative), boundaries: boundaries(model, horizontal) });
         }
     }
     if traces.iter().flat_map(|trace| &trace.spots).all(|spot| spot.y.is_none()) {
@@ -51,7 +52,12 @@ pub(super) fn quantities(report: &Report) -> Vec<Quantity> {
     seen
 }
 
-fn spots(model: &ModelReport, curve: &Curve) -> Result<Vec<Spot>> {
+/// The ends of a model's sub-intervals on the axis.
+pub(super) fn boundaries(model: &ModelReport, horizontal: Horizontal) -> Vec<f64> {
+    model.model.boundaries.iter().filter_map(|t| horizontal.place_of(model, *t)).collect()
+}
+
+fn spots(model: &ModelReport, curve: &Curve, horizontal: Horizontal) -> Result<Vec<Spot>> {
     let mut points: Vec<&Point> = curve.points.iter().collect();
     points.sort_by(|a, b| a.timestep.total_cmp(&b.timestep));
     let values: Vec<Option<f64>> = points.iter().map(|p| value(p)).collect();
@@ -67,7 +73,7 @@ fn spots(model: &ModelReport, curve: &Curve) -> Result<Vec<Spot>> {
         ));
     }
     let spot = |(i, point): (usize, &&Point)| Spot {
-        x: point.timestep,
+        x: horizontal.place(point),
         y: values[i],
         interval: point.ci_low.zip(point.ci_high).filter(|(low, high)| low.is_finite() && high.is_finite()),
         jump: values[i].is_some_and(|value| value > 0.0) && is_jump(model, point, i, &values),
@@ -76,10 +82,10 @@ fn spots(model: &ModelReport, curve: &Curve) -> Result<Vec<Spot>> {
 }
 
 /// Boundaries at which the derivative was asked for and has no value; it is 0 beside them.
-fn undefined(model: &ModelReport, curve: &Curve) -> Vec<f64> {
+fn undefined(model: &ModelReport, curve: &Curve, horizontal: Horizontal) -> Vec<f64> {
     let jumps = |point: &&Point| model.model.boundaries.contains(&point.timestep) && value(point).is_none();
     let asked = curve.points.iter().filter(|_| curve.quantity == Quantity::Derivative);
-    asked.filter(jumps).map(|point| point.timestep).collect()
+    asked.filter(jumps).map(|point| horizontal.place(point)).collect()
 }
 
 /// The finite mean, if there is one.
@@ -107,6 +113,6 @@ mod tests {
     fn a_negative_norm_is_refused() {
         let mut report = synthetic::ddpm();
         report.models[0].curves[0].points[5].mean = Some(-1.0);
-        assert!(series(&report).unwrap_err().to_string().contains("t = 5"));
+        assert!(series(&report, Horizontal::Timestep).unwrap_err().to_string().contains("t = 5"));
     }
 }

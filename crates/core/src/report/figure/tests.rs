@@ -38,6 +38,8 @@ fn gallery() -> Vec<(&'static str, Report)> {
         ("ddpm", ddpm()),
         ("pair", shared_pair()),
         ("both", both_quantities()),
+        ("noise-level", exploding()),
+        ("noise-level-pair", overlaid()),
         ("three", several(3)),
         ("six", several(6)),
         ("unfinished", unfinished),
@@ -58,6 +60,66 @@ fn gallery() -> Vec<(&'static str, Report)> {
         ("eight", several(8)),
         ("extreme", with_means(&[Some(5e-324), Some(1e-17), Some(1.0), Some(f64::MAX)])),
     ]
+}
+
+/// A model over σ beside one over steps, both per log-SNR.
+fn overlaid() -> Report {
+    let mut both = exploding();
+    both.models.push(ddpm().models.remove(0));
+    per_log_snr(&mut both.models[1]);
+    both
+}
+
+#[test]
+fn models_of_sigma_stand_over_the_noise_level() {
+    let plot = describe(&exploding()).unwrap();
+    assert!(plot.x.log && plot.x.label().starts_with("noise level σ "), "{:?}", plot.x);
+    let spot = |plot: &Plot, i: usize| plot.panels[0].traces[0].spots[i];
+    // The ends of the schedule, and the geometric mean between them.
+    let close = |got: f64, sigma: f64| assert!((got / sigma - 1.0).abs() < 1e-12, "{got} {sigma}");
+    close(spot(&plot, 0).x, 0.002);
+    close(spot(&plot, 333).x, 0.002 * 40_000f64.cbrt());
+    // Both panels end at the data; the second shows the window near t = 0 and 15 % beyond.
+    let windows: Vec<(f64, f64)> = plot.panels.iter().map(|panel| panel.window.unwrap()).collect();
+    close(windows[0].0, 0.002);
+    close(windows[1].0, 0.002);
+    close(windows[1].1, 0.002 * 40_000f64.powf(115.0 / 999.0));
+    assert_eq!(plot.panels[1].caption, "(b) towards the data, σ → 0");
+}
+
+#[test]
+fn models_of_steps_stand_over_sigma_only_beside_models_of_sigma() {
+    let plot = describe(&overlaid()).unwrap();
+    assert!(plot.x.log && plot.x.label().starts_with("noise level σ/α "), "{:?}", plot.x);
+    let (first, point) = (plot.panels[0].traces[1].spots[0].x, &ddpm().models[0].curves[0].points[0]);
+    assert_eq!(first, point.sigma.unwrap() / point.alpha.unwrap());
+    // A model of steps alone stands over its steps in whatever unit, and so does one of σ that was measured per step.
+    let mut alone = ddpm();
+    per_log_snr(&mut alone.models[0]);
+    let mut per_step = exploding();
+    per_step.models[0].curves[0].axis = crate::time::Axis::Step;
+    for report in [alone, per_step] {
+        let plot = describe(&report).unwrap();
+        assert_eq!((plot.x.label(), plot.x.log), ("timestep t", false));
+        assert_eq!(plot.panels[0].traces[0].spots[7].x, 7.0);
+    }
+}
+
+#[test]
+fn boundaries_stand_between_the_points_around_them() {
+    let mut report = exploding();
+    report.models[0].model.boundaries = vec![0.0, 10.5, 998.5];
+    let found = series::boundaries(&report.models[0], Horizontal::NoiseLevel);
+    // Nothing was measured beyond 998.
+    assert_eq!(found.len(), 2);
+    assert!((found[1] / (0.002 * 40_000f64.powf(10.5 / 999.0)) - 1.0).abs() < 1e-12, "{found:?}");
+}
+
+#[test]
+fn a_time_from_noise_to_data_is_said_to_be_counted_from_the_data() {
+    let mut report = ddpm();
+    report.models[0].model.conditioning = "1-unit".into();
+    assert_eq!(describe(&report).unwrap().x.label(), "timestep t, counted from the data");
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! The words and symbols on the axes: quantity, norm, denominator and unit.
 
+use super::Horizontal;
 use super::series::quantities;
 use crate::error::{Error, Result};
 use crate::quantity::Quantity;
@@ -46,10 +47,10 @@ fn definition(quantity: Quantity, curves: &[&Curve]) -> (String, String) {
 }
 
 /// What the figure is, in one sentence for readers who cannot see it.
-pub(super) fn description(report: &Report) -> String {
+pub(super) fn description(report: &Report, horizontal: Horizontal) -> String {
     let labels: Vec<&str> = report.models.iter().map(|m| m.label.as_str()).collect();
     let what = y_labels(report).ok().and_then(|l| l.into_iter().nth(1)).unwrap_or_default();
-    format!("{what} over the timestep t on a logarithmic axis, for {}.", labels.join(", "))
+    format!("{what} over {}, for {}.", horizontal.words(), labels.join(", "))
 }
 
 #[cfg(test)]

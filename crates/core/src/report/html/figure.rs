@@ -56,7 +56,7 @@ fn values(plot: &Plot, marks: &[Vec<Mark>]) -> Value {
         json!([mark.series, rounded(mark.at.0), rounded(mark.at.1), mark.spot.x, mark.spot.y, low, high])
     };
     json!({
-        "x": plot.x.label(),
+        "x": plot.x.short_label(),
         "y": plot.y.short_label(),
         "series": plot.series.iter().map(|series| series.name.as_str()).collect::<Vec<_>>(),
         "categories": plot.categories,

@@ -4,6 +4,7 @@
 //! report gives the same bytes.
 
 use super::document::{Document, Drawing, Shown, Source};
+use super::figure::Horizontal;
 use super::{Artifact, Cell, Chart, FigureFormat, Table};
 use crate::error::{Error, Result};
 use base64::Engine;
@@ -13,6 +14,17 @@ use serde_json::{Value, json};
 const SETUP: &str = include_str!("setup.py");
 const CHART: &str = include_str!("chart.py");
 const CURVES: &str = include_str!("curves.py");
+
+/// How the function of the curves becomes one over the noise level.
+const OVER_NOISE_LEVEL: [(&str, &str); 4] = [
+    ("over all timesteps and near t = 0", "over the noise level σ/α and towards the data"),
+    ("    figure, axes =", "    rows = rows.assign(timestep=rows[\"sigma\"] / rows[\"alpha\"])\n    figure, axes ="),
+    (
+        "        axis.set_xlabel(\"timestep t\")\n",
+        "        axis.set_xscale(\"log\")\n        axis.set_xlabel(\"noise level σ/α\")\n",
+    ),
+    ("\"near t = 0\"", "\"towards the data\""),
+];
 
 /// Rows of a table that a cell shows.
 const HEAD: usize = 8;
@@ -27,11 +39,9 @@ pub(super) fn notebook(document: &Document) -> Result<Artifact> {
     let mut cells = Cells::default();
     cells.markdown(&introduction(document));
     let mut code = SETUP.trim_end().to_string();
-    for (needed, function) in [(has_charts(document), CHART), (!has_charts(document), CURVES)] {
-        if needed && !document.drawings.is_empty() {
-            code.push_str("\n\n\n");
-            code.push_str(function.trim_end());
-        }
+    if let Some(drawing) = document.drawings.first() {
+        code.push_str("\n\n\n");
+        code.push_str(function(&drawing.source).trim_end());
     }
     cells.code(&code, None);
     for shown in &document.tables {
@@ -58,6 +68,17 @@ pub(super) fn notebook(document: &Document) -> Result<Artifact> {
     let mut text = serde_json::to_string_pretty(&notebook).map_err(|e| unwritable(&e))?;
     text.push('\n');
     Ok(Artifact::new("report.ipynb", text))
+}
+
+/// The function that draws a figure.
+fn function(source: &Source) -> String {
+    match source {
+        Source::Chart(_) => CHART.into(),
+        Source::Curves { horizontal: Horizontal::Timestep, .. } => CURVES.into(),
+        Source::Curves { horizontal: Horizontal::NoiseLevel, .. } => {
+            OVER_NOISE_LEVEL.iter().fold(CURVES.into(), |code, (from, to)| code.replacen(from, to, 1))
+        }
+    }
 }
 
 fn unwritable(e: &dyn std::fmt::Display) -> Error {
@@ -132,10 +153,6 @@ fn markdown(text: &str) -> String {
         }
     }
     out
-}
-
-fn has_charts(document: &Document) -> bool {
-    document.drawings.iter().any(|drawing| matches!(drawing.source, Source::Chart(_)))
 }
 
 fn introduction(document: &Document) -> String {
@@ -227,9 +244,8 @@ fn literal(text: &str) -> Result<String> {
 /// The cell that draws a figure.
 fn drawn_again(drawing: &Drawing) -> Result<String> {
     match &drawing.source {
-        Source::Curves((from, until)) => {
-            let end = until + 0.15 * (until - from);
-            Ok(format!("curves(curve_rows, until={end}, label={})", literal(drawing.plot.y.short_label())?))
+        Source::Curves { until, .. } => {
+            Ok(format!("curves(curve_rows, until={until}, label={})", literal(drawing.plot.y.short_label())?))
         }
         Source::Chart(chart) => chart_call(chart, drawing),
     }

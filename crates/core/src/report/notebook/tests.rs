@@ -1,5 +1,5 @@
 use super::*;
-use crate::report::synthetic::{quality, shared_pair};
+use crate::report::synthetic::{exploding, quality, shared_pair};
 use crate::report::{Finished, Report, TidyReport};
 
 fn of(finished: &Finished) -> Value {
@@ -57,6 +57,19 @@ fn the_code_reads_files_and_draws() {
     assert!(code[3].contains("quality_rows[quality_rows[\"nfe\"] == 10],"), "{}", code[3]);
     let code = sources(&curves(shared_pair()), "code");
     assert!(code[0].contains("def curves(") && code.last().unwrap().starts_with("curves(curve_rows, until=115,"));
+}
+
+#[test]
+fn curves_over_the_noise_level_are_drawn_over_it() {
+    for (from, _) in OVER_NOISE_LEVEL {
+        assert_eq!(CURVES.matches(from).count(), 1, "{from}");
+    }
+    let code = sources(&curves(exploding()), "code");
+    assert!(code[0].contains("rows.assign(timestep=rows[\"sigma\"] / rows[\"alpha\"])"), "{}", code[0]);
+    assert!(code[0].contains("axis.set_xscale(\"log\")") && !code[0].contains("timestep t"), "{}", code[0]);
+    // σ at t = 115 of 0.002·40000^(t/999).
+    assert!(code.last().unwrap().starts_with("curves(curve_rows, until=0.00677"), "{}", code.last().unwrap());
+    assert!(!sources(&curves(shared_pair()), "code")[0].contains("xscale"));
 }
 
 #[test]

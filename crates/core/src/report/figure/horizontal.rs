@@ -1,0 +1,97 @@
+//! What the horizontal axis of the curves shows: the timestep, or the noise level.
+//!
+//! Under a schedule whose steps belong to the sampling (α = 1, σ from σ_min to σ_max) a timestep's number says nothing about
+//! the model, and its curves are measured per log-SNR. They stand over σ/α on a logarithmic axis, which is the log-SNR
+//! turned round, λ = −2 ln(σ/α): equal distances are equal changes of λ, and the data is on the left, as t = 0 is.
+
+use crate::report::{Curve, ModelReport, Point, Report};
+use crate::time::Axis;
+
+/// The horizontal axis of a report's curves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::report) enum Horizontal {
+    /// t in steps.
+    Timestep,
+    /// σ/α.
+    NoiseLevel,
+}
+
+impl Horizontal {
+    /// The noise level where one of the models has α = 1 throughout and no curve is measured per step; else the timestep.
+    pub fn of(report: &Report) -> Horizontal {
+        let curves = || report.models.iter().flat_map(|model| &model.curves);
+        let points = || curves().flat_map(|curve| &curve.points);
+        let per_noise =
+            |curve: &Curve| !curve.quantity.has_time_axis() || matches!(curve.axis, Axis::Sigma | Axis::LogSnr);
+        let known = points().all(|point| noise_level(point).is_some());
+        let exploding = report.models.iter().any(is_exploding);
+        if exploding && known && curves().all(per_noise) { Horizontal::NoiseLevel } else { Horizontal::Timestep }
+    }
+
+    /// Where a point stands.
+    pub fn place(self, point: &Point) -> f64 {
+        match self {
+            Horizontal::Timestep => point.timestep,
+            Horizontal::NoiseLevel => noise_level(point).unwrap_or(f64::NAN),
+        }
+    }
+
+    /// Where timestep `t` of a model stands, on the line between the measured points around it; `None` beyond them.
+    pub fn place_of(self, model: &ModelReport, t: f64) -> Option<f64> {
+        if self == Horizontal::Timestep {
+            return Some(t);
+        }
+        let points = &model.curves.first()?.points;
+        let after = points.iter().position(|point| point.timestep >= t)?;
+        let (right, place) = (points[after].timestep, self.place(&points[after]));
+        if right == t {
+            return Some(place);
+        }
+        let before = points.get(after.checked_sub(1)?)?;
+        let share = (t - before.timestep) / (right - before.timestep);
+        Some((self.place(before).ln() * (1.0 - share) + place.ln() * share).exp())
+    }
+
+    /// The label of the axis, in full and short.
+    pub fn labels(self, report: &Report) -> Vec<String> {
+        let told_backwards = |model: &ModelReport| model.model.conditioning.contains("-unit");
+        let labels: &[&str] = match self {
+            Horizontal::Timestep if !report.models.is_empty() && report.models.iter().all(told_backwards) => {
+                &["timestep t, counted from the data"]
+            }
+            Horizontal::Timestep => &["timestep t"],
+            Horizontal::NoiseLevel if report.models.iter().all(is_exploding) => {
+                &["noise level σ (log-SNR λ = −2 ln σ)", "noise level σ"]
+            }
+            Horizontal::NoiseLevel => &["noise level σ/α (log-SNR λ = −2 ln σ/α)", "noise level σ/α"],
+        };
+        labels.iter().map(|label| label.to_string()).collect()
+    }
+
+    /// What the curves are over, within a sentence.
+    pub fn words(self) -> &'static str {
+        match self {
+            Horizontal::Timestep => "the timestep t on a logarithmic axis",
+            Horizontal::NoiseLevel => "the noise level on logarithmic axes",
+        }
+    }
+
+    /// The end at which the data is.
+    pub fn data_end(self) -> &'static str {
+        match self {
+            Horizontal::Timestep => "near t = 0",
+            Horizontal::NoiseLevel => "towards the data, σ → 0",
+        }
+    }
+}
+
+/// σ/α, where both are known and it lies above 0.
+fn noise_level(point: &Point) -> Option<f64> {
+    let level = point.sigma? / point.alpha?;
+    (level.is_finite() && level > 0.0).then_some(level)
+}
+
+fn is_exploding(model: &ModelReport) -> bool {
+    let mut points = model.curves.iter().flat_map(|curve| &curve.points).peekable();
+    points.peek().is_some() && points.all(|point| point.alpha == Some(1.0))
+}
