@@ -147,6 +147,63 @@ fn embeddings_are_drawn_with_the_data() {
     }
 }
 
+/// An observation c ~ U(−1, 1) and an action from (N(c, 0.01) + N(−c, 0.01))/2: E K over both, by quadrature, is
+/// 0.0403586402 at t = 2, 0.0143130309 at t = 5 and 0.0325570363 at t = 10 of the 100 steps of the cosine schedule.
+#[test]
+fn a_policy_changes_as_its_closed_form_given_the_observation_of_each_row() {
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path();
+    let count = 5000;
+    let c = (Tensor::arange(count, (Kind::Double, tch::Device::Cpu)) + 0.5) * (2.0 / count as f64) - 1.0;
+    // Rows in an order that has nothing to do with c: sign and offset of an action come from irrational turns.
+    let turns = |by: f64| ((Tensor::arange(count, (Kind::Double, tch::Device::Cpu)) + 0.5) * by).frac();
+    let normal = (turns(0.618033988749895) * 2.0 - 1.0).erfinv() * 2f64.sqrt();
+    let sign = turns(std::f64::consts::SQRT_2).ge(0.5).to_kind(Kind::Double) * 2.0 - 1.0;
+    let action = (&c * sign + normal * 0.1).to_kind(Kind::Float).view([count, 1]);
+    let arrays = [("action", action), ("obs", c.to_kind(Kind::Float).view([count, 1]))];
+    Tensor::write_safetensors(&arrays, here.join("demos.safetensors")).unwrap();
+    let module = fixture("torchscript/policy.pt");
+    let asked = ["measure", &module, "--inputs", "x,t,c=@obs", "--data", "demos.safetensors#action", "--scale", "none"];
+    let plan =
+        ["--schedule", "cosine:timesteps=100", "--timesteps", "2,5,10", "--samples", "4096", "--out", "out", "--quiet"];
+    succeed(here, &[&asked[..], &plan, &["--dtype", "f64"]].concat());
+    let report = report(&here.join("out"));
+    let points = report["models"][0]["curves"][0]["points"].as_array().unwrap();
+    for (point, truth) in points.iter().zip([0.0403586402073, 0.0143130308717, 0.0325570362923]) {
+        let errors = (number(point, "mean") - truth) / number(point, "std_error");
+        assert!(errors.abs() < 4.0, "{point} {truth}");
+    }
+}
+
+/// The component of a three-component mixture is a random input. Averaged over it, ε is that of the mixture, whose K by
+/// quadrature is 0.0177618334 at t = 5 and 0.0027248621 at t = 200.
+#[test]
+fn averaged_over_its_latent_a_soft_mixture_is_the_mixture() {
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path();
+    let normal = |count: i64| {
+        let middle = (Tensor::arange(count, (Kind::Double, tch::Device::Cpu)) + 0.5) / count as f64;
+        (middle * 2.0 - 1.0).erfinv() * 2f64.sqrt()
+    };
+    let components = [(500, -1.0, 0.1), (300, 0.2, 0.2), (200, 1.2, 0.15)];
+    let x0: Vec<Tensor> = components.iter().map(|&(count, mean, std)| normal(count) * std + mean).collect();
+    let x0 = Tensor::cat(&x0, 0).to_kind(Kind::Float).view([1000, 1]);
+    Tensor::write_safetensors(&[("x0", x0)], here.join("mixture.safetensors")).unwrap();
+    let module = fixture("torchscript/soft_mixture.pt");
+    let asked =
+        ["measure", &module, "--inputs", "x,t,eta=normal", "--average", "eta=512", "--data", "mixture.safetensors"];
+    let plan =
+        ["--timesteps", "5,200", "--samples", "1024", "--batch", "1024", "--dtype", "f64", "--out", "out", "--quiet"];
+    succeed(here, &[&asked[..], &plan].concat());
+    let report = report(&here.join("out"));
+    let points = report["models"][0]["curves"][0]["points"].as_array().unwrap();
+    for (point, truth) in points.iter().zip([0.0177618334232, 0.00272486212346]) {
+        // Besides chance: a share |Δp| of the 512 draws changes its component, and what is left of that noise is below 5 %.
+        let off = (number(point, "mean") - truth).abs();
+        assert!(off < 4.0 * number(point, "std_error") + 0.05 * truth, "{point} {truth}");
+    }
+}
+
 #[test]
 fn what_does_not_fit_is_refused() {
     let folder = tempfile::tempdir().unwrap();
