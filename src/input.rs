@@ -125,7 +125,7 @@ fn placed(values: &Tensor, device: Device, kind: Kind) -> Result<Tensor> {
 
 fn no_rows(name: &str) -> Error {
     Error::mismatch(
-        format!("{name} has values for each row of the data, and samples that are made anew come from none"),
+        format!("{name}: one is given for each row of the data, and samples that are made anew come from none"),
         "Give --data with as many rows, or values that are the same for all samples.",
     )
 }

@@ -227,5 +227,5 @@ fn what_does_not_fit_is_refused() {
     let moons = ["measure", &module, "--inputs", "x,t,obs=@obs,eta=normal", "--data", "moons"];
     refuse(here, &moons, &["--inputs", "no file of arrays"]);
     let sample = ["sample", &module, "--inputs", "x,t,obs=zero.npy,eta=normal:2", "--shape", "2", "--samples", "1"];
-    refuse(here, &sample, &["eta is random"]);
+    refuse(here, &sample, &["`eta` is random"]);
 }

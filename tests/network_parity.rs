@@ -143,7 +143,8 @@ fn values_agree_with_the_originals() {
     // Both sum some hundred products per output in an order of their own: 1e-6 is rounding in float32, and a wrong term is
     // at 1e-2.
     let single = Tolerance::of_largest(1e-5, "rounding of float32 is 1e-6; ten times that for other processors");
-    let double = Tolerance::of_largest(1e-12, "rounding of float64: all agree to 2e-13; five times that for other processors");
+    let double =
+        Tolerance::of_largest(1e-12, "rounding of float64: all agree to 2e-13; five times that for other processors");
     let mut failures = Failures::default();
     for (kind, column, tolerance) in [(Kind::Float, "epsilon", single), (Kind::Double, "epsilon_f64", double)] {
         for fixture in Fixture::all() {

@@ -70,6 +70,7 @@ fn a_folder_of_lerobot_says_how_it_is_used() {
     }
     assert_eq!(curves[0], curves[1]);
     let inspected = succeed(here, &["inspect", &policy]);
+    assert!(inspected.contains("width of an observation 3"), "{inspected}");
     assert!(inspected.contains("ConditionalUnet1D") && inspected.contains("cosine:timesteps=50"), "{inspected}");
     // What it makes has the horizon of its configuration.
     let row = Tensor::from_slice(&[0.1f32, -0.4, 0.8]);

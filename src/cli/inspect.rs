@@ -49,6 +49,7 @@ fn describe_checkpoint(checkpoint: &Checkpoint) -> Value {
     let additions = checkpoint.network.additions();
     let listed: Vec<Value> =
         parameters.iter().map(|(name, tensor)| json!([name, tensor.size(), format!("{:?}", tensor.kind())])).collect();
+    let pooled = if additions.observation { "width of an observation" } else { "width of pooled embeddings" };
     let mut description = json!({
         "path": checkpoint.path,
         "format": checkpoint.format,
@@ -56,7 +57,7 @@ fn describe_checkpoint(checkpoint: &Checkpoint) -> Value {
         "sample shape": declared.sample_shape.clone().or(input.sample),
         "classes": checkpoint.network.classes(),
         "width of embeddings": checkpoint.network.context_width(),
-        "width of pooled embeddings": additions.pooled_width(additions.numbers.map_or(0, Numbers::usual)),
+        pooled: additions.pooled_width(additions.numbers.map_or(0, Numbers::usual)),
         "numbers": additions.numbers.map(Numbers::name),
         "schedule": declared.schedule.as_ref().map(|named| named.name.clone()),
         "timesteps": declared.schedule.as_ref().map(|named| named.schedule.timesteps()),

@@ -41,7 +41,7 @@ pub(super) fn beside(source: &ConditionSource, shape: &[i64], data: DataRows) ->
     }
     let same = size[0] == 1 && matches!(source, ConditionSource::Same(_));
     let values = if same { Values::Same(values) } else { Values::WithData(rows::by_row(path, values, data)?) };
-    Ok(Input { name: "--concat".into(), values })
+    Ok(Input { name: "channels beside x".into(), values })
 }
 
 fn path(source: &ConditionSource) -> Result<&Path> {

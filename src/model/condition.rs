@@ -79,12 +79,12 @@ fn inputs(takes: &Takes, average: Option<&Average>, shape: &[i64], data: DataRow
     }
     let input = |input: &ModuleInput| match input {
         ModuleInput::Values(name, source) => {
-            Ok(Some(Input { name: name.clone(), values: rows::values(name, source, data)? }))
+            Ok(Some(Input { name: format!("`{name}`"), values: rows::values(name, source, data)? }))
         }
         ModuleInput::Normal(name, own) => {
             let shape = own.clone().unwrap_or_else(|| shape.to_vec());
             let draws = average.filter(|average| average.name == *name).map_or(1, |average| average.draws);
-            Ok(Some(Input { name: name.clone(), values: Values::Normal { shape, draws } }))
+            Ok(Some(Input { name: format!("`{name}`"), values: Values::Normal { shape, draws } }))
         }
         _ => Ok(None),
     };
@@ -102,11 +102,11 @@ pub fn in_words(asked: &Asked, guidance: Option<&Guidance>, labels: Option<&[i64
                 format!("the class of each sample of the data, with SHA-256 {}", short(&sha256_of(&numbers)))
             }
         });
-        let context = asked.context.as_ref().map(|context| fingerprint("embeddings", context));
-        let pooled = asked.pooled.as_ref().map(|pooled| fingerprint("pooled embeddings", pooled));
+        let context = asked.context.as_ref().map(fingerprint);
+        let pooled = asked.pooled.as_ref().map(fingerprint);
         let numbers = asked.numbers.as_ref().map(Given::to_string);
-        let beside = asked.beside.as_ref().map(|beside| fingerprint("channels beside x", beside));
-        let others = asked.inputs.iter().map(|input| fingerprint(&format!("`{}`", input.name), input));
+        let beside = asked.beside.as_ref().map(fingerprint);
+        let others = asked.inputs.iter().map(fingerprint);
         let named = class.into_iter().chain(context).chain(pooled).chain(numbers).chain(beside);
         let words: Vec<String> = named.chain(others).collect();
         (!words.is_empty()).then(|| words.join(", "))
@@ -117,7 +117,8 @@ pub fn in_words(asked: &Asked, guidance: Option<&Guidance>, labels: Option<&[i64
 }
 
 /// What it is, with shape and SHA-256 of its values, so that two reports can be told apart.
-fn fingerprint(what: &str, input: &Input) -> String {
+fn fingerprint(input: &Input) -> String {
+    let what = &input.name;
     let (each, values) = match &input.values {
         Values::Same(values) => ("", values),
         Values::WithData(values) => (" for each row of the data", values),

@@ -46,7 +46,7 @@ pub(super) fn context(
             format!("Leave out {flag}; a TorchScript module with such an input is named with --inputs x,t,context."),
         ));
     }
-    let context = Input { name: flag.into(), values: rows::values(flag, source, data)? };
+    let context = Input { name: "embeddings".into(), values: rows::values(flag, source, data)? };
     let fits = takes.context_width.is_none_or(|width| matches!(context.shape()[..], [_, found] if found == width));
     if fits && is_of_samples(&context) {
         return Ok(Some(context));
@@ -106,7 +106,8 @@ pub(super) fn pooled(
             return Err(Error::mismatch(problem, format!("Leave out {flag}.")));
         }
     };
-    let pooled = Input { name: flag.into(), values: rows::values(flag, source, data)? };
+    let name = if additions.observation { "observation" } else { "pooled embeddings" };
+    let pooled = Input { name: name.into(), values: rows::values(flag, source, data)? };
     if pooled.shape() == [width] && is_of_samples(&pooled) {
         return Ok(Some(pooled));
     }
