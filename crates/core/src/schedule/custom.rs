@@ -26,7 +26,8 @@ fn build_alpha_bar(parameters: &Parameters) -> Result<Built> {
     Ok(Built::Table(Table::from_alpha_bar(&read(parameters)?)?))
 }
 
-fn read(parameters: &Parameters) -> Result<Vec<f64>> {
+/// The numbers in the file that the schedule names.
+pub(super) fn read(parameters: &Parameters) -> Result<Vec<f64>> {
     let path = Path::new(parameters.text("file")?);
     let next = "Give numbers between commas or spaces, a JSON array, or a one-dimensional .npy of floats.";
     let size = std::fs::metadata(path).map_err(|e| Error::io(path, "opening the schedule", &e))?.len();

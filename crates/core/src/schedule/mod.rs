@@ -16,6 +16,7 @@ mod linear;
 mod named;
 mod scaled_linear;
 mod shifted_cosine;
+mod sigmas;
 mod sigmoid;
 mod spec;
 pub mod table;
@@ -143,4 +144,5 @@ pub const MEMBERS: &[Member] = &[
     variance_exploding::EDM,
     custom::BETAS,
     custom::ALPHA_BAR,
+    sigmas::MEMBER,
 ];

@@ -2,7 +2,7 @@
 //!
 //! Panel (a) shows all timesteps, panel (b) the region near t = 0. Both have logarithmic y axes; values that are exactly
 //! 0, as inside shared sub-intervals, stand in the strip below. Curves of models that know σ and no steps stand over the
-//! noise level ([`Horizontal`]).
+//! noise level (see `horizontal`).
 
 mod horizontal;
 mod series;
