@@ -4,7 +4,7 @@ use super::closed_form::Expectation;
 use super::finish::{finish, is_short};
 use super::record::Recorder;
 use super::setup::{self, Completed, Setup};
-use super::several::{guided, limits, own_samples};
+use super::several::{guided, limits, own_samples, said_as_asked};
 use super::{
     Folder, Plan, Store, Watch, before_weights, interrupted, memorisation, provenance, rounding, terminal, warnings,
 };
@@ -157,7 +157,10 @@ impl Measurement {
             opened.first_mut().into_iter().for_each(Opened::forget_loras);
         }
         let derivative = options.quantity.has_derivative();
-        let completed = setup::complete(opened, shares, (&options.data, overrides), arithmetic, derivative)?;
+        let mut completed = setup::complete(opened, shares, (&options.data, overrides), arithmetic, derivative)?;
+        for model in &mut completed.models {
+            said_as_asked(model, options.of, &scales);
+        }
         if !scales.is_empty() && completed.data.is_none() {
             return Err(own_samples());
         }

@@ -2,6 +2,7 @@
 
 use crate::data::DataSpec;
 use crate::error::{Error, Result};
+use crate::model::Model;
 use crate::of::Of;
 use lipscope_core::cli::args::Scales;
 use lipscope_core::options::{DataOptions, MeasureOptions, Overrides};
@@ -37,6 +38,17 @@ pub(super) fn guided(command: &str, options: &MeasureOptions, overrides: &Overri
         }
         // A list is refused where it is read.
         _ => Ok((overrides.clone(), Vec::new())),
+    }
+}
+
+/// Says of a model what was asked for, where it is made with a w that stands for something else: several, or ε(c) − ε(∅).
+pub(super) fn said_as_asked(model: &mut Model, of: Of, scales: &[f64]) {
+    let Some(asked) = &mut model.description.asked else { return };
+    let list: Vec<String> = scales.iter().map(f64::to_string).collect();
+    if let Some(first) = list.first() {
+        *asked = asked.replace(&format!("; guidance {first} over "), &format!("; guidance {} over ", list.join(",")));
+    } else if of == Of::Guidance {
+        *asked = asked.replace("; guidance 0 over ", ", less ");
     }
 }
 

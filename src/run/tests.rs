@@ -133,6 +133,10 @@ fn the_terminal_summary_of_a_gaussian_is_its_divergence() {
         for (threshold, value) in [("1e-2", 1e-2), ("1e-3", 1e-3), ("1e-4", 1e-4)] {
             let wanted = (0..1000).map(f64::from).find(|t| kl(*t) <= value);
             let got = found.timestep_for[threshold];
+            // Of a Gaussian the bound from below is KL.
+            let (first, surely) = found.timestep_for_data[threshold];
+            assert_eq!(first, wanted, "{name} {threshold}");
+            assert!(surely.is_none_or(|surely| Some(surely) >= wanted), "{name} {threshold}");
             // Between timesteps that `auto` takes ln I is interpolated.
             let near = got.zip(wanted).is_none_or(|(got, wanted)| (got - wanted).abs() <= 2.0);
             assert!(near && got.is_some() == wanted.is_some(), "{name} {threshold}: {got:?} {wanted:?}");
