@@ -220,6 +220,15 @@ fn several_limits_are_curves_of_their_own() {
         let found = model.summary[0].memorisation.unwrap();
         assert!((200.0..600.0).contains(&found.own_weight_half_at.unwrap()), "{found:?}");
     }
+    // What is left of the data is that of its own data.
+    let left = |limit: &str| {
+        let mut options = options("digits", Of::Excess, Quantities::Size, "900,999");
+        options.data.data_limit = Some(limit.parse().unwrap());
+        options.samples = Some(4);
+        let lower = |model: &crate::report::ModelReport| model.summary[0].terminal.clone().unwrap().kl_lower.unwrap();
+        theory(&options, "linear").unwrap().models.iter().map(lower).collect::<Vec<f64>>()
+    };
+    assert_eq!(left("20,60"), [left("20"), left("60")].concat());
     let density = MeasureOptions {
         data: DataOptions {
             data_limit: Some("5,all".parse().unwrap()),
