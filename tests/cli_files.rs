@@ -11,7 +11,15 @@ fn a_comparison_writes_everything_that_the_contract_names() {
     let arguments = ["compare", "ideal:digits", "ideal:digits", "--share", "n=5,until=100", "--samples", "8"];
     let stdout = succeed(folder.path(), &[&arguments[..], &["--plot", "--out", "out"]].concat());
     assert!(stdout.contains("K peaks at t = 0") && !stdout.contains('\u{1b}'), "{stdout}");
-    let written = ["comparison.csv", "curve.csv", "lipschitz.pdf", "lipschitz.png", "lipschitz.svg", "report.json"];
+    let written = [
+        "comparison.csv",
+        "curve.csv",
+        "lipschitz.pdf",
+        "lipschitz.png",
+        "lipschitz.svg",
+        "memorisation.csv",
+        "report.json",
+    ];
     assert_eq!(rendered(&out), written);
     let header = |name: &str| fs::read_to_string(out.join(name)).unwrap().lines().next().unwrap().to_string();
     assert_eq!(

@@ -33,6 +33,8 @@ fn guidance_is_a_quantity() {
     let guidance = run(here, &[&base[..], &null, &["--of", "guidance"]].concat());
     let curve = &guidance["models"][0]["curves"][0];
     assert_eq!(curve["of"], "guidance");
+    let asked = guidance["models"][0]["model"]["asked"].as_str().unwrap();
+    assert!(asked.starts_with("class 3, embeddings") && asked.contains(", less class 0, embeddings"), "{asked}");
     for (plain, guidance) in plain.iter().zip(means(curve)) {
         // To the rounding of float32 differences.
         assert!((guidance / plain / 0.75 - 1.0).abs() < 1e-4, "{guidance} {plain}");
@@ -60,6 +62,7 @@ fn several_scales_are_a_curve_each_of_one_set_of_evaluations() {
         }
     }
     assert_eq!(model["curves"][1]["block"], "w = 2");
+    assert!(model["model"]["asked"].as_str().unwrap().contains("; guidance 0,2 over class 0"), "{}", model["model"]);
     assert_eq!(model["spent"]["function_evaluations"], alone[0]["models"][0]["spent"]["function_evaluations"]);
     for (more, says) in [
         (&["--guidance", "1,1"][..], "different ones"),
@@ -87,7 +90,7 @@ fn what_cannot_be_measured_is_refused_before_anything_is() {
         (&["--of", "x0", "--schedule", "trigflow", "--timesteps", "999", "--quantity", "size"], "α = 0"),
         (&["--data-limit", "50,200"], "theory"),
         (&["--data-limit", "none"], "whole number"),
-        (&["--guidance", "a"], "such as --guidance 2"),
+        (&["--guidance", "a"], "Such as --guidance 2"),
     ] {
         let all = [&["measure", &plain, "--data", "digits"], arguments].concat();
         refuse(here, &all, &[says]);

@@ -4,7 +4,7 @@
 //! f = A·o + B·x, hence ∂f/∂t = Ȧ·o + Ḃ·x + A·∂o/∂t, exact. Where the network is told the same at t and t′, o is the same
 //! and f(t′) − f(t) = (A′ − A)·o + (B′ − B)·x, an exact zero where the factors stand still.
 //!
-//! A new member is one file that implements [`Member`] and one line in [`member`].
+//! A new member is one file that implements `Member` and one line in `member`.
 
 mod epsilon;
 mod excess;

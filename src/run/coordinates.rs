@@ -1,6 +1,7 @@
 //! Timesteps at which there is no number: with no signal left the log-SNR is infinite, and K per log-SNR does not exist; nor
 //! does the score of x without noise.
 
+use super::plan::Missing;
 use crate::error::{Error, Result};
 use crate::model::Model;
 use crate::of::{self, Of};
@@ -44,7 +45,7 @@ pub(super) fn with_values(
     models: &[Model],
     of: Of,
     reach: f64,
-) -> Result<(Vec<Timestep>, Option<(usize, String)>)> {
+) -> Result<(Vec<Timestep>, Option<Missing>)> {
     let missing = |t: Timestep| {
         let at = |t: Timestep| models.iter().find_map(|model| of::undefined_at(of, &*model.denoiser, t));
         at(t).or_else(|| at(t + reach))
@@ -56,5 +57,5 @@ pub(super) fn with_values(
         return Err(Error::mismatch(reason, "Choose other --timesteps, or --of epsilon."));
     }
     let kept = timesteps.into_iter().zip(&reasons).filter(|(_, reason)| reason.is_none()).map(|(t, _)| t);
-    Ok((kept.collect(), Some((count, reason))))
+    Ok((kept.collect(), Some(Missing { count, reason })))
 }

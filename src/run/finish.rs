@@ -13,10 +13,10 @@ pub(super) fn is_short(report: &Report, plan: &Plan) -> bool {
     short || plan.refinement.is_some() && report.resolution.is_none()
 }
 
-/// Summaries, warnings from the numbers, and the mark of completeness; `data` are the moments of the data where they are
-/// needed and known.
-pub(super) fn finish(report: &mut Report, plan: &Plan, processes: &[&dyn ForwardProcess], data: Option<&DataMoments>) {
-    for (model, process) in report.models.iter_mut().zip(processes) {
+/// Summaries, warnings from the numbers, and the mark of completeness; `data` are the moments of each model's data
+/// where they are needed and known.
+pub(super) fn finish(report: &mut Report, plan: &Plan, processes: &[&dyn ForwardProcess], data: &[DataMoments]) {
+    for (place, (model, process)) in report.models.iter_mut().zip(processes).enumerate() {
         let spent = model.spent;
         model.summary =
             model.curves.iter().map(|curve| summarise(curve, plan.near_zero_until, *process, spent)).collect();
@@ -24,7 +24,7 @@ pub(super) fn finish(report: &mut Report, plan: &Plan, processes: &[&dyn Forward
         model.summary.iter_mut().for_each(|summary| summary.memorisation = memorisation);
         if terminal::is_asked(plan) {
             for (summary, curve) in model.summary.iter_mut().zip(&model.curves) {
-                summary.terminal = terminal::terminal(curve, *process, data);
+                summary.terminal = terminal::terminal(curve, *process, data.get(place));
             }
         }
     }

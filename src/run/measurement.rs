@@ -4,12 +4,12 @@ use super::closed_form::Expectation;
 use super::finish::{finish, is_short};
 use super::record::Recorder;
 use super::setup::{self, Completed, Setup};
-use super::several::{guided, limits, own_samples};
+use super::several::{Ideals, guided, limits, own_samples, said_as_asked};
 use super::{
     Folder, Plan, Store, Watch, attribution, before_weights, interrupted, memorisation, provenance, rounding, terminal,
     warnings,
 };
-use crate::clean_data::{self, CleanData, Ideal};
+use crate::clean_data::{self, CleanData};
 use crate::compare::empty_curve;
 use crate::data::DataSpec;
 use crate::device;
@@ -23,7 +23,7 @@ use crate::process::ForwardProcess;
 use crate::report::{self, Curve, ModelReport, Report, Warning};
 use crate::rounding as dtypes;
 use crate::terminal::DataMoments;
-use lipscope_core::cli::args::{BatchSize, Precision, Share};
+use lipscope_core::cli::args::{BatchSize, DataLimits, Precision, Share};
 use lipscope_core::options::{MeasureOptions, Overrides};
 use std::path::Path;
 use std::sync::Arc;
@@ -47,8 +47,8 @@ pub struct Measurement {
     gaussian: Option<Gaussian>,
     /// Model by model its own clean samples, where they are not those of all; empty where all have the same.
     sources: Vec<Option<Arc<dyn CleanSamples>>>,
-    /// The moments of the data, where the plan tells how much of it is left.
-    moments: Option<DataMoments>,
+    /// Model by model the moments of its data, where the plan tells how much of it is left and they are known.
+    moments: Vec<DataMoments>,
 }
 
 impl Measurement {
@@ -86,8 +86,8 @@ impl Measurement {
     }
 
     /// The curve of the ideal denoiser of `options.data`, in float64; one for each of several `data_limit`s, each on samples
-    /// of its own data. For a Gaussian the expectation itself has a closed
-    /// form; for mixtures and finite data sets the closed-form ε* is averaged over samples.
+    /// of its own data. For a Gaussian the expectation itself has a closed form; for mixtures and finite data sets the
+    /// closed-form ε* is averaged over samples.
     ///
     /// # Errors
     /// As [`Measurement::of_checkpoint`]; and data without a known distribution.
@@ -108,27 +108,21 @@ impl Measurement {
         let arithmetic = setup.arithmetic(Precision::F64)?;
         let spec = options.data.source.clone().unwrap_or(DataSpec::Digits);
         let limits = limits(&spec, &options.data)?;
-        let (mut opened, mut sources, mut gaussian) = (Vec::new(), Vec::new(), None);
-        for limit in &limits {
-            let mut ideal: Ideal = clean_data::open_ideal(&spec, limit, arithmetic.0)?;
-            gaussian = ideal.gaussian.take().filter(|_| !options.quantity.has_jacobian());
-            let name = label.map_or_else(|| format!("ideal {spec}"), str::to_string);
-            let count = ideal.data.rows().filter(|_| limits.len() > 1);
-            let name = count.map_or(name.clone(), |count| format!("{name}, {count} samples"));
-            sources.push(Some(Arc::clone(&ideal.data.source)).filter(|_| limits.len() > 1));
-            opened.push(Opened::ideal(&spec.to_string(), &name, ideal));
-        }
+        let Ideals { opened, sources, wholes, gaussian } = Ideals::open(label, &spec, &limits, arithmetic.0)?;
+        let gaussian = gaussian.filter(|_| !options.quantity.has_jacobian());
         let shares = vec![overrides.share.as_ref(); limits.len()];
         let derivative = options.quantity.has_derivative();
         let data = limits.first().unwrap_or(&options.data);
         let completed = setup::complete(opened, &shares, (data, overrides), arithmetic, derivative)?;
         let mut measurement = Self::resolve("theory", completed, options, (setup.seed, arithmetic.0))?;
-        if let (Some(list), Some(about)) = (&options.data.data_limit, measurement.plan.data.as_object_mut())
-            && limits.len() > 1
-        {
-            about.insert("data_limit".into(), list.to_string().into());
+        if limits.len() > 1 {
+            let list = options.data.data_limit.as_ref().map(DataLimits::to_string);
+            measurement.plan.data["data_limit"] = list.into();
+            measurement.sources = sources.into_iter().map(Some).collect();
+            if !measurement.moments.is_empty() {
+                measurement.moments = wholes.iter().map(clean_data::moments).collect::<Result<_>>()?;
+            }
         }
-        measurement.sources = sources;
         Ok(Measurement { gaussian, ..measurement })
     }
 
@@ -158,7 +152,10 @@ impl Measurement {
             opened.first_mut().into_iter().for_each(Opened::forget_loras);
         }
         let derivative = options.quantity.has_derivative();
-        let completed = setup::complete(opened, shares, (&options.data, overrides), arithmetic, derivative)?;
+        let mut completed = setup::complete(opened, shares, (&options.data, overrides), arithmetic, derivative)?;
+        for model in &mut completed.models {
+            said_as_asked(model, options.of, &scales);
+        }
         if !scales.is_empty() && completed.data.is_none() {
             return Err(own_samples());
         }
@@ -191,6 +188,7 @@ impl Measurement {
         warnings.extend(warnings::of_plan(&plan, &models));
         let asked = data.as_ref().filter(|_| terminal::is_asked(&plan));
         let moments = asked.map(|data| clean_data::moments(&data.whole)).transpose()?;
+        let moments = moments.map(|moments| vec![moments; models.len()]).unwrap_or_default();
         if terminal::is_asked(&plan) {
             warnings.extend(models.iter().filter_map(|m| terminal::refusal(&m.label, m.denoiser.process())));
         }
@@ -216,11 +214,11 @@ impl Measurement {
         let Some(model) = self.models.first() else {
             return Err(Error::mismatch("there is no model", "Give a checkpoint."));
         };
-        if !options.of.is_epsilon() || !options.quantity.has_time_axis() {
+        if !options.of.is_epsilon() {
             return Err(Error::unsupported(
-                format!("--rounding of the {} of {}", options.quantity, options.of),
+                format!("--rounding with --of {}", options.of),
                 "it is the rounding of secants and derivatives of ε",
-                "Leave out --rounding, or --of and --quantity.",
+                "Leave out --rounding, or --of.",
             ));
         }
         let labels = self.source.as_ref().and_then(|source| source.labels());
@@ -296,7 +294,7 @@ impl Measurement {
             }
         }
         let processes: Vec<&dyn ForwardProcess> = subjects.iter().map(|subject| subject.response.process()).collect();
-        finish(&mut report, &plan, &processes, moments.as_ref());
+        finish(&mut report, &plan, &processes, &moments);
         Ok(report)
     }
 
@@ -344,6 +342,6 @@ impl Measurement {
         let expectation = Expectation::new(gaussian, &*model.denoiser, self.plan.of);
         report.resolution = expectation.fill(entry, &self.plan);
         report.warnings = self.warnings.clone();
-        finish(report, &self.plan, &[model.denoiser.process()], self.moments.as_ref());
+        finish(report, &self.plan, &[model.denoiser.process()], &self.moments);
     }
 }

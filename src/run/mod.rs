@@ -27,7 +27,7 @@ mod watch;
 
 pub use lipscope_core::store::{Folder, Store, Unit};
 pub use measurement::Measurement;
-pub use plan::{Facts, Plan, Times, common_timesteps, describe};
+pub use plan::{Facts, Missing, Plan, Times, common_timesteps, describe};
 pub use setup::Setup;
 pub use watch::Watch;
 

@@ -71,9 +71,18 @@ pub struct Plan {
     /// Timesteps at which the axis has no number.
     #[serde(skip)]
     pub without_coordinate: usize,
-    /// Timesteps at which what is measured does not exist, and why.
+    /// Timesteps that were left out for that.
     #[serde(skip)]
-    pub without_value: Option<(usize, String)>,
+    pub without_value: Option<Missing>,
+}
+
+/// Timesteps at which what is measured does not exist.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Missing {
+    /// How many.
+    pub count: usize,
+    /// Why the first of them has none.
+    pub reason: String,
 }
 
 /// What [`Plan::resolve`] needs to know about a model before its weights are read.

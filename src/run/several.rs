@@ -1,10 +1,16 @@
 //! Options of which one measurement takes several values: guidance scales of `measure`, numbers of samples of `theory`.
 
+use crate::clean_data::{self, Whole};
 use crate::data::DataSpec;
+use crate::draws::CleanSamples;
 use crate::error::{Error, Result};
+use crate::ideal::Gaussian;
+use crate::model::{Model, Opened};
 use crate::of::Of;
 use lipscope_core::cli::args::Scales;
 use lipscope_core::options::{DataOptions, MeasureOptions, Overrides};
+use std::sync::Arc;
+use tch::Device;
 
 /// What guidance is asked for: `--of guidance` needs a condition ∅ and no w; of several w the model has the first, and all
 /// of them are measured of one set of evaluations.
@@ -40,6 +46,17 @@ pub(super) fn guided(command: &str, options: &MeasureOptions, overrides: &Overri
     }
 }
 
+/// Says of a model what was asked for, where it is made with a w that stands for something else: several, or ε(c) − ε(∅).
+pub(super) fn said_as_asked(model: &mut Model, of: Of, scales: &[f64]) {
+    let Some(asked) = &mut model.description.asked else { return };
+    let list: Vec<String> = scales.iter().map(f64::to_string).collect();
+    if let Some(first) = list.first() {
+        *asked = asked.replace(&format!("; guidance {first} over "), &format!("; guidance {} over ", list.join(",")));
+    } else if of == Of::Guidance {
+        *asked = asked.replace("; guidance 0 over ", ", less ");
+    }
+}
+
 /// The refusal of several w on samples that depend on one.
 pub(super) fn own_samples() -> Error {
     Error::mismatch(
@@ -58,4 +75,33 @@ pub(super) fn limits(spec: &DataSpec, options: &DataOptions) -> Result<Vec<DataO
     }
     let one = |limit: &Option<usize>| DataOptions { data_limit: Some((*limit).into()), ..options.clone() };
     Ok(limits.all().iter().map(one).collect())
+}
+
+/// Ideal denoisers of one source of data, one for each number of samples.
+pub(super) struct Ideals {
+    pub opened: Vec<Opened>,
+    /// Where the samples of each come from.
+    pub sources: Vec<Arc<dyn CleanSamples>>,
+    /// The data of each.
+    pub wholes: Vec<Whole>,
+    /// The data, where it is a Gaussian.
+    pub gaussian: Option<Gaussian>,
+}
+
+impl Ideals {
+    /// One for each of the options; where there are several, the label says the number of samples.
+    pub fn open(label: Option<&str>, spec: &DataSpec, options: &[DataOptions], device: Device) -> Result<Self> {
+        let mut all = Ideals { opened: Vec::new(), sources: Vec::new(), wholes: Vec::new(), gaussian: None };
+        let name = label.map_or_else(|| format!("ideal {spec}"), str::to_string);
+        for options_of_one in options {
+            let mut ideal = clean_data::open_ideal(spec, options_of_one, device)?;
+            all.gaussian = ideal.gaussian.take();
+            all.sources.push(Arc::clone(&ideal.data.source));
+            all.wholes.push(ideal.data.whole.clone());
+            let count = ideal.data.rows().filter(|_| options.len() > 1);
+            let name = count.map_or(name.clone(), |count| format!("{name}, {count} samples"));
+            all.opened.push(Opened::ideal(&spec.to_string(), &name, ideal));
+        }
+        Ok(all)
+    }
 }

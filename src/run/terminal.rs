@@ -47,6 +47,15 @@ pub(super) fn terminal(curve: &Curve, process: &dyn ForwardProcess, data: Option
     let gone = (schedule.alpha(timestep) == 0.0).then_some(timestep);
     let below = THRESHOLDS.map(|(name, threshold)| (name.to_string(), timestep_below(&kl, threshold).or(gone)));
     let alpha_bar = schedule.alpha_bar(timestep);
+    let by_data = |data: &DataMoments| {
+        let first = |bound: &dyn Fn(f64) -> f64, threshold: f64| {
+            let steps: Vec<(Timestep, f64)> =
+                (0..schedule.timesteps()).map(|t| t as f64).map(|t| (t, bound(schedule.alpha_bar(t)))).collect();
+            timestep_below(&steps, threshold)
+        };
+        let bounds = |threshold| (first(&|a| data.kl_lower(a), threshold), first(&|a| data.kl_upper(a), threshold));
+        THRESHOLDS.map(|(name, threshold)| (name.to_string(), bounds(threshold))).into()
+    };
     Some(Terminal {
         timestep,
         kl_bound: 0.5 * square.mean,
@@ -54,5 +63,6 @@ pub(super) fn terminal(curve: &Curve, process: &dyn ForwardProcess, data: Option
         kl_lower: data.map(|data| data.kl_lower(alpha_bar)),
         kl_upper: data.map(|data| data.kl_upper(alpha_bar)),
         timestep_for: below.into(),
+        timestep_for_data: data.map(by_data).unwrap_or_default(),
     })
 }

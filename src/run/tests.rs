@@ -133,6 +133,10 @@ fn the_terminal_summary_of_a_gaussian_is_its_divergence() {
         for (threshold, value) in [("1e-2", 1e-2), ("1e-3", 1e-3), ("1e-4", 1e-4)] {
             let wanted = (0..1000).map(f64::from).find(|t| kl(*t) <= value);
             let got = found.timestep_for[threshold];
+            // Of a Gaussian the bound from below is KL.
+            let (first, surely) = found.timestep_for_data[threshold];
+            assert_eq!(first, wanted, "{name} {threshold}");
+            assert!(surely.is_none_or(|surely| Some(surely) >= wanted), "{name} {threshold}");
             // Between timesteps that `auto` takes ln I is interpolated.
             let near = got.zip(wanted).is_none_or(|(got, wanted)| (got - wanted).abs() <= 2.0);
             assert!(near && got.is_some() == wanted.is_some(), "{name} {threshold}: {got:?} {wanted:?}");
@@ -216,6 +220,15 @@ fn several_limits_are_curves_of_their_own() {
         let found = model.summary[0].memorisation.unwrap();
         assert!((200.0..600.0).contains(&found.own_weight_half_at.unwrap()), "{found:?}");
     }
+    // What is left of the data is that of its own data.
+    let left = |limit: &str| {
+        let mut options = options("digits", Of::Excess, Quantities::Size, "900,999");
+        options.data.data_limit = Some(limit.parse().unwrap());
+        options.samples = Some(4);
+        let lower = |model: &crate::report::ModelReport| model.summary[0].terminal.clone().unwrap().kl_lower.unwrap();
+        theory(&options, "linear").unwrap().models.iter().map(lower).collect::<Vec<f64>>()
+    };
+    assert_eq!(left("20,60"), [left("20"), left("60")].concat());
     let density = MeasureOptions {
         data: DataOptions {
             data_limit: Some("5,all".parse().unwrap()),

@@ -1,6 +1,7 @@
 //! What a reader of a curve must know: what the plan makes so, and what the numbers show.
 
 use super::Plan;
+use super::plan::Missing;
 use crate::estimator::Quantities;
 use crate::measure::SampleRule;
 use crate::model::Model;
@@ -15,7 +16,7 @@ pub(super) fn of_plan(plan: &Plan, models: &[Model]) -> Vec<Warning> {
     if plan.without_coordinate > 0 {
         warnings.push(Warning::NoCoordinate { count: plan.without_coordinate, axis: plan.axis });
     }
-    if let Some((count, reason)) = &plan.without_value {
+    if let Some(Missing { count, reason }) = &plan.without_value {
         warnings.push(Warning::NoValue { count: *count, of: plan.of, reason: reason.clone() });
     }
     if models.windows(2).any(|pair| pair[0].description.schedule != pair[1].description.schedule) {

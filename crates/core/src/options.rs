@@ -158,7 +158,7 @@ pub struct Overrides {
     #[arg(
         long,
         value_name = "W",
-        allow_negative_numbers = true,
+        allow_hyphen_values = true,
         help_heading = "Model (overrides what the checkpoint says)"
     )]
     pub guidance: Option<Scales>,

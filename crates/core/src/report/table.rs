@@ -149,7 +149,10 @@ pub fn reading(report: &Report) -> String {
     let Some(first) = report.models.first() else { return "No model was measured.".into() };
     let mut sentences: Vec<String> = Vec::new();
     for summary in &first.summary {
-        sentences.push(baseline_reading(first, summary));
+        // A sweep of the end alone says nothing of the window near 0.
+        if summary.near_zero.max.is_some() || summary.terminal.is_none() {
+            sentences.push(baseline_reading(first, summary));
+        }
         sentences.extend(summary.terminal.as_ref().map(Terminal::reading));
         let others = report.models[1..].iter();
         sentences.extend(others.filter_map(|model| candidate_reading(model, summary)));

@@ -19,6 +19,10 @@ pub struct Terminal {
     pub kl_upper: Option<f64>,
     /// By threshold: the first timestep from which on KL is no more than that; `None` where it never is.
     pub timestep_for: BTreeMap<String, Option<f64>>,
+    /// The same by the data alone: not before the first number, where the bound from below is reached, and surely from the
+    /// second on, where that from above is. Empty without data.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub timestep_for_data: BTreeMap<String, (Option<f64>, Option<f64>)>,
 }
 
 impl Terminal {
@@ -42,9 +46,12 @@ impl Terminal {
         // The largest threshold first, which is the one that is reached first.
         let mut reached: Vec<(&String, &Option<f64>)> = self.timestep_for.iter().collect();
         reached.sort_by(|a, b| b.0.parse::<f64>().unwrap_or(0.0).total_cmp(&a.0.parse().unwrap_or(0.0)));
-        let words = reached.into_iter().map(|(threshold, from)| match from {
-            Some(t) => format!("{threshold} from t = {t}"),
-            None => format!("{threshold} nowhere"),
+        let place = |t: Option<f64>| t.map_or("nowhere".into(), |t| format!("{t}"));
+        let words = reached.into_iter().map(|(threshold, from)| {
+            let by_data = self.timestep_for_data.get(threshold);
+            let by_data = by_data.map(|(first, surely)| format!(" (data: {} … {})", place(*first), place(*surely)));
+            let from = from.map_or("nowhere".into(), |t| format!("from t = {t}"));
+            format!("{threshold} {from}{}", by_data.unwrap_or_default())
         });
         let words: Vec<String> = words.collect();
         format!("{bound}{data}; it is below {}: what a schedule that ends there costs", words.join(", "))
@@ -54,9 +61,9 @@ impl Terminal {
     fn agreement(&self, low: f64, high: f64) -> &'static str {
         let (least, most) = self.kl_bound_ci.unwrap_or((self.kl_bound, self.kl_bound));
         if most < low {
-            "; the two contradict each other, so ε is not that of this data there"
+            "; the two contradict each other, so ε is not that of this data there: trust the data"
         } else if least > 3.0 * high {
-            "; the model's is far above, so its ε is not that of this data there"
+            "; the model's is far above, so its ε is not that of this data there: trust the data"
         } else {
             ""
         }
@@ -76,6 +83,10 @@ mod tests {
             kl_lower: Some(2e-4),
             kl_upper: Some(3e-4),
             timestep_for: found.map(|(threshold, t)| (threshold.to_string(), t)).into(),
+            timestep_for_data: BTreeMap::from([
+                ("1e-3".into(), (Some(480.0), Some(600.0))),
+                ("1e-4".into(), (Some(990.0), None)),
+            ]),
         }
     }
 
@@ -88,14 +99,14 @@ mod tests {
         );
         assert!(
             said.ends_with(
-                "below 1e-2 from t = 330, 1e-3 from t = 495, 1e-4 nowhere: what a schedule that ends there costs"
+                "below 1e-2 from t = 330, 1e-3 from t = 495 (data: 480 … 600), 1e-4 nowhere (data: 990 … nowhere): what a schedule that ends there costs"
             ),
             "{said}"
         );
         assert!(!said.contains("not that of this data"), "{said}");
         assert!(terminal(1e-4).reading().contains("contradict"));
         assert!(terminal(1.5e-3).reading().contains("far above"));
-        let alone = Terminal { kl_lower: None, ..terminal(1e-4) };
-        assert!(!alone.reading().contains("the data"));
+        let alone = Terminal { kl_lower: None, timestep_for_data: BTreeMap::new(), ..terminal(1e-4) };
+        assert!(!alone.reading().contains("data"));
     }
 }

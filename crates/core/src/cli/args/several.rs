@@ -99,9 +99,13 @@ impl FromStr for Scales {
 
     fn from_str(text: &str) -> Result<Self> {
         let scales: Option<Vec<f64>> = text.split(',').map(|word| word.trim().parse().ok()).collect();
-        let distinct = |all: &Vec<f64>| all.iter().enumerate().all(|(i, scale)| !all[..i].contains(scale));
+        let distinct = |all: &Vec<f64>| {
+            all.iter().all(|scale| scale.is_finite())
+                && all.iter().enumerate().all(|(i, scale)| !all[..i].contains(scale))
+        };
         scales.filter(distinct).map(Scales).ok_or_else(|| {
-            let allowed = "it is w in (1 + w) ε(x, t, c) − w ε(x, t, ∅), or different ones with commas between";
+            let allowed =
+                "it is a finite number, w in (1 + w) ε(x, t, c) − w ε(x, t, ∅), or different ones with commas between";
             Error::argument("--guidance", text, allowed, "Such as --guidance 2, or for measure 0,1,3,7.5.")
         })
     }
@@ -128,6 +132,6 @@ mod tests {
         let scales: Scales = "0,1,7.5".parse().unwrap();
         assert_eq!((scales.all(), scales.to_string().as_str()), (&[0.0, 1.0, 7.5][..], "0,1,7.5"));
         assert!(scales.single().is_err() && Scales::from(2.0).single().unwrap() == 2.0);
-        assert!(["", "a", "1,1", "1,,2"].iter().all(|text| text.parse::<Scales>().is_err()));
+        assert!(["", "a", "1,1", "1,,2", "nan", "1,inf"].iter().all(|text| text.parse::<Scales>().is_err()));
     }
 }
