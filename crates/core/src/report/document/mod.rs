@@ -64,6 +64,13 @@ impl Drawing {
 pub(super) enum Source {
     /// In `curve.csv`; the window near 0.
     Curves((f64, f64)),
+    /// In `attribution.csv`: the parts of a kind, as a map of their norms or as stacked shares.
+    Parts {
+        /// `site` or `frequency`.
+        kind: &'static str,
+        /// Whether it is the map.
+        map: bool,
+    },
     /// In the chart's table.
     Chart(Box<Chart>),
 }

@@ -6,7 +6,7 @@
 mod series;
 mod wording;
 
-use super::plot::{self, Panel, Plot, Trace, Variable};
+use super::plot::{self, Form, Panel, Plot, Trace, Variable};
 use super::{Figure, Report};
 use crate::error::Result;
 
@@ -32,6 +32,7 @@ pub(super) fn describe(report: &Report) -> Result<Plot> {
         panels: panels(report, traces),
         stacked: true,
         bands: true,
+        form: Form::Lines,
     })
 }
 

@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 const SETUP: &str = include_str!("setup.py");
 const CHART: &str = include_str!("chart.py");
 const CURVES: &str = include_str!("curves.py");
+const PARTS: &str = include_str!("parts.py");
 
 /// Rows of a table that a cell shows.
 const HEAD: usize = 8;
@@ -27,7 +28,9 @@ pub(super) fn notebook(document: &Document) -> Result<Artifact> {
     let mut cells = Cells::default();
     cells.markdown(&introduction(document));
     let mut code = SETUP.trim_end().to_string();
-    for (needed, function) in [(has_charts(document), CHART), (!has_charts(document), CURVES)] {
+    for (needed, function) in
+        [(has_charts(document), CHART), (!has_charts(document), CURVES), (has_parts(document), PARTS)]
+    {
         if needed && !document.drawings.is_empty() {
             code.push_str("\n\n\n");
             code.push_str(function.trim_end());
@@ -138,6 +141,10 @@ fn has_charts(document: &Document) -> bool {
     document.drawings.iter().any(|drawing| matches!(drawing.source, Source::Chart(_)))
 }
 
+fn has_parts(document: &Document) -> bool {
+    document.drawings.iter().any(|drawing| matches!(drawing.source, Source::Parts { .. }))
+}
+
 fn introduction(document: &Document) -> String {
     let mut text = format!("# {}\n\n{ABOUT}\n", markdown(&document.title));
     if !document.complete {
@@ -230,6 +237,10 @@ fn drawn_again(drawing: &Drawing) -> Result<String> {
         Source::Curves((from, until)) => {
             let end = until + 0.15 * (until - from);
             Ok(format!("curves(curve_rows, until={end}, label={})", literal(drawing.plot.y.short_label())?))
+        }
+        Source::Parts { kind, map } => {
+            let how = if *map { "part_map" } else { "part_shares" };
+            Ok(format!("{how}(attribution_rows, kind={})", literal(kind)?))
         }
         Source::Chart(chart) => chart_call(chart, drawing),
     }
