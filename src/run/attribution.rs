@@ -2,7 +2,7 @@
 
 use super::plan::Plan;
 use super::{Store, Unit, Watch, points};
-use crate::attribution::{SAMPLES, Settings, TIMESTEPS, attribute};
+use crate::attribution::{SAMPLES, Settings, TIMESTEPS, attribute, parts};
 use crate::draws::Draws;
 use crate::error::{Error, Result};
 use crate::estimator::Quantity;
@@ -28,11 +28,11 @@ pub(super) fn measure(
         SampleRule::Fixed { samples } => samples.min(SAMPLES),
         SampleRule::RelativeError { .. } => SAMPLES,
     };
-    let settings = Settings { attribute: what, axis: plan.axis, norm: plan.norm, samples };
+    let settings = Settings { axis: plan.axis, norm: plan.norm, samples };
     watch.begin((subjects.len() * TIMESTEPS) as u64, "timesteps in parts");
     let together = (plan.batch / samples.max(1)).max(1) as usize;
     for (m, subject) in subjects.iter().enumerate() {
-        let parts = subject.response.rate_parts().map_err(|why| Error::mismatch(why, "Leave out --attribute."))?;
+        let response = subject.response.rate_parts().map_err(|why| Error::mismatch(why, "Leave out --attribute."))?;
         let model = &mut report.models[m];
         let Some(curve) = model.curves.iter().find(|curve| curve.quantity == Quantity::Derivative) else { continue };
         let mut found = Attribution {
@@ -42,14 +42,20 @@ pub(super) fn measure(
             function_evaluations: 0,
             wall_seconds: 0.0,
         };
+        let mut known = None;
         for unit in timesteps(curve).chunks(together) {
-            let key = format!("{m}: {}", points::key(unit));
+            let key = format!("{what} {m}: {}", points::key(unit));
             let stored = store.as_ref().and_then(|store| store.get(KIND, &key));
             let (rows, evaluations, seconds) = match stored {
                 Some(stored) => (stored.said("rows")?, stored.said("evaluations")?, stored.said("seconds")?),
                 None => {
                     let began = Instant::now();
-                    let (rows, evaluations) = attribute(parts, draws, unit, &settings)?;
+                    let all = match known.take() {
+                        Some(all) => all,
+                        None => parts(response, draws, unit[0], what)?,
+                    };
+                    let (rows, evaluations) = attribute((response, &all), draws, unit, &settings)?;
+                    known = Some(all);
                     let seconds = began.elapsed().as_secs_f64();
                     if let Some(store) = store.as_deref_mut() {
                         let about = json!({"rows": rows, "evaluations": evaluations, "seconds": seconds});

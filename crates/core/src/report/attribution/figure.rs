@@ -52,7 +52,10 @@ fn shares(report: &Report, kind: PartKind) -> Option<Plot> {
     let mut series: Vec<Series> =
         chosen.iter().enumerate().map(|(i, part)| named(part_name(kind, part), Some(i))).collect();
     if others > 0 {
-        series.push(named(format!("{others} others"), None));
+        // A single one has its name.
+        let left = order.iter().find(|part| !chosen.contains(part)).filter(|_| others == 1);
+        let name = left.map_or_else(|| format!("{others} others"), |part| part_name(kind, part));
+        series.push(named(name, None));
     }
     let panels = models.iter().map(|(model, found)| Panel {
         caption: caption(model, models.len()),
@@ -165,4 +168,48 @@ fn stacked(found: &Attribution, kind: PartKind, chosen: &[&str], others: bool) -
         }
     }
     traces
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::synthetic::attributed;
+
+    #[test]
+    fn columns_stand_on_each_other_and_add_up_to_one() {
+        let plots = describe(&attributed());
+        let names: Vec<&str> = plots.iter().map(|plot| plot.name.as_str()).collect();
+        assert_eq!(names, ["attribution-site", "attribution-site-norms"]);
+        let shares = &plots[0];
+        assert_eq!(shares.series.len(), COLOURED + 1);
+        assert_eq!(shares.series.last().unwrap().name, "3 others");
+        for i in 0..4 {
+            let ends: Vec<(f64, f64)> =
+                shares.panels[0].traces.iter().map(|trace| trace.spots[i].interval.unwrap()).collect();
+            let near = |a: f64, b: f64| (a - b).abs() < 1e-12;
+            assert!(near(ends[0].0, 0.0) && near(ends[0].1, 0.9), "{ends:?}");
+            assert!(near(ends[1].0, -0.1) && near(ends[1].1, 0.0), "what is negative stands below 0: {ends:?}");
+            assert!(ends[2..].windows(2).all(|pair| near(pair[0].1, pair[1].0)), "{ends:?}");
+            assert!(near(ends.last().unwrap().1, 1.1), "positive shares less the negative ones are 1: {ends:?}");
+        }
+    }
+
+    #[test]
+    fn every_tile_is_marked_within_the_figure() {
+        for plot in describe(&attributed()) {
+            let (figure, marks) = plot::draw(&plot).unwrap();
+            let count: usize = plot.panels[0].traces.iter().map(|trace| trace.spots.len()).sum();
+            assert_eq!(marks[0].len(), count, "{}", plot.name);
+            let (width, height) = (0.75 * figure.tree().size().width(), 0.75 * figure.tree().size().height());
+            let inside = |mark: &plot::Mark| {
+                (0.0..f64::from(width)).contains(&mark.at.0) && (0.0..f64::from(height)).contains(&mark.at.1)
+            };
+            assert!(marks[0].iter().all(inside), "{}", plot.name);
+        }
+    }
+
+    #[test]
+    fn a_report_without_parts_has_no_such_figure() {
+        assert!(describe(&crate::report::synthetic::both_quantities()).is_empty());
+    }
 }

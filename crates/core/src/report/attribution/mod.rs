@@ -6,8 +6,8 @@ mod tables;
 
 pub use figure::attribution_figures;
 pub(super) use figure::describe;
-pub(crate) use near_zero::percent;
 pub use near_zero::{NearZeroShare, attribution_reading};
+pub(crate) use near_zero::{part_name, percent};
 pub(super) use tables::{COLUMNS, attribution_frame};
 pub use tables::{attribution_csv, attribution_table};
 

@@ -29,7 +29,8 @@ impl Attribution {
         let total: f64 = weights.iter().map(|(_, weight)| weight).sum();
         let share = |part: &str| {
             let at = |(t, weight): &(f64, f64)| Some(weight * self.row(kind, part, *t)?.share?);
-            weights.iter().filter_map(at).sum::<f64>() / total
+            let known: Vec<f64> = weights.iter().filter_map(at).collect();
+            if known.is_empty() { f64::NAN } else { known.iter().sum::<f64>() / total }
         };
         let all = self.parts(kind).into_iter().map(|part| NearZeroShare { part: part.into(), share: share(part) });
         let mut all: Vec<NearZeroShare> = all.filter(|part| part.share.is_finite()).collect();
@@ -82,16 +83,16 @@ fn one(model: &ModelReport, several: bool) -> Option<String> {
     for (kind, verb) in kinds {
         let Some((shares, end)) = model.near_zero_shares(kind) else { continue };
         until = end;
-        parts.push(format!("{verb} {}", named(kind, &shares)));
+        parts.push(named(kind, verb, &shares));
     }
     if parts.is_empty() {
         return Some(format!("{name}∂ε/∂t is 0 near t = 0, so it has no parts there."));
     }
-    Some(format!("{name}Of ∂ε/∂t below t = {until}, most {}.", parts.join(", and ")))
+    Some(format!("{name}Of ∂ε/∂t below t = {until}, {}.", parts.join("; ")))
 }
 
-/// `blocks.1 (61 %) and blocks.0 (29 %) of 3 sites`
-fn named(kind: PartKind, shares: &[NearZeroShare]) -> String {
+/// `90 % enters at blocks.1 (61 %) and blocks.0 (29 %), 2 of 3 sites`
+fn named(kind: PartKind, verb: &str, shares: &[NearZeroShare]) -> String {
     let mut sum = 0.0;
     let enough = |part: &&NearZeroShare| {
         let goes_on = sum < MOST;
@@ -99,13 +100,18 @@ fn named(kind: PartKind, shares: &[NearZeroShare]) -> String {
         goes_on
     };
     let chosen: Vec<&NearZeroShare> = shares.iter().take(NAMED).take_while(enough).collect();
-    let words: Vec<String> =
-        chosen.iter().map(|part| format!("{} ({})", part_name(kind, &part.part), percent(part.share))).collect();
+    let total: f64 = chosen.iter().map(|part| part.share).sum();
+    let word = |part: &&NearZeroShare| match chosen.len() {
+        1 => part_name(kind, &part.part),
+        _ => format!("{} ({})", part_name(kind, &part.part), percent(part.share)),
+    };
+    let words: Vec<String> = chosen.iter().map(word).collect();
     let what = match kind {
         PartKind::Site => "sites",
         PartKind::Frequency => "parts of the time embedding",
     };
-    format!("{}, of {} {what}{}", listed(&words), shares.len(), cancelling(shares))
+    let against = cancelling(shares);
+    format!("{} {verb} {}, {} of {} {what}{against}", percent(total), listed(&words), chosen.len(), shares.len())
 }
 
 /// Where parts work against each other, their shares alone mislead.
@@ -118,7 +124,7 @@ fn cancelling(shares: &[NearZeroShare]) -> String {
 }
 
 /// A part as a sentence has it.
-pub(in crate::report) fn part_name(kind: PartKind, part: &str) -> String {
+pub(crate) fn part_name(kind: PartKind, part: &str) -> String {
     match kind {
         PartKind::Frequency if part.starts_with(|c: char| c.is_ascii_digit()) => format!("ω = {part}"),
         _ => one_line(part),
@@ -135,5 +141,43 @@ fn listed(words: &[String]) -> String {
         [] => String::new(),
         [one] => one.clone(),
         [first @ .., last] => format!("{} and {last}", first.join(", ")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::synthetic::{attributed, both_quantities};
+
+    #[test]
+    fn shares_near_zero_are_weighted_means() {
+        let mut report = attributed();
+        let (shares, until) = report.models[0].near_zero_shares(PartKind::Site).unwrap();
+        assert_eq!((until, shares.len(), shares[0].part.as_str()), (100.0, 10, "site 0"));
+        assert!((shares[0].share - 0.9).abs() < 1e-12 && (shares[9].share + 0.1).abs() < 1e-12, "{shares:?}");
+        assert!((shares.iter().map(|part| part.share).sum::<f64>() - 1.0).abs() < 1e-12);
+        // Where D is large counts: at t = 0 and 1 it is twenty times that at t = 99, which stands for half of the window.
+        let found = report.models[0].attribution.as_mut().unwrap();
+        for row in found.rows.iter_mut().filter(|row| row.timestep == 99.0) {
+            row.share = Some(if row.part == "site 2" { 1.0 } else { 0.0 });
+        }
+        let curve = report.models[0].curves[1].clone();
+        let at = |t: f64| curve.points.iter().find(|point| point.timestep == t).unwrap().mean.unwrap();
+        let weights = [0.5 * at(0.0), 4.0 * at(1.0), 49.0 * at(8.0), 45.5 * at(99.0)];
+        let (shares, _) = report.models[0].near_zero_shares(PartKind::Site).unwrap();
+        let expected = 0.9 * weights[..3].iter().sum::<f64>() / weights.iter().sum::<f64>();
+        assert!((shares[0].share - expected).abs() < 1e-12, "{shares:?}");
+    }
+
+    #[test]
+    fn the_sentence_names_what_makes_most() {
+        let said = attribution_reading(&attributed().models);
+        assert_eq!(said, "Of ∂ε/∂t below t = 100, 90 % enters at site 0, 1 of 10 sites.");
+        assert_eq!(attribution_reading(&both_quantities().models), "");
+        let mut zero = attributed();
+        for row in &mut zero.models[0].attribution.as_mut().unwrap().rows {
+            row.share = None;
+        }
+        assert!(attribution_reading(&zero.models).contains("has no parts there"));
     }
 }

@@ -181,7 +181,8 @@ fn share_axis(plot: &Plot, views: &mut [View]) -> bool {
 fn keys(plot: &Plot) -> Vec<(Key, String)> {
     if plot.form == Form::Map {
         let ends = tiles::colours(plot);
-        let label = ends.map(|(low, high)| format!("{} to {}  {}", short(low), short(high), plot.y.label()));
+        let label =
+            ends.map(|(low, high)| format!("{} … {}: {}, logarithmic", short(low), short(high), plot.y.label()));
         return label.map(|label| (Key::Ramp, printable(&label))).into_iter().collect();
     }
     let words = !plot.categories.is_empty();
