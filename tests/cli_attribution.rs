@@ -61,7 +61,7 @@ fn every_part_is_written_drawn_and_read_out() {
     assert_eq!(section["rows"].as_array().unwrap().len(), rows.len());
     // One pass for the total, and one for each part.
     assert_eq!(section["function_evaluations"], 18 * (rows.len() / 3 + 1));
-    let text = succeed(folder.path(), &["export", "out", "--format", "html,notebook,csv", "--out", "again"]);
+    let text = succeed(folder.path(), &["export", "out", "--to", "html,notebook,csv", "--out", "again"]);
     assert!(text.contains("attribution.csv"), "{text}");
     let again = |name: &str| fs::read(folder.path().join("again").join(name)).unwrap();
     assert_eq!(again("attribution.csv"), fs::read(out.join("attribution.csv")).unwrap());
