@@ -17,7 +17,7 @@ pub use lipscope_core::attribution::{Attribute, PartKind};
 use tch::{Device, Kind, Tensor};
 
 /// Timesteps and samples at most.
-pub const TIMESTEPS: usize = 16;
+pub const TIMESTEPS: usize = 24;
 /// Samples of a timestep at most.
 pub const SAMPLES: u64 = 16;
 

@@ -5,7 +5,6 @@ use crate::attribution::PartKind;
 use crate::quantity::Quantity;
 use crate::report::table::one_line;
 use crate::report::{Curve, ModelReport};
-use crate::time::Axis;
 
 /// Parts that a sentence names at most, and what they should make together.
 const NAMED: usize = 3;
@@ -16,7 +15,7 @@ const MOST: f64 = 0.5;
 pub struct NearZeroShare {
     /// Its name.
     pub part: String,
-    /// Its share of ∫ D: the mean of its shares, weighted by D and the distance between timesteps.
+    /// Its share of ∫ D dlog(t + 1): the timesteps are evenly spaced so, and near 0 is where shares are asked for.
     pub share: f64,
 }
 
@@ -39,21 +38,16 @@ impl Attribution {
     }
 }
 
-/// D(t) times the length of the axis that belongs to t: half of the way to each neighbour; alone, 1.
+/// D(t) times the length of log(t + 1) that belongs to t: half of the way to each neighbour; alone, 1.
 fn weights(curve: &Curve, times: &[f64]) -> Vec<(f64, f64)> {
-    let points = || times.iter().filter_map(|t| curve.points.iter().find(|point| point.timestep == *t));
-    let place = |point: &crate::report::Point| match curve.axis {
-        Axis::Step | Axis::Unit => Some(point.timestep),
-        Axis::Sigma => point.sigma,
-        Axis::LogSnr => point.log_snr,
-    };
-    let known: Vec<(f64, f64, f64)> =
-        points().filter_map(|p| Some((p.timestep, place(p)?, p.mean.filter(|mean| *mean > 0.0)?))).collect();
+    let mean = |t: f64| curve.points.iter().find(|point| point.timestep == t)?.mean.filter(|mean| *mean > 0.0);
+    let known: Vec<(f64, f64)> = times.iter().filter_map(|t| Some((*t, mean(*t)?))).collect();
+    let place = |i: usize| known[i].0.ln_1p();
     let length = |i: usize| match known.len() {
         1 => 1.0,
-        count => 0.5 * (known[(i + 1).min(count - 1)].1 - known[i.saturating_sub(1)].1).abs(),
+        count => 0.5 * (place((i + 1).min(count - 1)) - place(i.saturating_sub(1))),
     };
-    known.iter().enumerate().map(|(i, (t, _, mean))| (*t, mean * length(i))).collect()
+    known.iter().enumerate().map(|(i, (t, mean))| (*t, mean * length(i))).collect()
 }
 
 impl ModelReport {
@@ -156,14 +150,16 @@ mod tests {
         assert_eq!((until, shares.len(), shares[0].part.as_str()), (100.0, 10, "site 0"));
         assert!((shares[0].share - 0.9).abs() < 1e-12 && (shares[9].share + 0.1).abs() < 1e-12, "{shares:?}");
         assert!((shares.iter().map(|part| part.share).sum::<f64>() - 1.0).abs() < 1e-12);
-        // Where D is large counts: at t = 0 and 1 it is twenty times that at t = 99, which stands for half of the window.
+        // Each timestep counts by D and by what of log(t + 1) it stands for.
         let found = report.models[0].attribution.as_mut().unwrap();
         for row in found.rows.iter_mut().filter(|row| row.timestep == 99.0) {
             row.share = Some(if row.part == "site 2" { 1.0 } else { 0.0 });
         }
         let curve = report.models[0].curves[1].clone();
         let at = |t: f64| curve.points.iter().find(|point| point.timestep == t).unwrap().mean.unwrap();
-        let weights = [0.5 * at(0.0), 4.0 * at(1.0), 49.0 * at(8.0), 45.5 * at(99.0)];
+        let [two, nine, hundred] = [2.0, 9.0, 100.0].map(f64::ln);
+        let lengths = [two, nine, hundred - two, hundred - nine];
+        let weights: Vec<f64> = lengths.iter().zip([0.0, 1.0, 8.0, 99.0]).map(|(length, t)| length * at(t)).collect();
         let (shares, _) = report.models[0].near_zero_shares(PartKind::Site).unwrap();
         let expected = 0.9 * weights[..3].iter().sum::<f64>() / weights.iter().sum::<f64>();
         assert!((shares[0].share - expected).abs() < 1e-12, "{shares:?}");
