@@ -50,7 +50,7 @@ pub fn attributed() -> Report {
     let model = &mut report.models[0];
     let derivative = model.curves[1].clone();
     model.summary.push(summary(&derivative));
-    let share = |site: usize| [0.9, -0.1].get(site).copied().unwrap_or(0.025);
+    let share = |site: usize| -> f64 { [0.9, -0.1].get(site).copied().unwrap_or(0.025) };
     let row = |t: f64, site: usize| PartRow {
         timestep: t,
         kind: PartKind::Site,
