@@ -30,6 +30,8 @@ pub struct Settings {
     pub norm: Norm,
     /// Samples per timestep.
     pub samples: u64,
+    /// Rows of a network call at most.
+    pub batch: u64,
 }
 
 /// One part in numbers, by timestep and sample.
@@ -51,7 +53,7 @@ pub fn parts(response: &dyn RateParts, draws: &Draws, t: Timestep, attribute: At
     Ok(attribute.kinds().iter().map(of).collect::<Result<Vec<_>>>()?.into_iter().flatten().collect())
 }
 
-/// The parts at some timesteps, in one batch, and how many network evaluations that took.
+/// The parts at some timesteps, and how many network evaluations that took.
 ///
 /// # Errors
 /// The network cannot be evaluated.
@@ -65,21 +67,21 @@ pub fn attribute(
     let samples = 0..settings.samples;
     let wanted: Vec<Draw> =
         timesteps.iter().flat_map(|&t| samples.clone().map(move |sample| Draw { t, sample })).collect();
-    let t: Vec<Timestep> = wanted.iter().map(|draw| draw.t).collect();
-    let state = draws.state(&draws.rows(&wanted), response, &t)?;
-    let whole = response.rate(&state, &t)?;
-    let squares = read_back(&products(&whole, &whole)?)?;
-    let speeds = speeds(response.process(), settings.axis, &t)?;
-    let mut all = Vec::new();
-    for part in parts {
-        let tensor = response.part(part, &state, &t)?;
-        let norms = read_back(&row_norms(settings.norm, &tensor)?)?;
-        all.push(Numbers {
-            kind: part.kind,
-            name: part.name.clone(),
-            norms: norms.iter().zip(&speeds).map(|(norm, speed)| norm / speed).collect(),
-            products: read_back(&products(&tensor, &whole)?)?,
-        });
+    let mut squares = Vec::with_capacity(wanted.len());
+    let empty = |part: &Part| Numbers { kind: part.kind, name: part.name.clone(), norms: vec![], products: vec![] };
+    let mut all: Vec<Numbers> = parts.iter().map(empty).collect();
+    for batch in wanted.chunks(settings.batch.max(1) as usize) {
+        let t: Vec<Timestep> = batch.iter().map(|draw| draw.t).collect();
+        let state = draws.state(&draws.rows(batch), response, &t)?;
+        let whole = response.rate(&state, &t)?;
+        squares.extend(read_back(&products(&whole, &whole)?)?);
+        let speeds = speeds(response.process(), settings.axis, &t)?;
+        for (part, numbers) in parts.iter().zip(&mut all) {
+            let tensor = response.part(part, &state, &t)?;
+            let norms = read_back(&row_norms(settings.norm, &tensor)?)?;
+            numbers.norms.extend(norms.iter().zip(&speeds).map(|(norm, speed)| norm / speed));
+            numbers.products.extend(read_back(&products(&tensor, &whole)?)?);
+        }
     }
     let count = settings.samples as usize;
     let rows = timesteps.iter().enumerate().flat_map(|(i, &t)| {
