@@ -17,21 +17,21 @@ pub use lipscope_core::attribution::{Attribute, PartKind};
 use tch::{Device, Kind, Tensor};
 
 /// Timesteps and samples at most.
-pub const TIMESTEPS: usize = 16;
+pub const TIMESTEPS: usize = 24;
 /// Samples of a timestep at most.
 pub const SAMPLES: u64 = 16;
 
-/// What is told apart, and in which units.
+/// How finely it is looked at, and in which units.
 #[derive(Debug, Clone, Copy)]
 pub struct Settings {
-    /// Which parts.
-    pub attribute: Attribute,
     /// Axis of the denominator.
     pub axis: Axis,
     /// Norm of the parts.
     pub norm: Norm,
     /// Samples per timestep.
     pub samples: u64,
+    /// Rows of a network call at most.
+    pub batch: u64,
 }
 
 /// One part in numbers, by timestep and sample.
@@ -42,12 +42,23 @@ struct Numbers {
     products: Vec<f64>,
 }
 
-/// The parts at some timesteps, in one batch, and how many network evaluations that took.
+/// The parts of a model, found out by passes over one sample at t.
 ///
 /// # Errors
 /// A kind of parts that the model does not have.
+pub fn parts(response: &dyn RateParts, draws: &Draws, t: Timestep, attribute: Attribute) -> Result<Vec<Part>> {
+    let _no_grad = tch::no_grad_guard();
+    let state = draws.state(&draws.rows(&[Draw { t, sample: 0 }]), response, &[t])?;
+    let of = |kind: &PartKind| response.parts(*kind, &state, &[t]);
+    Ok(attribute.kinds().iter().map(of).collect::<Result<Vec<_>>>()?.into_iter().flatten().collect())
+}
+
+/// The parts at some timesteps, and how many network evaluations that took.
+///
+/// # Errors
+/// The network cannot be evaluated.
 pub fn attribute(
-    response: &dyn RateParts,
+    (response, parts): (&dyn RateParts, &[Part]),
     draws: &Draws,
     timesteps: &[Timestep],
     settings: &Settings,
@@ -56,27 +67,20 @@ pub fn attribute(
     let samples = 0..settings.samples;
     let wanted: Vec<Draw> =
         timesteps.iter().flat_map(|&t| samples.clone().map(move |sample| Draw { t, sample })).collect();
-    let t: Vec<Timestep> = wanted.iter().map(|draw| draw.t).collect();
-    let state = draws.state(&draws.rows(&wanted), response, &t)?;
-    let whole = response.rate(&state, &t)?;
-    let squares = read_back(&products(&whole, &whole)?)?;
-    let speeds = speeds(response.process(), settings.axis, &t)?;
-    let mut all = Vec::new();
-    let mut calls = 1;
-    for &kind in settings.attribute.kinds() {
-        let parts = response.parts(kind, &state, &t)?;
-        // One pass more finds out the sites, or what goes past the embedding.
-        calls += parts.len() as u64 + 1;
-        for part in parts {
-            let Part { kind, name, .. } = &part;
-            let tensor = response.part(&part, &state, &t)?;
+    let mut squares = Vec::with_capacity(wanted.len());
+    let empty = |part: &Part| Numbers { kind: part.kind, name: part.name.clone(), norms: vec![], products: vec![] };
+    let mut all: Vec<Numbers> = parts.iter().map(empty).collect();
+    for batch in wanted.chunks(settings.batch.max(1) as usize) {
+        let t: Vec<Timestep> = batch.iter().map(|draw| draw.t).collect();
+        let state = draws.state(&draws.rows(batch), response, &t)?;
+        let whole = response.rate(&state, &t)?;
+        squares.extend(read_back(&products(&whole, &whole)?)?);
+        let speeds = speeds(response.process(), settings.axis, &t)?;
+        for (part, numbers) in parts.iter().zip(&mut all) {
+            let tensor = response.part(part, &state, &t)?;
             let norms = read_back(&row_norms(settings.norm, &tensor)?)?;
-            all.push(Numbers {
-                kind: *kind,
-                name: name.clone(),
-                norms: norms.iter().zip(&speeds).map(|(norm, speed)| norm / speed).collect(),
-                products: read_back(&products(&tensor, &whole)?)?,
-            });
+            numbers.norms.extend(norms.iter().zip(&speeds).map(|(norm, speed)| norm / speed));
+            numbers.products.extend(read_back(&products(&tensor, &whole)?)?);
         }
     }
     let count = settings.samples as usize;
@@ -85,7 +89,8 @@ pub fn attribute(
         let squares = &squares[here.clone()];
         all.iter().map(move |part| row(t, part, here.clone(), squares))
     });
-    Ok((rows.collect(), calls * response.network_calls() * wanted.len() as u64))
+    let calls = (1 + parts.len()) as u64 * response.network_calls();
+    Ok((rows.collect(), calls * wanted.len() as u64))
 }
 
 /// One part at the samples `here` of t.

@@ -3,16 +3,21 @@
 mod common;
 
 use common::closeness::{Tolerance, compare};
+use lipscope::attribution::{self, Attribute};
 use lipscope::denoiser::{NetworkDenoiser, Part, RateParts};
+use lipscope::draws::{CleanSamples, Draws};
+use lipscope::estimator::Norm;
 use lipscope::guidance::{Asked, Guidance};
 use lipscope::network::mlp::{MlpConfig, ResidualMlp};
 use lipscope::network::{Closure, Network};
 use lipscope::nn::Weights;
 use lipscope::prediction::Prediction;
+use lipscope::random::fill_normal;
+use lipscope::report::PartRow;
 use lipscope::response::Response;
 use lipscope::schedule;
 use lipscope::state::State;
-use lipscope::time::Conditioning;
+use lipscope::time::{Axis, Conditioning};
 use lipscope::timestep_map::{Identity, Sharing, TimestepMap};
 use lipscope_core::attribution::PartKind;
 use std::collections::BTreeMap;
@@ -175,4 +180,39 @@ fn a_function_has_no_parts() {
     let network = Closure::new(&[2], |x, _| Ok(x.shallow_clone()));
     let refused = denoiser(Box::new(network), Prediction::Epsilon).rate_parts().err().unwrap();
     assert!(refused.contains("cannot be reached"), "{refused}");
+}
+
+/// Rows of one sample each, or all at once: the same numbers, and as many evaluations.
+#[test]
+fn batches_change_nothing() {
+    struct Points;
+    impl CleanSamples for Points {
+        fn draw(&self, rng: &mut rand_chacha::ChaCha8Rng, out: &mut [f32]) -> Option<usize> {
+            fill_normal(rng, out);
+            None
+        }
+    }
+    let denoiser = denoiser(Box::new(perceptron(&expected())), Prediction::V);
+    let draws = Draws { source: Arc::new(Points), seed: 3, sample_shape: vec![2] };
+    let all = attribution::parts(&denoiser, &draws, 5.0, Attribute::Both).unwrap();
+    let with = |batch: u64| {
+        let settings = attribution::Settings { axis: Axis::Step, norm: Norm::L2, samples: 5, batch };
+        attribution::attribute((&denoiser, &all), &draws, &[5.0, 700.0], &settings).unwrap()
+    };
+    let ((one, evaluations), (ten, same)) = (with(1), with(10));
+    assert_eq!((evaluations, one.len()), (same, 2 * all.len()));
+    assert_eq!(evaluations, 10 * (all.len() as u64 + 1));
+    for (a, b) in one.iter().zip(&ten) {
+        assert_eq!((&a.part, a.timestep), (&b.part, b.timestep));
+        let (x, y) = (a.share.unwrap(), b.share.unwrap());
+        assert!((x - y).abs() <= 1e-9 * x.abs().max(1.0), "{a:?} {b:?}");
+        assert!(a.share_ci_low.unwrap() <= x && x <= a.share_ci_high.unwrap());
+    }
+    for kind in KINDS {
+        for t in [5.0, 700.0] {
+            let of = |row: &&PartRow| row.kind == kind && row.timestep == t;
+            let sum: f64 = one.iter().filter(of).map(|row| row.share.unwrap()).sum();
+            assert!((sum - 1.0).abs() < 1e-9, "{kind} at {t}: {sum}");
+        }
+    }
 }

@@ -186,7 +186,7 @@ mod tests {
                 let differences = (moved(h) - moved(-h)) / (2.0 * h);
                 let part = by(Sites::Only(name.clone())).0.tangent.unwrap();
                 let reason = "central differences: h², and rounding 1e-16/h";
-                assert_close(&format!("{case}, {name}"), &part, &differences, Tolerance::of_largest(1e-6, reason));
+                assert_close(format!("{case}, {name}"), &part, &differences, Tolerance::of_largest(1e-6, reason));
             }
         }
     }

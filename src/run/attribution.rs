@@ -2,12 +2,13 @@
 
 use super::plan::Plan;
 use super::{Store, Unit, Watch, points};
-use crate::attribution::{SAMPLES, Settings, TIMESTEPS, attribute};
+use crate::attribution::{SAMPLES, Settings, TIMESTEPS, attribute, parts};
+use crate::denoiser::RateParts;
 use crate::draws::Draws;
 use crate::error::{Error, Result};
 use crate::estimator::Quantity;
 use crate::measure::{SampleRule, Subject};
-use crate::report::{Attribution, Curve, Report};
+use crate::report::{Attribution, Curve, PartRow, Report, Warning};
 use crate::time::Timestep;
 use lipscope_core::attribution::Attribute;
 use lipscope_core::timesteps::spread;
@@ -15,6 +16,16 @@ use serde_json::json;
 use std::time::Instant;
 
 const KIND: &str = "attribution";
+
+/// What all models have in common.
+struct Job<'a> {
+    what: Attribute,
+    settings: Settings,
+    /// Timesteps of a unit, which share a batch where it holds them.
+    together: usize,
+    draws: &'a Draws,
+    watch: &'a dyn Watch,
+}
 
 /// Measures what is not in the store yet; `false` if the watcher stopped it.
 pub(super) fn measure(
@@ -28,28 +39,60 @@ pub(super) fn measure(
         SampleRule::Fixed { samples } => samples.min(SAMPLES),
         SampleRule::RelativeError { .. } => SAMPLES,
     };
-    let settings = Settings { attribute: what, axis: plan.axis, norm: plan.norm, samples };
-    watch.begin((subjects.len() * TIMESTEPS) as u64, "timesteps in parts");
+    // Where memory ran out for the curves, it would again.
+    let smaller = |warning: &Warning| match warning {
+        Warning::SmallerBatch { batch } => Some(*batch),
+        _ => None,
+    };
+    let batch = report.warnings.iter().find_map(smaller).unwrap_or(plan.batch);
+    let settings = Settings { axis: plan.axis, norm: plan.norm, samples, batch };
     let together = (plan.batch / samples.max(1)).max(1) as usize;
-    for (m, subject) in subjects.iter().enumerate() {
-        let parts = subject.response.rate_parts().map_err(|why| Error::mismatch(why, "Leave out --attribute."))?;
-        let model = &mut report.models[m];
-        let Some(curve) = model.curves.iter().find(|curve| curve.quantity == Quantity::Derivative) else { continue };
+    let job = Job { what, settings, together, draws, watch };
+    let derivative = |curve: &&Curve| curve.quantity == Quantity::Derivative;
+    let times = |curve: &Curve| timesteps(curve).len() as u64;
+    let curves = || report.models.iter().flat_map(|model| &model.curves).filter(derivative);
+    watch.begin(curves().map(times).sum(), "timesteps in parts");
+    for (m, (subject, model)) in subjects.iter().zip(&mut report.models).enumerate() {
+        let response = subject.response.rate_parts().map_err(|why| Error::mismatch(why, "Leave out --attribute."))?;
+        let Some(curve) = model.curves.iter().find(derivative) else { continue };
+        let Some(found) = job.of_model(m, response, curve, store.as_deref_mut())? else { return Ok(false) };
+        report.provenance.wall_seconds += found.wall_seconds;
+        model.attribution = Some(found);
+    }
+    watch.end();
+    Ok(true)
+}
+
+impl Job<'_> {
+    /// The parts of model `m` at some timesteps of its curve; `None` if the watcher stopped it.
+    fn of_model(
+        &self,
+        m: usize,
+        response: &dyn RateParts,
+        curve: &Curve,
+        mut store: Option<&mut Store>,
+    ) -> Result<Option<Attribution>> {
         let mut found = Attribution {
-            samples,
+            samples: self.settings.samples,
             unit: curve.unit.clone(),
             rows: Vec::new(),
             function_evaluations: 0,
             wall_seconds: 0.0,
         };
-        for unit in timesteps(curve).chunks(together) {
-            let key = format!("{m}: {}", points::key(unit));
+        let mut known = None;
+        for unit in timesteps(curve).chunks(self.together) {
+            let key = format!("{} {m}: {}", self.what, points::key(unit));
             let stored = store.as_ref().and_then(|store| store.get(KIND, &key));
-            let (rows, evaluations, seconds) = match stored {
+            let (rows, evaluations, seconds): (Vec<PartRow>, u64, f64) = match stored {
                 Some(stored) => (stored.said("rows")?, stored.said("evaluations")?, stored.said("seconds")?),
                 None => {
                     let began = Instant::now();
-                    let (rows, evaluations) = attribute(parts, draws, unit, &settings)?;
+                    let all = match known.take() {
+                        Some(all) => all,
+                        None => parts(response, self.draws, unit[0], self.what)?,
+                    };
+                    let (rows, evaluations) = attribute((response, &all), self.draws, unit, &self.settings)?;
+                    known = Some(all);
                     let seconds = began.elapsed().as_secs_f64();
                     if let Some(store) = store.as_deref_mut() {
                         let about = json!({"rows": rows, "evaluations": evaluations, "seconds": seconds});
@@ -62,16 +105,13 @@ pub(super) fn measure(
             found.rows.extend(rows);
             found.function_evaluations += evaluations;
             found.wall_seconds += seconds;
-            unit.iter().for_each(|_| watch.advance());
-            if !watch.goes_on() {
-                return Ok(false);
+            unit.iter().for_each(|_| self.watch.advance());
+            if !self.watch.goes_on() {
+                return Ok(None);
             }
         }
-        report.provenance.wall_seconds += found.wall_seconds;
-        model.attribution = Some(found);
+        Ok(Some(found))
     }
-    watch.end();
-    Ok(true)
 }
 
 /// Some of those at which the curve has a number: a derivative does not exist where a timestep map jumps.

@@ -51,8 +51,8 @@ pub struct Plan {
     /// Noises that each clean sample gets.
     #[serde(skip_serializing_if = "is_one")]
     pub noises: u64,
-    /// What ∂ε/∂t is told apart by.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// What ∂ε/∂t is told apart by. The curves do not depend on it, and it can be asked for later.
+    #[serde(skip)]
     pub attribute: Option<Attribute>,
     /// End of the window near 0.
     pub near_zero_until: Timestep,

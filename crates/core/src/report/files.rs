@@ -2,7 +2,8 @@
 
 use super::memorisation::has_weights;
 use super::{
-    Artifact, FigureFormat, Report, attribution_csv, comparison_csv, curve_csv, figure, memorisation_csv, rounding_csv,
+    Artifact, FigureFormat, Report, attribution_csv, attribution_figures, comparison_csv, curve_csv, figure,
+    memorisation_csv, rounding_csv,
 };
 use crate::error::{Error, Result};
 use serde::Serialize;
@@ -30,9 +31,10 @@ pub fn files(report: &Report, formats: &[FigureFormat]) -> Result<Vec<Artifact>>
     }
     artifacts.extend(attribution_csv(report)?);
     if !formats.is_empty() {
-        let figure = figure(report)?;
-        for format in formats {
-            artifacts.push(figure.artifact(*format)?);
+        for figure in std::iter::once(figure(report)?).chain(attribution_figures(report)?) {
+            for format in formats {
+                artifacts.push(figure.artifact(*format)?);
+            }
         }
     }
     Ok(artifacts)

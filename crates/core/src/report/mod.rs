@@ -32,7 +32,10 @@ mod tidy_files;
 mod warning;
 
 pub use artifact::{Artifact, prepare_dir, slug, write_all};
-pub use attribution::{Attribution, NearZeroShare, PartRow, attribution_csv, attribution_reading, attribution_table};
+pub use attribution::{
+    Attribution, NearZeroShare, PartRow, attribution_csv, attribution_figures, attribution_reading, attribution_table,
+};
+pub(crate) use attribution::{part_name, percent};
 pub use basis::{Basis, Origin, WeightsUsed};
 pub use chart::chart;
 pub use csv::{comparison_csv, curve_csv, rounding_csv};

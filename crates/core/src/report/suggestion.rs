@@ -62,6 +62,7 @@ pub fn suggestion_text(suggestion: &Suggestion, width: u16) -> String {
          ≈ is between plain means over the sub-intervals."
             .into(),
     );
+    parts.extend(suggestion.remedy.clone());
     parts.join("\n\n")
 }
 

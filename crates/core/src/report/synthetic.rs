@@ -2,6 +2,8 @@
 
 use super::*;
 
+use crate::attribution::PartKind;
+
 /// A plain model over the timesteps 0…998 with all the curve's features: decay, oscillation, intervals.
 pub fn ddpm() -> Report {
     report(vec![model("DDPM", Vec::new(), secant((0..999).map(f64::from), 0.02, &[]))])
@@ -57,6 +59,29 @@ pub fn both_quantities() -> Report {
     derivative.points.iter_mut().for_each(|p| p.t_next = None);
     model.curves.push(derivative);
     report(vec![model])
+}
+
+/// Its derivative told apart by ten sites at t = 0, 1, 8 and 99: `site 0` has a share of 0.9 at all of them, `site 1` one of −0.1, and
+/// eight others 0.025 each.
+pub fn attributed() -> Report {
+    let mut report = both_quantities();
+    let model = &mut report.models[0];
+    let derivative = model.curves[1].clone();
+    model.summary.push(summary(&derivative));
+    let share = |site: usize| -> f64 { [0.9, -0.1].get(site).copied().unwrap_or(0.025) };
+    let row = |t: f64, site: usize| PartRow {
+        timestep: t,
+        kind: PartKind::Site,
+        part: format!("site {site}"),
+        norm: Some(share(site).abs() / (t + 1.0)),
+        share: Some(share(site)),
+        share_ci_low: Some(share(site) - 0.01),
+        share_ci_high: Some(share(site) + 0.01),
+    };
+    let rows = [0.0, 1.0, 8.0, 99.0].into_iter().flat_map(|t| (0..10).map(move |site| row(t, site))).collect();
+    let unit = derivative.unit;
+    model.attribution = Some(Attribution { samples: 16, unit, rows, function_evaluations: 880, wall_seconds: 1.0 });
+    report
 }
 
 /// `count` models on a sparse grid, the even ones with zeros.

@@ -31,6 +31,7 @@
 
 mod curve;
 mod grid;
+mod parts;
 pub mod snippet;
 mod split;
 #[cfg(test)]
@@ -96,6 +97,9 @@ pub struct Suggestion {
     pub others: Vec<SharedIntervals>,
     /// Timesteps of a sampler, descending, with equal mass between neighbours; empty where none were asked for.
     pub step_grid: Vec<Timestep>,
+    /// What the parts of ∂ε/∂t say, where the report tells them apart.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub remedy: Option<String>,
     /// What a reader must know.
     pub warnings: Vec<String>,
 }
@@ -204,6 +208,7 @@ pub fn suggest(report: &Report, wanted: &Wanted) -> Result<Suggestion> {
         until,
         why_until,
         warnings: curve.warnings(until, &step_grid),
+        remedy: report.models.iter().find(|model| model.label == curve.label).and_then(parts::remedy),
         suggested,
         others,
         step_grid,

@@ -1,11 +1,14 @@
 //! ∂ε/∂t told apart: parts by site and by frequency, over timesteps.
 
+mod figure;
 mod near_zero;
 mod tables;
 
-pub(crate) use near_zero::percent;
+pub use figure::attribution_figures;
+pub(super) use figure::describe;
 pub use near_zero::{NearZeroShare, attribution_reading};
-pub(super) use tables::{COLUMNS, FILE, attribution_frame};
+pub(crate) use near_zero::{part_name, percent};
+pub(super) use tables::{COLUMNS, attribution_frame};
 pub use tables::{attribution_csv, attribution_table};
 
 use crate::attribution::PartKind;

@@ -5,7 +5,6 @@ use crate::attribution::PartKind;
 use crate::quantity::Quantity;
 use crate::report::table::one_line;
 use crate::report::{Curve, ModelReport};
-use crate::time::Axis;
 
 /// Parts that a sentence names at most, and what they should make together.
 const NAMED: usize = 3;
@@ -16,7 +15,7 @@ const MOST: f64 = 0.5;
 pub struct NearZeroShare {
     /// Its name.
     pub part: String,
-    /// Its share of ∫ D: the mean of its shares, weighted by D and the distance between timesteps.
+    /// Its share of ∫ D dlog(t + 1): the timesteps are evenly spaced so, and near 0 is where shares are asked for.
     pub share: f64,
 }
 
@@ -29,7 +28,8 @@ impl Attribution {
         let total: f64 = weights.iter().map(|(_, weight)| weight).sum();
         let share = |part: &str| {
             let at = |(t, weight): &(f64, f64)| Some(weight * self.row(kind, part, *t)?.share?);
-            weights.iter().filter_map(at).sum::<f64>() / total
+            let known: Vec<f64> = weights.iter().filter_map(at).collect();
+            if known.is_empty() { f64::NAN } else { known.iter().sum::<f64>() / total }
         };
         let all = self.parts(kind).into_iter().map(|part| NearZeroShare { part: part.into(), share: share(part) });
         let mut all: Vec<NearZeroShare> = all.filter(|part| part.share.is_finite()).collect();
@@ -38,21 +38,16 @@ impl Attribution {
     }
 }
 
-/// D(t) times the length of the axis that belongs to t: half of the way to each neighbour; alone, 1.
+/// D(t) times the length of log(t + 1) that belongs to t: half of the way to each neighbour; alone, 1.
 fn weights(curve: &Curve, times: &[f64]) -> Vec<(f64, f64)> {
-    let points = || times.iter().filter_map(|t| curve.points.iter().find(|point| point.timestep == *t));
-    let place = |point: &crate::report::Point| match curve.axis {
-        Axis::Step | Axis::Unit => Some(point.timestep),
-        Axis::Sigma => point.sigma,
-        Axis::LogSnr => point.log_snr,
-    };
-    let known: Vec<(f64, f64, f64)> =
-        points().filter_map(|p| Some((p.timestep, place(p)?, p.mean.filter(|mean| *mean > 0.0)?))).collect();
+    let mean = |t: f64| curve.points.iter().find(|point| point.timestep == t)?.mean.filter(|mean| *mean > 0.0);
+    let known: Vec<(f64, f64)> = times.iter().filter_map(|t| Some((*t, mean(*t)?))).collect();
+    let place = |i: usize| known[i].0.ln_1p();
     let length = |i: usize| match known.len() {
         1 => 1.0,
-        count => 0.5 * (known[(i + 1).min(count - 1)].1 - known[i.saturating_sub(1)].1).abs(),
+        count => 0.5 * (place((i + 1).min(count - 1)) - place(i.saturating_sub(1))),
     };
-    known.iter().enumerate().map(|(i, (t, _, mean))| (*t, mean * length(i))).collect()
+    known.iter().enumerate().map(|(i, (t, mean))| (*t, mean * length(i))).collect()
 }
 
 impl ModelReport {
@@ -82,16 +77,16 @@ fn one(model: &ModelReport, several: bool) -> Option<String> {
     for (kind, verb) in kinds {
         let Some((shares, end)) = model.near_zero_shares(kind) else { continue };
         until = end;
-        parts.push(format!("{verb} {}", named(kind, &shares)));
+        parts.push(named(kind, verb, &shares));
     }
     if parts.is_empty() {
         return Some(format!("{name}∂ε/∂t is 0 near t = 0, so it has no parts there."));
     }
-    Some(format!("{name}Of ∂ε/∂t below t = {until}, most {}.", parts.join(", and ")))
+    Some(format!("{name}Of ∂ε/∂t below t = {until}, {}.", parts.join("; ")))
 }
 
-/// `blocks.1 (61 %) and blocks.0 (29 %) of 3 sites`
-fn named(kind: PartKind, shares: &[NearZeroShare]) -> String {
+/// `90 % enters at blocks.1 (61 %) and blocks.0 (29 %), 2 of 3 sites`
+fn named(kind: PartKind, verb: &str, shares: &[NearZeroShare]) -> String {
     let mut sum = 0.0;
     let enough = |part: &&NearZeroShare| {
         let goes_on = sum < MOST;
@@ -99,13 +94,18 @@ fn named(kind: PartKind, shares: &[NearZeroShare]) -> String {
         goes_on
     };
     let chosen: Vec<&NearZeroShare> = shares.iter().take(NAMED).take_while(enough).collect();
-    let words: Vec<String> =
-        chosen.iter().map(|part| format!("{} ({})", part_name(kind, &part.part), percent(part.share))).collect();
+    let total: f64 = chosen.iter().map(|part| part.share).sum();
+    let word = |part: &&NearZeroShare| match chosen.len() {
+        1 => part_name(kind, &part.part),
+        _ => format!("{} ({})", part_name(kind, &part.part), percent(part.share)),
+    };
+    let words: Vec<String> = chosen.iter().map(word).collect();
     let what = match kind {
         PartKind::Site => "sites",
         PartKind::Frequency => "parts of the time embedding",
     };
-    format!("{}, of {} {what}{}", listed(&words), shares.len(), cancelling(shares))
+    let against = cancelling(shares);
+    format!("{} {verb} {}, {} of {} {what}{against}", percent(total), listed(&words), chosen.len(), shares.len())
 }
 
 /// Where parts work against each other, their shares alone mislead.
@@ -118,7 +118,7 @@ fn cancelling(shares: &[NearZeroShare]) -> String {
 }
 
 /// A part as a sentence has it.
-pub(in crate::report) fn part_name(kind: PartKind, part: &str) -> String {
+pub(crate) fn part_name(kind: PartKind, part: &str) -> String {
     match kind {
         PartKind::Frequency if part.starts_with(|c: char| c.is_ascii_digit()) => format!("ω = {part}"),
         _ => one_line(part),
@@ -135,5 +135,45 @@ fn listed(words: &[String]) -> String {
         [] => String::new(),
         [one] => one.clone(),
         [first @ .., last] => format!("{} and {last}", first.join(", ")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::synthetic::{attributed, both_quantities};
+
+    #[test]
+    fn shares_near_zero_are_weighted_means() {
+        let mut report = attributed();
+        let (shares, until) = report.models[0].near_zero_shares(PartKind::Site).unwrap();
+        assert_eq!((until, shares.len(), shares[0].part.as_str()), (100.0, 10, "site 0"));
+        assert!((shares[0].share - 0.9).abs() < 1e-12 && (shares[9].share + 0.1).abs() < 1e-12, "{shares:?}");
+        assert!((shares.iter().map(|part| part.share).sum::<f64>() - 1.0).abs() < 1e-12);
+        // Each timestep counts by D and by what of log(t + 1) it stands for.
+        let found = report.models[0].attribution.as_mut().unwrap();
+        for row in found.rows.iter_mut().filter(|row| row.timestep == 99.0) {
+            row.share = Some(if row.part == "site 2" { 1.0 } else { 0.0 });
+        }
+        let curve = report.models[0].curves[1].clone();
+        let at = |t: f64| curve.points.iter().find(|point| point.timestep == t).unwrap().mean.unwrap();
+        let [two, nine, hundred] = [2.0, 9.0, 100.0].map(f64::ln);
+        let lengths = [two, nine, hundred - two, hundred - nine];
+        let weights: Vec<f64> = lengths.iter().zip([0.0, 1.0, 8.0, 99.0]).map(|(length, t)| length * at(t)).collect();
+        let (shares, _) = report.models[0].near_zero_shares(PartKind::Site).unwrap();
+        let expected = 0.9 * weights[..3].iter().sum::<f64>() / weights.iter().sum::<f64>();
+        assert!((shares[0].share - expected).abs() < 1e-12, "{shares:?}");
+    }
+
+    #[test]
+    fn the_sentence_names_what_makes_most() {
+        let said = attribution_reading(&attributed().models);
+        assert_eq!(said, "Of ∂ε/∂t below t = 100, 90 % enters at site 0, 1 of 10 sites.");
+        assert_eq!(attribution_reading(&both_quantities().models), "");
+        let mut zero = attributed();
+        for row in &mut zero.models[0].attribution.as_mut().unwrap().rows {
+            row.share = None;
+        }
+        assert!(attribution_reading(&zero.models).contains("has no parts there"));
     }
 }

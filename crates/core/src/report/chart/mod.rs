@@ -3,7 +3,7 @@
 mod data;
 
 use super::drawing::style::look;
-use super::plot::{self, Plot, Series, Variable};
+use super::plot::{self, Form, Plot, Series, Variable};
 use super::{Chart, Figure, TidyReport};
 use crate::error::Result;
 use data::{DENSE, Data};
@@ -33,6 +33,7 @@ pub(super) fn describe(report: &TidyReport, chart: &Chart) -> Result<Plot> {
         categories: data.categories,
         panels: data.panels,
         stacked: false,
+        form: Form::Lines,
     };
     // Without a positive value no axis is logarithmic.
     plot.y.log = chart.y.log && plot.spots().any(|spot| spot.y.is_some_and(|y| y > 0.0));

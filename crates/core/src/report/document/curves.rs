@@ -2,10 +2,11 @@
 
 use super::{Document, Drawing, Shown, Source, provenance, table, words};
 use crate::error::Result;
-use crate::report::attribution::{COLUMNS as ATTRIBUTION, attribution_frame};
+use crate::report::attribution::{self, COLUMNS as ATTRIBUTION, attribution_frame};
 use crate::report::csv::{BLOCK, comparison_frame, curve_frame, rounding_frame};
 use crate::report::figure::Horizontal;
 use crate::report::memorisation::{has_weights, memorisation_frame};
+use crate::report::plot::{Form, Plot};
 use crate::report::table::of_block;
 use crate::report::{
     Cell, ModelReport, Report, Summary, Table, attribution_reading, figure, reading, resolution_reading,
@@ -105,6 +106,8 @@ pub(super) fn document(report: &Report) -> Result<Document> {
     if let Some(parts) = attribution_frame(report)? {
         add("attribution", "Parts of ∂ε/∂t", parts, &ATTRIBUTION);
     }
+    let mut drawings = vec![drawing(report)?];
+    drawings.extend(parts(report)?);
     let mut about = provenance(&report.provenance);
     about.extend(report.models.iter().flat_map(described));
     Ok(Document {
@@ -113,7 +116,7 @@ pub(super) fn document(report: &Report) -> Result<Document> {
         complete: report.complete,
         reading: said.into_iter().filter(|text| !text.is_empty()).collect(),
         warnings: words(&report.warnings),
-        drawings: vec![drawing(report)?],
+        drawings,
         tables,
         provenance: about,
         plan: report.provenance.plan.clone(),
@@ -133,6 +136,20 @@ fn drawing(report: &Report) -> Result<Drawing> {
     };
     let (_, until) = figure::near_window(report, horizontal);
     Drawing::new(plot, title, about, Source::Curves { until, horizontal })
+}
+
+/// The figures of the parts of ∂ε/∂t.
+fn parts(report: &Report) -> Result<Vec<Drawing>> {
+    let drawing = |plot: Plot| {
+        let map = plot.form == Form::Map;
+        let (title, about) = match map {
+            false => ("Shares of the parts of ∂ε/∂t", "parts that work against the others stand below 0"),
+            true => ("Norms of the parts of ∂ε/∂t", "norms do not add up"),
+        };
+        let source = Source::Parts { kind: if plot.name.contains("frequency") { "frequency" } else { "site" }, map };
+        Drawing::new(plot, title, about.into(), source)
+    };
+    attribution::describe(report).into_iter().map(drawing).collect()
 }
 
 /// What every curve comes to, a row each.

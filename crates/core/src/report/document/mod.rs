@@ -70,6 +70,13 @@ pub(super) enum Source {
         /// What that axis shows.
         horizontal: Horizontal,
     },
+    /// In `attribution.csv`: the parts of a kind, as a map of their norms or as stacked shares.
+    Parts {
+        /// `site` or `frequency`.
+        kind: &'static str,
+        /// Whether it is the map.
+        map: bool,
+    },
     /// In the chart's table.
     Chart(Box<Chart>),
 }

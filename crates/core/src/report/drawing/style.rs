@@ -21,6 +21,19 @@ const DOTS: [&[f64]; 6] =
 const MARKERS: [Marker; 6] =
     [Marker::Circle, Marker::Square, Marker::Diamond, Marker::Up, Marker::Down, Marker::Pentagon];
 
+/// Colours of filled columns: the palette with its orange and its yellow, which a fill shows well.
+const FILLS: [RGBColor; 7] = [
+    RGBColor(0, 114, 178),
+    RGBColor(230, 159, 0),
+    RGBColor(0, 158, 115),
+    RGBColor(204, 121, 167),
+    RGBColor(86, 180, 233),
+    RGBColor(213, 94, 0),
+    RGBColor(240, 228, 66),
+];
+/// What is left, taken together.
+const OTHERS: RGBColor = RGBColor(190, 190, 190);
+
 /// Grey of frames and ticks.
 pub(in crate::report) const FRAME: RGBColor = RGBColor(60, 60, 60);
 /// Grey of grid lines.
@@ -72,6 +85,24 @@ pub(in crate::report) struct Look {
     pub stroke: Stroke,
     /// The marker.
     pub marker: Marker,
+}
+
+/// The look of the columns of part number `part`; `None` for all others together.
+pub(in crate::report) fn fill(part: Option<usize>) -> Look {
+    let color = part.map_or(OTHERS, |part| FILLS[part % FILLS.len()]);
+    Look { stroke: Stroke::solid(color, 1.0), marker: Marker::Square }
+}
+
+/// The colour of a share from 0 to 1: white, the palette's blue, nearly black.
+pub(in crate::report) fn ramp(share: f64) -> RGBColor {
+    let stops = [[255.0, 255.0, 255.0], [86.0, 180.0, 233.0], [0.0, 114.0, 178.0], [0.0, 20.0, 60.0]];
+    let place = share.clamp(0.0, 1.0) * (stops.len() - 1) as f64;
+    let below = (place.floor() as usize).min(stops.len() - 2);
+    let mix = |c: usize| {
+        let (from, to) = (stops[below][c], stops[below + 1][c]);
+        (from + (to - from) * (place - below as f64)).round() as u8
+    };
+    RGBColor(mix(0), mix(1), mix(2))
 }
 
 /// The look of model number `model`; from the seventh on colours repeat, with other dashes and markers.

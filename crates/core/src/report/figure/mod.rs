@@ -10,7 +10,7 @@ mod wording;
 
 pub(super) use horizontal::Horizontal;
 
-use super::plot::{self, Panel, Plot, Trace, Variable};
+use super::plot::{self, Form, Panel, Plot, Trace, Variable};
 use super::{Figure, Report};
 use crate::error::Result;
 
@@ -37,6 +37,7 @@ pub(super) fn describe(report: &Report) -> Result<Plot> {
         panels: panels(report, traces, horizontal),
         stacked: true,
         bands: true,
+        form: Form::Lines,
     })
 }
 

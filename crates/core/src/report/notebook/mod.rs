@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 const SETUP: &str = include_str!("setup.py");
 const CHART: &str = include_str!("chart.py");
 const CURVES: &str = include_str!("curves.py");
+const PARTS: &str = include_str!("parts.py");
 
 /// How the function of the curves becomes one over the noise level.
 const OVER_NOISE_LEVEL: [(&str, &str); 4] = [
@@ -39,9 +40,14 @@ pub(super) fn notebook(document: &Document) -> Result<Artifact> {
     let mut cells = Cells::default();
     cells.markdown(&introduction(document));
     let mut code = SETUP.trim_end().to_string();
-    if let Some(drawing) = document.drawings.first() {
-        code.push_str("\n\n\n");
-        code.push_str(function(&drawing.source).trim_end());
+    let mut functions: Vec<String> = Vec::new();
+    for drawing in &document.drawings {
+        let function = function(&drawing.source);
+        if !functions.contains(&function) {
+            code.push_str("\n\n\n");
+            code.push_str(function.trim_end());
+            functions.push(function);
+        }
     }
     cells.code(&code, None);
     for shown in &document.tables {
@@ -74,6 +80,7 @@ pub(super) fn notebook(document: &Document) -> Result<Artifact> {
 fn function(source: &Source) -> String {
     match source {
         Source::Chart(_) => CHART.into(),
+        Source::Parts { .. } => PARTS.into(),
         Source::Curves { horizontal: Horizontal::Timestep, .. } => CURVES.into(),
         Source::Curves { horizontal: Horizontal::NoiseLevel, .. } => {
             OVER_NOISE_LEVEL.iter().fold(CURVES.into(), |code, (from, to)| code.replacen(from, to, 1))
@@ -246,6 +253,10 @@ fn drawn_again(drawing: &Drawing) -> Result<String> {
     match &drawing.source {
         Source::Curves { until, .. } => {
             Ok(format!("curves(curve_rows, until={until}, label={})", literal(drawing.plot.y.short_label())?))
+        }
+        Source::Parts { kind, map } => {
+            let how = if *map { "part_map" } else { "part_shares" };
+            Ok(format!("{how}(attribution_rows, kind={})", literal(kind)?))
         }
         Source::Chart(chart) => chart_call(chart, drawing),
     }

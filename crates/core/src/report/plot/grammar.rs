@@ -25,6 +25,20 @@ pub(in crate::report) struct Plot {
     pub stacked: bool,
     /// Whether intervals are bands along the lines, and not a bar each.
     pub bands: bool,
+    /// How values are drawn.
+    pub form: Form,
+}
+
+/// How the values of a plot are drawn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(in crate::report) enum Form {
+    /// As lines or dots with their intervals.
+    #[default]
+    Lines,
+    /// As columns that stand on each other: each value fills its interval.
+    Columns,
+    /// As tiles of a map, a row per series, coloured by the logarithm of the value.
+    Map,
 }
 
 /// What an axis shows.

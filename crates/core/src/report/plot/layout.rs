@@ -3,9 +3,10 @@
 use super::axis::XAxis;
 use super::legend::{Key, Legend, wrap};
 use super::panel::{Frame, View, y_range};
-use super::{Mark, Plot};
+use super::{Form, Mark, Plot, tiles};
 use crate::report::drawing::font::printable;
 use crate::report::drawing::ink::{Anchor, Ink, text_width};
+use crate::report::drawing::style::Look;
 use crate::report::drawing::{COLUMN, LABEL_TEXT, MARGIN};
 
 /// Height of a frame in points: side by side, one of several above one another, and one that stands alone.
@@ -129,6 +130,9 @@ impl<'a> Sheet<'a> {
 }
 
 fn frame_height(plot: &Plot) -> f64 {
+    if plot.form == Form::Map {
+        return tiles::ROW * plot.panels.iter().map(tiles::rows).max().unwrap_or(1) as f64;
+    }
     match (plot.stacked, plot.panels.len()) {
         (false, _) => FRAME_HEIGHT.0,
         (true, 1) => FRAME_HEIGHT.2,
@@ -146,6 +150,10 @@ fn title(plot: &Plot, width: f64) -> Vec<String> {
 
 /// The most explicit label that fits `height`, else the shortest in several rows.
 fn y_label(plot: &Plot, height: f64) -> Vec<String> {
+    // A map has the names of its rows there, and says in its legend what is coloured.
+    if plot.form == Form::Map {
+        return Vec::new();
+    }
     let mut labels = plot.y.labels.iter().map(|label| printable(label));
     let fits = |label: &String| text_width(label, LABEL_TEXT) <= height;
     let shortest = plot.y.labels.last().map(|label| printable(label)).unwrap_or_default();
@@ -171,11 +179,21 @@ fn share_axis(plot: &Plot, views: &mut [View]) -> bool {
 
 /// What the legend explains.
 fn keys(plot: &Plot) -> Vec<(Key, String)> {
+    if plot.form == Form::Map {
+        let ends = tiles::colours(plot);
+        let label =
+            ends.map(|(low, high)| format!("{} … {}: {}, logarithmic", short(low), short(high), plot.y.label()));
+        return label.map(|label| (Key::Ramp, printable(&label))).into_iter().collect();
+    }
     let words = !plot.categories.is_empty();
     let named = plot.series.iter().enumerate().filter(|(_, series)| !series.name.is_empty());
-    let key = |i, look| if words { Key::Dot(i, look) } else { Key::Curve(i, look) };
+    let key = |i, look: Look| match plot.form {
+        Form::Columns => Key::Fill(i, look.stroke.color),
+        _ if words => Key::Dot(i, look),
+        _ => Key::Curve(i, look),
+    };
     let mut keys: Vec<(Key, String)> = named.map(|(i, s)| (key(i, s.look), printable(&s.name))).collect();
-    if plot.spots().any(|spot| spot.interval.is_some()) {
+    if plot.form == Form::Lines && plot.spots().any(|spot| spot.interval.is_some()) {
         keys.push((if plot.bands { Key::Band } else { Key::Bar }, "95 % CI".into()));
     }
     if plot.panels.iter().any(|panel| panel.shades.len() > 1) {
@@ -187,6 +205,16 @@ fn keys(plot: &Plot) -> Vec<(Key, String)> {
         keys.push((Key::Undefined(plot.series[trace.series].look.stroke), what.into()));
     }
     keys
+}
+
+/// Two digits.
+fn short(value: f64) -> String {
+    let exponent = value.log10().floor();
+    if (-3.0..3.0).contains(&exponent) {
+        format!("{value:.*}", (1.0 - exponent).max(0.0) as usize)
+    } else {
+        format!("{value:.1e}")
+    }
 }
 
 #[cfg(test)]

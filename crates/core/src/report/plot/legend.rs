@@ -1,13 +1,16 @@
 //! The legend: above the panels, in as many rows as its labels need.
 
 use crate::report::drawing::ink::{Anchor, Ink, Place, text_width};
-use crate::report::drawing::style::{BAND, FRAME, GRID, Look, SHADES, Stroke};
+use crate::report::drawing::style::{BAND, FRAME, GRID, Look, SHADES, Stroke, ramp};
+use plotters::style::RGBColor;
 
 /// Size of its text in points.
 pub(in crate::report) const SIZE: f64 = 7.0;
 const ROW: f64 = 9.5;
 const SAMPLE: f64 = 17.0;
 const DOT: f64 = 5.0;
+/// Colours that stand for a ramp.
+const RAMP_STEPS: usize = 32;
 const GAP: f64 = 3.0;
 const BETWEEN: f64 = 7.0;
 /// A label may take this many rows; the middle of a longer one is left out.
@@ -19,6 +22,10 @@ pub(in crate::report) enum Key {
     Curve(usize, Look),
     /// A marker alone, of the series of this number.
     Dot(usize, Look),
+    /// The columns of one series.
+    Fill(usize, RGBColor),
+    /// The colours of a map.
+    Ramp,
     /// An interval along a line.
     Band,
     /// An interval of one value.
@@ -33,7 +40,8 @@ impl Key {
     /// Width in points.
     fn width(&self) -> f64 {
         match self {
-            Key::Dot(..) | Key::Bar | Key::Undefined(_) => DOT,
+            Key::Dot(..) | Key::Bar | Key::Undefined(_) | Key::Fill(..) => DOT,
+            Key::Ramp => 3.0 * SAMPLE,
             Key::Curve(..) | Key::Band | Key::Shared => SAMPLE,
         }
     }
@@ -87,7 +95,9 @@ impl Legend {
     pub fn draw(&self, ink: &Ink, corner: Place) {
         for entry in &self.entries {
             match &entry.key {
-                Key::Curve(i, _) | Key::Dot(i, _) => ink.group(&format!("key-{i}"), || entry.draw(ink, corner)),
+                Key::Curve(i, _) | Key::Dot(i, _) | Key::Fill(i, _) => {
+                    ink.group(&format!("key-{i}"), || entry.draw(ink, corner))
+                }
                 _ => entry.draw(ink, corner),
             }
         }
@@ -102,6 +112,15 @@ fn draw_key(ink: &Ink, key: &Key, left: f64, middle: f64) {
             ink.marker((centre, middle), look.marker, 3.2, look.stroke.color, false);
         }
         Key::Dot(_, look) => ink.marker((centre, middle), look.marker, 3.8, look.stroke.color, false),
+        Key::Fill(_, color) => ink.rectangle((left, middle - 2.8), (right, middle + 2.8), *color),
+        Key::Ramp => {
+            let step = key.width() / RAMP_STEPS as f64;
+            for k in 0..RAMP_STEPS {
+                let from = left + step * k as f64;
+                let color = ramp(0.06 + 0.94 * k as f64 / (RAMP_STEPS - 1) as f64);
+                ink.rectangle((from, middle - 2.8), (from + step + 0.1, middle + 2.8), color);
+            }
+        }
         Key::Band => {
             let (top, bottom) = (middle - 2.6, middle + 2.6);
             ink.fill(&[(left, top), (right, top), (right, bottom), (left, bottom)], FRAME, BAND);

@@ -11,6 +11,7 @@ mod legend;
 mod panel;
 mod run;
 pub(in crate::report) mod scale;
+mod tiles;
 
 use super::Figure;
 use super::drawing::font;
@@ -18,7 +19,7 @@ use super::drawing::ink::Ink;
 use crate::error::Result;
 use layout::Sheet;
 
-pub(in crate::report) use grammar::{Mark, Panel, Plot, Series, Spot, Trace, Variable};
+pub(in crate::report) use grammar::{Form, Mark, Panel, Plot, Series, Spot, Trace, Variable};
 
 /// Draws a plot: the figure, and the values of every panel where they stand in it.
 pub(in crate::report) fn draw(plot: &Plot) -> Result<(Figure, Vec<Vec<Mark>>)> {

@@ -3,7 +3,7 @@
 use super::axis::XAxis;
 use super::layer::{Axes, Layer};
 use super::scale::{Scale, Ticks, linear_range, linear_ticks, log_range, log_ticks};
-use super::{Mark, Panel, Plot};
+use super::{Form, Mark, Panel, Plot, tiles};
 use crate::report::drawing::font::printable;
 use crate::report::drawing::ink::{Anchor, Ink, Place, text_width};
 use crate::report::drawing::style::{FRAME, GRID, SHADES, Stroke};
@@ -44,7 +44,10 @@ impl<'a> View<'a> {
     pub fn new(plot: &'a Plot, panel: &'a Panel) -> View<'a> {
         let layers: Vec<Layer> = panel.traces.iter().map(|trace| Layer::new(plot, panel, trace)).collect();
         let rows = layers.iter().filter(|layer| layer.is_off_scale()).count();
-        let y = y_range(layers.iter(), plot.y.log);
+        let y = match plot.form {
+            Form::Lines => y_range(layers.iter(), plot.y.log),
+            Form::Columns | Form::Map => tiles::range(plot, panel),
+        };
         let mut view = View { plot, panel, layers, y: None, ticks: Ticks::default(), rows };
         view.set_range(y);
         view
@@ -59,6 +62,7 @@ impl<'a> View<'a> {
     pub fn set_range(&mut self, y: Option<(f64, f64)>) {
         self.y = y;
         self.ticks = match y {
+            Some(_) if self.plot.form == Form::Map => tiles::names(self.plot, self.panel),
             Some((lo, hi)) if self.plot.y.log => log_ticks(lo, hi),
             Some((lo, hi)) => linear_ticks(lo, hi, 6),
             None => Ticks::default(),
@@ -99,6 +103,12 @@ impl<'a> View<'a> {
         ink.text(&printable(&self.panel.caption), (left, top - 3.5), LABEL_TEXT, Anchor::Start);
         self.draw_shades(ink, &axes.x, frame);
         self.draw_y_axis(ink, y.as_ref(), floor, frame, labelled);
+        if self.plot.form != Form::Lines {
+            let marks = tiles::draw(ink, self.plot, self.panel, &axes, frame);
+            draw_frame(ink, &frame, floor, y.is_some());
+            x.draw_ticks(ink, (left, right), bottom);
+            return marks;
+        }
         let rows = self.rows_of_layers(floor);
         for (layer, row) in self.layers.iter().zip(&rows) {
             let name = format!("series-{}", layer.series());
