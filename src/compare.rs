@@ -286,7 +286,7 @@ mod tests {
                     * dt.map_or((rate * half / 2.0).abs(), |_| (of(next) - of(half)).abs() / (2.0 * (next / half).ln()))
             };
             let judged = |variance: f64| {
-                let mut curve = closed_form_curve(Quantity::Derivative, Axis::LogSnr, Norm::L2, dt);
+                let mut curve = closed_form_curve((Quantity::Derivative, Of::Epsilon), Axis::LogSnr, Norm::L2, dt);
                 if dt.is_some() {
                     curve.quantity = Quantity::Secant;
                 }

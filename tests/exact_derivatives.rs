@@ -7,6 +7,7 @@ mod common;
 use common::closeness::{Numbers, largest};
 use lipscope::denoiser::{NetworkDenoiser, RateParts};
 use lipscope::guidance::{Asked, Given, Source};
+use lipscope::input::Input;
 use lipscope::network::mlp::{MlpConfig, ResidualMlp};
 use lipscope::network::recognise::Told;
 use lipscope::network::unet2d::{UNet2d, UNet2dConfig};
@@ -227,13 +228,13 @@ fn text_to_image_models_and_sit_are_differentiated_exactly() {
         let what = build(Kind::Float).additions().numbers;
         let ask = || Asked {
             label: first("labels").map(|label| Source::Same(label.int64_value(&[0]))),
-            context: first("context"),
-            pooled: first("pooled"),
+            context: first("context").map(|values| Input::same("embeddings", values)),
+            pooled: first("pooled").map(|values| Input::same("pooled embeddings", values)),
             numbers: first("numbers").zip(what).map(|(numbers, what)| Given {
                 what,
                 values: Vec::try_from(numbers.to_kind(Kind::Double).flatten(0, -1)).unwrap(),
             }),
-            beside: None,
+            ..Asked::default()
         };
         let setting = Setting { prediction, condition, schedule, map: Arc::new(Identity) };
         failures.extend(error(case, &build, &ask, &expected["x"], &setting));

@@ -169,7 +169,7 @@ mod tests {
                 context: double("context"),
                 pooled: double("pooled"),
                 numbers: double("numbers"),
-                beside: None,
+                ..Condition::default()
             };
             let (x, t) = (Dual::constant(double("x").unwrap()), double("t").unwrap());
             let t = Dual::new(t.shallow_clone(), t.ones_like());

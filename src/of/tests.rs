@@ -29,7 +29,7 @@ impl Network for Bilinear {
     }
 
     fn input_shape(&self) -> InputShape {
-        InputShape { sample: Some(vec![2]), channels: None, resizable: false }
+        InputShape { sample: Some(vec![2]), ..InputShape::default() }
     }
 
     fn architecture(&self) -> String {
@@ -54,7 +54,7 @@ fn network(prediction: Prediction, name: &str, map: Arc<dyn TimestepMap>) -> Net
         prediction,
         conditioning: Conditioning::default(),
         asked: Asked::class(Some(1)),
-        guidance: Some(guidance::Guidance { scale: 2.0, without: Asked::class(Some(0)) }),
+        guidance: Some(guidance::Guidance { scale: 2.0, without: Asked::class(Some(0)), inputs: Vec::new() }),
         sample_shape: vec![2],
         device: Device::Cpu,
         kind: Kind::Double,

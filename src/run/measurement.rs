@@ -159,6 +159,10 @@ impl Measurement {
         if !scales.is_empty() && completed.data.is_none() {
             return Err(own_samples());
         }
+        if options.attribute.is_some() && !scales.is_empty() {
+            let what = "--attribute tells apart ∂ε/∂t of one guidance scale, and --guidance names several";
+            return Err(Error::mismatch(what, "Give one of them."));
+        }
         let mut measurement = Self::resolve(command, completed, options, (setup.seed, arithmetic.0))?;
         if let Some(model) = measurement.models.iter().find(|model| !scales.is_empty() && !model.denoiser.has_null()) {
             let what = format!("{} has no condition that --guidance could weigh", model.label);

@@ -146,7 +146,7 @@ mod tests {
             device: Device::Cpu,
         };
         let source = Arc::new(Rows::new(Arc::new(rows), None));
-        (denoiser, Draws { source, seed: 5, sample_shape: vec![dim as i64] })
+        (denoiser, Draws::new(source, 5, vec![dim as i64]))
     }
 
     /// Two points ±a: the own weight is 1/(1 + e^{−2α a x/σ²}) of x with the sign of its point, x ~ N(αa, σ²).

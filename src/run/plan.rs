@@ -199,7 +199,7 @@ impl Plan {
             refuse_without_rate(models)?;
         }
         if let Some(attribute) = options.attribute {
-            refuse_without_parts(command, models, attribute)?;
+            refuse_without_parts(command, models, (attribute, options.of))?;
         }
         if options.quantity.has_jacobian() {
             refuse_without_jacobian(models, options.quantity)?;
@@ -324,11 +324,15 @@ fn refuse_without_jacobian(models: &[Model], quantity: Quantities) -> Result<()>
 }
 
 /// Refuses what has no places where t enters that lipscope knows.
-fn refuse_without_parts(command: &str, models: &[Model], attribute: Attribute) -> Result<()> {
+fn refuse_without_parts(command: &str, models: &[Model], (attribute, of): (Attribute, Of)) -> Result<()> {
     let next = "Leave out --attribute, or give checkpoints of an architecture that `lipscope inspect` names.";
     if command == "theory" {
         let problem = "--attribute tells apart where t enters a network, and `theory` has none";
         return Err(Error::mismatch(problem, "Use `lipscope measure CKPT --quantity derivative --attribute both`."));
+    }
+    if !of.is_epsilon() {
+        let what = format!("--attribute with --of {of}");
+        return Err(Error::unsupported(what, "it tells ∂ε/∂t apart", "Leave out one of them."));
     }
     for model in models {
         let refused = |why: String| Error::unsupported(format!("--attribute for {}", model.label), why, next);
