@@ -155,7 +155,7 @@ fn parts_add_up_whatever_is_around_the_network() {
     for (prediction, _) in Prediction::ALL {
         for guided in [false, true] {
             let mut denoiser = denoiser(Box::new(perceptron(&expected())), prediction);
-            denoiser.guidance = guided.then(|| Guidance { scale: 1.5, without: Asked::default() });
+            denoiser.guidance = guided.then(|| Guidance { scale: 1.5, without: Asked::default(), inputs: Vec::new() });
             let rate = denoiser.rate(&state, &t).unwrap();
             for kind in KINDS {
                 let parts = denoiser.parts(kind, &state, &t).unwrap();
@@ -193,7 +193,7 @@ fn batches_change_nothing() {
         }
     }
     let denoiser = denoiser(Box::new(perceptron(&expected())), Prediction::V);
-    let draws = Draws { source: Arc::new(Points), seed: 3, sample_shape: vec![2] };
+    let draws = Draws::new(Arc::new(Points), 3, vec![2]);
     let all = attribution::parts(&denoiser, &draws, 5.0, Attribute::Both).unwrap();
     let with = |batch: u64| {
         let settings = attribution::Settings { axis: Axis::Step, norm: Norm::L2, samples: 5, batch };

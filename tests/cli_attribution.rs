@@ -99,6 +99,7 @@ fn what_has_no_parts_is_refused_before_anything_is_measured() {
     refused(&["compare", &pipeline, &module, "--data", "digits"], &["--attribute for pipeline", "cannot be reached"]);
     refused(&["measure", "ideal:digits"], &["a closed form has no places where t enters"]);
     refused(&["theory", "--data", "digits"], &["`theory` has none", "lipscope measure CKPT"]);
+    refused(&["measure", &pipeline, "--data", "digits", "--of", "score"], &["--attribute with --of score"]);
     let secant = ["measure", &pipeline, "--data", "digits", "--attribute", "site"];
     refuse(
         folder.path(),

@@ -46,11 +46,10 @@ fn epsilon(network: &dyn Network, expected: &BTreeMap<String, Tensor>, kind: Kin
     let constant = |name: &str| Dual::constant(expected[name].to_kind(kind));
     let optional = |name: &str| expected.get(name).map(|tensor| tensor.to_kind(kind));
     let condition = Condition {
-        labels: None,
         context: optional("context"),
         pooled: optional("pooled"),
         numbers: optional("numbers"),
-        beside: None,
+        ..Condition::default()
     };
     network.forward(&constant("x"), &constant("t"), &condition).unwrap().value
 }
