@@ -175,6 +175,44 @@ fn a_policy_changes_as_its_closed_form_given_the_observation_of_each_row() {
     }
 }
 
+/// x₀ | y ~ N(y, 0.25²) with y = ±1: by quadrature, K of (1 + w) ε(y) − w ε(∅) at t = 100, 200, 500 of the linear schedule, with x_t
+/// of y = 1, and the size of ε(y) − ε(∅).
+#[test]
+fn guidance_between_two_classes_is_its_closed_form() {
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path();
+    let middle = (Tensor::arange(2000, (Kind::Double, tch::Device::Cpu)) + 0.5) / 2000.0;
+    let z = ((middle * 2.0 - 1.0).erfinv() * (2f64.sqrt() * 0.25) + 1.0).to_kind(Kind::Float).view([2000, 1]);
+    let y = Tensor::ones([2000, 1], (Kind::Float, tch::Device::Cpu));
+    Tensor::write_safetensors(&[("z", z), ("y", y)], here.join("two.safetensors")).unwrap();
+    embeddings(&here.join("null.npy"), 0.0, "(1, 1)", 1);
+    let module = fixture("torchscript/two_classes.pt");
+    let run = |more: &[&str]| -> Vec<Vec<Value>> {
+        let asked = ["measure", &module, "--inputs", "x,t,y=@y", "--null", "y=null.npy", "--data", "two.safetensors#z"];
+        let plan = ["--timesteps", "100,200,500", "--samples", "4096", "--dtype", "f64", "--out", "out", "--quiet"];
+        clear(here);
+        succeed(here, &[&asked[..], &plan, more].concat());
+        let curves = report(&here.join("out"))["models"][0]["curves"].as_array().unwrap().clone();
+        curves.iter().map(|curve| curve["points"].as_array().unwrap().clone()).collect()
+    };
+    let scales = [
+        [0.00218187464792, 0.00293255359674, 0.00145931577669],
+        [0.00198976455031, 0.00306187351877, 0.00279102212262],
+        [0.00267947149293, 0.00690730556741, 0.00545957220506],
+        [0.00493492406914, 0.017734709518, 0.0114827562982],
+    ];
+    let size = [[0.0530724338893, 0.344637756296, 0.266476800781]];
+    let guided = run(&["--guidance", "0,1,3,7.5"]);
+    let sizes = run(&["--of", "guidance", "--quantity", "size"]);
+    assert_eq!((guided.len(), sizes.len()), (4, 1));
+    for (points, truths) in guided.iter().zip(scales).chain(sizes.iter().zip(size)) {
+        for (point, truth) in points.iter().zip(truths) {
+            let errors = (number(point, "mean") - truth) / number(point, "std_error");
+            assert!(errors.abs() < 4.0, "{point} {truth}");
+        }
+    }
+}
+
 /// The component of a three-component mixture is a random input. Averaged over it, ε is that of the mixture, whose K by
 /// quadrature is 0.0177618334 at t = 5 and 0.0027248621 at t = 200.
 #[test]
