@@ -207,8 +207,9 @@ fn guidance_between_two_classes_is_its_closed_form() {
     assert_eq!((guided.len(), sizes.len()), (4, 1));
     for (points, truths) in guided.iter().zip(scales).chain(sizes.iter().zip(size)) {
         for (point, truth) in points.iter().zip(truths) {
-            let errors = (number(point, "mean") - truth) / number(point, "std_error");
-            assert!(errors.abs() < 4.0, "{point} {truth}");
+            // For w = 0 the covariates explain all, and what is left is that 2,000 quantiles are not quite the law.
+            let off = (number(point, "mean") - truth).abs();
+            assert!(off < 4.0 * number(point, "std_error") + 1e-4 * truth, "{point} {truth}");
         }
     }
 }

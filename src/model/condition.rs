@@ -112,7 +112,11 @@ pub fn in_words(asked: &Asked, guidance: Option<&Guidance>, labels: Option<&[i64
         (!words.is_empty()).then(|| words.join(", "))
     };
     let with = part(asked)?;
-    let without = guidance.map(|guidance| (guidance.scale, part(&guidance.without).unwrap_or_default()));
+    let null = |guidance: &Guidance| {
+        let named = guidance.inputs.iter().map(|(_, input)| fingerprint(input));
+        part(&guidance.without).into_iter().chain(named).collect::<Vec<String>>().join(", ")
+    };
+    let without = guidance.map(|guidance| (guidance.scale, null(guidance)));
     Some(without.map_or(with.clone(), |(scale, without)| format!("{with}; guidance {scale} over {without}")))
 }
 

@@ -34,7 +34,12 @@ const MOST_BYTES: u64 = 4 << 20;
 /// # Errors
 /// The file cannot be read, is too large for a configuration, or holds something else.
 pub fn read(path: &Path, next: &str) -> Result<Value> {
-    let size = std::fs::metadata(path).map_err(|e| Error::io(path, "opening the configuration", &e))?.len();
+    let metadata = std::fs::metadata(path).map_err(|e| Error::io(path, "opening the configuration", &e))?;
+    // A device has no size and no end.
+    if !metadata.is_file() {
+        return Err(Error::file(path, "it is no regular file", next));
+    }
+    let size = metadata.len();
     if size > MOST_BYTES {
         return Err(Error::file(path, format!("{size} bytes are too many for a configuration"), next));
     }

@@ -189,7 +189,8 @@ fn baseline_reading(model: &ModelReport, summary: &Summary) -> String {
     let worst = point.and_then(|p| p.max_row.zip(p.max));
     let worst =
         worst.map(|(row, max)| format!(" ({} for row {row} of the data)", number(Some(max)))).unwrap_or_default();
-    let unit = curve.map_or(String::new(), |c| format!(" {}", c.unit.replace("1/step", "per step")));
+    let unit = curve.filter(|c| c.unit != "1").map(|c| format!(" {}", c.unit.replace("1/step", "per step")));
+    let unit = unit.unwrap_or_default();
     let ratio = summary.peak_ratio.map(|r| format!(", {}× the median beyond t = {}", factor(r), near.until));
     let ratio = ratio.unwrap_or_default();
     format!("{name} peaks at t = {at} with {}{interval}{unit}{worst}{ratio}{}", number(Some(peak)), near_zero(summary))

@@ -49,7 +49,10 @@ impl Terminal {
         let place = |t: Option<f64>| t.map_or("nowhere".into(), |t| format!("{t}"));
         let words = reached.into_iter().map(|(threshold, from)| {
             let by_data = self.timestep_for_data.get(threshold);
-            let by_data = by_data.map(|(first, surely)| format!(" (data: {} … {})", place(*first), place(*surely)));
+            let by_data = by_data.map(|(first, surely)| match first == surely {
+                true => format!(" (data: {})", place(*first)),
+                false => format!(" (data: {} … {})", place(*first), place(*surely)),
+            });
             let from = from.map_or("nowhere".into(), |t| format!("from t = {t}"));
             format!("{threshold} {from}{}", by_data.unwrap_or_default())
         });
