@@ -233,7 +233,7 @@ fn null_inputs(takes: &Takes, nulls: &[NullInput]) -> Result<Vec<(usize, Input)>
     let named: Vec<Option<String>> = takes.inputs.iter().map(name).collect();
     let names: Vec<&str> = named.iter().flatten().map(String::as_str).collect();
     let place = |null: &NullInput| match named.iter().position(|name| name.as_ref() == Some(&null.name)) {
-        Some(place) => Ok((place, Input::same(&null.name, one_sample(&null.path)?))),
+        Some(place) => Ok((place, Input::same(&format!("`{}`", null.name), one_sample(&null.path)?))),
         None => Err(Error::argument(
             "--null",
             format!("{}={}", null.name, null.path.display()),
