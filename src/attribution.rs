@@ -6,6 +6,7 @@
 
 use crate::control_variates::Control;
 use crate::denoiser::{Part, RateParts};
+use crate::device::read_back;
 use crate::draws::{Draw, Draws};
 use crate::error::{Doing, Result};
 use crate::estimator::{Norm, row_norms, speeds};
@@ -14,7 +15,7 @@ use crate::report::PartRow;
 use crate::stats::statistics;
 use crate::time::{Axis, Timestep};
 pub use lipscope_core::attribution::{Attribute, PartKind};
-use tch::{Device, Kind, Tensor};
+use tch::{Kind, Tensor};
 
 /// Timesteps and samples at most.
 pub const TIMESTEPS: usize = 24;
@@ -74,13 +75,20 @@ pub fn attribute(
         let t: Vec<Timestep> = batch.iter().map(|draw| draw.t).collect();
         let state = draws.state(&draws.rows(batch), response, &t)?;
         let whole = response.rate(&state, &t)?;
-        squares.extend(read_back(&products(&whole, &whole)?)?);
-        let speeds = speeds(response.process(), settings.axis, &t)?;
-        for (part, numbers) in parts.iter().zip(&mut all) {
+        // Nothing is read back before all parts are on their way.
+        let mut columns = vec![products(&whole, &whole)?];
+        for part in parts {
             let tensor = response.part(part, &state, &t)?;
-            let norms = read_back(&row_norms(settings.norm, &tensor)?)?;
+            columns.extend([row_norms(settings.norm, &tensor)?, products(&tensor, &whole)?]);
+        }
+        let table = read_back(&Tensor::f_stack(&columns, 0).doing("gathering the parts")?)?;
+        let speeds = speeds(response.process(), settings.axis, &t)?;
+        let mut columns = table.chunks(batch.len());
+        squares.extend(columns.next().unwrap_or_default());
+        for numbers in &mut all {
+            let [norms, products] = [0; 2].map(|_| columns.next().unwrap_or_default());
             numbers.norms.extend(norms.iter().zip(&speeds).map(|(norm, speed)| norm / speed));
-            numbers.products.extend(read_back(&products(&tensor, &whole)?)?);
+            numbers.products.extend(products);
         }
     }
     let count = settings.samples as usize;
@@ -108,17 +116,10 @@ fn row(t: Timestep, part: &Numbers, here: std::ops::Range<usize>, squares: &[f64
     }
 }
 
-/// ⟨a, b⟩ of every row of [B, …], float64 where the device has it.
+/// ⟨a, b⟩ of every row of [B, …], float64 as the norms are.
 fn products(a: &Tensor, b: &Tensor) -> Result<Tensor> {
     let doing = "taking products";
-    let kind = if a.device() == Device::Mps { Kind::Float } else { Kind::Double };
-    let wide = |tensor: &Tensor| tensor.f_flatten(1, -1).and_then(|flat| flat.f_to_kind(kind)).doing(doing);
+    let wide = |tensor: &Tensor| tensor.f_flatten(1, -1).and_then(|flat| flat.f_to_kind(Kind::Double)).doing(doing);
     let product = wide(a)?.f_mul(&wide(b)?).doing(doing)?;
-    product.f_sum_dim_intlist([1].as_slice(), false, kind).doing(doing)
-}
-
-fn read_back(values: &Tensor) -> Result<Vec<f64>> {
-    let doing = "reading numbers";
-    let host = values.f_to_device(Device::Cpu).and_then(|v| v.f_to_kind(Kind::Double)).doing(doing)?;
-    Vec::<f64>::try_from(host).doing(doing)
+    product.f_sum_dim_intlist([1].as_slice(), false, Kind::Double).doing(doing)
 }

@@ -74,6 +74,17 @@ pub fn one_array(path: &Path) -> Result<Tensor> {
     array.into_tensor()
 }
 
+/// What [`one_array`] would give, by the header alone; `None` where only reading tells which array is meant.
+///
+/// # Errors
+/// The file is none of arrays.
+pub fn one_entry(path: &Path) -> Result<Option<Entry>> {
+    let text = path.to_string_lossy();
+    let (path, wanted) = file_and_array(path, &text);
+    let mut meant = entries(path)?.entries.into_iter().filter(|entry| wanted.is_none_or(|wanted| entry.name == wanted));
+    Ok(meant.next().filter(|_| meant.next().is_none()))
+}
+
 /// FILE#ARRAY in its parts; `text` is the path.
 pub(crate) fn file_and_array<'a>(path: &'a Path, text: &'a str) -> (&'a Path, Option<&'a str>) {
     let chosen = text.rsplit_once('#').filter(|_| !path.exists());

@@ -43,6 +43,15 @@ pub fn fetch(x: &Tensor) -> Result<Vec<f32>> {
     Ok(rows)
 }
 
+/// Measured numbers, float64, in their order: the one place where they leave the device.
+pub(crate) fn read_back(values: &Tensor) -> Result<Vec<f64>> {
+    let doing = "reading numbers";
+    let host = values.f_to_device(Device::Cpu).and_then(|v| v.f_contiguous()).doing(doing)?;
+    let mut numbers = vec![0.0; host.numel()];
+    host.f_copy_data(&mut numbers, host.numel()).doing(doing)?;
+    Ok(numbers)
+}
+
 fn to(host: &Tensor, device: Device, kind: Kind) -> Result<Tensor> {
     let host = host.f_to_kind(kind).doing(DOING)?;
     match device {

@@ -2,9 +2,9 @@
 
 use super::{Observer, Ongoing, Subject};
 use crate::control_variates::Covariates;
-use crate::device::memory;
+use crate::device::{memory, read_back};
 use crate::draws::{Draw, Draws, Pairs};
-use crate::error::{Doing, Result};
+use crate::error::Result;
 use crate::time::Timestep;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -142,13 +142,4 @@ fn share(points: &mut [Ongoing], rows: &[(usize, Draw)], m: usize, model: &OfMod
         points[*slot].at.seconds[m] += (model.seconds + reading) / count as u32;
         given = until;
     }
-}
-
-/// The one place where numbers leave the device.
-fn read_back(values: &Tensor) -> Result<Vec<f64>> {
-    let doing = "reading norms";
-    let host = values.f_to_device(Device::Cpu).and_then(|v| v.f_contiguous()).doing(doing)?;
-    let mut numbers = vec![0.0; host.numel()];
-    host.f_copy_data(&mut numbers, host.numel()).doing(doing)?;
-    Ok(numbers)
 }

@@ -4,7 +4,7 @@
 use super::rows::{self, DataRows};
 use crate::error::{Error, Result};
 use crate::input::{Input, Values};
-use crate::tensor_file::{self, file_and_array, one_sample};
+use crate::tensor_file::{one_entry, one_sample};
 use lipscope_core::cli::args::ConditionSource;
 use std::path::Path;
 use tch::Tensor;
@@ -15,13 +15,9 @@ use tch::Tensor;
 /// It is no such array.
 pub(super) fn channels(source: &ConditionSource) -> Result<i64> {
     let path = path(source)?;
-    let text = path.to_string_lossy();
-    let (file, wanted) = file_and_array(path, &text);
-    let entries = tensor_file::entries(file)?.entries;
-    let mut meant = entries.iter().filter(|entry| wanted.is_none_or(|wanted| entry.name == wanted));
-    match (meant.next().map(|entry| entry.shape.as_slice()), meant.next()) {
-        // The header says it: there may be one for each row of a large data set.
-        (Some([.., channels, _, _]), None) => Ok(*channels as i64),
+    // The header says it: there may be one for each row of a large data set.
+    match one_entry(path)?.as_ref().map(|entry| entry.shape.as_slice()) {
+        Some([.., channels, _, _]) => Ok(*channels as i64),
         _ => read(path).map(|values| values.size()[1]),
     }
 }

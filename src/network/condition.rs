@@ -5,6 +5,62 @@ use crate::error::{Doing, Error, Result};
 use crate::nn::{Init, TimeProjection, TimestepEmbedding, Weights};
 use tch::{Device, Kind, Tensor};
 
+/// What a network takes besides x and t.
+#[derive(Debug, Default)]
+pub struct Condition {
+    /// Class labels, int64, shape `[B]`; `None` for an unconditional network.
+    pub labels: Option<Tensor>,
+    /// Embeddings that the network attends to, [B, L, D], in the network's dtype; `None` for a network without.
+    pub context: Option<Tensor>,
+    /// Pooled embeddings, [B, P], in the network's dtype; `None` for a network without.
+    pub pooled: Option<Tensor>,
+    /// Numbers that are embedded as t is, [B, N], float32 or float64 (never half); `None` for a network without.
+    pub numbers: Option<Tensor>,
+    /// Channels that are laid behind those of x, [B, C, H, W], in the network's dtype.
+    pub beside: Option<Tensor>,
+    /// Other inputs of a TorchScript module that differ from sample to sample, [B, …] each, in their order.
+    pub inputs: Vec<Tensor>,
+}
+
+impl Condition {
+    /// A second handle on the same tensors; nothing is copied.
+    pub fn shallow_clone(&self) -> Self {
+        let handle = |tensor: &Option<Tensor>| tensor.as_ref().map(Tensor::shallow_clone);
+        Condition {
+            beside: handle(&self.beside),
+            labels: handle(&self.labels),
+            context: handle(&self.context),
+            pooled: handle(&self.pooled),
+            numbers: handle(&self.numbers),
+            inputs: self.inputs.iter().map(Tensor::shallow_clone).collect(),
+        }
+    }
+
+    /// The same with one draw of the input that is `averaged`, of which there are several.
+    pub(crate) fn draw(self, averaged: Option<(usize, u64)>, draw: u64) -> Result<Self> {
+        let Some((place, _)) = averaged else { return Ok(self) };
+        let one = |(i, input): (usize, &Tensor)| match i == place {
+            true => input.f_select(1, draw as i64).doing("choosing a draw of a random input"),
+            false => Ok(input.shallow_clone()),
+        };
+        let inputs = self.inputs.iter().enumerate().map(one).collect::<Result<_>>()?;
+        Ok(Condition { inputs, ..self })
+    }
+
+    /// Every part through `f`.
+    pub(crate) fn try_map(&self, f: impl Fn(&Tensor) -> Result<Tensor>) -> Result<Self> {
+        let map = |tensor: &Option<Tensor>| tensor.as_ref().map(&f).transpose();
+        Ok(Condition {
+            beside: map(&self.beside)?,
+            labels: map(&self.labels)?,
+            context: map(&self.context)?,
+            pooled: map(&self.pooled)?,
+            numbers: map(&self.numbers)?,
+            inputs: self.inputs.iter().map(&f).collect::<Result<_>>()?,
+        })
+    }
+}
+
 /// From the features of t and the labels to the embedding of both: emb = MLP(features(t)) + embedding(label).
 #[derive(Debug)]
 pub(super) struct Embedder {
