@@ -8,7 +8,7 @@ use std::sync::Arc;
 const ZERO_TERMINAL_SNR: &str = "-zero-terminal-snr";
 /// A parameter of every schedule: the modified schedule's end.
 const FLAT_UNTIL: &str = "flat-until";
-const TIMESTEPS: usize = 1000;
+const TIMESTEPS: &str = "1000";
 /// A schedule of more steps is a slip of the finger, and its table would only eat memory.
 pub const MOST_TIMESTEPS: usize = 1_000_000;
 
@@ -20,20 +20,23 @@ pub struct Parameters {
 
 impl Parameters {
     fn new(member: &Member, text: &str, whole: &str) -> Result<Self> {
-        let defaults = member.parameters.iter().filter(|(_, default)| !default.is_empty());
+        let of_every = [("timesteps", TIMESTEPS), (FLAT_UNTIL, "0")];
+        Parameters::of(member.name, &[member.parameters, &of_every].concat(), text, whole)
+    }
+
+    /// Of `name`, which takes `parameters` with their defaults; `text` is what was given of them, within `whole`.
+    pub(crate) fn of(name: &str, parameters: &[(&str, &str)], text: &str, whole: &str) -> Result<Self> {
+        let defaults = parameters.iter().filter(|(_, default)| !default.is_empty());
         let mut values: BTreeMap<String, String> =
             defaults.map(|(key, default)| (key.to_string(), default.to_string())).collect();
-        values.insert("timesteps".into(), TIMESTEPS.to_string());
-        values.insert(FLAT_UNTIL.into(), "0".into());
-        let allowed: Vec<&str> =
-            member.parameters.iter().map(|(key, _)| *key).chain(["timesteps", FLAT_UNTIL]).collect();
+        let allowed: Vec<&str> = parameters.iter().map(|(key, _)| *key).collect();
         for pair in text.split(',').filter(|pair| !pair.is_empty()) {
             let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
             if !allowed.contains(&key) || value.is_empty() {
                 return Err(Error::argument(
                     "the schedule",
                     whole,
-                    format!("`{}` takes {} as key=value", member.name, allowed.join(", ")),
+                    format!("`{name}` takes {} as key=value", allowed.join(", ")),
                     format!("Change `{pair}`."),
                 ));
             }
