@@ -11,7 +11,7 @@
 //! R(x) = Σ_y Q(y, x) r_y per unit of σ, and jumps to y with probability p_y = Q(y, x) r_y/R(x). A schedule σ(t) makes it
 //! R dσ/dt per unit of t; ∫ R dσ is the same for all schedules.
 //!
-//! A new graph is one file with a [`Member`] and one line in [`MEMBERS`].
+//! A new graph is one file, one variant of [`Graph`] and one line in [`super::OTHERS`].
 
 mod absorb;
 mod exact;
@@ -22,34 +22,26 @@ mod steps;
 mod tests;
 mod uniform;
 
+pub use absorb::ABSORB;
 pub use exact::{AtSigma, Exact, Expectation, MOST_STATES};
+pub use flip::FLIP;
 pub use noise::Noise;
 pub use steps::integral;
+pub use uniform::UNIFORM;
 
 use crate::control_variates::Covariates;
+use super::ProcessSpec;
 use crate::error::{Error, Result};
 use crate::schedule::Parameters;
 use crate::time::{Axis, Timestep};
-use std::str::FromStr;
-
-/// One graph of the family: its name, what it takes, and how it is built.
-pub struct Member {
-    /// Name as it is typed.
-    pub name: &'static str,
-    /// Parameters with their defaults, besides those of every jump process.
-    pub parameters: &'static [(&'static str, &'static str)],
-    /// One line with the jumps.
-    pub about: &'static str,
-    /// Builds it from checked parameters.
-    pub build: fn(&Parameters) -> Result<Graph>,
-}
-
-/// The family.
-pub const MEMBERS: &[Member] = &[flip::MEMBER, uniform::MEMBER, absorb::MEMBER];
+use std::sync::Arc;
 
 /// Parameters of every jump process: `noise=log-linear` with `eps`, or `noise=geometric` with `min` and `max`.
 const OF_EVERY: [(&str, &str); 5] =
     [("timesteps", "1000"), ("noise", "log-linear"), ("eps", ""), ("min", ""), ("max", "")];
+
+/// Parameters of graphs with any number of symbols.
+const SYMBOLS: [(&str, &str); 1] = [("symbols", "")];
 
 /// Symbols that float32 numbers tell apart.
 const MOST_SYMBOLS: usize = 1 << 24;
@@ -162,12 +154,6 @@ pub struct Jump {
 }
 
 impl Jump {
-    /// Whether `text` names one, well or badly.
-    pub fn is_named(text: &str) -> bool {
-        let name = text.split(':').next().unwrap_or_default();
-        MEMBERS.iter().any(|member| member.name == name)
-    }
-
     /// u = (t + 1)/T: 0 is the clean sample, 1 the last step.
     fn unit(&self, t: Timestep) -> f64 {
         (t + 1.0) / self.timesteps as f64
@@ -210,23 +196,21 @@ impl Jump {
     }
 }
 
-impl FromStr for Jump {
-    type Err = Error;
-
-    fn from_str(text: &str) -> Result<Self> {
-        let (name, pairs) = text.split_once(':').unwrap_or((text, ""));
-        let Some(member) = MEMBERS.iter().find(|member| member.name == name) else {
-            let names: Vec<&str> = MEMBERS.iter().map(|member| member.name).collect();
-            let allowed = format!("a jump process is one of {}", names.join(", "));
-            return Err(Error::argument("the schedule", text, allowed, "Choose one, such as absorb:symbols=50257."));
-        };
-        let parameters = Parameters::of(name, &[member.parameters, &OF_EVERY].concat(), pairs, text)?;
-        Ok(Jump {
-            name: text.into(),
-            graph: (member.build)(&parameters)?,
+impl Jump {
+    /// Reads the parameters of the graph `name`, which takes `own` besides those of every jump process.
+    fn read(
+        (name, own): (&str, &[(&str, &str)]),
+        pairs: &str,
+        whole: &str,
+        graph: impl FnOnce(&Parameters) -> Result<Graph>,
+    ) -> Result<ProcessSpec> {
+        let parameters = Parameters::read((name, &[own, &OF_EVERY].concat()), pairs, whole)?;
+        Ok(ProcessSpec::Jump(Arc::new(Jump {
+            name: whole.into(),
+            graph: graph(&parameters)?,
             noise: Noise::new(&parameters)?,
             timesteps: parameters.timesteps()?,
-        })
+        })))
     }
 }
 
