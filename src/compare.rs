@@ -10,7 +10,7 @@ use crate::ratio::paired_ratio;
 use crate::report::{ComparisonRow, Curve, MeanSquare, ModelReport, NearZero, Point, Rest, Spent, Summary};
 use crate::schedule::NoiseSchedule;
 use crate::singularity::{Over, Sample, Singularity, judge};
-use crate::stats::median;
+use crate::stats::{median, quantile_of};
 use crate::time::{Axis, Timestep};
 
 /// A curve before its first point.
@@ -50,7 +50,7 @@ pub fn bare_point(process: &dyn ForwardProcess, t: Timestep, t_next: Option<Time
         timestep: t,
         t_next,
         alpha: schedule.map(|schedule| schedule.alpha(t)),
-        sigma: schedule.map(|schedule| schedule.sigma(t)),
+        sigma: schedule.map(|schedule| schedule.sigma(t)).or_else(|| process.coordinate(Axis::Sigma, t)),
         log_snr: schedule.map(|schedule| schedule.log_snr(t)).filter(|log_snr| log_snr.is_finite()),
         ..Point::default()
     }
@@ -77,6 +77,7 @@ pub fn add_points(models: &mut [ModelReport], subjects: &[Subject], measured: &A
                 p50: s.quantiles.map(|quantiles| quantiles[1]),
                 p95: s.quantiles.map(|quantiles| quantiles[2]),
                 max: s.max,
+                p999: is_size_of_rate(curve).then(|| quantile_of(norms, 0.999)).flatten(),
                 max_row: largest.map(|(_, row)| *row as u64),
                 skewness: s.skewness,
                 non_finite: s.non_finite,
@@ -87,6 +88,11 @@ pub fn add_points(models: &mut [ModelReport], subjects: &[Subject], measured: &A
             curve.points.insert(place, point);
         }
     }
+}
+
+/// Whether a curve shows a total rate itself.
+pub fn is_size_of_rate(curve: &Curve) -> bool {
+    (curve.of, curve.quantity) == (Of::Rate, Quantity::Size)
 }
 
 /// E‖f‖² from the norms of a size.

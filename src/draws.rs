@@ -3,8 +3,8 @@
 use crate::control_variates::{Covariates, covariates};
 use crate::device::upload;
 use crate::error::Result;
-use crate::process::ForwardProcess;
-use crate::random::{Purpose, fill_normal, stream};
+use crate::process::{ForwardProcess, Jump};
+use crate::random::{Purpose, fill_normal, fill_uniform, stream};
 use crate::response::Response;
 use crate::state::{Columns, Latents, State};
 use crate::time::Timestep;
@@ -45,6 +45,25 @@ pub struct Draws {
     pub sample_shape: Vec<i64>,
     /// Noises that each clean sample gets: samples 0 … M − 1 have the first x₀, the next M the second.
     pub noises: u64,
+    /// What noise is.
+    pub noise: Noise,
+}
+
+/// The law of a pair's noise, whose streams are the same.
+#[derive(Debug, Clone, Default)]
+pub enum Noise {
+    /// N(0, 1).
+    #[default]
+    Normal,
+    /// Uniform numbers of [0, 1), that this process jumps by.
+    Uniform(Arc<Jump>),
+}
+
+impl Noise {
+    /// That of a process.
+    pub fn of(process: &dyn ForwardProcess) -> Self {
+        process.jump().map_or(Noise::Normal, |jump| Noise::Uniform(Arc::clone(jump)))
+    }
 }
 
 /// Which pair: sample number `sample` of timestep `t`.
@@ -60,7 +79,7 @@ pub struct Draw {
 pub struct Rows {
     /// Clean samples.
     pub x0: Vec<f32>,
-    /// Standard normal noise.
+    /// Noise.
     pub noise: Vec<f32>,
     /// The covariates of every row.
     pub covariates: Vec<Covariates>,
@@ -72,14 +91,14 @@ pub struct Rows {
 pub struct Pairs {
     /// Clean samples.
     pub x0: Tensor,
-    /// Standard normal noise.
+    /// Noise.
     pub noise: Tensor,
 }
 
 impl Draws {
-    /// One noise for each clean sample.
+    /// One standard normal noise for each clean sample.
     pub fn new(source: Arc<dyn CleanSamples>, seed: u64, sample_shape: Vec<i64>) -> Self {
-        Draws { source, seed, sample_shape, noises: 1 }
+        Draws { source, seed, sample_shape, noises: 1, noise: Noise::default() }
     }
 
     /// Elements of one sample.
@@ -92,11 +111,20 @@ impl Draws {
         let width = self.width();
         let (mut x0, mut noise) = (vec![0.0f32; draws.len() * width], vec![0.0f32; draws.len() * width]);
         let rows = x0.par_chunks_mut(width).zip(noise.par_chunks_mut(width)).zip(draws);
-        let drawn = rows.map(|((x0, epsilon), draw)| {
+        let drawn = rows.map(|((x0, noise), draw)| {
             let clean = draw.sample / self.noises;
             let row = self.source.draw(&mut stream(self.seed, Purpose::CleanSample, draw.t, clean), x0);
-            fill_normal(&mut stream(self.seed, Purpose::Noise, draw.t, draw.sample), epsilon);
-            (covariates(x0, epsilon), row)
+            let mut stream = stream(self.seed, Purpose::Noise, draw.t, draw.sample);
+            match &self.noise {
+                Noise::Normal => {
+                    fill_normal(&mut stream, noise);
+                    (covariates(x0, noise), row)
+                }
+                Noise::Uniform(jump) => {
+                    fill_uniform(&mut stream, noise);
+                    (jump.covariates(noise, draw.t), row)
+                }
+            }
         });
         let (covariates, origins): (Vec<Covariates>, Vec<Option<usize>>) = drawn.unzip();
         let labels = self.source.labels();
@@ -108,7 +136,11 @@ impl Draws {
 
     /// What the covariates of pairs are on average, where that is known.
     pub fn expected(&self) -> Option<Covariates> {
-        self.source.moments().map(|[mean, square]| [mean, square, 0.0])
+        match self.noise {
+            Noise::Normal => self.source.moments().map(|[mean, square]| [mean, square, 0.0]),
+            // They are centred, whatever the data.
+            Noise::Uniform(_) => Some([0.0; 3]),
+        }
     }
 
     /// The states of a model for these pairs, with one timestep per row.

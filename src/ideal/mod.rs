@@ -5,12 +5,14 @@
 
 mod finite;
 mod gaussian;
+mod jump;
 mod mixture;
 #[cfg(test)]
 mod tests;
 
 pub use finite::Finite;
 pub use gaussian::Gaussian;
+pub use jump::IdealJumps;
 pub use mixture::Mixture;
 
 use crate::denoiser::Denoiser;

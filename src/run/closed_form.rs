@@ -56,7 +56,7 @@ impl<'a> Expectation<'a> {
     /// The point of a curve at t.
     fn point(&self, t: Timestep, curve: &Curve) -> Point {
         let scale = match curve.norm {
-            Norm::L2 => 1.0,
+            Norm::L2 | Norm::TotalVariation => 1.0,
             Norm::Rms => (self.moments.0.len() as f64).sqrt(),
         };
         let t_next = curve.dt.map(|dt| t + dt);
@@ -136,7 +136,8 @@ impl<'a> Expectation<'a> {
     }
 }
 
-fn empty_curves(plan: &Plan) -> Vec<Curve> {
+/// The curves of a plan before their first point.
+pub(super) fn empty_curves(plan: &Plan) -> Vec<Curve> {
     let curve = |&quantity: &Quantity| {
         let dt = (quantity == Quantity::Secant).then_some(plan.dt);
         closed_form_curve((quantity, plan.of), plan.axis, plan.norm, dt)

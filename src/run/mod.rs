@@ -9,6 +9,7 @@ mod attribution;
 pub(crate) mod before_weights;
 mod closed_form;
 mod coordinates;
+mod enumerated;
 mod finish;
 mod measurement;
 mod memorisation;

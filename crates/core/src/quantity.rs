@@ -50,8 +50,8 @@ impl Quantity {
     /// Its letter, and of what it is where that is not ε: `K of the score`.
     pub fn called(self, of: Of) -> String {
         let letter = self.letter();
-        match (self, of.in_words()) {
-            (Quantity::Size, words) => format!("the size of {}", words.unwrap_or("ε")),
+        match (self, of.moving_in_words()) {
+            (Quantity::Size, _) => format!("the size of {}", of.in_words().unwrap_or("ε")),
             (_, None) => letter.into(),
             (_, Some(words)) => format!("{letter} of {words}"),
         }
@@ -83,8 +83,8 @@ impl Quantity {
 
     /// Name and formula, such as `K(t, t+1)` and `E‖ε(x, t) − ε(x, t+1)‖₂`; without `dt` the secant's second time is t′.
     pub fn definition(self, of: Of, axis: Axis, norm: Norm, dt: Option<f64>) -> (String, String) {
-        let (f, over) = (of.symbol(), norm.formula());
-        let variable = axis.symbol();
+        let (f, moving) = (of.symbol(), of.moving_symbol());
+        let (variable, within) = (axis.symbol(), |difference: String| norm.formula(&difference));
         let (name, formula) = match self {
             Quantity::Secant => {
                 let next = dt.map_or_else(|| "t′".to_string(), |dt| format!("t+{dt}"));
@@ -93,12 +93,13 @@ impl Quantity {
                     Axis::Step | Axis::Unit => format!(" / Δ{variable}"),
                     Axis::Sigma | Axis::LogSnr => format!(" / |Δ{variable}|"),
                 };
-                (format!("K(t, {next})"), format!("E‖{f}(x, t) − {f}(x, {next})‖₂{over}{denominator}"))
+                let difference = format!("{moving}(x, t) − {moving}(x, {next})");
+                (format!("K(t, {next})"), format!("E{}{denominator}", within(difference)))
             }
-            Quantity::Derivative => (self.of_t(), format!("E‖∂{f}/∂{variable}‖₂{over}")),
-            Quantity::Path => (self.of_t(), format!("E‖d{f}(x(t), t)/d{variable}‖₂{over}")),
+            Quantity::Derivative => (self.of_t(), format!("E{}", within(format!("∂{}/∂{variable}", spaced(&moving))))),
+            Quantity::Path => (self.of_t(), format!("E{}", within(format!("d{f}(x(t), t)/d{variable}")))),
             Quantity::Spatial => (self.of_t(), format!("E‖∂{f}/∂x‖₂")),
-            Quantity::Size => (self.of_t(), format!("E‖{f}(x, t)‖₂{over}")),
+            Quantity::Size => (self.of_t(), format!("E{}", within(format!("{f}(x, t)")))),
         };
         (name, of.meaning().map_or(formula.clone(), |meaning| format!("{formula}, {meaning}")))
     }
@@ -106,6 +107,11 @@ impl Quantity {
     fn of_t(self) -> String {
         format!("{}(t)", self.letter())
     }
+}
+
+/// A name of several letters behind a ∂.
+fn spaced(symbol: &str) -> String {
+    if symbol.contains(' ') { format!(" {symbol}") } else { symbol.into() }
 }
 
 impl fmt::Display for Quantity {
@@ -185,6 +191,8 @@ pub enum Norm {
     L2,
     /// L2 divided by √D, which compares across resolutions
     Rms,
+    /// ½ Σ|·|: the distance of two probability laws; of --of jumps, which has no other
+    TotalVariation,
 }
 
 impl Norm {
@@ -193,14 +201,16 @@ impl Norm {
         match self {
             Norm::L2 => "l2",
             Norm::Rms => "rms",
+            Norm::TotalVariation => "total-variation",
         }
     }
 
-    /// What follows ‖…‖₂ in a formula.
-    pub fn formula(self) -> &'static str {
+    /// The norm of `inner` in a formula.
+    pub fn formula(self, inner: &str) -> String {
         match self {
-            Norm::L2 => "",
-            Norm::Rms => "/√d",
+            Norm::L2 => format!("‖{inner}‖₂"),
+            Norm::Rms => format!("‖{inner}‖₂/√d"),
+            Norm::TotalVariation => format!("½‖{inner}‖₁"),
         }
     }
 }
@@ -295,6 +305,12 @@ mod tests {
         assert_eq!(Quantity::Path.definition(Of::Epsilon, Axis::Step, Norm::L2, None).1, "E‖dε(x(t), t)/dt‖₂");
         let score = Quantity::Secant.definition(Of::Score, Axis::Step, Norm::L2, Some(1.0)).1;
         assert_eq!(score, "E‖s(x, t) − s(x, t+1)‖₂, s = −ε/σ");
+        let rate = |quantity: Quantity| quantity.definition(Of::Rate, Axis::Sigma, Norm::L2, None).1;
+        let meaning = "R = Σ Q(y, x) q(y)/q(x) per σ";
+        assert_eq!(rate(Quantity::Derivative), format!("E‖∂ ln R/∂σ‖₂, {meaning}"));
+        assert_eq!(rate(Quantity::Size), format!("E‖R(x, t)‖₂, {meaning}"));
+        let jumps = Quantity::Derivative.definition(Of::Jumps, Axis::Sigma, Norm::TotalVariation, None).1;
+        assert_eq!(jumps, "E½‖∂p/∂σ‖₁, p the jump law");
         let size = Quantity::Size.definition(Of::Excess, Axis::Step, Norm::Rms, None);
         assert_eq!((&*size.0, &*size.1), ("S(t)", "E‖r(x, t)‖₂/√d, r = ε/σ − x"));
     }

@@ -7,9 +7,9 @@
 //! A way that gives 0 everywhere counts as failed: a module may detach t from differentiation. One that rounds t inside has
 //! no derivative; all three give 0, and that is said.
 
+use super::TorchScript;
 use super::agreement::Agreement;
 use super::calling::TimeShape;
-use super::{TorchScript, example};
 use crate::dual::Dual;
 use crate::error::{Doing, Error, Result};
 use crate::libtorch::{forward_mode, load_script, plain_attention};
@@ -22,6 +22,8 @@ pub(super) enum Route {
     DoubleBackward,
     /// The same module in float64, and the step.
     Differences(CModule, f64),
+    /// It answers the same at every t.
+    StandsStill,
 }
 
 /// The way that was found, and what is to be said about it.
@@ -44,6 +46,7 @@ impl Route {
             Route::ForwardMode => "forward mode",
             Route::DoubleBackward => "double backward",
             Route::Differences(..) => "extrapolated central differences in float64",
+            Route::StandsStill => "0, as its output does not depend on t",
         }
     }
 }
@@ -51,6 +54,11 @@ impl Route {
 impl TorchScript {
     /// Tries the routes in their order.
     pub(super) fn find_route(&mut self, probe: &Probe) -> Result<()> {
+        if self.stands_still {
+            let route = Route::StandsStill;
+            self.rate = Some(Rate { words: route.name().into(), note: None, route });
+            return Ok(());
+        }
         if self.calling.is_integer() {
             return Err(self.no_rate("it takes integer timesteps, so ∂/∂t does not exist"));
         }
@@ -88,7 +96,7 @@ impl TorchScript {
     /// The first route that gives something else than 0.
     fn route(&self, probe: &Probe) -> Result<Route> {
         let &Probe { sample_shape, times, condition, device, kind, .. } = probe;
-        let (x, _) = example(sample_shape, device, kind)?;
+        let (x, _) = self.example(sample_shape, device, kind)?;
         let time_kind = if kind == Kind::Double { Kind::Double } else { Kind::Float };
         // One t for a whole batch is the same in each row.
         let times = if self.calling.shape == TimeShape::Rows { times } else { [times[1]; 2] };
@@ -145,6 +153,11 @@ impl TorchScript {
                     self.call(x, t, condition).map_err(|message| self.explain(&message, &x.size(), x.device()))?;
                 let tangent = extrapolated.f_to_kind(x.kind()).doing("computing differences")?;
                 Ok(Dual::new(value, tangent))
+            }
+            Route::StandsStill => {
+                let [x, t, _] = at;
+                let value = self.call(x, t, condition);
+                value.map(Dual::constant).map_err(|message| self.explain(&message, &x.size(), x.device()))
             }
         }
     }
@@ -222,13 +235,14 @@ impl TorchScript {
         let [x, t, tangent] = [double(at[0])?, double(at[1])?, double(at[2])?];
         let at = |t: Tensor| -> Result<Tensor> {
             let t = self.calling.shaped(&t).doing(doing)?;
-            let output = self.signature.call(module, &x, &t, condition);
+            let seen = self.seen(&x, Kind::Double).doing(doing)?;
+            let output = self.signature.call(module, (&seen, &t), Kind::Double, condition);
             let output = output.map_err(|message| self.no_rate(&format!("float64: {message}")))?;
             double(&output)
         };
         let central = |h: f64| -> Result<Tensor> {
-            let rows: Vec<i64> = std::iter::once(-1).chain(std::iter::repeat_n(1, x.dim() - 1)).collect();
             let difference = at(&t + h)? - at(&t - h)?;
+            let rows: Vec<i64> = std::iter::once(-1).chain(std::iter::repeat_n(1, difference.dim() - 1)).collect();
             (difference / (2.0 * h)).f_mul(&tangent.view(&rows[..])).doing(doing)
         };
         let (whole, half) = (central(step)?, central(step / 2.0)?);

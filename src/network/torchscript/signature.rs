@@ -4,7 +4,7 @@ use crate::error::{Doing, Result};
 use crate::network::{Additions, Condition, Takes, UsualTime};
 use crate::tensor_file::one_sample;
 use lipscope_core::cli::args::{ConditionSource, Inputs, ModuleInput};
-use tch::{CModule, Device, IValue, TchError, Tensor};
+use tch::{CModule, Device, IValue, Kind, TchError, Tensor};
 
 /// One argument of a module, in its place.
 #[derive(Debug)]
@@ -105,18 +105,18 @@ impl Signature {
         self.slots.len()
     }
 
-    /// Calls a module; floating-point values are taken in the dtype of x. The error is libtorch's own.
+    /// Calls a module on x and t; other floating-point values are taken in `kind`. The error is libtorch's own.
     pub fn call(
         &self,
         module: &CModule,
-        x: &Tensor,
-        t: &Tensor,
+        (x, t): (&Tensor, &Tensor),
+        kind: Kind,
         condition: &Condition,
     ) -> std::result::Result<Tensor, String> {
         let words = |e: TchError| crate::error::torch_message(&e);
         let rows = x.size().first().copied().unwrap_or(1);
         let like = |value: &Tensor| {
-            let kind = if value.is_floating_point() { x.kind() } else { value.kind() };
+            let kind = if value.is_floating_point() { kind } else { value.kind() };
             value.f_to_kind(kind).and_then(|value| value.f_to_device(x.device()))
         };
         let mut drawn = condition.inputs.iter();

@@ -200,8 +200,11 @@ pub struct Point {
     pub p50: Option<f64>,
     /// 95 % quantile over samples.
     pub p95: Option<f64>,
-    /// Largest sample: a lower bound of the supremum over x.
+    /// Largest sample: a lower bound of the supremum over x; of a closed form over all states the supremum itself.
     pub max: Option<f64>,
+    /// Of the size of a total rate: the 99.9 % quantile.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub p999: Option<f64>,
     /// The row of the data with the largest; `None` where samples are not means of rows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_row: Option<u64>,

@@ -29,8 +29,8 @@ pub use noise::Noise;
 pub use steps::integral;
 pub use uniform::UNIFORM;
 
-use crate::control_variates::Covariates;
 use super::ProcessSpec;
+use crate::control_variates::Covariates;
 use crate::error::{Error, Result};
 use crate::schedule::Parameters;
 use crate::time::{Axis, Timestep};
