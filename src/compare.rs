@@ -168,6 +168,8 @@ pub fn summarise(curve: &Curve, until: Timestep, process: &dyn ForwardProcess, s
         total_variation_all: variation_of_all(curve, process.timesteps()),
         terminal: None,
         memorisation: None,
+        uniformization: None,
+        calibration: None,
         peak_ratio: peak.zip(typical).map(|(peak, typical)| peak.1 / typical),
         function_evaluations: spent.function_evaluations,
         wall_seconds: spent.wall_seconds,

@@ -256,10 +256,10 @@ pub(super) fn resolve_file(
     if let Some(numbers) = assumed_numbers {
         assumed(&numbers.what, numbers.flag);
     }
-    network.to(device, kind)?;
     if let ProcessSpec::Jump(jump) = &spec {
         network.take_symbols(jump.graph.states() as i64)?;
     }
+    network.to(device, kind)?;
     for lora in loras {
         lora.merge(&*network)?;
         warnings.push(Warning::Note { model: label.clone(), message: lora.note() });

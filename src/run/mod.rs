@@ -11,6 +11,7 @@ mod closed_form;
 mod coordinates;
 mod enumerated;
 mod finish;
+mod jumps;
 mod measurement;
 mod memorisation;
 mod plan;

@@ -212,7 +212,10 @@ impl Network for TorchScript {
     }
 
     fn to(&mut self, device: Device, kind: Kind) -> Result<()> {
-        self.module.to(device, kind, false);
+        // It was loaded on this device, and a conversion would turn tables of symbols into floats as well.
+        if self.symbols.is_none() || self.saved_kind.is_some_and(|saved| saved != kind) {
+            self.module.to(device, kind, false);
+        }
         self.calling.own = None;
         Ok(())
     }

@@ -14,6 +14,7 @@ pub mod figure;
 mod files;
 mod finished;
 mod html;
+mod jumps;
 mod memorisation;
 mod model;
 mod notebook;
@@ -44,6 +45,7 @@ pub use export::{ExportFormat, export};
 pub use figure::figure;
 pub use files::{REPORT, files, json};
 pub use finished::Finished;
+pub use jumps::{Calibration, Uniformization};
 pub use memorisation::{Memorisation, OwnWeight, memorisation_csv};
 pub use model::{LoraDescription, ModelDescription};
 pub use resolution::resolution_reading;
@@ -293,6 +295,12 @@ pub struct Summary {
     /// Of the ideal denoiser of a finite data set: where its curve is that of known points.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub memorisation: Option<Memorisation>,
+    /// Of the size of a total rate: the steps of a uniformization sampler.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub uniformization: Option<Uniformization>,
+    /// Of the size of a total rate: its mean against what the forward process fixes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub calibration: Option<Calibration>,
     /// Largest value near zero over the median of the rest; `None` over a median of 0.
     pub peak_ratio: Option<f64>,
     /// Whether the curve blows up towards t = 0; `None` where that cannot be told: too few points above 0 there.
