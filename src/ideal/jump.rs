@@ -70,9 +70,10 @@ impl IdealJumps {
         }
     }
 
-    /// |ln R′ − ln R|, or ½ Σ|p′ − p|.
+    /// |ln R′ − ln R|, or ½ Σ|p′ − p|, which under masking is 0.
     fn distance(&self, here: &AtSigma, there: &AtSigma, x: usize) -> f64 {
         match self.of {
+            Of::Jumps if self.law.graph().mask().is_some() => 0.0,
             Of::Jumps => {
                 let pairs = here.jump_law(x).into_iter().zip(there.jump_law(x));
                 0.5 * pairs.map(|(a, b)| (b - a).abs()).sum::<f64>()
@@ -154,6 +155,7 @@ impl Response for IdealJumps {
     fn change(&self, state: &State, t: &[Timestep], t_next: &[Timestep]) -> Result<(Tensor, u64)> {
         let (before, after) = (self.value(state, t)?, self.value(state, t_next)?);
         let change = match self.of {
+            Of::Jumps if self.law.graph().mask().is_some() => before.f_zeros_like().doing("subtracting jump laws")?,
             Of::Jumps => after.f_sub(&before).doing("subtracting jump laws")?,
             _ => crate::jumps::change_of_log(&logarithm(&before)?, &logarithm(&after)?)?,
         };

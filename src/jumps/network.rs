@@ -72,6 +72,18 @@ pub struct NetworkJumps {
 }
 
 impl NetworkJumps {
+    /// The same network, asked once about two states of the first symbol, which tells whether its output has the right shape.
+    ///
+    /// # Errors
+    /// It has another.
+    pub fn checked(self) -> Result<Self> {
+        let full: Vec<i64> = std::iter::once(2).chain(self.asked.sample_shape.iter().copied()).collect();
+        let x = Tensor::f_zeros(&full[..], (self.kind(), self.asked.device)).doing("making an example")?;
+        let condition = self.asked.given.example(self.asked.device, self.asked.kind)?;
+        let _answer = tch::no_grad(|| self.value(&State { x, condition }, &[0.0, 0.0]))?;
+        Ok(self)
+    }
+
     fn log_rates(&self, state: &State, t: &[Timestep], with_rate: bool) -> Result<LogRates> {
         let x = Dual::constant(state.x.shallow_clone());
         let output = self.asked.output(&self.process, &x, &state.condition, (t, with_rate))?;
@@ -112,6 +124,10 @@ impl NetworkJumps {
     /// ln Q + ln r of what the network outputs: with the factor 1/(e^σ − 1) where that gives log p(x₀ | x).
     fn with_noise(&self, output: Dual, t: &[Timestep], with_rate: bool) -> Result<Dual> {
         let doing = "turning an output into rates";
+        // It is the same for all jumps: their law does not move by it, and not even in the last digit.
+        if self.output == Output::LogX0 && self.of == Of::Jumps {
+            return Ok(output);
+        }
         if self.output == Output::LogRatio {
             let rate = self.process.graph.rate().ln();
             let value = output.value.f_add_scalar(rate).doing(doing)?;

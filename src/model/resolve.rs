@@ -134,7 +134,7 @@ impl Resolved {
                     let next = "Leave out --guidance, and export the guided network.";
                     return Err(Error::unsupported(format!("--guidance under {spec}"), allowed, next));
                 }
-                Box::new(NetworkJumps { asked, process: Arc::clone(jump), output, of: Of::Rate })
+                Box::new(NetworkJumps { asked, process: Arc::clone(jump), output, of: Of::Rate }.checked()?)
             }
             _ => Box::new(PlainNetwork { asked, process: process::of_spec(&spec) }),
         };

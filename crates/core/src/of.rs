@@ -103,7 +103,7 @@ impl Of {
 
     /// As [`Of::in_words`], of what changes and derivatives are measured of.
     pub fn moving_in_words(self) -> Option<&'static str> {
-        if self == Of::Rate { Some("ln R, the total reverse rate") } else { self.in_words() }
+        if self == Of::Rate { Some("ln R (the total reverse rate)") } else { self.in_words() }
     }
 
     /// The norm that is its own, whichever is asked for: probabilities change in total variation.

@@ -50,11 +50,16 @@ impl Quantity {
     /// Its letter, and of what it is where that is not ε: `K of the score`.
     pub fn called(self, of: Of) -> String {
         let letter = self.letter();
-        match (self, of.moving_in_words()) {
-            (Quantity::Size, _) => format!("the size of {}", of.in_words().unwrap_or("ε")),
+        match (self, self.subject(of)) {
+            (Quantity::Size, words) => format!("the size of {}", words.unwrap_or("ε")),
             (_, None) => letter.into(),
             (_, Some(words)) => format!("{letter} of {words}"),
         }
+    }
+
+    /// What it is measured of, as the end of "K of …"; `None` for ε, which goes without saying.
+    pub fn subject(self, of: Of) -> Option<&'static str> {
+        if self == Quantity::Size { of.in_words() } else { of.moving_in_words() }
     }
 
     /// Name in tables, and of what it is where that is not ε: `secant of score`.

@@ -99,7 +99,7 @@ mod tests {
         assert_eq!(
             exact.reading(),
             "uniformization from σ = 2.00 to 0.00100 takes 21.9 steps at the supremum of R, 18.2 at its 99.9 % quantile, \
-             for 10.00 jumps"
+             for 9.99 jumps"
         );
         let seen = Uniformization { exact: false, expected_steps_q999: None, ..exact };
         assert!(

@@ -20,7 +20,7 @@ pub fn curve_table(report: &Report, width: u16) -> String {
 }
 
 fn one_curve(model: &ModelReport, curve: &Curve, width: u16) -> String {
-    let of = curve.of.in_words().map(|words| format!(" of {words}")).unwrap_or_default();
+    let of = curve.quantity.subject(curve.of).map(|words| format!(" of {words}")).unwrap_or_default();
     let symbol = format!("{}{of}{}", symbol(curve), of_block(curve.block.as_deref()));
     let title = format!("{}: {symbol} [{}]", one_line(&model.label), curve.unit);
     if curve.points.is_empty() {

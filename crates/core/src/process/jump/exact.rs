@@ -174,9 +174,12 @@ impl AtSigma<'_> {
         self.by_jump(state).into_iter().map(|jump| jump.map_or(0.0, |(p, _)| p)).collect()
     }
 
-    /// Its ∂/∂σ.
+    /// Its ∂/∂σ. Under masking it is the posterior of the clean symbols, which does not move.
     pub fn jump_law_rate(&self, state: usize) -> Vec<f64> {
         let jumps = self.by_jump(state);
+        if self.law.graph.mask().is_some() {
+            return vec![0.0; jumps.len()];
+        }
         let mean: f64 = jumps.iter().flatten().map(|(p, g)| p * g).sum();
         jumps.into_iter().map(|jump| jump.map_or(0.0, |(p, g)| p * (g - mean))).collect()
     }

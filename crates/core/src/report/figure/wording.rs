@@ -27,7 +27,7 @@ pub(super) fn y_labels(report: &Report) -> Result<Vec<String>> {
     let names: Vec<(String, String)> = quantities(report).into_iter().map(|q| definition(q, &curves)).collect();
     let long: Vec<String> = names.iter().map(|(name, formula)| format!("{name} = {formula}")).collect();
     let short: Vec<&str> = names.iter().map(|(name, _)| name.as_str()).collect();
-    let of = first.of.in_words().map(|words| format!(" of {words}")).unwrap_or_default();
+    let of = first.quantity.subject(first.of).map(|words| format!(" of {words}")).unwrap_or_default();
     let what = if first.quantity == Quantity::Size { "size" } else { "Lipschitz estimate" };
     Ok(vec![
         format!("{}  [{unit}]", long.join(",  ")),
