@@ -110,6 +110,11 @@ pub trait Denoiser: Response {
         self.timestep_map().condition(t) == self.timestep_map().condition(next)
     }
 
+    /// Whether t is held in changes and rates, so that only other arguments of time move.
+    fn holds_t(&self) -> bool {
+        false
+    }
+
     /// Whether it knows a condition ∅, so that [`Denoiser::answers`] exist.
     fn has_null(&self) -> bool {
         false

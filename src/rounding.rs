@@ -87,7 +87,8 @@ impl Subject {
         let prepared = denoiser.asked.example(device, kind).and_then(|condition| {
             let beside = denoiser.asked.channels_beside();
             let sample_shape = &widened(&denoiser.sample_shape, beside);
-            let probe = Probe { sample_shape, times: probes, condition: &condition, device, kind, beside };
+            let moving = &denoiser.asked.moving();
+            let probe = Probe { sample_shape, times: probes, condition: &condition, device, kind, beside, moving };
             denoiser.network.prepare_rate(&probe)
         });
         Subject { denoiser, times, time_embedding, no_rate: prepared.err().map(|error| error.problem()) }

@@ -8,7 +8,7 @@ use common::{fixture, fresh, refuse, report, succeed};
 use lipscope::checkpoint::{self, Request};
 use lipscope::denoiser::{Denoiser, NetworkDenoiser};
 use lipscope::dual::Dual;
-use lipscope::network::{Condition, Network, Probe};
+use lipscope::network::{Argument, Condition, Network, Probe};
 use lipscope::prediction::Prediction;
 use lipscope::state::State;
 use std::path::Path;
@@ -29,6 +29,7 @@ fn network(name: &str, kind: Kind) -> Box<dyn Network> {
         device: Device::Cpu,
         kind,
         beside: 0,
+        moving: &[Argument::T],
     };
     network.prepare(&probe).unwrap();
     network.prepare_rate(&probe).unwrap();

@@ -14,6 +14,7 @@ use crate::schedule::{Level, NoiseSchedule};
 use crate::state::{Columns, State};
 use crate::time::{Conditioning, Timestep};
 use crate::timestep_map::TimestepMap;
+use lipscope_core::clock::TimeArgument;
 use std::sync::Arc;
 use tch::{Device, Kind, Tensor};
 
@@ -66,17 +67,27 @@ pub(super) struct At<'a> {
     t: &'a [Timestep],
     /// t before the timestep map.
     asked: &'a [Timestep],
+    /// The same for other arguments of time that move, and for those that are held.
+    moved: &'a [Timestep],
+    held: &'a [Timestep],
 }
 
 impl<'a> At<'a> {
     pub fn new(t: &'a [Timestep]) -> Self {
-        At { t, asked: t }
+        At { t, asked: t, moved: t, held: t }
     }
 }
 
 impl NetworkDenoiser {
     fn level(&self, t: Timestep) -> Level {
         self.process.schedule.level(t)
+    }
+
+    /// At t, where what does not move is held.
+    fn at<'a>(&self, condition: &'a Condition, t: &'a [Timestep]) -> At<'a> {
+        let held = condition.held_at.as_deref().unwrap_or(t);
+        let own = if self.asked.clock.t_moves { t } else { held };
+        At { t: own, asked: own, moved: t, held }
     }
 
     /// The network's own output for the mapped timesteps; with a tangent of ones on t, its derivative along t.
@@ -99,20 +110,20 @@ impl NetworkDenoiser {
 
     /// The network's output, and that under ∅ where there is guidance.
     fn both(&self, x: &Dual, condition: &Condition, at: At, entering: Entering) -> Result<(Dual, Option<Dual>)> {
-        let schedule = self.schedule();
-        let told = at.asked.iter().map(|&t| self.conditioning.coordinate(schedule, self.map.condition(t)));
-        let told: Vec<f64> = told.collect();
-        self.network.check_times(&told.iter().map(|&number| self.as_told(number)).collect::<Vec<f64>>())?;
-        let value = self.per_row(&told)?;
-        let time = if entering.through_t {
-            let rate = |&t: &Timestep| self.conditioning.rate(schedule, self.map.condition(t)) * self.map.rate(t);
-            Dual::new(value, self.per_row(&at.asked.iter().map(rate).collect::<Vec<f64>>())?)
-        } else {
-            Dual::constant(value)
-        };
-        let seen = self.scaled(x, at.t, entering.through_input)?;
+        let clock = &self.asked.clock;
+        let time = self.told(at.asked, entering.through_t && clock.t_moves, (1.0, 0.0))?;
+        let others = self.other_times(at, entering.through_t)?;
+        let seen = self.scaled(x, at.t, entering.through_input && clock.t_moves)?;
         let input = seen.as_ref().unwrap_or(x);
         let one = |condition: &Condition| {
+            let timed;
+            let condition = if others.is_empty() {
+                condition
+            } else {
+                let times = others.iter().map(Dual::shallow_clone).collect();
+                timed = Condition { times, ..condition.shallow_clone() };
+                &timed
+            };
             let widened = beside(input, condition)?;
             let output = self.call(widened.as_ref().unwrap_or(input), &time, condition, entering.by)?;
             self.first_half(output, &x.value)
@@ -121,6 +132,30 @@ impl NetworkDenoiser {
         let rows = at.t.len() as i64;
         let null = |guidance: &Guidance| ask(&guidance.without(condition, rows, self.device, self.kind)?);
         Ok((ask(condition)?, self.guidance.as_ref().map(null).transpose()?))
+    }
+
+    /// offset + factor · (the numbers that stand for t), with their ∂/∂t per step where that is asked for.
+    fn told(&self, t: &[Timestep], with_tangent: bool, (factor, offset): (f64, f64)) -> Result<Dual> {
+        let schedule = self.schedule();
+        let number = |&t: &Timestep| offset + factor * self.conditioning.coordinate(schedule, self.map.condition(t));
+        let told: Vec<f64> = t.iter().map(number).collect();
+        self.network.check_times(&told.iter().map(|&number| self.as_told(number)).collect::<Vec<f64>>())?;
+        let value = self.per_row(&told)?;
+        if !with_tangent {
+            return Ok(Dual::constant(value));
+        }
+        let rate =
+            |&t: &Timestep| factor * (self.conditioning.rate(schedule, self.map.condition(t)) * self.map.rate(t));
+        Ok(Dual::new(value, self.per_row(&t.iter().map(rate).collect::<Vec<f64>>())?))
+    }
+
+    /// What arguments of time besides t are told.
+    fn other_times(&self, at: At, with_tangent: bool) -> Result<Vec<Dual>> {
+        let told = |TimeArgument { input, moves }: &TimeArgument| {
+            let t = if *moves { at.moved } else { at.held };
+            self.told(t, with_tangent && *moves, (input.factor, input.offset))
+        };
+        self.asked.clock.others.iter().map(told).collect()
     }
 
     /// One call of the network, where tangents of t enter by `entrance` or everywhere.
@@ -208,6 +243,11 @@ impl NetworkDenoiser {
         convert(output, x, t, |t| self.prediction.epsilon_rate(&self.level(t)))
     }
 
+    /// The same; `None` where t is held.
+    fn conversion_moves(&self, output: &Tensor, x: &Tensor, t: &[Timestep]) -> Result<Option<Tensor>> {
+        self.asked.clock.t_moves.then(|| self.moving(output, x, t)).transpose()
+    }
+
     /// a, where ε = a·output + b·x.
     pub(super) fn output_factor(&self, t: Timestep) -> Result<Affine> {
         self.prediction.epsilon(&self.level(t)).map(|factor| Affine { x: 0.0, ..factor })
@@ -215,11 +255,13 @@ impl NetworkDenoiser {
 
     /// Whether the network gets the same input at two timesteps of one x.
     fn sees_the_same(&self, t: Timestep, next: Timestep) -> bool {
-        self.map.condition(t) == self.map.condition(next) && !self.prediction.scales_input()
+        let input_rests = !self.prediction.scales_input() || !self.asked.clock.t_moves;
+        self.map.condition(t) == self.map.condition(next) && input_rests
     }
 
     fn change_of_output(&self, state: &State, t: &[Timestep], t_next: &[Timestep]) -> Result<(Tensor, u64)> {
-        let change = self.value(state, t_next)?.f_sub(&self.value(state, t)?).doing("subtracting predictions")?;
+        let held = &state.held_at(t);
+        let change = self.value(held, t_next)?.f_sub(&self.value(held, t)?).doing("subtracting predictions")?;
         Ok((change, 2 * t.len() as u64))
     }
 
@@ -227,7 +269,7 @@ impl NetworkDenoiser {
     /// ε moves.
     fn change_of_conversion(&self, state: &State, t: &[Timestep], t_next: &[Timestep]) -> Result<(Tensor, u64)> {
         let (doing, x) = ("subtracting predictions", &state.x);
-        if self.prediction == Prediction::Epsilon {
+        if self.prediction == Prediction::Epsilon || !self.asked.clock.t_moves {
             return Ok((x.f_zeros_like().doing(doing)?, 0));
         }
         let output = self.output(state, At::new(t), false)?.value;
@@ -262,17 +304,20 @@ impl Response for NetworkDenoiser {
     }
 
     fn value(&self, state: &State, t: &[Timestep]) -> Result<Tensor> {
-        let output = self.output(state, At::new(t), false)?.value;
-        self.to_epsilon(&output, &state.x, t)
+        let at = self.at(&state.condition, t);
+        let output = self.output(state, at, false)?.value;
+        self.to_epsilon(&output, &state.x, at.t)
     }
 
     fn rate(&self, state: &State, t: &[Timestep]) -> Result<Tensor> {
+        let doing = "adding the parts of the derivative";
         let output = self.output(state, At::new(t), true)?;
-        // ε = a·output + b·x  ⇒  ∂ε/∂t = ȧ·output + ḃ·x + a·∂output/∂t
-        let moving = self.moving(&output.value, &state.x, t)?;
-        match self.carried(output.tangent, &state.x, t)? {
-            Some(carried) => moving.f_add(&carried).doing("adding the parts of the derivative"),
-            None => Ok(moving),
+        // ε = a·output + b·x  ⇒  ∂ε/∂t = ȧ·output + ḃ·x + a·∂output/∂t, the first two where t moves
+        let moving = self.conversion_moves(&output.value, &state.x, t)?;
+        match (moving, self.carried(output.tangent, &state.x, t)?) {
+            (Some(moving), Some(carried)) => moving.f_add(&carried).doing(doing),
+            (Some(one), None) | (None, Some(one)) => Ok(one),
+            (None, None) => state.x.f_zeros_like().doing(doing),
         }
     }
 
@@ -324,7 +369,11 @@ impl Denoiser for NetworkDenoiser {
     }
 
     fn answer(&self, state: &State, t: &[Timestep], with_rate: bool) -> Result<Dual> {
-        self.output(state, At::new(t), with_rate)
+        self.output(state, self.at(&state.condition, t), with_rate)
+    }
+
+    fn holds_t(&self) -> bool {
+        !self.asked.clock.t_moves
     }
 
     fn answers_the_same(&self, t: Timestep, next: Timestep) -> bool {
@@ -337,7 +386,7 @@ impl Denoiser for NetworkDenoiser {
 
     fn answers(&self, state: &State, t: &[Timestep], with_rate: bool) -> Result<(Dual, Dual)> {
         let x = Dual::constant(state.x.shallow_clone());
-        match self.both(&x, &state.condition, At::new(t), Entering::all(with_rate))? {
+        match self.both(&x, &state.condition, self.at(&state.condition, t), Entering::all(with_rate))? {
             (with, Some(without)) => Ok((with, without)),
             (_, None) => {
                 let next = "Give --guidance, or leave out --of guidance.";
@@ -353,10 +402,11 @@ impl Denoiser for NetworkDenoiser {
         let tangent = output.tangent.unwrap_or_else(|| x.zeros_like());
         // ε = a·output + b·x  ⇒  dε = a·d output + b·v, and with time ȧ·output + ḃ·x
         let along = self.to_epsilon(&tangent, v, t)?;
-        if !with_time {
-            return Ok(along);
+        let moving = if with_time { self.conversion_moves(&output.value, x, t)? } else { None };
+        match moving {
+            Some(moving) => along.f_add(&moving).doing("adding the parts of the derivative"),
+            None => Ok(along),
         }
-        along.f_add(&self.moving(&output.value, x, t)?).doing("adding the parts of the derivative")
     }
 
     fn lacks_jacobian(&self) -> Option<String> {
@@ -368,7 +418,7 @@ impl Denoiser for NetworkDenoiser {
     }
 
     fn x0_asked(&self, state: &State, t: &[Timestep], asked: &[Timestep]) -> Result<Tensor> {
-        let output = self.output(state, At { t, asked }, false)?.value;
+        let output = self.output(state, At { t, asked, moved: asked, held: asked }, false)?.value;
         convert(&output, &state.x, t, |t| self.prediction.x0(&self.level(t)))
     }
 

@@ -12,6 +12,7 @@ use crate::error::Result;
 use crate::ideal::IdealDenoiser;
 use crate::lora::Lora;
 use crate::network::Probe;
+use crate::estimator::Quantities;
 use crate::prediction::Prediction;
 use crate::report::{Basis, ModelDescription, Origin, Warning};
 use crate::schedule::NamedSchedule;
@@ -39,10 +40,30 @@ pub struct Setting<'a> {
     pub device: Device,
     /// dtype of networks.
     pub kind: Kind,
-    /// Whether ∂/∂t is wanted.
-    pub derivative: bool,
+    /// The derivatives that are wanted.
+    pub derivatives: Derivatives,
     /// The schedule of closed forms, where the command line names none.
     pub ideal_schedule: Option<NamedSchedule>,
+}
+
+/// Which derivatives of a network are wanted, so that ways to them are found before anything is measured.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Derivatives {
+    /// ∂/∂t.
+    pub in_time: bool,
+    /// J·v.
+    pub in_x: bool,
+}
+
+impl Derivatives {
+    /// ∂/∂t alone.
+    pub const IN_TIME: Self = Derivatives { in_time: true, in_x: false };
+
+    /// What a measurement needs.
+    pub fn of(quantities: Quantities) -> Self {
+        let along = quantities == Quantities::Path;
+        Derivatives { in_time: quantities.has_derivative() || along, in_x: quantities.has_jacobian() }
+    }
 }
 
 fn map(share: Option<&Share>, timesteps: usize) -> Result<Arc<dyn TimestepMap>> {
@@ -56,7 +77,7 @@ pub(super) fn resolve_ideal(
     setting: &Setting,
     share: Option<&Share>,
 ) -> Result<Model> {
-    let Setting { shape, overrides, device, .. } = *setting;
+    let Setting { shape, overrides, device, derivatives: Derivatives { in_time, in_x }, .. } = *setting;
     let named = match (&overrides.schedule, &setting.ideal_schedule) {
         (Some(named), _) | (None, Some(named)) => named.clone(),
         (None, None) => DEFAULT_SCHEDULE.parse()?,
@@ -71,7 +92,7 @@ pub(super) fn resolve_ideal(
         prediction: Prediction::Epsilon.name().into(),
         conditioning: Axis::Step.name().into(),
         dtype: dtype_name(Kind::Double).into(),
-        derivative: setting.derivative.then(|| "closed form".into()),
+        derivative: (in_time && !in_x).then(|| "closed form".into()),
         ..describe(&named, &*map, shape)
     };
     let denoiser = IdealDenoiser {
@@ -145,11 +166,22 @@ pub(super) fn resolve_file(
     let times = conditioning.probes(&*named.schedule);
     let beside = asked.channels_beside();
     let full = widened(shape, beside);
-    let probe = Probe { sample_shape: &full, times, condition: &example, device, kind, beside };
+    let moving = &asked.moving();
+    let probe = Probe { sample_shape: &full, times, condition: &example, device, kind, beside, moving };
     network.prepare(&probe)?;
-    if setting.derivative {
+    let Derivatives { in_time, in_x } = setting.derivatives;
+    if in_time {
         network.prepare_rate(&probe)?;
     }
+    // c_in(t) x moves with t.
+    if in_x || in_time && prediction.scales_input() && asked.clock.t_moves {
+        network.prepare_jacobian(&probe)?;
+    }
+    let derivative = match network.jacobian_route().filter(|_| in_x) {
+        Some(route) if in_time => Some(format!("∂/∂t by {}; ∂/∂x by {route}", network.rate_route())),
+        Some(route) => Some(route),
+        None => (in_time && !in_x).then(|| network.rate_route()),
+    };
     warnings.extend(network.notes().into_iter().map(|message| Warning::Note { model: label.clone(), message }));
     let description = ModelDescription {
         source: path.display().to_string(),
@@ -161,9 +193,10 @@ pub(super) fn resolve_file(
         prediction: prediction.to_string(),
         conditioning: conditioning.to_string(),
         asked: in_words(&asked, guidance.as_ref(), setting.labels),
+        clock: (!asked.clock.is_plain()).then(|| asked.clock.clone()),
         basis: Some(basis),
         dtype: dtype_name(kind).into(),
-        derivative: setting.derivative.then(|| network.rate_route()),
+        derivative,
         ..describe(&named, &*map, shape)
     };
     let denoiser = NetworkDenoiser {
@@ -212,6 +245,7 @@ fn describe(named: &NamedSchedule, map: &dyn TimestepMap, shape: &[i64]) -> Mode
         timesteps: named.schedule.timesteps(),
         conditioning: String::new(),
         asked: None,
+        clock: None,
         basis: None,
         boundaries: map.boundaries().to_vec(),
         dtype: String::new(),

@@ -70,6 +70,7 @@ mod tests {
             additions: Additions::default(),
             time,
             inputs: Vec::new(),
+            times: Vec::new(),
         }
     }
 

@@ -129,7 +129,7 @@ impl TorchScript {
         condition: &Condition,
     ) -> std::result::Result<Tensor, String> {
         let mut complaint = None;
-        for calling in Calling::all(own) {
+        for calling in Calling::all(own, self.signature.has_numbers()) {
             self.calling = calling;
             match self.call(x, t, condition) {
                 Ok(output) => return Ok(output),
