@@ -2,44 +2,32 @@
 
 use crate::device::scale_rows;
 
-use super::RateParts;
+use super::asked::Times;
+use super::{AskedNetwork, RateParts};
 use crate::dual::Dual;
 use crate::error::{Doing, Error, Result};
-use crate::guidance::{Asked, Guidance};
-use crate::network::{Condition, Entrance, Network};
+use crate::guidance::Guidance;
+use crate::network::{Condition, Entrance};
+use crate::of::{self, Of};
 use crate::prediction::{Affine, Prediction};
 use crate::process::{self, ForwardProcess};
 use crate::response::{Denoiser, Response, by_rows, convert};
 use crate::schedule::{Level, NoiseSchedule};
 use crate::state::{Columns, State};
-use crate::time::{Conditioning, Timestep};
+use crate::time::Timestep;
 use crate::timestep_map::TimestepMap;
-use lipscope_core::clock::TimeArgument;
-use std::sync::Arc;
 use tch::{Device, Kind, Tensor};
 
 /// A network with everything that gives its output a meaning.
 pub struct NetworkDenoiser {
-    /// The network, on its device and in its dtype.
-    pub network: Box<dyn Network>,
+    /// The network, with the numbers that it is told for t and its conditions.
+    pub asked: AskedNetwork,
     /// The process that it was trained on.
     pub process: process::Gaussian,
-    /// The timestep map laid over it.
-    pub map: Arc<dyn TimestepMap>,
     /// What it outputs.
     pub prediction: Prediction,
-    /// Which number it gets for t.
-    pub conditioning: Conditioning,
-    /// What it is asked for, where it is conditional.
-    pub asked: Asked,
-    /// Guidance towards that; each evaluation then is two of the network's.
+    /// Guidance towards its condition; each evaluation then is two of the network's.
     pub guidance: Option<Guidance>,
-    /// Shape of one sample.
-    pub sample_shape: Vec<i64>,
-    /// Where it runs.
-    pub device: Device,
-    /// Its dtype.
-    pub kind: Kind,
 }
 
 /// Where the tangents of t come from.
@@ -65,16 +53,13 @@ impl Entering<'_> {
 pub(super) struct At<'a> {
     /// t of x: α, σ and the scale of the input.
     t: &'a [Timestep],
-    /// t before the timestep map.
-    asked: &'a [Timestep],
-    /// The same for other arguments of time that move, and for those that are held.
-    moved: &'a [Timestep],
-    held: &'a [Timestep],
+    /// The timesteps that the network is told, before the timestep map.
+    told: Times<'a>,
 }
 
 impl<'a> At<'a> {
     pub fn new(t: &'a [Timestep]) -> Self {
-        At { t, asked: t, moved: t, held: t }
+        At { t, told: Times::all(t) }
     }
 }
 
@@ -85,9 +70,8 @@ impl NetworkDenoiser {
 
     /// At t, where what does not move is held.
     fn at<'a>(&self, condition: &'a Condition, t: &'a [Timestep]) -> At<'a> {
-        let held = condition.held_at.as_deref().unwrap_or(t);
-        let own = if self.asked.clock.t_moves { t } else { held };
-        At { t: own, asked: own, moved: t, held }
+        let told = self.asked.times(condition, t);
+        At { t: told.t, told }
     }
 
     /// The network's own output for the mapped timesteps; with a tangent of ones on t, its derivative along t.
@@ -110,72 +94,14 @@ impl NetworkDenoiser {
 
     /// The network's output, and that under ∅ where there is guidance.
     fn both(&self, x: &Dual, condition: &Condition, at: At, entering: Entering) -> Result<(Dual, Option<Dual>)> {
-        let clock = &self.asked.clock;
-        let time = self.told(at.asked, entering.through_t && clock.t_moves, (1.0, 0.0))?;
-        let others = self.other_times(at, entering.through_t)?;
-        let seen = self.scaled(x, at.t, entering.through_input && clock.t_moves)?;
+        let (asked, t_moves) = (&self.asked, self.asked.given.clock.t_moves);
+        let told = asked.told(&self.process, at.told, entering.through_t)?;
+        let seen = self.scaled(x, at.t, entering.through_input && t_moves)?;
         let input = seen.as_ref().unwrap_or(x);
-        let one = |condition: &Condition| {
-            let timed;
-            let condition = if others.is_empty() {
-                condition
-            } else {
-                let times = others.iter().map(Dual::shallow_clone).collect();
-                timed = Condition { times, ..condition.shallow_clone() };
-                &timed
-            };
-            let widened = beside(input, condition)?;
-            let output = self.call(widened.as_ref().unwrap_or(input), &time, condition, entering.by)?;
-            self.first_half(output, &x.value)
-        };
-        let ask = |condition: &Condition| self.over_draws(condition, one);
+        let ask = |condition: &Condition| self.first_half(asked.ask(input, &told, condition, entering.by)?, &x.value);
         let rows = at.t.len() as i64;
-        let null = |guidance: &Guidance| ask(&guidance.without(condition, rows, self.device, self.kind)?);
+        let null = |guidance: &Guidance| ask(&guidance.without(condition, rows, asked.device, asked.kind)?);
         Ok((ask(condition)?, self.guidance.as_ref().map(null).transpose()?))
-    }
-
-    /// offset + factor · (the numbers that stand for t), with their ∂/∂t per step where that is asked for.
-    fn told(&self, t: &[Timestep], with_tangent: bool, (factor, offset): (f64, f64)) -> Result<Dual> {
-        let schedule = self.schedule();
-        let number = |&t: &Timestep| offset + factor * self.conditioning.coordinate(schedule, self.map.condition(t));
-        let told: Vec<f64> = t.iter().map(number).collect();
-        self.network.check_times(&told.iter().map(|&number| self.as_told(number)).collect::<Vec<f64>>())?;
-        let value = self.per_row(&told)?;
-        if !with_tangent {
-            return Ok(Dual::constant(value));
-        }
-        let rate =
-            |&t: &Timestep| factor * (self.conditioning.rate(schedule, self.map.condition(t)) * self.map.rate(t));
-        Ok(Dual::new(value, self.per_row(&t.iter().map(rate).collect::<Vec<f64>>())?))
-    }
-
-    /// What arguments of time besides t are told.
-    fn other_times(&self, at: At, with_tangent: bool) -> Result<Vec<Dual>> {
-        let told = |TimeArgument { input, moves }: &TimeArgument| {
-            let t = if *moves { at.moved } else { at.held };
-            self.told(t, with_tangent && *moves, (input.factor, input.offset))
-        };
-        self.asked.clock.others.iter().map(told).collect()
-    }
-
-    /// One call of the network, where tangents of t enter by `entrance` or everywhere.
-    fn call(&self, x: &Dual, t: &Dual, condition: &Condition, entrance: Option<&Entrance>) -> Result<Dual> {
-        let Some(entrance) = entrance else { return self.network.forward(x, t, condition) };
-        match self.network.inside() {
-            Some(inside) => inside.forward_by(x, t, condition, entrance),
-            None => Err(Error::mismatch(
-                format!("the inside of this {} cannot be reached", self.network.architecture()),
-                "Measure it without --attribute.",
-            )),
-        }
-    }
-
-    /// f, or its mean over the draws of a random input where that is asked for.
-    fn over_draws(&self, condition: &Condition, f: impl Fn(&Condition) -> Result<Dual>) -> Result<Dual> {
-        let Some((_, draws)) = self.asked.averaged() else { return f(condition) };
-        let at = |draw| f(&condition.shallow_clone().draw(self.asked.averaged(), draw)?);
-        let sum = (1..draws).try_fold(at(0)?, |sum, draw| sum.add(&at(draw)?))?;
-        sum.linear(|sum| sum.f_div_scalar(draws as f64))
     }
 
     /// c_in x, with the tangent c_in ẋ, and with `with_time` also ċ_in x; `None` where the network sees x itself.
@@ -192,25 +118,6 @@ impl NetworkDenoiser {
             (one, other) => one.or(other),
         };
         Ok(Some(Dual { value, tangent }))
-    }
-
-    /// A number as a network in single precision is told it.
-    fn as_told(&self, number: f64) -> f64 {
-        if self.kind == Kind::Double { number } else { f64::from(number as f32) }
-    }
-
-    /// One number per row, float32 even for half-precision networks unless the network's time has a dtype of its own; a
-    /// shared number is filled in on the device.
-    fn per_row(&self, values: &[f64]) -> Result<Tensor> {
-        let default = if self.kind == Kind::Double { Kind::Double } else { Kind::Float };
-        let kind = self.network.time_kind().unwrap_or(default);
-        let doing = "filling in the timesteps";
-        match values.split_first() {
-            Some((first, rest)) if rest.iter().all(|other| other == first) => {
-                Tensor::f_full([values.len() as i64], *first, (kind, self.device)).doing(doing)
-            }
-            _ => Tensor::from_slice(values).f_to_kind(kind).and_then(|v| v.f_to_device(self.device)).doing(doing),
-        }
     }
 
     /// Networks that also learn the variance give twice the channels; the first half is the prediction.
@@ -245,7 +152,7 @@ impl NetworkDenoiser {
 
     /// The same; `None` where t is held.
     fn conversion_moves(&self, output: &Tensor, x: &Tensor, t: &[Timestep]) -> Result<Option<Tensor>> {
-        self.asked.clock.t_moves.then(|| self.moving(output, x, t)).transpose()
+        (!self.holds_t()).then(|| self.moving(output, x, t)).transpose()
     }
 
     /// a, where ε = a·output + b·x.
@@ -255,8 +162,8 @@ impl NetworkDenoiser {
 
     /// Whether the network gets the same input at two timesteps of one x.
     fn sees_the_same(&self, t: Timestep, next: Timestep) -> bool {
-        let input_rests = !self.prediction.scales_input() || !self.asked.clock.t_moves;
-        self.map.condition(t) == self.map.condition(next) && input_rests
+        let (map, input_rests) = (&self.asked.map, !self.prediction.scales_input() || self.holds_t());
+        map.condition(t) == map.condition(next) && input_rests
     }
 
     fn change_of_output(&self, state: &State, t: &[Timestep], t_next: &[Timestep]) -> Result<(Tensor, u64)> {
@@ -269,7 +176,7 @@ impl NetworkDenoiser {
     /// ε moves.
     fn change_of_conversion(&self, state: &State, t: &[Timestep], t_next: &[Timestep]) -> Result<(Tensor, u64)> {
         let (doing, x) = ("subtracting predictions", &state.x);
-        if self.prediction == Prediction::Epsilon || !self.asked.clock.t_moves {
+        if self.prediction == Prediction::Epsilon || self.holds_t() {
             return Ok((x.f_zeros_like().doing(doing)?, 0));
         }
         let output = self.output(state, At::new(t), false)?.value;
@@ -284,23 +191,23 @@ impl Response for NetworkDenoiser {
     }
 
     fn timestep_map(&self) -> &dyn TimestepMap {
-        &*self.map
+        &*self.asked.map
     }
 
     fn sample_shape(&self) -> &[i64] {
-        &self.sample_shape
+        &self.asked.sample_shape
     }
 
     fn device(&self) -> Device {
-        self.device
+        self.asked.device
     }
 
     fn kind(&self) -> Kind {
-        self.kind
+        self.asked.kind
     }
 
     fn condition(&self, rows: i64, columns: &Columns) -> Result<Condition> {
-        self.asked.batch(rows, columns, self.device, self.kind)
+        self.asked.condition(rows, columns)
     }
 
     fn value(&self, state: &State, t: &[Timestep]) -> Result<Tensor> {
@@ -332,19 +239,27 @@ impl Response for NetworkDenoiser {
     }
 
     fn lacks_rate(&self) -> Option<String> {
-        let network = &self.network;
+        let network = &self.asked.network;
         if network.carries_tangents() && self.prediction.scales_input() && !network.carries_x_tangents() {
             return Some(format!("{} whose input is scaled by c_in(t)", network.architecture()));
         }
-        (!network.carries_tangents()).then(|| network.architecture())
+        self.asked.lacks_rate()
     }
 
     fn mixes_timesteps(&self) -> bool {
-        self.network.mixes_timesteps()
+        self.asked.network.mixes_timesteps()
     }
 
     fn network_calls(&self) -> u64 {
-        (1 + u64::from(self.guidance.is_some())) * self.asked.averaged().map_or(1, |(_, draws)| draws)
+        (1 + u64::from(self.guidance.is_some())) * self.asked.calls()
+    }
+
+    fn offers(&self) -> &'static [Of] {
+        of::GAUSSIAN
+    }
+
+    fn asked_for(self: Box<Self>, of: Of, scales: &[f64]) -> Box<dyn Response> {
+        of::response(of, scales, self)
     }
 
     fn as_denoiser(&self) -> Option<&dyn Denoiser> {
@@ -352,9 +267,9 @@ impl Response for NetworkDenoiser {
     }
 
     fn rate_parts(&self) -> std::result::Result<&dyn RateParts, String> {
-        match self.network.inside() {
+        match self.asked.network.inside() {
             Some(_) => Ok(self),
-            None => Err(format!("the places where t enters a {} cannot be reached", self.network.architecture())),
+            None => Err(format!("the places where t enters a {} cannot be reached", self.asked.network.architecture())),
         }
     }
 }
@@ -373,7 +288,7 @@ impl Denoiser for NetworkDenoiser {
     }
 
     fn holds_t(&self) -> bool {
-        !self.asked.clock.t_moves
+        !self.asked.given.clock.t_moves
     }
 
     fn answers_the_same(&self, t: Timestep, next: Timestep) -> bool {
@@ -410,7 +325,7 @@ impl Denoiser for NetworkDenoiser {
     }
 
     fn lacks_jacobian(&self) -> Option<String> {
-        (!self.network.carries_x_tangents()).then(|| self.network.architecture())
+        (!self.asked.network.carries_x_tangents()).then(|| self.asked.network.architecture())
     }
 
     fn x0(&self, state: &State, t: &[Timestep]) -> Result<Tensor> {
@@ -418,21 +333,11 @@ impl Denoiser for NetworkDenoiser {
     }
 
     fn x0_asked(&self, state: &State, t: &[Timestep], asked: &[Timestep]) -> Result<Tensor> {
-        let output = self.output(state, At { t, asked, moved: asked, held: asked }, false)?.value;
+        let output = self.output(state, At { t, told: Times::all(asked) }, false)?.value;
         convert(&output, &state.x, t, |t| self.prediction.x0(&self.level(t)))
     }
 
     fn predicts_without_signal(&self) -> bool {
         !self.prediction.is_noise()
     }
-}
-
-/// x with the channels beside it, whose tangent is 0; `None` where there are none.
-fn beside(x: &Dual, condition: &Condition) -> Result<Option<Dual>> {
-    let Some(channels) = &condition.beside else { return Ok(None) };
-    let doing = "laying channels beside x";
-    let value = Tensor::f_cat(&[&x.value, channels], 1).doing(doing)?;
-    let widened = |tangent: &Tensor| Tensor::f_cat(&[tangent, &channels.f_zeros_like()?], 1);
-    let tangent = x.tangent.as_ref().map(widened).transpose().doing(doing)?;
-    Ok(Some(Dual { value, tangent }))
 }

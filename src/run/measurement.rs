@@ -97,9 +97,9 @@ impl Measurement {
         overrides: &Overrides,
         setup: &Setup,
     ) -> Result<Self> {
-        if matches!(options.of, Of::Output | Of::Guidance) {
+        if let Some(of @ (Of::Output | Of::Guidance)) = options.of {
             return Err(Error::unsupported(
-                format!("--of {} with theory", options.of),
+                format!("--of {of} with theory"),
                 "a closed form has neither an output of its own nor a condition",
                 "Use --of epsilon, score, x0 or excess.",
             ));
@@ -109,7 +109,8 @@ impl Measurement {
         let spec = options.data.source.clone().unwrap_or(DataSpec::Digits);
         let limits = limits(&spec, &options.data)?;
         let Ideals { opened, sources, wholes, gaussian } = Ideals::open(label, &spec, &limits, arithmetic.0)?;
-        let gaussian = gaussian.filter(|_| !options.quantity.has_jacobian());
+        let noised = overrides.schedule.as_ref().is_none_or(|spec| spec.gaussian("").is_ok());
+        let gaussian = gaussian.filter(|_| noised && !options.quantity.has_jacobian());
         let shares = vec![overrides.share.as_ref(); limits.len()];
         let derivatives = Derivatives::of(options.quantity);
         let data = limits.first().unwrap_or(&options.data);
@@ -132,7 +133,7 @@ impl Measurement {
     /// Options that do not fit the models.
     pub fn of_models(models: Vec<Model>, data: Option<CleanData>, options: &MeasureOptions, seed: u64) -> Result<Self> {
         let command = if models.len() > 1 { "compare" } else { "measure" };
-        let device = models.first().map_or(Device::Cpu, |model| model.denoiser.device());
+        let device = models.first().map_or(Device::Cpu, |model| model.response.device());
         Self::resolve(command, Completed { models, data, warnings: Vec::new() }, options, (seed, device))
     }
 
@@ -154,7 +155,7 @@ impl Measurement {
         let derivatives = Derivatives::of(options.quantity);
         let mut completed = setup::complete(opened, shares, (&options.data, overrides), arithmetic, derivatives)?;
         for model in &mut completed.models {
-            said_as_asked(model, options.of, &scales);
+            said_as_asked(model, options.of.unwrap_or_default(), &scales);
         }
         if !scales.is_empty() && completed.data.is_none() {
             return Err(own_samples());
@@ -164,7 +165,8 @@ impl Measurement {
             return Err(Error::mismatch(what, "Give one of them."));
         }
         let mut measurement = Self::resolve(command, completed, options, (setup.seed, arithmetic.0))?;
-        if let Some(model) = measurement.models.iter().find(|model| !scales.is_empty() && !model.denoiser.has_null()) {
+        let has_null = |model: &Model| model.response.as_denoiser().is_some_and(|denoiser| denoiser.has_null());
+        if let Some(model) = measurement.models.iter().find(|model| !scales.is_empty() && !has_null(model)) {
             let what = format!("{} has no condition that --guidance could weigh", model.label);
             return Err(Error::mismatch(what, "Leave out --guidance."));
         }
@@ -186,7 +188,7 @@ impl Measurement {
         if data.is_none() {
             warnings.extend(models.first().and_then(Model::sampling_note));
         }
-        let shape = models.first().map(|model| model.denoiser.sample_shape().to_vec()).unwrap_or_default();
+        let shape = models.first().map(|model| model.response.sample_shape().to_vec()).unwrap_or_default();
         let batch = setup::batch(options.batch, &shape, device);
         let plan = Plan::resolve(command, &models, description, options, (seed, batch))?;
         warnings.extend(warnings::of_plan(&plan, &models));
@@ -194,7 +196,7 @@ impl Measurement {
         let moments = asked.map(|data| clean_data::moments(&data.whole)).transpose()?;
         let moments = moments.map(|moments| vec![moments; models.len()]).unwrap_or_default();
         if terminal::is_asked(&plan) {
-            warnings.extend(models.iter().filter_map(|m| terminal::refusal(&m.label, m.denoiser.process())));
+            warnings.extend(models.iter().filter_map(|m| terminal::refusal(&m.label, m.response.process())));
         }
         Ok(Measurement {
             moments,
@@ -218,9 +220,9 @@ impl Measurement {
         let Some(model) = self.models.first() else {
             return Err(Error::mismatch("there is no model", "Give a checkpoint."));
         };
-        if !options.of.is_epsilon() {
+        if let Some(of) = options.of.filter(|of| !of.is_epsilon()) {
             return Err(Error::unsupported(
-                format!("--rounding with --of {}", options.of),
+                format!("--rounding with --of {of}"),
                 "it is the rounding of secants and derivatives of ε",
                 "Leave out --rounding, or --of.",
             ));
@@ -258,7 +260,7 @@ impl Measurement {
         let Some(draws) = draws else { return Err(interrupted(store.as_deref())) };
         let by_row = Draws { noises: plan.noises, ..draws.clone() };
         let subject = |(place, model): (usize, Model)| Subject {
-            response: of::response(plan.of, &plan.guidance, model.denoiser),
+            response: model.response.asked_for(plan.of, &plan.guidance),
             estimators: plan.estimators(),
             source: sources.get(place).cloned().flatten(),
         };
@@ -307,7 +309,7 @@ impl Measurement {
         let (estimators, of) = (self.plan.estimators(), self.plan.of);
         let scales = &self.plan.guidance;
         if scales.is_empty() {
-            return curves(&estimators, &*model.denoiser).iter().map(|curve| empty_curve(curve, of)).collect();
+            return curves(&estimators, &*model.response).iter().map(|curve| empty_curve(curve, of)).collect();
         }
         let blocks = || scales.iter().map(|&scale| Some(of::scale_name(scale)));
         let each =
@@ -343,9 +345,10 @@ impl Measurement {
     /// Fills in the expectations themselves.
     fn closed_form(&self, report: &mut Report, gaussian: &Gaussian) {
         let (Some(model), Some(entry)) = (self.models.first(), report.models.first_mut()) else { return };
-        let expectation = Expectation::new(gaussian, &*model.denoiser, self.plan.of);
+        let Some(denoiser) = model.response.as_denoiser() else { return };
+        let expectation = Expectation::new(gaussian, denoiser, self.plan.of);
         report.resolution = expectation.fill(entry, &self.plan);
         report.warnings = self.warnings.clone();
-        finish(report, &self.plan, &[model.denoiser.process()], &self.moments);
+        finish(report, &self.plan, &[model.response.process()], &self.moments);
     }
 }

@@ -36,7 +36,8 @@ impl TimeInput {
         let (product, rest) = match after.strip_prefix('*') {
             Some(rest) => {
                 // The sign of an exponent is no offset.
-                let end = rest.char_indices().skip(1).find(|&(i, c)| "+-".contains(c) && !rest[..i].ends_with(['e', 'E']));
+                let end =
+                    rest.char_indices().skip(1).find(|&(i, c)| "+-".contains(c) && !rest[..i].ends_with(['e', 'E']));
                 let end = end.map_or(rest.len(), |(i, _)| i);
                 (&rest[..end], &rest[end..])
             }
@@ -52,7 +53,10 @@ impl TimeInput {
             return after_star(value).then(|| Err(format!("`{value}` is not time times a number")));
         };
         if factor == 0.0 {
-            return Some(Err(format!("`{name}` does not follow time with the factor 0; write {name}={}", before + after)));
+            return Some(Err(format!(
+                "`{name}` does not follow time with the factor 0; write {name}={}",
+                before + after
+            )));
         }
         Some(Ok(TimeInput { name: name.into(), factor: sign * factor, offset: before + after }))
     }
@@ -169,7 +173,8 @@ impl Clock {
         };
         let all: Vec<(&str, String)> = std::iter::once(t).chain(self.others.iter().map(other)).collect();
         let of = |wanted: &str| {
-            let names: Vec<&str> = all.iter().filter(|(says, _)| *says == wanted).map(|(_, name)| name.as_str()).collect();
+            let names: Vec<&str> =
+                all.iter().filter(|(says, _)| *says == wanted).map(|(_, name)| name.as_str()).collect();
             (!names.is_empty()).then(|| format!("{} {wanted}", names.join(" and ")))
         };
         // `t moves, r = time held`, `t and r = time move`.

@@ -88,11 +88,7 @@ impl Quantity {
     }
 
     /// The same of models with these arguments of time.
-    pub fn definition_by(
-        self,
-        (of, axis, norm, dt): (Of, Axis, Norm, Option<f64>),
-        clock: &Clock,
-    ) -> (String, String) {
+    pub fn definition_by(self, (of, axis, norm, dt): (Of, Axis, Norm, Option<f64>), clock: &Clock) -> (String, String) {
         let (f, over) = (of.symbol(), norm.formula());
         let variable = axis.symbol();
         let (name, formula) = match self {

@@ -94,7 +94,9 @@ impl TorchScript {
         };
         let central = |h: f64| {
             let change = moved(h)?.f_sub(&moved(-h)?).and_then(|change| change.f_div_scalar(2.0 * h));
-            change.and_then(|slope| slope.f_mul(&speed(*argument, tangent, slope.dim())?)).doing("computing differences")
+            change
+                .and_then(|slope| slope.f_mul(&speed(*argument, tangent, slope.dim())?))
+                .doing("computing differences")
         };
         let mut best = (f64::INFINITY, None);
         for step in STEPS {
@@ -117,8 +119,9 @@ impl TorchScript {
         let code = Code::read(&self.path);
         let rounds = [Kind::Half, Kind::BFloat16].into_iter().any(|half| code.casts_to(half))
             || ["torch.round", "torch.floor", "torch.to(t, 4)", "torch.embedding("].iter().any(|call| code.has(call));
-        let jumps =
-            format!("its output jumps where the rounded {letter} does, which no derivative shows: --quantity secant does");
+        let jumps = format!(
+            "its output jumps where the rounded {letter} does, which no derivative shows: --quantity secant does"
+        );
         match agreement {
             Agreement::Within(_) => None,
             Agreement::Differs(differences, off) => {

@@ -44,11 +44,8 @@ impl<'a> Arguments<'a> {
     /// The same with another value of one.
     pub fn with(&self, argument: Argument, value: Tensor) -> Self {
         let Arguments { x, times, condition } = self;
-        let mut changed = Arguments {
-            x: x.shallow_clone(),
-            times: times.iter().map(Tensor::shallow_clone).collect(),
-            condition,
-        };
+        let mut changed =
+            Arguments { x: x.shallow_clone(), times: times.iter().map(Tensor::shallow_clone).collect(), condition };
         match argument {
             Argument::X => changed.x = value,
             Argument::T => changed.times[0] = value,

@@ -38,7 +38,9 @@ impl Calling {
         let shapes = [TimeShape::Rows, TimeShape::One, TimeShape::Scalar];
         let each = move |numbers| {
             let times = times.clone();
-            shapes.into_iter().flat_map(move |shape| times.clone().map(move |time| Calling { shape, time, own, numbers }))
+            shapes
+                .into_iter()
+                .flat_map(move |shape| times.clone().map(move |time| Calling { shape, time, own, numbers }))
         };
         [false, true].into_iter().filter(move |numbers| !numbers || has_numbers).flat_map(each)
     }

@@ -101,7 +101,8 @@ impl TorchScript {
         if flat {
             return Err(self.no_rate(&match argument {
                 Argument::T => {
-                    "t is rounded inside it: its output is constant between timesteps, and ∂/∂t does not exist".to_string()
+                    "t is rounded inside it: its output is constant between timesteps, and ∂/∂t does not exist"
+                        .to_string()
                 }
                 _ => format!("{symbol} is 0: its output does not depend on it, or rounds it inside"),
             }));
@@ -150,7 +151,8 @@ impl TorchScript {
         for (argument, tangent) in all {
             let Some(tangent) = tangent else { continue };
             let rate = self.rates.iter().find(|rate| rate.argument == argument);
-            let route = &rate.ok_or_else(|| self.no_rate(&format!("{} was not prepared", self.symbol(argument))))?.route;
+            let route =
+                &rate.ok_or_else(|| self.no_rate(&format!("{} was not prepared", self.symbol(argument))))?.route;
             let seed = (argument, tangent.shallow_clone());
             match passes.iter_mut().find(|(other, _)| other.shares_passes(route)) {
                 Some((_, seeds)) => seeds.push(seed),

@@ -159,7 +159,9 @@ impl TorchScript {
         let (doing, (argument, tangent)) = ("computing differences", seed);
         let value = self.value_of(at, argument)?;
         let value = match argument {
-            Argument::X => tangent.f_div(&largest(tangent).doing(doing)?).and_then(|v| value.f_add(&v.f_mul_scalar(h)?)),
+            Argument::X => {
+                tangent.f_div(&largest(tangent).doing(doing)?).and_then(|v| value.f_add(&v.f_mul_scalar(h)?))
+            }
             Argument::T | Argument::Other(_) => value.f_add_scalar(h),
         };
         Ok(at.with(argument, value.doing(doing)?))

@@ -146,9 +146,7 @@ impl Signature {
             arguments.push(match slot {
                 Slot::X => IValue::Tensor(x.shallow_clone()),
                 Slot::T => IValue::Tensor(t.ok_or_else(|| missing("t"))?.shallow_clone()),
-                Slot::Time(_) => {
-                    IValue::Tensor(others.next().ok_or_else(|| missing("one more time"))?.shallow_clone())
-                }
+                Slot::Time(_) => IValue::Tensor(others.next().ok_or_else(|| missing("one more time"))?.shallow_clone()),
                 Slot::Number(number) if numbers => {
                     let t = t.ok_or_else(|| missing("t"))?;
                     IValue::Tensor(t.f_full_like(*number).map_err(words)?)

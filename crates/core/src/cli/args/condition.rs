@@ -258,7 +258,17 @@ mod tests {
         assert_eq!(parsed[3], ModuleInput::Values("c".into(), ConditionSource::Column("obs".into())));
         assert_eq!(parsed[4], ModuleInput::Normal("eta".into(), Some(vec![100, 8, 8])));
         assert_eq!(parsed[5], ModuleInput::Normal("z".into(), None));
-        for text in ["x", "t,t,x", "x,t,c=", "x,t,y", "x,t,e=normal:", "x,t,e=normal:3x0", "x,t,c=@", "x,t,r=time*0", "x,t,t=time"] {
+        for text in [
+            "x",
+            "t,t,x",
+            "x,t,c=",
+            "x,t,y",
+            "x,t,e=normal:",
+            "x,t,e=normal:3x0",
+            "x,t,c=@",
+            "x,t,r=time*0",
+            "x,t,t=time",
+        ] {
             assert!(text.parse::<Inputs>().is_err(), "{text}");
         }
     }
