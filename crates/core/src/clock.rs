@@ -184,6 +184,13 @@ impl Clock {
         if plural { words.replacen(" moves", " move", 1) } else { words }
     }
 
+    /// What moves, behind a name: ` in t and r`; nothing where t is all that there is.
+    pub(crate) fn variables(&self) -> String {
+        let others = self.others.iter().filter(|other| other.moves).map(|other| other.input.name.as_str());
+        let names: Vec<&str> = self.t_moves.then_some("t").into_iter().chain(others).collect();
+        if self.is_plain() { String::new() } else { format!(" in {}", names.join(" and ")) }
+    }
+
     /// The arguments in a formula, at t and at another time that is called `next`: `t, r` and `t+1, r`.
     pub(crate) fn arguments(&self, next: &str) -> (String, String) {
         let name = |other: &TimeArgument| other.input.name.clone();
@@ -254,6 +261,7 @@ mod tests {
         assert_eq!(clock(None).unwrap().in_words(), "t moves, r = time*0.5 held");
         assert_eq!(clock(Some("r")).unwrap().in_words(), "r = time*0.5 moves, t held");
         assert_eq!(clock(Some("r,t")).unwrap().in_words(), "t and r = time*0.5 move");
+        assert_eq!([None, Some("t,r")].map(|moves| clock(moves).unwrap().variables()), [" in t", " in t and r"]);
         let unknown = clock(Some("t,s")).unwrap_err().to_string();
         assert!(unknown.contains("--moves") && unknown.contains("t, r"), "{unknown}");
         let one = Clock::new("UNet2DModel", &[], Some(&"t".parse().unwrap())).unwrap_err().to_string();

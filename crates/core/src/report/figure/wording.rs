@@ -30,12 +30,13 @@ pub(super) fn y_labels(report: &Report) -> Result<Vec<String>> {
     let long: Vec<String> = names.iter().map(|(name, formula)| format!("{name} = {formula}")).collect();
     let short: Vec<&str> = names.iter().map(|(name, _)| name.as_str()).collect();
     let of = first.of.in_words().map(|words| format!(" of {words}")).unwrap_or_default();
+    let of = format!("{}{of}", clock.variables());
     let what = if first.quantity == Quantity::Size { "size" } else { "Lipschitz estimate" };
     Ok(vec![
         format!("{}  [{unit}]", long.join(",  ")),
         format!("{what} {}{of}  [{unit}]", short.join(", ")),
         format!("{}{of}  [{unit}]", short.join(", ")),
-        format!("{}  [{unit}]", short.join(", ")),
+        format!("{}{}  [{unit}]", short.join(", "), clock.variables()),
     ])
 }
 
