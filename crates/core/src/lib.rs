@@ -62,6 +62,7 @@ pub mod of;
 pub mod options;
 pub mod preconditioning;
 pub mod prediction;
+pub mod process;
 pub mod python_json;
 pub mod quantity;
 pub mod random;
