@@ -9,7 +9,7 @@ mod common;
 
 use common::{arguments, median};
 use lipscope::checkpoint::{self, Request};
-use lipscope::denoiser::NetworkDenoiser;
+use lipscope::denoiser::{AskedNetwork, NetworkDenoiser};
 use lipscope::draws::{CleanSamples, Draws};
 use lipscope::dual::Dual;
 use lipscope::error::Result;
@@ -84,16 +84,18 @@ fn main() -> Result<()> {
     let open = || checkpoint::open(Path::new(folder), &Request::on(Device::Cpu));
     let network = open()?.network;
     let denoiser = NetworkDenoiser {
-        network: open()?.network,
+        asked: AskedNetwork {
+            network: open()?.network,
+            map: Arc::new(Identity),
+            conditioning: Conditioning::default(),
+            given: Default::default(),
+            sample_shape: shape.clone(),
+            device: Device::Cpu,
+            kind: Kind::Float,
+        },
         process: schedule::parse("linear")?.into(),
-        map: Arc::new(Identity),
         prediction: Prediction::Epsilon,
-        conditioning: Conditioning::default(),
-        asked: Default::default(),
         guidance: None,
-        sample_shape: shape.clone(),
-        device: Device::Cpu,
-        kind: Kind::Float,
     };
     let estimators = vec![estimator(Quantity::Secant, 1.0, Axis::Step, Norm::L2)];
     let subjects = [Subject { response: Box::new(denoiser), estimators, source: None }];

@@ -10,7 +10,7 @@ mod common;
 
 use common::{arguments, median, plain, python};
 use lipscope::checkpoint::{self, Request};
-use lipscope::denoiser::NetworkDenoiser;
+use lipscope::denoiser::{AskedNetwork, NetworkDenoiser};
 use lipscope::error::{Error, Result};
 use lipscope::prediction::Prediction;
 use lipscope::random::{Purpose, fill_normal, stream};
@@ -51,16 +51,18 @@ impl Job {
     fn denoiser(&self) -> Result<NetworkDenoiser> {
         let request = Request::on(Device::Cpu);
         Ok(NetworkDenoiser {
-            network: checkpoint::open(Path::new(&self.folder), &request)?.network,
+            asked: AskedNetwork {
+                network: checkpoint::open(Path::new(&self.folder), &request)?.network,
+                map: Arc::new(Identity),
+                conditioning: Conditioning::default(),
+                given: Default::default(),
+                sample_shape: self.shape.clone(),
+                device: Device::Cpu,
+                kind: Kind::Float,
+            },
             process: schedule::parse("linear")?.into(),
-            map: Arc::new(Identity),
             prediction: Prediction::Epsilon,
-            conditioning: Conditioning::default(),
-            asked: Default::default(),
             guidance: None,
-            sample_shape: self.shape.clone(),
-            device: Device::Cpu,
-            kind: Kind::Float,
         })
     }
 

@@ -7,6 +7,7 @@ use crate::device::scale_rows;
 use crate::dual::Dual;
 use crate::error::{Doing, Error, Result};
 use crate::network::Condition;
+use crate::of::Of;
 use crate::prediction::{Affine, Prediction};
 use crate::process::{Block, ForwardProcess};
 use crate::schedule::NoiseSchedule;
@@ -76,6 +77,13 @@ pub trait Response {
     fn rate_parts(&self) -> std::result::Result<&dyn RateParts, String> {
         Err("a closed form has no places where t enters".into())
     }
+
+    /// What can be measured of it; the first is what is measured where nothing is said.
+    fn offers(&self) -> &'static [Of];
+
+    /// The same model, of which `of` is measured, one of [`Response::offers`]; under each of several guidance `scales` a block
+    /// of its own.
+    fn asked_for(self: Box<Self>, of: Of, scales: &[f64]) -> Box<dyn Response>;
 
     /// The same model as a denoiser, where it is one.
     fn as_denoiser(&self) -> Option<&dyn Denoiser> {

@@ -78,17 +78,17 @@ struct At {
 impl Subject {
     /// A network as it was loaded, moved to float64.
     pub fn new(mut denoiser: NetworkDenoiser) -> Self {
-        let (times, time_embedding) = match denoiser.network.set_time_kind(Some(DTYPES[0])) {
+        let (times, time_embedding) = match denoiser.asked.network.set_time_kind(Some(DTYPES[0])) {
             Ok(words) => (DTYPES.map(Some).to_vec(), words.to_string()),
             Err(error) => (vec![None], format!("not varied: {}", error.problem())),
         };
-        let probes = denoiser.conditioning.probes(&*denoiser.process.schedule);
-        let (device, kind) = (denoiser.device, DTYPES[0]);
-        let prepared = denoiser.asked.example(device, kind).and_then(|condition| {
-            let beside = denoiser.asked.channels_beside();
-            let sample_shape = &widened(&denoiser.sample_shape, beside);
+        let probes = denoiser.asked.conditioning.probes(&*denoiser.process.schedule);
+        let (device, kind) = (denoiser.asked.device, DTYPES[0]);
+        let prepared = denoiser.asked.given.example(device, kind).and_then(|condition| {
+            let beside = denoiser.asked.given.channels_beside();
+            let sample_shape = &widened(&denoiser.asked.sample_shape, beside);
             let probe = Probe { sample_shape, times: probes, condition: &condition, device, kind, beside };
-            denoiser.network.prepare_rate(&probe)
+            denoiser.asked.network.prepare_rate(&probe)
         });
         Subject { denoiser, times, time_embedding, no_rate: prepared.err().map(|error| error.problem()) }
     }
@@ -114,11 +114,11 @@ impl Subject {
         let mut result = self.empty(label, settings);
         let mut inputs = self.inputs(draws, settings)?;
         for network in DTYPES {
-            self.denoiser.network.to(self.denoiser.device, network)?;
-            self.denoiser.kind = network;
+            self.denoiser.asked.network.to(self.denoiser.asked.device, network)?;
+            self.denoiser.asked.kind = network;
             for time in self.times.clone() {
                 if time.is_some() {
-                    self.denoiser.network.set_time_kind(time)?;
+                    self.denoiser.asked.network.set_time_kind(time)?;
                 }
                 if !self.combination(settings, &mut inputs, &mut result, advance)? {
                     return Ok(None);
@@ -147,7 +147,7 @@ impl Subject {
         let at = |&t: &Timestep| {
             let wanted: Vec<Draw> = (0..settings.samples).map(|sample| Draw { t, sample }).collect();
             let rows = draws.rows(&wanted);
-            let pairs = draws.to_device(&rows, self.denoiser.device, Kind::Double)?;
+            let pairs = draws.to_device(&rows, self.denoiser.asked.device, Kind::Double)?;
             let x = pairs.x_t(self.denoiser.process(), &vec![t; wanted.len()])?;
             let x = x.f_to_kind(Kind::BFloat16).doing("rounding samples")?;
             Ok(At { t, x, columns: rows.columns, references: [None, None] })
@@ -207,7 +207,7 @@ impl Subject {
         let mut parts = Vec::new();
         let mut first = 0;
         for x in at.x.f_split(batch as i64, 0).doing(doing)? {
-            let x = x.f_to_kind(self.denoiser.kind).doing(doing)?;
+            let x = x.f_to_kind(self.denoiser.asked.kind).doing(doing)?;
             let rows = x.size()[0] as usize;
             let times = vec![at.t; rows];
             let columns = at.columns.slice(first..first + rows);
@@ -223,13 +223,13 @@ impl Subject {
     }
 
     fn is_reference(&self) -> bool {
-        self.denoiser.kind == DTYPES[0] && self.denoiser.network.time_kind() == self.times[0]
+        self.denoiser.asked.kind == DTYPES[0] && self.denoiser.asked.network.time_kind() == self.times[0]
     }
 
     /// The present dtypes of network and time embedding by name.
     fn dtypes(&self) -> (String, String) {
-        let time = self.denoiser.network.time_kind().map_or("fixed", dtype_name);
-        (dtype_name(self.denoiser.kind).into(), time.into())
+        let time = self.denoiser.asked.network.time_kind().map_or("fixed", dtype_name);
+        (dtype_name(self.denoiser.asked.kind).into(), time.into())
     }
 
     fn lacks(&self, quantity: Quantity, reason: String) -> NoRounding {

@@ -4,7 +4,7 @@ mod common;
 
 use common::closeness::{Tolerance, compare};
 use lipscope::attribution::{self, Attribute};
-use lipscope::denoiser::{NetworkDenoiser, Part, RateParts};
+use lipscope::denoiser::{AskedNetwork, NetworkDenoiser, Part, RateParts};
 use lipscope::draws::{CleanSamples, Draws};
 use lipscope::estimator::Norm;
 use lipscope::guidance::{Asked, Guidance};
@@ -29,16 +29,18 @@ const KINDS: [PartKind; 2] = [PartKind::Site, PartKind::Frequency];
 
 fn denoiser(network: Box<dyn Network>, prediction: Prediction) -> NetworkDenoiser {
     NetworkDenoiser {
-        network,
+        asked: AskedNetwork {
+            network,
+            map: Arc::new(Identity) as Arc<dyn TimestepMap>,
+            conditioning: Conditioning::default(),
+            given: Asked::default(),
+            sample_shape: vec![2],
+            device: Device::Cpu,
+            kind: Kind::Double,
+        },
         process: schedule::parse("linear").unwrap().into(),
-        map: Arc::new(Identity) as Arc<dyn TimestepMap>,
         prediction,
-        conditioning: Conditioning::default(),
-        asked: Asked::default(),
         guidance: None,
-        sample_shape: vec![2],
-        device: Device::Cpu,
-        kind: Kind::Double,
     }
 }
 
@@ -168,7 +170,7 @@ fn parts_add_up_whatever_is_around_the_network() {
     }
     // Within a sub-interval the network is told the same t: nothing enters.
     let mut shared = denoiser(Box::new(perceptron(&expected())), Prediction::Epsilon);
-    shared.map = Arc::new(Sharing::uniform(5, 100).unwrap());
+    shared.asked.map = Arc::new(Sharing::uniform(5, 100).unwrap());
     for part in shared.parts(PartKind::Site, &state, &t).unwrap() {
         let norms = shared.part(&part, &state, &t).unwrap().abs().sum_dim_intlist(1, false, Kind::Double);
         assert!(norms.double_value(&[0]) == 0.0 && norms.double_value(&[1]) > 0.0, "{}", part.name);

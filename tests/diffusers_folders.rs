@@ -308,7 +308,7 @@ fn a_scheduler_that_cannot_be_read_yields_to_the_command_line() {
         r#"{"_class_name": "DPMSolverMultistepScheduler", "beta_schedule": "linear", "lambda_min_clipped": -Infinity}"#;
     fs::write(root.path().join("scheduler/scheduler_config.json"), config).unwrap();
     let opened = open(root.path()).unwrap();
-    assert_eq!(opened.declared.schedule.unwrap().schedule.timesteps(), 1000);
+    assert_eq!(opened.declared.schedule.unwrap().timesteps(), 1000);
     assert_eq!(opened.declared.ignored, ["lambda_min_clipped"]);
 }
 

@@ -5,7 +5,7 @@
 mod common;
 
 use common::closeness::{Numbers, largest};
-use lipscope::denoiser::{NetworkDenoiser, RateParts};
+use lipscope::denoiser::{AskedNetwork, NetworkDenoiser, RateParts};
 use lipscope::guidance::{Asked, Given, Source};
 use lipscope::input::Input;
 use lipscope::network::mlp::{MlpConfig, ResidualMlp};
@@ -52,16 +52,18 @@ fn settings() -> Vec<Setting> {
 
 fn denoiser(network: Box<dyn Network>, asked: Asked, shape: &[i64], kind: Kind, s: &Setting) -> NetworkDenoiser {
     NetworkDenoiser {
-        network,
+        asked: AskedNetwork {
+            network,
+            map: Arc::clone(&s.map),
+            conditioning: s.condition.parse::<Conditioning>().unwrap(),
+            given: asked,
+            sample_shape: shape.to_vec(),
+            device: Device::Cpu,
+            kind,
+        },
         process: schedule::parse(s.schedule).unwrap().into(),
-        map: Arc::clone(&s.map),
         prediction: s.prediction,
-        conditioning: s.condition.parse::<Conditioning>().unwrap(),
-        asked,
         guidance: None,
-        sample_shape: shape.to_vec(),
-        device: Device::Cpu,
-        kind,
     }
 }
 

@@ -6,7 +6,7 @@ mod common;
 use common::closeness::{Tolerance, assert_close};
 use common::{refuse, succeed};
 use lipscope::checkpoint::{self, Checkpoint, Request};
-use lipscope::denoiser::{Denoiser, NetworkDenoiser};
+use lipscope::denoiser::{AskedNetwork, Denoiser, NetworkDenoiser};
 use lipscope::guidance::Asked;
 use lipscope::network::Condition;
 use lipscope::network::recognise::Told;
@@ -43,19 +43,20 @@ fn denoiser(file: &str, schedule: Option<&str>, kind: Kind) -> NetworkDenoiser {
 fn whole(opened: Checkpoint, schedule: Option<&str>, kind: Kind) -> NetworkDenoiser {
     let (mut network, declared) = (opened.network, opened.declared);
     network.to(Device::Cpu, kind).unwrap();
+    let own = || declared.schedule.unwrap().gaussian("a test").unwrap().schedule.clone();
     NetworkDenoiser {
-        network,
-        process: schedule
-            .map_or_else(|| declared.schedule.unwrap().schedule, |name| schedule::parse(name).unwrap())
-            .into(),
-        map: Arc::new(Identity),
+        asked: AskedNetwork {
+            network,
+            map: Arc::new(Identity),
+            conditioning: declared.conditioning.unwrap(),
+            given: Asked::default(),
+            sample_shape: vec![3, 8, 8],
+            device: Device::Cpu,
+            kind,
+        },
+        process: schedule.map_or_else(own, |name| schedule::parse(name).unwrap()).into(),
         prediction: declared.prediction.unwrap(),
-        conditioning: declared.conditioning.unwrap(),
-        asked: Asked::default(),
         guidance: None,
-        sample_shape: vec![3, 8, 8],
-        device: Device::Cpu,
-        kind,
     }
 }
 
@@ -74,7 +75,7 @@ fn asked(name: &str, denoiser: &NetworkDenoiser) -> ([f64; 2], State) {
     let levels = Vec::<f64>::try_from(expected(&format!("{name}.sigma"), Kind::Double)).unwrap();
     let t = [levels[0], levels[1]].map(|level| time_of(denoiser.schedule(), level));
     let alpha = Tensor::from_slice(&t.map(|t| denoiser.schedule().alpha(t))).reshape([2, 1, 1, 1]);
-    let x = (expected(&format!("{name}.x"), Kind::Double) * alpha).to_kind(denoiser.kind);
+    let x = (expected(&format!("{name}.x"), Kind::Double) * alpha).to_kind(denoiser.kind());
     let labels = (name == "edm").then(|| expected("edm.labels", Kind::Int64));
     (t, State { x, condition: Condition { labels, ..Condition::default() } })
 }
@@ -93,8 +94,11 @@ fn they_say_of_themselves_how_they_are_used() {
         let declared = opened.declared;
         let said = [&declared.said_in.schedule, &declared.said_in.prediction, &declared.said_in.conditioning];
         assert!(said.iter().all(|part| part.as_deref() == Some("its preconditioning")), "{file}: {said:?}");
-        let found =
-            (declared.schedule.unwrap().name, declared.prediction.unwrap().to_string(), declared.conditioning.unwrap());
+        let found = (
+            declared.schedule.unwrap().name().to_string(),
+            declared.prediction.unwrap().to_string(),
+            declared.conditioning.unwrap(),
+        );
         assert_eq!([found.0.as_str(), &found.1, &found.2.to_string()], says, "{file}");
         assert_eq!(declared.sample_shape, Some(vec![3, 8, 8]), "{file}");
         assert!(opened.left_out.is_empty() && opened.format.starts_with("persistent pickle, "), "{}", opened.format);
@@ -200,7 +204,7 @@ fn score_networks_are_those_of_their_trainer() {
         let request = Request { weights, ..Request::on(Device::Cpu) };
         let opened = checkpoint::open(&folder.join("checkpoint.pth"), &request).unwrap();
         assert_eq!(opened.network.architecture(), "NCSNpp");
-        assert_eq!(opened.declared.schedule.as_ref().unwrap().name, "ve:sigma-min=0.02,sigma-max=100");
+        assert_eq!(opened.declared.schedule.as_ref().unwrap().name(), "ve:sigma-min=0.02,sigma-max=100");
         let denoiser = whole(opened, None, Kind::Double);
         let x: Tensor = 2.0 * &expected["x"] - 1.0;
         let t = [sigma[0], sigma[1]].map(|sigma| time_of(denoiser.schedule(), 2.0 * sigma));

@@ -58,7 +58,7 @@ fn weights_of_dit_and_sit_look_alike_and_are_told_apart_by_a_word() {
     };
     let sit = open(r#"{"num_heads": 1, "num_classes": 5, "sit": true}"#);
     assert_eq!((sit.network.architecture(), sit.declared.prediction), ("SiT".into(), Some(Prediction::ReversedFlow)));
-    let schedule = sit.declared.schedule.unwrap().schedule;
+    let schedule = sit.declared.schedule.unwrap().gaussian("a test").unwrap().schedule.clone();
     // A quarter of the way from data to noise, where SiT's time is 3/4.
     assert_eq!([schedule.alpha(249.0), schedule.sigma(249.0)], [0.75, 0.25]);
     assert_eq!(sit.declared.conditioning.unwrap().coordinate(&*schedule, 249.0), 0.75);
@@ -100,7 +100,7 @@ fn latent_diffusion_checkpoints_open_as_they_are() {
     assert_eq!(checkpoint.left_out, ["trainer_of_somebody.Callback"]);
     // The schedule of the buffers: β in float32, so ᾱ to a thousand times its rounding.
     let expected = schedule::parse("scaled-linear").unwrap();
-    let found = checkpoint.declared.schedule.unwrap().schedule;
+    let found = checkpoint.declared.schedule.unwrap().gaussian("a test").unwrap().schedule.clone();
     assert_eq!(found.timesteps(), 1000);
     for t in [0.0, 10.0, 500.0, 999.0] {
         assert!((found.alpha_bar(t) / expected.alpha_bar(t) - 1.0).abs() < 1e-4, "{t}");
@@ -154,7 +154,10 @@ fn averages_are_known_by_every_name_of_the_field() {
 fn config_completes_what_the_file_does_not_say() {
     let config = r#"{"num_heads": 1, "num_classes": 5, "schedule": "cosine", "prediction": "v"}"#;
     let declared = open("dit.pt", None, config).declared;
-    assert_eq!((declared.prediction, declared.schedule.unwrap().name), (Some(Prediction::V), "cosine".to_string()));
+    assert_eq!(
+        (declared.prediction, declared.schedule.unwrap().name().to_string()),
+        (Some(Prediction::V), "cosine".to_string())
+    );
 }
 
 /// The command that asks for it is the one that works.

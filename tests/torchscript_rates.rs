@@ -6,7 +6,7 @@ mod common;
 use common::closeness::{Tolerance, assert_close};
 use common::{fixture, fresh, refuse, report, succeed};
 use lipscope::checkpoint::{self, Request};
-use lipscope::denoiser::{Denoiser, NetworkDenoiser};
+use lipscope::denoiser::{AskedNetwork, Denoiser, NetworkDenoiser};
 use lipscope::dual::Dual;
 use lipscope::network::{Condition, Network, Probe};
 use lipscope::prediction::Prediction;
@@ -126,16 +126,18 @@ fn derivatives_in_x_agree_with_differences() {
     let _no_grad = tch::no_grad_guard();
     let network = network("torchscript/pipeline", Kind::Double);
     let denoiser = NetworkDenoiser {
-        network,
+        asked: AskedNetwork {
+            network,
+            map: std::sync::Arc::new(lipscope::timestep_map::Identity),
+            conditioning: Default::default(),
+            given: Default::default(),
+            sample_shape: vec![1, 8, 8],
+            device: Device::Cpu,
+            kind: Kind::Double,
+        },
         process: lipscope::schedule::parse("linear").unwrap().into(),
-        map: std::sync::Arc::new(lipscope::timestep_map::Identity),
         prediction: Prediction::V,
-        conditioning: Default::default(),
-        asked: Default::default(),
         guidance: None,
-        sample_shape: vec![1, 8, 8],
-        device: Device::Cpu,
-        kind: Kind::Double,
     };
     let example =
         |shift: f64| (Tensor::arange(128, (Kind::Double, Device::Cpu)) * 0.37 + shift).sin().view([2, 1, 8, 8]);

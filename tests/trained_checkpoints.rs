@@ -29,7 +29,10 @@ fn open(path: &Path, weights: Option<&str>) -> Checkpoint {
 fn answer(checkpoint: &Checkpoint, x: &Tensor) -> Tensor {
     let _no_grad = tch::no_grad_guard();
     let declared = &checkpoint.declared;
-    let schedule = declared.schedule.clone().map_or_else(|| schedule::parse("linear").unwrap(), |named| named.schedule);
+    let schedule = declared
+        .schedule
+        .clone()
+        .map_or_else(|| schedule::parse("linear").unwrap(), |spec| spec.gaussian("a test").unwrap().schedule.clone());
     let map = timestep_map::parse(declared.share.as_deref().unwrap_or("none"), schedule.timesteps()).unwrap();
     let conditioning = declared.conditioning.unwrap_or_default();
     let c = TIMES.map(|t| conditioning.coordinate(&*schedule, map.condition(f64::from(t))) as f32);

@@ -3,8 +3,8 @@
 use crate::error::{Error, Result};
 use crate::network::{self, Takes};
 use crate::prediction::Prediction;
+use crate::process::ProcessSpec;
 use crate::report::WeightsUsed;
-use crate::schedule::NamedSchedule;
 use crate::time::Conditioning;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -13,8 +13,8 @@ use std::path::Path;
 /// What a checkpoint says; `None` where it is silent.
 #[derive(Debug, Clone, Default)]
 pub struct Declared {
-    /// Noise schedule.
-    pub schedule: Option<NamedSchedule>,
+    /// Noise schedule, or another forward process.
+    pub schedule: Option<ProcessSpec>,
     /// Prediction type.
     pub prediction: Option<Prediction>,
     /// Timestep map, as `--share` takes it.

@@ -28,12 +28,12 @@ pub fn draws(
     watch: &dyn Watch,
 ) -> Result<Option<Draws>> {
     let Some(model) = models.first() else { return Ok(None) };
-    let sample_shape = model.denoiser.sample_shape().to_vec();
+    let sample_shape = model.response.sample_shape().to_vec();
     let source = match source {
         Some(source) => Some(Arc::clone(source)),
         None => stored_or_own(model, (batch, seed), store, watch)?.map(|rows| Arc::new(rows) as Arc<dyn CleanSamples>),
     };
-    Ok(source.map(|source| Draws::new(source, seed, sample_shape)))
+    Ok(source.map(|source| Draws::new(source, seed, sample_shape).under(model.response.process())))
 }
 
 /// The samples that an earlier run made, or those that are made now: made again elsewhere they would be equal to rounding
@@ -70,7 +70,7 @@ pub fn model_samples(models: &[Model]) -> Value {
 /// DDIM on a uniform grid; on one of every timestep where there are no more.
 fn own_sampling(model: &Model) -> Result<Sampling> {
     let sampler = sampler::parse("ddim")?;
-    let timesteps = sampler::first_timestep(&*model.denoiser, &*sampler) as usize + 1;
+    let timesteps = sampler::first_timestep(model.denoiser()?, &*sampler) as usize + 1;
     let spacing = sampler::spacing::parse("uniform")?;
     Ok(Sampling { sampler, spacing, nfe: MODEL_NFE.min(timesteps), clip: model.clip })
 }
@@ -84,7 +84,7 @@ fn own(model: &Model, (batch, seed): (u64, u64), watch: &dyn Watch) -> Result<Op
     for first in (0..MODEL_SAMPLES).step_by(batch as usize) {
         let here = first..(first + batch).min(MODEL_SAMPLES);
         let which = sampler::Which { seed, samples: here, labels: None };
-        let x0 = sampler::draw(&*model.denoiser, &sampling, which, &mut || {
+        let x0 = sampler::draw(model.denoiser()?, &sampling, which, &mut || {
             watch.advance();
             watch.goes_on()
         })?;

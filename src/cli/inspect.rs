@@ -4,6 +4,7 @@ use crate::checkpoint::state_dict::{self, Description};
 use crate::checkpoint::{self, Checkpoint, Request};
 use crate::error::{Result, printable};
 use crate::network::Numbers;
+use crate::process::ProcessSpec;
 use crate::tensor_file::{self, Format, Listing, Value as Saved};
 use lipscope_core::cli::args::{Global, InspectArgs};
 use lipscope_core::cli::{Outcome, output};
@@ -59,8 +60,8 @@ fn describe_checkpoint(checkpoint: &Checkpoint) -> Value {
         "width of embeddings": checkpoint.network.context_width(),
         pooled: additions.pooled_width(additions.numbers.map_or(0, Numbers::usual)),
         "numbers": additions.numbers.map(Numbers::name),
-        "schedule": declared.schedule.as_ref().map(|named| named.name.clone()),
-        "timesteps": declared.schedule.as_ref().map(|named| named.schedule.timesteps()),
+        "schedule": declared.schedule.as_ref().map(ProcessSpec::to_string),
+        "timesteps": declared.schedule.as_ref().map(ProcessSpec::timesteps),
         "prediction": declared.prediction.map(|prediction| prediction.to_string()),
         "keys for sampling only, not used": declared.ignored,
         "notes": checkpoint.notes,

@@ -1,10 +1,14 @@
 //! A network as a denoiser: ε(x, t) under a Gaussian process, with all that samplers and Jacobians need.
 
+mod asked;
 mod network;
 mod parts;
+mod plain;
 #[cfg(test)]
 mod tests;
 
 pub use crate::response::Denoiser;
+pub use asked::AskedNetwork;
 pub use network::NetworkDenoiser;
 pub use parts::{CONVERSION, INPUT, PAST, Part, RateParts};
+pub use plain::PlainNetwork;

@@ -2,43 +2,31 @@
 
 use crate::device::scale_rows;
 
-use super::RateParts;
+use super::{AskedNetwork, RateParts};
 use crate::dual::Dual;
 use crate::error::{Doing, Error, Result};
-use crate::guidance::{Asked, Guidance};
-use crate::network::{Condition, Entrance, Network};
+use crate::guidance::Guidance;
+use crate::network::{Condition, Entrance};
+use crate::of::{self, Of};
 use crate::prediction::{Affine, Prediction};
 use crate::process::{self, ForwardProcess};
 use crate::response::{Denoiser, Response, by_rows, convert};
 use crate::schedule::{Level, NoiseSchedule};
 use crate::state::{Columns, State};
-use crate::time::{Conditioning, Timestep};
+use crate::time::Timestep;
 use crate::timestep_map::TimestepMap;
-use std::sync::Arc;
 use tch::{Device, Kind, Tensor};
 
 /// A network with everything that gives its output a meaning.
 pub struct NetworkDenoiser {
-    /// The network, on its device and in its dtype.
-    pub network: Box<dyn Network>,
+    /// The network, with the numbers that it is told for t and its conditions.
+    pub asked: AskedNetwork,
     /// The process that it was trained on.
     pub process: process::Gaussian,
-    /// The timestep map laid over it.
-    pub map: Arc<dyn TimestepMap>,
     /// What it outputs.
     pub prediction: Prediction,
-    /// Which number it gets for t.
-    pub conditioning: Conditioning,
-    /// What it is asked for, where it is conditional.
-    pub asked: Asked,
-    /// Guidance towards that; each evaluation then is two of the network's.
+    /// Guidance towards its condition; each evaluation then is two of the network's.
     pub guidance: Option<Guidance>,
-    /// Shape of one sample.
-    pub sample_shape: Vec<i64>,
-    /// Where it runs.
-    pub device: Device,
-    /// Its dtype.
-    pub kind: Kind,
 }
 
 /// Where the tangents of t come from.
@@ -99,48 +87,14 @@ impl NetworkDenoiser {
 
     /// The network's output, and that under ∅ where there is guidance.
     fn both(&self, x: &Dual, condition: &Condition, at: At, entering: Entering) -> Result<(Dual, Option<Dual>)> {
-        let schedule = self.schedule();
-        let told = at.asked.iter().map(|&t| self.conditioning.coordinate(schedule, self.map.condition(t)));
-        let told: Vec<f64> = told.collect();
-        self.network.check_times(&told.iter().map(|&number| self.as_told(number)).collect::<Vec<f64>>())?;
-        let value = self.per_row(&told)?;
-        let time = if entering.through_t {
-            let rate = |&t: &Timestep| self.conditioning.rate(schedule, self.map.condition(t)) * self.map.rate(t);
-            Dual::new(value, self.per_row(&at.asked.iter().map(rate).collect::<Vec<f64>>())?)
-        } else {
-            Dual::constant(value)
-        };
+        let asked = &self.asked;
+        let time = asked.told(&self.process, at.asked, entering.through_t)?;
         let seen = self.scaled(x, at.t, entering.through_input)?;
         let input = seen.as_ref().unwrap_or(x);
-        let one = |condition: &Condition| {
-            let widened = beside(input, condition)?;
-            let output = self.call(widened.as_ref().unwrap_or(input), &time, condition, entering.by)?;
-            self.first_half(output, &x.value)
-        };
-        let ask = |condition: &Condition| self.over_draws(condition, one);
+        let ask = |condition: &Condition| self.first_half(asked.ask(input, &time, condition, entering.by)?, &x.value);
         let rows = at.t.len() as i64;
-        let null = |guidance: &Guidance| ask(&guidance.without(condition, rows, self.device, self.kind)?);
+        let null = |guidance: &Guidance| ask(&guidance.without(condition, rows, asked.device, asked.kind)?);
         Ok((ask(condition)?, self.guidance.as_ref().map(null).transpose()?))
-    }
-
-    /// One call of the network, where tangents of t enter by `entrance` or everywhere.
-    fn call(&self, x: &Dual, t: &Dual, condition: &Condition, entrance: Option<&Entrance>) -> Result<Dual> {
-        let Some(entrance) = entrance else { return self.network.forward(x, t, condition) };
-        match self.network.inside() {
-            Some(inside) => inside.forward_by(x, t, condition, entrance),
-            None => Err(Error::mismatch(
-                format!("the inside of this {} cannot be reached", self.network.architecture()),
-                "Measure it without --attribute.",
-            )),
-        }
-    }
-
-    /// f, or its mean over the draws of a random input where that is asked for.
-    fn over_draws(&self, condition: &Condition, f: impl Fn(&Condition) -> Result<Dual>) -> Result<Dual> {
-        let Some((_, draws)) = self.asked.averaged() else { return f(condition) };
-        let at = |draw| f(&condition.shallow_clone().draw(self.asked.averaged(), draw)?);
-        let sum = (1..draws).try_fold(at(0)?, |sum, draw| sum.add(&at(draw)?))?;
-        sum.linear(|sum| sum.f_div_scalar(draws as f64))
     }
 
     /// c_in x, with the tangent c_in ẋ, and with `with_time` also ċ_in x; `None` where the network sees x itself.
@@ -157,25 +111,6 @@ impl NetworkDenoiser {
             (one, other) => one.or(other),
         };
         Ok(Some(Dual { value, tangent }))
-    }
-
-    /// A number as a network in single precision is told it.
-    fn as_told(&self, number: f64) -> f64 {
-        if self.kind == Kind::Double { number } else { f64::from(number as f32) }
-    }
-
-    /// One number per row, float32 even for half-precision networks unless the network's time has a dtype of its own; a
-    /// shared number is filled in on the device.
-    fn per_row(&self, values: &[f64]) -> Result<Tensor> {
-        let default = if self.kind == Kind::Double { Kind::Double } else { Kind::Float };
-        let kind = self.network.time_kind().unwrap_or(default);
-        let doing = "filling in the timesteps";
-        match values.split_first() {
-            Some((first, rest)) if rest.iter().all(|other| other == first) => {
-                Tensor::f_full([values.len() as i64], *first, (kind, self.device)).doing(doing)
-            }
-            _ => Tensor::from_slice(values).f_to_kind(kind).and_then(|v| v.f_to_device(self.device)).doing(doing),
-        }
     }
 
     /// Networks that also learn the variance give twice the channels; the first half is the prediction.
@@ -215,7 +150,8 @@ impl NetworkDenoiser {
 
     /// Whether the network gets the same input at two timesteps of one x.
     fn sees_the_same(&self, t: Timestep, next: Timestep) -> bool {
-        self.map.condition(t) == self.map.condition(next) && !self.prediction.scales_input()
+        let map = &self.asked.map;
+        map.condition(t) == map.condition(next) && !self.prediction.scales_input()
     }
 
     fn change_of_output(&self, state: &State, t: &[Timestep], t_next: &[Timestep]) -> Result<(Tensor, u64)> {
@@ -242,23 +178,23 @@ impl Response for NetworkDenoiser {
     }
 
     fn timestep_map(&self) -> &dyn TimestepMap {
-        &*self.map
+        &*self.asked.map
     }
 
     fn sample_shape(&self) -> &[i64] {
-        &self.sample_shape
+        &self.asked.sample_shape
     }
 
     fn device(&self) -> Device {
-        self.device
+        self.asked.device
     }
 
     fn kind(&self) -> Kind {
-        self.kind
+        self.asked.kind
     }
 
     fn condition(&self, rows: i64, columns: &Columns) -> Result<Condition> {
-        self.asked.batch(rows, columns, self.device, self.kind)
+        self.asked.condition(rows, columns)
     }
 
     fn value(&self, state: &State, t: &[Timestep]) -> Result<Tensor> {
@@ -287,19 +223,27 @@ impl Response for NetworkDenoiser {
     }
 
     fn lacks_rate(&self) -> Option<String> {
-        let network = &self.network;
+        let network = &self.asked.network;
         if network.carries_tangents() && self.prediction.scales_input() && !network.carries_x_tangents() {
             return Some(format!("{} whose input is scaled by c_in(t)", network.architecture()));
         }
-        (!network.carries_tangents()).then(|| network.architecture())
+        self.asked.lacks_rate()
     }
 
     fn mixes_timesteps(&self) -> bool {
-        self.network.mixes_timesteps()
+        self.asked.network.mixes_timesteps()
     }
 
     fn network_calls(&self) -> u64 {
-        (1 + u64::from(self.guidance.is_some())) * self.asked.averaged().map_or(1, |(_, draws)| draws)
+        (1 + u64::from(self.guidance.is_some())) * self.asked.calls()
+    }
+
+    fn offers(&self) -> &'static [Of] {
+        of::GAUSSIAN
+    }
+
+    fn asked_for(self: Box<Self>, of: Of, scales: &[f64]) -> Box<dyn Response> {
+        of::response(of, scales, self)
     }
 
     fn as_denoiser(&self) -> Option<&dyn Denoiser> {
@@ -307,9 +251,9 @@ impl Response for NetworkDenoiser {
     }
 
     fn rate_parts(&self) -> std::result::Result<&dyn RateParts, String> {
-        match self.network.inside() {
+        match self.asked.network.inside() {
             Some(_) => Ok(self),
-            None => Err(format!("the places where t enters a {} cannot be reached", self.network.architecture())),
+            None => Err(format!("the places where t enters a {} cannot be reached", self.asked.network.architecture())),
         }
     }
 }
@@ -360,7 +304,7 @@ impl Denoiser for NetworkDenoiser {
     }
 
     fn lacks_jacobian(&self) -> Option<String> {
-        (!self.network.carries_x_tangents()).then(|| self.network.architecture())
+        (!self.asked.network.carries_x_tangents()).then(|| self.asked.network.architecture())
     }
 
     fn x0(&self, state: &State, t: &[Timestep]) -> Result<Tensor> {
@@ -375,14 +319,4 @@ impl Denoiser for NetworkDenoiser {
     fn predicts_without_signal(&self) -> bool {
         !self.prediction.is_noise()
     }
-}
-
-/// x with the channels beside it, whose tangent is 0; `None` where there are none.
-fn beside(x: &Dual, condition: &Condition) -> Result<Option<Dual>> {
-    let Some(channels) = &condition.beside else { return Ok(None) };
-    let doing = "laying channels beside x";
-    let value = Tensor::f_cat(&[&x.value, channels], 1).doing(doing)?;
-    let widened = |tangent: &Tensor| Tensor::f_cat(&[tangent, &channels.f_zeros_like()?], 1);
-    let tangent = x.tangent.as_ref().map(widened).transpose().doing(doing)?;
-    Ok(Some(Dual { value, tangent }))
 }

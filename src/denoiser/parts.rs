@@ -63,7 +63,7 @@ pub trait RateParts: Response {
 
 impl RateParts for NetworkDenoiser {
     fn check(&self, kind: PartKind) -> Result<()> {
-        match (kind, self.network.inside()) {
+        match (kind, self.asked.network.inside()) {
             (PartKind::Frequency, Some(inside)) => inside.frequencies().map(|_| ()),
             _ => Ok(()),
         }
@@ -84,7 +84,7 @@ impl RateParts for NetworkDenoiser {
                 parts.extend(self.sites(state, t)?.into_iter().map(site));
             }
             PartKind::Frequency => {
-                let groups = self.network.inside().map(|inside| inside.frequencies()).transpose()?;
+                let groups = self.asked.network.inside().map(|inside| inside.frequencies()).transpose()?;
                 let of = |group: crate::network::Frequencies| {
                     part(group.name(), Way::Network(Entrance::Through(group.columns)))
                 };

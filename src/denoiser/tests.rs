@@ -1,6 +1,6 @@
 //! Networks whose input is scaled, against closed forms and differences in float64.
 
-use super::{Denoiser, NetworkDenoiser};
+use super::{AskedNetwork, Denoiser, NetworkDenoiser};
 use crate::dual::Dual;
 use crate::error::Result;
 use crate::guidance::Asked;
@@ -53,16 +53,18 @@ const EDM: Edm = Edm { sigma_data: 0.5 };
 
 fn preconditioned(slope: f64, name: &str, map: Arc<dyn TimestepMap>) -> NetworkDenoiser {
     NetworkDenoiser {
-        network: Box::new(Bilinear { slope }),
+        asked: AskedNetwork {
+            network: Box::new(Bilinear { slope }),
+            map,
+            conditioning: "c-noise".parse::<Conditioning>().unwrap(),
+            given: Asked::default(),
+            sample_shape: vec![2],
+            device: Device::Cpu,
+            kind: Kind::Double,
+        },
         process: schedule::parse(name).unwrap().into(),
-        map,
         prediction: Prediction::Edm(EDM),
-        conditioning: "c-noise".parse::<Conditioning>().unwrap(),
-        asked: Asked::default(),
         guidance: None,
-        sample_shape: vec![2],
-        device: Device::Cpu,
-        kind: Kind::Double,
     }
 }
 
@@ -157,12 +159,13 @@ fn a_flow_told_its_time_backwards_is_the_same_over_t() {
             let factor = (&sigma - &alpha * 0.25) / (alpha.square() * 0.25 + sigma.square());
             if backwards { Ok(-factor * x) } else { Ok(factor * x) }
         };
-        NetworkDenoiser {
+        let NetworkDenoiser { asked, process, .. } = preconditioned(0.0, "flow", Arc::new(Identity));
+        let asked = AskedNetwork {
             network: Box::new(Closure::new(&[2], velocity)),
-            prediction,
             conditioning: told.parse::<Conditioning>().unwrap(),
-            ..preconditioned(0.0, "flow", Arc::new(Identity))
-        }
+            ..asked
+        };
+        NetworkDenoiser { asked, process, prediction, guidance: None }
     };
     let (t, next) = ([0.0, 15.0, 998.0], [1.0, 16.0, 999.0]);
     let expected = ideal.change(&state(), &t, &next).unwrap().0;

@@ -134,7 +134,7 @@ impl<'a> Sweep<'a> {
             let here = first..(first + self.batch).min(self.wanted.samples);
             let labels = self.subjects.data.as_ref().and_then(|data| data.source.labels());
             let which = sampler::Which { seed, samples: here, labels };
-            let Some(x0) = sampler::draw(&*model.denoiser, sampling, which, progress)? else { return Ok(None) };
+            let Some(x0) = sampler::draw(model.denoiser()?, sampling, which, progress)? else { return Ok(None) };
             let bad = non_finite_rows(&x0)?;
             non_finite += bad;
             if bad == 0 {

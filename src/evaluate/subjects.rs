@@ -65,7 +65,7 @@ impl Subjects {
         let said = Said::new(&args.model, &args.data)?;
         let models: Vec<&String> =
             names.iter().zip(&ready).filter(|(_, ready)| ready.is_none()).map(|(name, _)| name).collect();
-        before_weights::declared(&models, &args.model, &args.data)?;
+        before_weights::denoisers("evaluating samples", &models, &args.model, &args.data)?;
         let mut opened = Vec::new();
         for (i, name) in names.iter().enumerate().filter(|(i, _)| ready[*i].is_none()) {
             let label = args.label.get(i).map(String::as_str);
@@ -150,7 +150,7 @@ fn ready_samples(name: &str) -> Result<Option<DataSpec>> {
 }
 
 fn shape(models: &[Model], data: Option<&CleanData>) -> Option<Vec<i64>> {
-    let own = models.first().map(|model| model.denoiser.sample_shape().to_vec());
+    let own = models.first().map(|model| model.response.sample_shape().to_vec());
     own.or_else(|| data.map(|data| data.shape.clone()))
 }
 

@@ -5,17 +5,20 @@
 
 mod finite;
 mod gaussian;
+mod linear_gaussian;
 mod mixture;
 #[cfg(test)]
 mod tests;
 
 pub use finite::Finite;
 pub use gaussian::Gaussian;
+pub use linear_gaussian::IdealNoise;
 pub use mixture::Mixture;
 
 use crate::denoiser::Denoiser;
 use crate::dual::Dual;
 use crate::error::{Error, Result};
+use crate::of::{self, Of};
 use crate::process::{self, ForwardProcess};
 use crate::response::Response;
 use crate::schedule::{Level, NoiseSchedule};
@@ -91,6 +94,14 @@ impl Response for IdealDenoiser {
         let Some(rate) = epsilon.tangent else { return Ok(x.zeros_like()) };
         let map_rate: Vec<f64> = t.iter().map(|&t| self.map.rate(t)).collect();
         Ok((rate * column(&map_rate, self.device)).reshape(x.size()))
+    }
+
+    fn offers(&self) -> &'static [Of] {
+        of::GAUSSIAN
+    }
+
+    fn asked_for(self: Box<Self>, of: Of, scales: &[f64]) -> Box<dyn Response> {
+        of::response(of, scales, self)
     }
 
     fn as_denoiser(&self) -> Option<&dyn Denoiser> {

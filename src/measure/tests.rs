@@ -247,6 +247,12 @@ impl Response for Inverse {
     fn rate(&self, state: &State, t: &[f64]) -> Result<Tensor> {
         scale_rows(&state.x, &t.iter().map(|t| 1.0 / (t * t)).collect::<Vec<_>>())
     }
+    fn offers(&self) -> &'static [Of] {
+        &[Of::Output]
+    }
+    fn asked_for(self: Box<Self>, _of: Of, _scales: &[f64]) -> Box<dyn Response> {
+        self
+    }
 }
 
 /// Every block has a curve of its own, in whatever batches; what a process does not have is refused or missing.

@@ -19,29 +19,31 @@ pub use rows::{DataRows, RowCount};
 pub use told::Said;
 
 use crate::checkpoint::Declared;
-use crate::denoiser::{Denoiser, NetworkDenoiser};
+use crate::denoiser::{AskedNetwork, Denoiser, NetworkDenoiser};
 use crate::device;
 use crate::error::{Error, Result};
 use crate::guidance::Asked;
 use crate::network::{Closure, Network};
 use crate::prediction::Prediction;
 use crate::report::{ModelDescription, Warning};
+use crate::response::Response;
 use crate::schedule::NamedSchedule;
 use crate::time::Conditioning;
 use crate::timestep_map::Identity;
 use lipscope_core::cli::args::Precision;
 use lipscope_core::options::{DataOptions, Overrides};
+use lipscope_core::process::not_gaussian;
 use std::sync::Arc;
 use tch::{Device, Kind, Tensor};
 
 /// A model, ready to be measured.
-pub struct Model<D = Box<dyn Denoiser>> {
+pub struct Model<R = Box<dyn Response>> {
     /// Name in tables and figures.
     pub label: String,
     /// What the report says about it.
     pub description: ModelDescription,
-    /// ε(x, t) and everything that estimators and samplers ask.
-    pub denoiser: D,
+    /// f(x, t), ε(x, t) where noise is Gaussian, and everything that estimators ask.
+    pub response: R,
     /// x̂₀ is clamped to ± this when it makes samples.
     pub clip: Option<f64>,
     /// Whether its own sampler thresholds x̂₀ by each sample's quantile, which is not done here.
@@ -72,7 +74,7 @@ impl Model {
             data: DataRows { count: RowCount::Anew, limit: None },
             kind: kind(overrides.dtype),
             derivative: true,
-            ideal_schedule: None,
+            ideal_process: None,
         };
         opened.resolve(&setting, overrides.share.as_ref())
     }
@@ -107,23 +109,21 @@ impl Model<NetworkDenoiser> {
             dtype: device::dtype_name(Kind::Float).into(),
             derivative: None,
         };
-        let denoiser = NetworkDenoiser {
+        let asked = AskedNetwork {
             network: Box::new(network),
-            process: schedule.schedule.into(),
             map: Arc::new(Identity),
-            prediction,
             conditioning: Conditioning::default(),
-            asked: Asked::default(),
-            guidance: None,
+            given: Asked::default(),
             sample_shape: sample_shape.to_vec(),
             device: Device::Cpu,
             kind: Kind::Float,
         };
-        Model { label: label.into(), description, denoiser, clip: None, thresholds: false, warnings: Vec::new() }
+        let response = NetworkDenoiser { asked, process: schedule.schedule.into(), prediction, guidance: None };
+        Model { label: label.into(), description, response, clip: None, thresholds: false, warnings: Vec::new() }
     }
 }
 
-impl<D> Model<D> {
+impl<R> Model<R> {
     /// What a reader of its samples must know.
     pub fn sampling_note(&self) -> Option<Warning> {
         let message = "its scheduler thresholds x̂₀ by a quantile of each sample (`thresholding`), which is not done here: x̂₀ is \
@@ -132,11 +132,22 @@ impl<D> Model<D> {
     }
 }
 
-impl<D: Denoiser + 'static> Model<D> {
+impl<R: Response + 'static> Model<R> {
     /// The same with its type forgotten.
     pub fn boxed(self) -> Model {
-        let Model { label, description, denoiser, clip, thresholds, warnings } = self;
-        Model { label, description, denoiser: Box::new(denoiser), clip, thresholds, warnings }
+        let Model { label, description, response, clip, thresholds, warnings } = self;
+        Model { label, description, response: Box::new(response), clip, thresholds, warnings }
+    }
+}
+
+impl Model {
+    /// ε(x, t) and what samplers ask.
+    ///
+    /// # Errors
+    /// It is no noise prediction: its forward process is not Gaussian.
+    pub fn denoiser(&self) -> Result<&dyn Denoiser> {
+        let refused = || not_gaussian(&format!("a sampler of {}", self.label), &self.description.schedule);
+        self.response.as_denoiser().ok_or_else(refused)
     }
 }
 

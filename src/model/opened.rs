@@ -8,7 +8,7 @@ use crate::data::SampleShape;
 use crate::denoiser::NetworkDenoiser;
 use crate::error::Result;
 use crate::lora::Lora;
-use crate::schedule::NamedSchedule;
+use crate::process::ProcessSpec;
 use lipscope_core::cli::args::Share;
 use lipscope_core::options::DataOptions;
 use std::path::Path;
@@ -91,8 +91,8 @@ impl Opened {
         }
     }
 
-    /// The schedule that a checkpoint names.
-    pub fn schedule(&self) -> Option<NamedSchedule> {
+    /// The forward process that a checkpoint names.
+    pub fn process(&self) -> Option<ProcessSpec> {
         match &self.origin {
             Origin::File(file) => file.declared.schedule.clone(),
             Origin::Ideal(_) => None,
@@ -127,7 +127,7 @@ impl Opened {
     pub fn resolve(self, setting: &Setting, share: Option<&Share>) -> Result<Model> {
         match self.origin {
             Origin::Ideal(ideal) => resolve_ideal(*ideal, &self.argument, self.label, setting, share),
-            Origin::File(file) => resolve_file(*file, &self.loras, self.label, setting, share).map(Model::boxed),
+            Origin::File(file) => resolve_file(*file, &self.loras, self.label, setting, share)?.into_model(),
         }
     }
 
@@ -135,7 +135,9 @@ impl Opened {
     pub fn resolve_network(self, setting: &Setting, share: Option<&Share>) -> Result<Option<NetworkDenoiser>> {
         match self.origin {
             Origin::Ideal(_) => Ok(None),
-            Origin::File(file) => Ok(Some(resolve_file(*file, &self.loras, self.label, setting, share)?.denoiser)),
+            Origin::File(file) => {
+                resolve_file(*file, &self.loras, self.label, setting, share)?.into_denoiser().map(Some)
+            }
         }
     }
 }

@@ -4,17 +4,21 @@ use super::Model;
 use super::condition::{Conditioned, condition, in_words};
 use super::rows::DataRows;
 use super::usual_time;
-use crate::checkpoint::Checkpoint;
+use crate::checkpoint::{Checkpoint, Declared};
 use crate::clean_data::Ideal;
-use crate::denoiser::NetworkDenoiser;
+use crate::denoiser::{AskedNetwork, NetworkDenoiser, PlainNetwork};
 use crate::device::dtype_name;
-use crate::error::Result;
-use crate::ideal::IdealDenoiser;
+use crate::error::{Error, Result};
+use crate::guidance::Guidance;
+use crate::ideal::{IdealDenoiser, IdealNoise};
 use crate::lora::Lora;
 use crate::network::Probe;
+use crate::of::Of;
 use crate::prediction::Prediction;
+use crate::process;
+use crate::process::ProcessSpec;
 use crate::report::{Basis, ModelDescription, Origin, Warning};
-use crate::schedule::NamedSchedule;
+use crate::response::Response;
 use crate::time::Axis;
 use crate::timestep_map::{Identity, TimestepMap};
 use lipscope_core::cli::args::Share;
@@ -41,8 +45,8 @@ pub struct Setting<'a> {
     pub kind: Kind,
     /// Whether ∂/∂t is wanted.
     pub derivative: bool,
-    /// The schedule of closed forms, where the command line names none.
-    pub ideal_schedule: Option<NamedSchedule>,
+    /// The process of closed forms, where the command line names none.
+    pub ideal_process: Option<ProcessSpec>,
 }
 
 fn map(share: Option<&Share>, timesteps: usize) -> Result<Arc<dyn TimestepMap>> {
@@ -57,11 +61,11 @@ pub(super) fn resolve_ideal(
     share: Option<&Share>,
 ) -> Result<Model> {
     let Setting { shape, overrides, device, .. } = *setting;
-    let named = match (&overrides.schedule, &setting.ideal_schedule) {
-        (Some(named), _) | (None, Some(named)) => named.clone(),
+    let spec = match (&overrides.schedule, &setting.ideal_process) {
+        (Some(spec), _) | (None, Some(spec)) => spec.clone(),
         (None, None) => DEFAULT_SCHEDULE.parse()?,
     };
-    let map = map(share, named.schedule.timesteps())?;
+    let map = map(share, spec.timesteps())?;
     let description = ModelDescription {
         source: argument.to_string(),
         sha256: ideal.data.description.get("sha256").and_then(|v| v.as_str()).map(str::to_string),
@@ -72,16 +76,94 @@ pub(super) fn resolve_ideal(
         conditioning: Axis::Step.name().into(),
         dtype: dtype_name(Kind::Double).into(),
         derivative: setting.derivative.then(|| "closed form".into()),
-        ..describe(&named, &*map, shape)
+        ..describe(&spec, &*map, shape)
     };
-    let denoiser = IdealDenoiser {
-        distribution: ideal.distribution,
-        process: named.schedule.into(),
-        map,
-        sample_shape: shape.to_vec(),
-        device,
+    let response: Box<dyn Response> = match &spec {
+        ProcessSpec::Gaussian(named) => Box::new(IdealDenoiser {
+            distribution: ideal.distribution,
+            process: Arc::clone(&named.schedule).into(),
+            map,
+            sample_shape: shape.to_vec(),
+            device,
+        }),
+        ProcessSpec::LinearGaussian(process) => Box::new(IdealNoise {
+            distribution: ideal.distribution,
+            process: Arc::clone(process),
+            map,
+            sample_shape: shape.to_vec(),
+            device,
+        }),
+        ProcessSpec::Unnoised(_) => {
+            let what = format!("a closed form without noise ({spec})");
+            return Err(Error::unsupported(
+                what,
+                "there is no denoiser where nothing is noised",
+                "Measure a checkpoint.",
+            ));
+        }
     };
-    Ok(Model { label, description, denoiser: Box::new(denoiser), clip: None, thresholds: false, warnings: Vec::new() })
+    Ok(Model { label, description, response, clip: None, thresholds: false, warnings: Vec::new() })
+}
+
+/// A checkpoint that is completed: a model whose network has not yet become a response.
+pub(super) struct Resolved {
+    model: Model<AskedNetwork>,
+    spec: ProcessSpec,
+    prediction: Prediction,
+    guidance: Option<Guidance>,
+}
+
+impl Resolved {
+    /// The model.
+    pub fn into_model(self) -> Result<Model> {
+        let Resolved { model, spec, prediction, guidance } = self;
+        let Model { label, description, response: asked, clip, thresholds, warnings } = model;
+        let response: Box<dyn Response> = match &spec {
+            ProcessSpec::Gaussian(named) => {
+                let process = Arc::clone(&named.schedule).into();
+                Box::new(NetworkDenoiser { asked, process, prediction, guidance })
+            }
+            ProcessSpec::LinearGaussian(_) => {
+                return Err(Error::unsupported("a network with auxiliary variables", "…", "…"));
+            }
+            ProcessSpec::Unnoised(_) => Box::new(PlainNetwork { asked, process: process::of_spec(&spec) }),
+        };
+        Ok(Model { label, description, response, clip, thresholds, warnings })
+    }
+
+    /// Its network as a denoiser.
+    ///
+    /// # Errors
+    /// The process is not Gaussian.
+    pub fn into_denoiser(self) -> Result<NetworkDenoiser> {
+        let Resolved { model, spec, prediction, guidance } = self;
+        let process = Arc::clone(&spec.gaussian("ε(x, t)")?.schedule).into();
+        Ok(NetworkDenoiser { asked: model.response, process, prediction, guidance })
+    }
+}
+
+/// What a network predicts, and who says so: without noise its output is what is measured.
+fn predicted(
+    spec: &ProcessSpec,
+    overrides: &Overrides,
+    declared: &Declared,
+    assumed: &mut dyn FnMut(&str, &str),
+) -> Result<(Prediction, Origin)> {
+    let origin = origin(overrides.prediction.is_some(), "--prediction", &declared.said_in.prediction);
+    match (spec, overrides.prediction) {
+        (ProcessSpec::Unnoised(_), Some(prediction)) => {
+            let allowed = format!("under {spec} the network's output is measured as it is");
+            Err(Error::argument("--prediction", prediction, allowed, "Leave out --prediction."))
+        }
+        (ProcessSpec::Unnoised(_), None) => Ok((Prediction::Epsilon, Origin::Flag("--schedule".into()))),
+        _ => {
+            let prediction = overrides.prediction.or(declared.prediction).unwrap_or_else(|| {
+                assumed("epsilon prediction", "--prediction");
+                Prediction::Epsilon
+            });
+            Ok((prediction, origin))
+        }
+    }
 }
 
 pub(super) fn resolve_file(
@@ -90,7 +172,7 @@ pub(super) fn resolve_file(
     label: String,
     setting: &Setting,
     share: Option<&Share>,
-) -> Result<Model<NetworkDenoiser>> {
+) -> Result<Resolved> {
     let Setting { shape, overrides, device, kind, .. } = *setting;
     let Checkpoint { path, format, sha256, mut network, declared, left_out, weights, notes, .. } = file;
     let mut warnings: Vec<Warning> = Warning::left_out(&label, &left_out).into_iter().collect();
@@ -101,35 +183,33 @@ pub(super) fn resolve_file(
     usual_time::check(&network.takes(), &declared, overrides)?;
     let said_in = &declared.said_in;
     let schedule_from = origin(overrides.schedule.is_some(), "--schedule", &said_in.schedule);
-    let named = match overrides.schedule.clone().or(declared.schedule) {
-        Some(named) => named,
+    let spec = match overrides.schedule.clone().or(declared.schedule.clone()) {
+        Some(spec) => spec,
         None => {
             assumed("the linear schedule of DDPM with T = 1000", "--schedule");
             DEFAULT_SCHEDULE.parse()?
         }
     };
-    let prediction_from = origin(overrides.prediction.is_some(), "--prediction", &said_in.prediction);
-    let prediction = overrides.prediction.or(declared.prediction).unwrap_or_else(|| {
-        assumed("epsilon prediction", "--prediction");
-        Prediction::Epsilon
-    });
+    let (prediction, prediction_from) = predicted(&spec, overrides, &declared, &mut assumed)?;
+    let process = process::of_spec(&spec);
     let time_from = match origin(overrides.time_input.is_some(), "--time-input", &said_in.conditioning) {
         Origin::Assumed if network.config().is_some() => Origin::Architecture,
         from => from,
     };
     let conditioning = overrides.time_input.or(declared.conditioning).unwrap_or_default();
-    let last = (named.schedule.timesteps() - 1) as f64;
+    let last = (spec.timesteps() - 1) as f64;
+    let told = |t: f64| process::told(&*process, conditioning, t);
     let basis = Basis {
         weights,
-        told: [0.0, last].map(|t| Some(conditioning.coordinate(&*named.schedule, t)).filter(|told| told.is_finite())),
+        told: [told(0.0)?, told(last)?].map(|told| Some(told).filter(|told| told.is_finite())),
         time: time_from,
         schedule: schedule_from,
         prediction: prediction_from,
         ignored: declared.ignored,
     };
     let declared_share: Option<Share> = declared.share.as_deref().map(str::parse).transpose()?;
-    let map = map(share.or(declared_share.as_ref()), named.schedule.timesteps())?;
-    let Conditioned { asked, guidance, assumed: assumed_numbers } = condition(&*network, setting)?;
+    let map = map(share.or(declared_share.as_ref()), spec.timesteps())?;
+    let Conditioned { asked: given, guidance, assumed: assumed_numbers } = condition(&*network, setting)?;
     if let Some(numbers) = assumed_numbers {
         assumed(&numbers.what, numbers.flag);
     }
@@ -141,9 +221,10 @@ pub(super) fn resolve_file(
     if matches!(kind, Kind::Half | Kind::BFloat16) && network.config().is_none() {
         warnings.push(Warning::HalfPrecisionTime { model: label.clone(), dtype: dtype_name(kind).into() });
     }
-    let example = asked.example(device, kind)?;
-    let times = conditioning.probes(&*named.schedule);
-    let beside = asked.channels_beside();
+    let example = given.example(device, kind)?;
+    // The first timestep and the middle one, which a trained network tells apart.
+    let times = [told(0.0)?, told((spec.timesteps() / 2) as f64)?];
+    let beside = given.channels_beside();
     let full = widened(shape, beside);
     let probe = Probe { sample_shape: &full, times, condition: &example, device, kind, beside };
     network.prepare(&probe)?;
@@ -158,28 +239,22 @@ pub(super) fn resolve_file(
         architecture: network.architecture(),
         lora: loras.iter().map(Lora::description).collect(),
         parameters: network.parameters().iter().map(|(_, tensor)| tensor.numel() as u64).sum(),
-        prediction: prediction.to_string(),
+        prediction: if matches!(spec, ProcessSpec::Unnoised(_)) {
+            Of::Output.to_string()
+        } else {
+            prediction.to_string()
+        },
         conditioning: conditioning.to_string(),
-        asked: in_words(&asked, guidance.as_ref(), setting.labels),
+        asked: in_words(&given, guidance.as_ref(), setting.labels),
         basis: Some(basis),
         dtype: dtype_name(kind).into(),
         derivative: setting.derivative.then(|| network.rate_route()),
-        ..describe(&named, &*map, shape)
+        ..describe(&spec, &*map, shape)
     };
-    let denoiser = NetworkDenoiser {
-        network,
-        process: named.schedule.into(),
-        map,
-        prediction,
-        conditioning,
-        asked,
-        guidance,
-        sample_shape: shape.to_vec(),
-        device,
-        kind,
-    };
-    let thresholds = declared.thresholds;
-    Ok(Model { label, description, denoiser, clip: declared.clip, thresholds, warnings })
+    let asked = AskedNetwork { network, map, conditioning, given, sample_shape: shape.to_vec(), device, kind };
+    let (clip, thresholds) = (declared.clip, declared.thresholds);
+    let model = Model { label, description, response: asked, clip, thresholds, warnings };
+    Ok(Resolved { model, spec, prediction, guidance })
 }
 
 /// The shape of what a network gets, with the channels beside x.
@@ -198,7 +273,7 @@ fn origin(overridden: bool, flag: &str, file: &Option<String>) -> Origin {
 }
 
 /// The part of a description that schedule, map and shape give.
-fn describe(named: &NamedSchedule, map: &dyn TimestepMap, shape: &[i64]) -> ModelDescription {
+fn describe(spec: &ProcessSpec, map: &dyn TimestepMap, shape: &[i64]) -> ModelDescription {
     ModelDescription {
         source: String::new(),
         sha256: None,
@@ -208,8 +283,8 @@ fn describe(named: &NamedSchedule, map: &dyn TimestepMap, shape: &[i64]) -> Mode
         parameters: 0,
         sample_shape: shape.to_vec(),
         prediction: String::new(),
-        schedule: named.name.clone(),
-        timesteps: named.schedule.timesteps(),
+        schedule: spec.name().into(),
+        timesteps: spec.timesteps(),
         conditioning: String::new(),
         asked: None,
         basis: None,

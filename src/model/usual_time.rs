@@ -3,6 +3,7 @@
 use crate::checkpoint::Declared;
 use crate::error::{Error, Result};
 use crate::network::{Takes, UsualTime};
+use crate::process::ProcessSpec;
 use lipscope_core::options::Overrides;
 
 /// Refuses to guess: 4 for 1 in t is 4 for 1 in K.
@@ -23,7 +24,7 @@ fn thousandths(takes: &Takes, declared: &Declared, overrides: &Overrides) -> Res
     // Trainers that keep their schedule in the file give steps.
     let kept = declared.schedule.is_some() && declared.said_in.schedule.as_deref() != Some("--config");
     let named = overrides.schedule.as_ref().or(declared.schedule.as_ref());
-    match named.map_or(1000, |named| named.schedule.timesteps()) {
+    match named.map_or(1000, ProcessSpec::timesteps) {
         1000 => Ok(()),
         _ if kept => Ok(()),
         timesteps => Err(Error::mismatch(

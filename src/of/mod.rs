@@ -30,6 +30,9 @@ use tch::{Device, Kind, Tensor};
 
 pub use lipscope_core::of::Of;
 
+/// What can be measured of a model under Gaussian noise.
+pub const GAUSSIAN: &[Of] = &[Of::Epsilon, Of::Score, Of::X0, Of::Output, Of::Excess, Of::Guidance];
+
 /// f as an affine function of a network's output and x.
 trait Member {
     /// A and B at a level.
@@ -73,12 +76,15 @@ pub fn scale_name(scale: f64) -> String {
     format!("w = {scale}")
 }
 
+/// What is asked for, or what is measured of a model where nothing is said.
+pub fn asked(of: Option<Of>, model: Option<&dyn Response>) -> Of {
+    of.or_else(|| model?.offers().first().copied()).unwrap_or_default()
+}
+
 /// Why it does not exist at t for this model; `None` where it does.
-pub fn undefined_at(of: Of, denoiser: &dyn Denoiser, t: Timestep) -> Option<String> {
+pub fn undefined_at(of: Of, response: &dyn Response, t: Timestep) -> Option<String> {
+    let denoiser = response.as_denoiser().filter(|_| !of.is_epsilon())?;
     let level = denoiser.schedule().level(t);
-    if of.is_epsilon() {
-        return None;
-    }
     let factors = match member(of).factors(denoiser.prediction(), &level) {
         Ok(factors) => factors,
         Err(error) => return Some(error.problem()),
@@ -99,9 +105,21 @@ pub fn of_epsilon(of: Of, level: &Level) -> Result<(Affine, Affine)> {
 /// Refuses what does not exist for some models, or is not the same thing for all of them.
 ///
 /// # Errors
-/// `--of guidance` of a model without a condition ∅; `--of output` of models that output different things.
-pub fn check<'a>(of: Of, models: impl Iterator<Item = (&'a str, &'a dyn Denoiser)>) -> Result<()> {
+/// A model that has no such thing; `--of guidance` of a model without a condition ∅; `--of output` of models that output
+/// different things.
+pub fn check<'a>(of: Of, models: impl Iterator<Item = (&'a str, &'a dyn Response)>) -> Result<()> {
     let models: Vec<_> = models.collect();
+    if let Some((label, response)) = models.iter().find(|(_, response)| !response.offers().contains(&of)) {
+        let names: Vec<&str> = response.offers().iter().map(|of| of.name()).collect();
+        let allowed = format!("under its forward process there is {}", names.join(", "));
+        return Err(Error::unsupported(
+            format!("--of {of} for {label}"),
+            allowed,
+            "Choose one of them, or leave out --of.",
+        ));
+    }
+    let denoisers = models.into_iter().filter_map(|(label, response)| Some((label, response.as_denoiser()?)));
+    let models: Vec<_> = denoisers.collect();
     match of {
         Of::Guidance => match models.iter().find(|(_, denoiser)| !denoiser.has_null()) {
             None => Ok(()),
@@ -198,6 +216,14 @@ impl Converted {
 }
 
 impl Response for Converted {
+    fn offers(&self) -> &'static [Of] {
+        GAUSSIAN
+    }
+
+    fn asked_for(self: Box<Self>, of: Of, scales: &[f64]) -> Box<dyn Response> {
+        response(of, scales, self.denoiser)
+    }
+
     fn process(&self) -> &dyn ForwardProcess {
         self.denoiser.process()
     }

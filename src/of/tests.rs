@@ -1,7 +1,7 @@
 //! Everything that can be measured against its definition, and its rate against differences in time, in float64.
 
 use super::*;
-use crate::denoiser::NetworkDenoiser;
+use crate::denoiser::{AskedNetwork, NetworkDenoiser};
 use crate::guidance::{self, Asked};
 use crate::network::{InputShape, Network};
 use crate::schedule;
@@ -48,16 +48,18 @@ impl Network for Bilinear {
 /// With a condition c = 1 and ∅ = 0, guided by w = 2.
 fn network(prediction: Prediction, name: &str, map: Arc<dyn TimestepMap>) -> NetworkDenoiser {
     NetworkDenoiser {
-        network: Box::new(Bilinear),
+        asked: AskedNetwork {
+            network: Box::new(Bilinear),
+            map,
+            conditioning: Conditioning::default(),
+            given: Asked::class(Some(1)),
+            sample_shape: vec![2],
+            device: Device::Cpu,
+            kind: Kind::Double,
+        },
         process: schedule::parse(name).unwrap().into(),
-        map,
         prediction,
-        conditioning: Conditioning::default(),
-        asked: Asked::class(Some(1)),
         guidance: Some(guidance::Guidance { scale: 2.0, without: Asked::class(Some(0)), inputs: Vec::new() }),
-        sample_shape: vec![2],
-        device: Device::Cpu,
-        kind: Kind::Double,
     }
 }
 
@@ -214,10 +216,10 @@ fn it_is_said_where_something_does_not_exist() {
 #[test]
 fn outputs_of_two_kinds_are_not_compared() {
     let (v, x0) = [Prediction::V, Prediction::X0].map(|p| network(p, "linear", Arc::new(Identity))).into();
-    let models = || [("a", &v as &dyn Denoiser), ("b", &x0)].into_iter();
+    let models = || [("a", &v as &dyn Response), ("b", &x0)].into_iter();
     assert!(check(Of::Output, models()).unwrap_err().to_string().contains("a outputs v and b outputs x0"));
     assert!(check(Of::X0, models()).is_ok() && check(Of::Guidance, models()).is_ok());
     let without = NetworkDenoiser { guidance: None, ..network(Prediction::V, "linear", Arc::new(Identity)) };
-    let refused = check(Of::Guidance, [("c", &without as &dyn Denoiser)].into_iter()).unwrap_err().to_string();
+    let refused = check(Of::Guidance, [("c", &without as &dyn Response)].into_iter()).unwrap_err().to_string();
     assert!(refused.contains("--of guidance for c"), "{refused}");
 }

@@ -1,18 +1,22 @@
 //! Forward processes: how clean samples x₀ become states x_t, the law q(x_t | x₀).
 //!
 //! Estimators need the times, the axes and the blocks of a process only; α, σ, λ, prediction types and samplers exist
-//! where it is Gaussian. A new process is one file that implements [`ForwardProcess`] and one line here.
+//! where it is Gaussian. A new process is one file that implements [`ForwardProcess`] and one line in [`of_spec`].
 
 mod gaussian;
+pub(crate) mod linear_gaussian;
 #[cfg(test)]
 mod tests;
+mod unnoised;
 
 pub use gaussian::Gaussian;
+pub use lipscope_core::process::{LinearGaussian, ProcessSpec};
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::schedule::NoiseSchedule;
-use crate::time::{Axis, Timestep};
+use crate::time::{Axis, Conditioning, Timestep};
 use std::ops::Range;
+use std::sync::Arc;
 use tch::Tensor;
 
 /// q(x_t | x₀).
@@ -22,6 +26,11 @@ pub trait ForwardProcess {
 
     /// Its schedule where x_t = α_t x₀ + σ_t ε; without one there are no α, σ and λ, prediction types and samplers.
     fn gaussian(&self) -> Option<&dyn NoiseSchedule>;
+
+    /// Itself where it is linear and Gaussian, with auxiliary variables.
+    fn linear_gaussian(&self) -> Option<&Arc<LinearGaussian>> {
+        None
+    }
 
     /// a(t); `None` where the process has no such axis.
     fn coordinate(&self, axis: Axis, t: Timestep) -> Option<f64>;
@@ -66,4 +75,42 @@ pub enum NoiseKind {
     Normal,
     /// Uniform on [0, 1), by which jumps are decided.
     Uniform,
+}
+
+/// The process that a specification names.
+pub fn of_spec(spec: &ProcessSpec) -> Box<dyn ForwardProcess> {
+    match spec {
+        ProcessSpec::Gaussian(named) => Box::new(Gaussian::from(Arc::clone(&named.schedule))),
+        ProcessSpec::LinearGaussian(linear) => Box::new(Arc::clone(linear)),
+        ProcessSpec::Unnoised(unnoised) => Box::new(Arc::clone(unnoised)),
+    }
+}
+
+/// The number that a network is told for t.
+///
+/// # Errors
+/// The process has no such number.
+pub fn told(process: &dyn ForwardProcess, conditioning: Conditioning, t: Timestep) -> Result<f64> {
+    let number = match conditioning {
+        Conditioning::Axis { axis, factor, offset } => process.coordinate(axis, t).map(|a| offset + factor * a),
+        Conditioning::Noise(c_noise) => process.gaussian().map(|schedule| c_noise.at(schedule, t).value),
+    };
+    number.ok_or_else(|| no_such_number(conditioning))
+}
+
+/// Its derivative along t, per step.
+///
+/// # Errors
+/// As [`told`].
+pub fn told_rate(process: &dyn ForwardProcess, conditioning: Conditioning, t: Timestep) -> Result<f64> {
+    let rate = match conditioning {
+        Conditioning::Axis { axis, factor, .. } => process.coordinate_rate(axis, t).map(|rate| factor * rate),
+        Conditioning::Noise(c_noise) => process.gaussian().map(|schedule| c_noise.at(schedule, t).rate),
+    };
+    rate.ok_or_else(|| no_such_number(conditioning))
+}
+
+fn no_such_number(conditioning: Conditioning) -> Error {
+    let allowed = "the forward process of this model has no such number";
+    Error::argument("--time-input", conditioning, allowed, "Use --time-input step, which every process has.")
 }

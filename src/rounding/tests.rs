@@ -1,4 +1,5 @@
 use super::*;
+use crate::denoiser::AskedNetwork;
 use crate::draws::CleanSamples;
 use crate::network::mlp::{MlpConfig, ResidualMlp};
 use crate::nn::Weights;
@@ -31,16 +32,18 @@ fn mlp() -> Subject {
 
 fn subject(network: Box<dyn crate::network::Network>) -> Subject {
     Subject::new(NetworkDenoiser {
-        network,
+        asked: AskedNetwork {
+            network,
+            map: Arc::new(Identity),
+            conditioning: Conditioning::default(),
+            given: Default::default(),
+            sample_shape: SHAPE.to_vec(),
+            device: Device::Cpu,
+            kind: Kind::Double,
+        },
         process: schedule::parse("linear").unwrap().into(),
-        map: Arc::new(Identity),
         prediction: Prediction::Epsilon,
-        conditioning: Conditioning::default(),
-        asked: Default::default(),
         guidance: None,
-        sample_shape: SHAPE.to_vec(),
-        device: Device::Cpu,
-        kind: Kind::Double,
     })
 }
 

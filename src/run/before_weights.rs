@@ -28,7 +28,24 @@ pub(crate) fn declared<S: AsRef<str>>(
     checkpoints.iter().map(|name| one(name.as_ref())).collect()
 }
 
-/// The same, and the timesteps resolved against it; `shares` has one entry per checkpoint.
+/// The same of commands that ask for ε(x, t), which `what` needs.
+///
+/// # Errors
+/// As [`declared`]; and a forward process that is not Gaussian.
+pub(crate) fn denoisers<S: AsRef<str>>(
+    what: &str,
+    checkpoints: &[S],
+    overrides: &Overrides,
+    data: &DataOptions,
+) -> Result<Vec<Option<Declared>>> {
+    overrides.schedule.as_ref().map(|spec| spec.gaussian(what)).transpose()?;
+    let declared = declared(checkpoints, overrides, data)?;
+    let own = declared.iter().flatten().filter_map(|declared| declared.schedule.as_ref());
+    own.filter(|_| overrides.schedule.is_none()).try_for_each(|spec| spec.gaussian(what).map(|_| ()))?;
+    Ok(declared)
+}
+
+/// As [`declared`], and the timesteps resolved against it; `shares` has one entry per checkpoint.
 pub(super) fn check<S: AsRef<str>>(
     checkpoints: &[S],
     shares: &[Option<&Share>],
@@ -40,7 +57,7 @@ pub(super) fn check<S: AsRef<str>>(
     for ((checkpoint, share), declared) in checkpoints.iter().zip(shares).zip(declared) {
         let Some(declared) = declared else { continue };
         let named = overrides.schedule.clone().or(declared.schedule);
-        let timesteps = named.map_or(DEFAULT_TIMESTEPS, |named| named.schedule.timesteps());
+        let timesteps = named.map_or(DEFAULT_TIMESTEPS, |spec| spec.timesteps());
         let own: Option<Share> = declared.share.as_deref().map(str::parse).transpose()?;
         let map = share.or(own.as_ref()).map(|share| share.map(timesteps)).transpose()?;
         let boundaries = map.map(|map| map.boundaries().to_vec()).unwrap_or_default();

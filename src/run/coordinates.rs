@@ -19,7 +19,7 @@ pub(super) fn with_coordinates(
     reach: f64,
 ) -> Result<(Vec<Timestep>, usize)> {
     let is_finite = |model: &Model, t: Timestep| {
-        let process = model.denoiser.process();
+        let process = model.response.process();
         // A process without this axis is refused elsewhere.
         let numbers =
             [process.coordinate(axis, t), process.coordinate_rate(axis, t), process.coordinate(axis, t + reach)];
@@ -47,7 +47,7 @@ pub(super) fn with_values(
     reach: f64,
 ) -> Result<(Vec<Timestep>, Option<Missing>)> {
     let missing = |t: Timestep| {
-        let at = |t: Timestep| models.iter().find_map(|model| of::undefined_at(of, &*model.denoiser, t));
+        let at = |t: Timestep| models.iter().find_map(|model| of::undefined_at(of, &*model.response, t));
         at(t).or_else(|| at(t + reach))
     };
     let reasons: Vec<Option<String>> = timesteps.iter().map(|&t| missing(t)).collect();

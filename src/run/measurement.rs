@@ -1,6 +1,6 @@
 //! `measure`, `compare` and `theory`: one curve per model and quantity, on the same x_t.
 
-use super::closed_form::Expectation;
+use super::closed_form::{self, Expectation, Expected, WithAuxiliaries};
 use super::finish::{finish, is_short};
 use super::record::Recorder;
 use super::setup::{self, Completed, Setup};
@@ -19,8 +19,9 @@ use crate::ideal::Gaussian;
 use crate::measure::{Estimated, Settings, Subject, Sweep, curves};
 use crate::model::{Model, Opened, RowCount};
 use crate::of::{self, Of};
-use crate::process::ForwardProcess;
+use crate::process::{ForwardProcess, ProcessSpec};
 use crate::report::{self, Curve, ModelReport, Report, Warning};
+use crate::response::Response;
 use crate::rounding as dtypes;
 use crate::terminal::DataMoments;
 use lipscope_core::cli::args::{BatchSize, DataLimits, Precision, Share};
@@ -97,9 +98,9 @@ impl Measurement {
         overrides: &Overrides,
         setup: &Setup,
     ) -> Result<Self> {
-        if matches!(options.of, Of::Output | Of::Guidance) {
+        if let Some(of @ (Of::Output | Of::Guidance)) = options.of {
             return Err(Error::unsupported(
-                format!("--of {} with theory", options.of),
+                format!("--of {of} with theory"),
                 "a closed form has neither an output of its own nor a condition",
                 "Use --of epsilon, score, x0 or excess.",
             ));
@@ -109,7 +110,8 @@ impl Measurement {
         let spec = options.data.source.clone().unwrap_or(DataSpec::Digits);
         let limits = limits(&spec, &options.data)?;
         let Ideals { opened, sources, wholes, gaussian } = Ideals::open(label, &spec, &limits, arithmetic.0)?;
-        let gaussian = gaussian.filter(|_| !options.quantity.has_jacobian());
+        let unnoised = matches!(overrides.schedule, Some(ProcessSpec::Unnoised(_)));
+        let gaussian = gaussian.filter(|_| !unnoised && !options.quantity.has_jacobian());
         let shares = vec![overrides.share.as_ref(); limits.len()];
         let derivative = options.quantity.has_derivative();
         let data = limits.first().unwrap_or(&options.data);
@@ -132,7 +134,7 @@ impl Measurement {
     /// Options that do not fit the models.
     pub fn of_models(models: Vec<Model>, data: Option<CleanData>, options: &MeasureOptions, seed: u64) -> Result<Self> {
         let command = if models.len() > 1 { "compare" } else { "measure" };
-        let device = models.first().map_or(Device::Cpu, |model| model.denoiser.device());
+        let device = models.first().map_or(Device::Cpu, |model| model.response.device());
         Self::resolve(command, Completed { models, data, warnings: Vec::new() }, options, (seed, device))
     }
 
@@ -154,7 +156,7 @@ impl Measurement {
         let derivative = options.quantity.has_derivative();
         let mut completed = setup::complete(opened, shares, (&options.data, overrides), arithmetic, derivative)?;
         for model in &mut completed.models {
-            said_as_asked(model, options.of, &scales);
+            said_as_asked(model, options.of.unwrap_or_default(), &scales);
         }
         if !scales.is_empty() && completed.data.is_none() {
             return Err(own_samples());
@@ -164,7 +166,8 @@ impl Measurement {
             return Err(Error::mismatch(what, "Give one of them."));
         }
         let mut measurement = Self::resolve(command, completed, options, (setup.seed, arithmetic.0))?;
-        if let Some(model) = measurement.models.iter().find(|model| !scales.is_empty() && !model.denoiser.has_null()) {
+        let has_null = |model: &Model| model.response.as_denoiser().is_some_and(|denoiser| denoiser.has_null());
+        if let Some(model) = measurement.models.iter().find(|model| !scales.is_empty() && !has_null(model)) {
             let what = format!("{} has no condition that --guidance could weigh", model.label);
             return Err(Error::mismatch(what, "Leave out --guidance."));
         }
@@ -186,7 +189,7 @@ impl Measurement {
         if data.is_none() {
             warnings.extend(models.first().and_then(Model::sampling_note));
         }
-        let shape = models.first().map(|model| model.denoiser.sample_shape().to_vec()).unwrap_or_default();
+        let shape = models.first().map(|model| model.response.sample_shape().to_vec()).unwrap_or_default();
         let batch = setup::batch(options.batch, &shape, device);
         let plan = Plan::resolve(command, &models, description, options, (seed, batch))?;
         warnings.extend(warnings::of_plan(&plan, &models));
@@ -194,7 +197,7 @@ impl Measurement {
         let moments = asked.map(|data| clean_data::moments(&data.whole)).transpose()?;
         let moments = moments.map(|moments| vec![moments; models.len()]).unwrap_or_default();
         if terminal::is_asked(&plan) {
-            warnings.extend(models.iter().filter_map(|m| terminal::refusal(&m.label, m.denoiser.process())));
+            warnings.extend(models.iter().filter_map(|m| terminal::refusal(&m.label, m.response.process())));
         }
         Ok(Measurement {
             moments,
@@ -218,9 +221,9 @@ impl Measurement {
         let Some(model) = self.models.first() else {
             return Err(Error::mismatch("there is no model", "Give a checkpoint."));
         };
-        if !options.of.is_epsilon() {
+        if let Some(of) = options.of.filter(|of| !of.is_epsilon()) {
             return Err(Error::unsupported(
-                format!("--rounding with --of {}", options.of),
+                format!("--rounding with --of {of}"),
                 "it is the rounding of secants and derivatives of ε",
                 "Leave out --rounding, or --of.",
             ));
@@ -258,7 +261,7 @@ impl Measurement {
         let Some(draws) = draws else { return Err(interrupted(store.as_deref())) };
         let by_row = Draws { noises: plan.noises, ..draws.clone() };
         let subject = |(place, model): (usize, Model)| Subject {
-            response: of::response(plan.of, &plan.guidance, model.denoiser),
+            response: model.response.asked_for(plan.of, &plan.guidance),
             estimators: plan.estimators(),
             source: sources.get(place).cloned().flatten(),
         };
@@ -307,7 +310,7 @@ impl Measurement {
         let (estimators, of) = (self.plan.estimators(), self.plan.of);
         let scales = &self.plan.guidance;
         if scales.is_empty() {
-            return curves(&estimators, &*model.denoiser).iter().map(|curve| empty_curve(curve, of)).collect();
+            return curves(&estimators, &*model.response).iter().map(|curve| empty_curve(curve, of)).collect();
         }
         let blocks = || scales.iter().map(|&scale| Some(of::scale_name(scale)));
         let each =
@@ -340,12 +343,20 @@ impl Measurement {
         })
     }
 
-    /// Fills in the expectations themselves.
+    /// The expectations themselves, where the data is Gaussian.
+    fn expected<'a>(&self, gaussian: &Gaussian, response: &'a dyn Response) -> Option<Box<dyn Expected + 'a>> {
+        if let Some(linear) = response.process().linear_gaussian() {
+            return Some(Box::new(WithAuxiliaries::new(gaussian, linear, response.timestep_map())));
+        }
+        Some(Box::new(Expectation::new(gaussian, response.as_denoiser()?, self.plan.of)))
+    }
+
+    /// Fills them in.
     fn closed_form(&self, report: &mut Report, gaussian: &Gaussian) {
         let (Some(model), Some(entry)) = (self.models.first(), report.models.first_mut()) else { return };
-        let expectation = Expectation::new(gaussian, &*model.denoiser, self.plan.of);
-        report.resolution = expectation.fill(entry, &self.plan);
+        let Some(expected) = self.expected(gaussian, &*model.response) else { return };
+        report.resolution = closed_form::fill(&*expected, entry, &self.plan);
         report.warnings = self.warnings.clone();
-        finish(report, &self.plan, &[model.denoiser.process()], &self.moments);
+        finish(report, &self.plan, &[model.response.process()], &self.moments);
     }
 }

@@ -138,7 +138,7 @@ impl Times {
 
 /// The axis that all models suggest; steps where they differ, and where there is no axis.
 fn default_axis(models: &[Model], quantity: Quantities) -> Axis {
-    let mut axes = models.iter().map(|model| model.denoiser.process().axis());
+    let mut axes = models.iter().map(|model| model.response.process().axis());
     match axes.next() {
         Some(axis) if quantity.has_time_axis() && axes.all(|other| other == axis) => axis,
         _ => Axis::Step,
@@ -174,9 +174,11 @@ fn check(options: &MeasureOptions) -> Result<()> {
             "Leave out --axis with --quantity size.",
         ));
     }
-    if !options.of.is_epsilon() && options.quantity.has_jacobian() {
+    if let Some(of) = options.of.filter(|of| !of.is_epsilon())
+        && options.quantity.has_jacobian()
+    {
         return Err(Error::unsupported(
-            format!("--quantity {} with --of {}", options.quantity, options.of),
+            format!("--quantity {} with --of {of}", options.quantity),
             "derivatives in x are there for ε only",
             "Use --quantity secant, derivative, both or size.",
         ));
@@ -195,26 +197,27 @@ impl Plan {
     ) -> Result<Plan> {
         let facts: Vec<Facts> = models.iter().map(Facts::of).collect();
         let Times { timesteps, left_out, until, refinement } = Times::resolve(options, &facts)?;
+        let of = of::asked(options.of, models.first().map(|model| &*model.response));
+        of::check(of, models.iter().map(|model| (model.label.as_str(), &*model.response)))?;
         if options.quantity.has_derivative() {
             refuse_without_rate(models)?;
         }
         if let Some(attribute) = options.attribute {
-            refuse_without_parts(command, models, (attribute, options.of))?;
+            refuse_without_parts(command, models, (attribute, of))?;
         }
         if options.quantity.has_jacobian() {
             refuse_without_jacobian(models, options.quantity)?;
         }
-        of::check(options.of, models.iter().map(|model| (model.label.as_str(), &*model.denoiser)))?;
         let axis = options.axis.unwrap_or_else(|| default_axis(models, options.quantity));
         let reach = if options.quantity.has_secant() { options.dt } else { 0.0 };
         let (timesteps, without_coordinate) = with_coordinates(timesteps, models, axis, reach)?;
-        let (timesteps, without_value) = with_values(timesteps, models, options.of, reach)?;
+        let (timesteps, without_value) = with_values(timesteps, models, of, reach)?;
         Ok(Plan {
             command,
             models: models.iter().map(describe).collect::<Result<_>>()?,
             data,
             quantity: options.quantity,
-            of: options.of,
+            of,
             guidance: Vec::new(),
             dt: options.dt,
             axis,
@@ -313,7 +316,11 @@ pub fn common_timesteps(models: &[Facts]) -> Result<usize> {
 }
 
 fn refuse_without_jacobian(models: &[Model], quantity: Quantities) -> Result<()> {
-    match models.iter().find_map(|model| model.denoiser.lacks_jacobian().map(|what| (&model.label, what))) {
+    let lacks = |model: &Model| match model.response.as_denoiser() {
+        Some(denoiser) => denoiser.lacks_jacobian(),
+        None => Some(format!("model under the process {}", model.description.schedule)),
+    };
+    match models.iter().find_map(|model| lacks(model).map(|what| (&model.label, what))) {
         None => Ok(()),
         Some((label, what)) => Err(Error::unsupported(
             format!("--quantity {quantity} for {label}, a {what}"),
@@ -336,14 +343,14 @@ fn refuse_without_parts(command: &str, models: &[Model], (attribute, of): (Attri
     }
     for model in models {
         let refused = |why: String| Error::unsupported(format!("--attribute for {}", model.label), why, next);
-        let parts = model.denoiser.rate_parts().map_err(refused)?;
+        let parts = model.response.rate_parts().map_err(refused)?;
         attribute.kinds().iter().try_for_each(|kind| parts.check(*kind))?;
     }
     Ok(())
 }
 
 fn refuse_without_rate(models: &[Model]) -> Result<()> {
-    match models.iter().find_map(|model| model.denoiser.lacks_rate().map(|what| (&model.label, what))) {
+    match models.iter().find_map(|model| model.response.lacks_rate().map(|what| (&model.label, what))) {
         None => Ok(()),
         Some((label, what)) => Err(Error::unsupported(
             format!("--quantity derivative for {label}, a {what}"),

@@ -33,14 +33,14 @@ pub(super) fn open(
     let overrides = &overrides.with_columns_of(&options.data)?;
     let opened = Opened::open(checkpoint, Some(&model.label), &options.data, &said.request(device))?;
     let setting = Setting {
-        shape: model.denoiser.sample_shape(),
+        shape: model.response.sample_shape(),
         overrides,
         labels,
         data: DataRows { count, limit: options.data.limit()? },
         device,
         kind: Kind::Double,
         derivative: false,
-        ideal_schedule: None,
+        ideal_process: None,
     };
     match opened.resolve_network(&setting, overrides.share.as_ref()) {
         Ok(Some(denoiser)) => Ok(Subject::new(denoiser)),

@@ -49,7 +49,7 @@ impl Samples {
         spacing::parse(&args.spacing)?;
         let arithmetic = setup.arithmetic(args.model.dtype)?;
         let labels: Vec<String> = args.label.iter().cloned().collect();
-        before_weights::declared(&[&args.checkpoint], &args.model, &args.data)?;
+        before_weights::denoisers("sampling", &[&args.checkpoint], &args.model, &args.data)?;
         let opened = setup::open_all(&[&args.checkpoint], &labels, &args.data, &args.model, arithmetic.0)?;
         let share = [args.model.share.as_ref()];
         let completed = setup::complete(opened, &share, (&args.data, &args.model), arithmetic, false)?;
@@ -59,7 +59,7 @@ impl Samples {
         };
         warnings.extend(model.sampling_note());
         let (sampling, path) = sampling((&args.sampler, &args.spacing, args.nfe, args.clip), &model)?;
-        let batch = batch(args.batch, model.denoiser.sample_shape(), arithmetic.0);
+        let batch = batch(args.batch, model.response.sample_shape(), arithmetic.0);
         let plan = json!({
             "command": "sample",
             "models": [describe_model(&model)?],
@@ -124,7 +124,7 @@ impl Samples {
             command: "sample".into(),
             provenance,
             samples: self.count,
-            nfe: Path::new(&*self.model.denoiser, &self.sampling)?.nfe() as u64,
+            nfe: Path::new(self.model.denoiser()?, &self.sampling)?.nfe() as u64,
             non_finite,
             mean: moments.map(|[mean, ..]| mean),
             std: moments.map(|[_, std, ..]| std),
@@ -165,7 +165,7 @@ impl Samples {
             wall_seconds += spent;
         }
         watch.end();
-        Ok((SampleSet { values, shape: self.model.denoiser.sample_shape().to_vec() }, wall_seconds))
+        Ok((SampleSet { values, shape: self.model.response.sample_shape().to_vec() }, wall_seconds))
     }
 
     fn batch(&self, samples: Range<u64>, watch: &dyn Watch) -> Result<Option<Vec<f32>>> {
@@ -174,7 +174,7 @@ impl Samples {
             watch.goes_on()
         };
         let which = sampler::Which { seed: self.seed, samples, labels: self.labels.as_deref() };
-        let drawn = sampler::draw(&*self.model.denoiser, &self.sampling, which, &mut progress)?;
+        let drawn = sampler::draw(self.model.denoiser()?, &self.sampling, which, &mut progress)?;
         drawn.as_ref().map(fetch).transpose()
     }
 }
@@ -192,7 +192,7 @@ pub fn sampling((sampler, spacing, nfe, clip): (&str, &str, usize, Clip), model:
     let sampler = sampler::parse(sampler)?;
     let clip = sampler::clip(clip, model.clip, &*sampler);
     let sampling = Sampling { sampler, spacing: spacing::parse(spacing)?, nfe, clip };
-    let path = Path::new(&*model.denoiser, &sampling)?;
+    let path = Path::new(model.denoiser()?, &sampling)?;
     Ok((sampling, path))
 }
 

@@ -87,12 +87,12 @@ pub fn complete(
         Some(data) => data.shape.clone(),
         None => own_shape(&opened, data_options)?,
     };
-    let ideal_schedule = opened.iter().find_map(Opened::schedule);
+    let ideal_process = opened.iter().find_map(Opened::process);
     let labels = data.as_ref().and_then(|data| data.source.labels());
     let count = data.as_ref().and_then(|data| data.source.count()).into();
     let rows = DataRows { count, limit: data_options.limit()? };
     let overrides = &options.with_columns_of(data_options)?;
-    let setting = Setting { shape: &shape, overrides, labels, data: rows, device, kind, derivative, ideal_schedule };
+    let setting = Setting { shape: &shape, overrides, labels, data: rows, device, kind, derivative, ideal_process };
     let mut models = Vec::with_capacity(opened.len());
     for (opened, share) in opened.into_iter().zip(shares) {
         fits(&opened, &shape)?;

@@ -20,7 +20,7 @@ use tch::Device;
 pub(super) fn guided(command: &str, options: &MeasureOptions, overrides: &Overrides) -> Result<(Overrides, Vec<f64>)> {
     let with = |scale: f64| Overrides { guidance: Some(scale.into()), ..overrides.clone() };
     let scales = overrides.guidance.as_ref().map(Scales::all).unwrap_or_default();
-    match (options.of, scales) {
+    match (options.of.unwrap_or_default(), scales) {
         (Of::Guidance, []) => Ok((with(0.0), Vec::new())),
         (Of::Guidance, _) => Err(Error::argument(
             "--guidance",

@@ -13,7 +13,7 @@ use lipscope_core::time::Axis;
 fn options(data: &str, of: Of, quantity: Quantities, timesteps: &str) -> MeasureOptions {
     MeasureOptions {
         data: DataOptions { source: Some(data.parse().unwrap()), ..DataOptions::default() },
-        of,
+        of: Some(of),
         quantity,
         timesteps: timesteps.parse().unwrap(),
         ..MeasureOptions::default()

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::ideal::{Distribution, Gaussian, IdealDenoiser, Mixture};
+use crate::of::Of;
 use crate::process::ForwardProcess;
 use crate::random::{Purpose, fill_normal, stream};
 use crate::response::Response;
@@ -258,6 +259,12 @@ impl Response for PredictsX0 {
     }
     fn rate(&self, state: &State, t: &[Timestep]) -> Result<Tensor> {
         self.0.rate(state, t)
+    }
+    fn offers(&self) -> &'static [Of] {
+        &[Of::Epsilon]
+    }
+    fn asked_for(self: Box<Self>, _of: Of, _scales: &[f64]) -> Box<dyn Response> {
+        self
     }
 }
 

@@ -42,7 +42,7 @@ impl Study {
     /// What [`Model::load`] refuses, models that do not fit each other, and timesteps beyond their schedules.
     pub fn new(args: &StabilityArgs, setup: &Setup) -> Result<Self> {
         let arithmetic = setup.arithmetic(args.model.dtype)?;
-        before_weights::declared(&args.checkpoints, &args.model, &args.data)?;
+        before_weights::denoisers("stability", &args.checkpoints, &args.model, &args.data)?;
         let opened = setup::open_all(&args.checkpoints, &args.label, &args.data, &args.model, arithmetic.0)?;
         let share = args.model.share.as_ref();
         let shares: Vec<Option<&Share>> = (0..opened.len()).map(|i| share.filter(|_| i > 0)).collect();
@@ -92,7 +92,7 @@ impl Study {
         let source = data.as_ref().map(|data| &data.source);
         let draws = clean_data::draws(models, source, (self.settings.batch, self.seed), Some(store), watch)?;
         let Some(draws) = draws else { return Err(interrupted(Some(store))) };
-        let denoisers: Vec<&dyn Denoiser> = models.iter().map(|model| &*model.denoiser).collect();
+        let denoisers: Vec<&dyn Denoiser> = models.iter().map(Model::denoiser).collect::<Result<_>>()?;
         watch.begin(self.settings.timesteps.len() as u64, "timesteps");
         let (mut all, mut wall_seconds, mut smallest) = (Vec::new(), 0.0, self.settings.batch);
         for &t in &self.settings.timesteps {
@@ -195,7 +195,7 @@ fn settings(args: &StabilityArgs, models: &[Model], device: Device) -> Result<Se
         let allowed = format!("the last timestep is {last} and the schedule ends at {}", total - 1);
         return Err(Error::argument("--time-steps", &args.time_steps, allowed, "Give smaller steps, or --timesteps."));
     }
-    let shape = models.first().map(|model| model.denoiser.sample_shape().to_vec()).unwrap_or_default();
+    let shape = models.first().map(|model| model.response.sample_shape().to_vec()).unwrap_or_default();
     Ok(Settings {
         timesteps,
         sizes,

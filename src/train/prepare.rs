@@ -10,6 +10,7 @@ use crate::libtorch::Autocast;
 use crate::network::{self, Network};
 use crate::nn::Weights;
 use crate::prediction::Prediction;
+use crate::process::ProcessSpec;
 use crate::random::{Purpose, stream};
 use crate::run::{Folder, Setup};
 use crate::schedule;
@@ -54,8 +55,11 @@ impl Job {
         let (device, _) = setup.arithmetic(Precision::F32)?;
         check_numbers(args)?;
         let (from, declared) = start(args)?;
-        let base =
-            args.schedule.clone().or(declared.schedule).map(|named| named.name).unwrap_or_else(|| "linear".into());
+        let spec = args.schedule.clone().map(ProcessSpec::from).or(declared.schedule);
+        let base = match &spec {
+            Some(spec) => spec.gaussian("training")?.name.clone(),
+            None => "linear".into(),
+        };
         let timesteps = schedule::parse(&base)?.timesteps();
         let until = args.until.unwrap_or((timesteps / 10).max(1));
         let setting = variant::Setting {

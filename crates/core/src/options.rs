@@ -9,8 +9,8 @@ use crate::data::{DataSpec, ScaleOverride};
 use crate::error::Result;
 use crate::of::Of;
 use crate::prediction::Prediction;
+use crate::process::ProcessSpec;
 use crate::quantity::{Norm, Quantities};
-use crate::schedule::NamedSchedule;
 use crate::time::{Axis, Conditioning};
 use crate::timesteps::TimestepSpec;
 use clap::Args;
@@ -56,9 +56,9 @@ pub struct MeasureOptions {
     /// What is measured
     #[arg(long, value_name = "QUANTITY", value_enum, default_value_t, help_heading = "Measurement")]
     pub quantity: Quantities,
-    /// Of what it is measured
-    #[arg(long, value_name = "WHAT", value_enum, default_value_t, help_heading = "Measurement")]
-    pub of: Of,
+    /// Of what it is measured [default: epsilon, where noise is Gaussian]
+    #[arg(long, value_name = "WHAT", value_enum, help_heading = "Measurement")]
+    pub of: Option<Of>,
     /// Distance t′ − t of the secant, in steps
     #[arg(long, value_name = "STEPS", default_value_t = 1.0, help_heading = "Measurement")]
     pub dt: f64,
@@ -92,9 +92,9 @@ pub struct MeasureOptions {
 /// What overrides or completes what a checkpoint says about itself.
 #[derive(Debug, Clone, Default, Args)]
 pub struct Overrides {
-    /// Noise schedule: NAME[:key=value,…]
+    /// Noise schedule, or another forward process: NAME[:key=value,…]
     #[arg(long, value_name = "SCHEDULE", help_heading = "Model (overrides what the checkpoint says)")]
-    pub schedule: Option<NamedSchedule>,
+    pub schedule: Option<ProcessSpec>,
     /// What the network predicts
     #[arg(
         long,
@@ -242,7 +242,7 @@ impl Default for MeasureOptions {
             timesteps: TimestepSpec::default(),
             tolerance: 0.05,
             quantity: Quantities::default(),
-            of: Of::default(),
+            of: None,
             dt: 1.0,
             samples: None,
             rel_error: None,

@@ -28,7 +28,7 @@ pub(super) fn read(config: &Value, path: &Path, said: Overridden) -> Result<Decl
     let schedule = scheduler.schedule();
     let prediction = scheduler.prediction();
     Ok(Declared {
-        schedule: if said.schedule { schedule.ok() } else { Some(schedule?) },
+        schedule: if said.schedule { schedule.ok() } else { Some(schedule?) }.map(Into::into),
         prediction: if said.prediction { prediction.ok() } else { Some(prediction?) },
         // Where the command line names another schedule, the number for t is that of a plain network, or is named too.
         conditioning: scheduler.conditioning().filter(|_| !said.schedule),
@@ -207,7 +207,7 @@ mod tests {
                 "clip_sample": true, "num_train_timesteps": 500, "trained_betas": null, "variance_type": "fixed_large"}"#,
         )
         .unwrap();
-        let schedule = ddpm.schedule.unwrap().schedule;
+        let schedule = ddpm.schedule.unwrap().gaussian("a test").unwrap().schedule.clone();
         assert_eq!((schedule.timesteps(), ddpm.prediction, ddpm.clip), (500, Some(Prediction::Epsilon), Some(1.0)));
         assert!((schedule.alpha_bar(499.0) / 0.006353 - 1.0).abs() < 0.02);
         let v = read_text(
@@ -216,11 +216,15 @@ mod tests {
         )
         .unwrap();
         assert_eq!((v.prediction, v.clip), (Some(Prediction::V), None));
-        assert_eq!(v.schedule.unwrap().schedule.alpha_bar(999.0), 0.0);
+        assert_eq!(v.schedule.unwrap().gaussian("a test").unwrap().schedule.alpha_bar(999.0), 0.0);
         let trained = read_text(r#"{"trained_betas": [0.1, 0.2], "beta_schedule": "linear"}"#).unwrap();
-        assert!((trained.schedule.unwrap().schedule.alpha_bar(1.0) - 0.72).abs() < 1e-15);
+        assert!((trained.schedule.unwrap().gaussian("a test").unwrap().schedule.alpha_bar(1.0) - 0.72).abs() < 1e-15);
         let cosine = read_text(r#"{"beta_schedule": "squaredcos_cap_v2", "num_train_timesteps": 1000}"#).unwrap();
-        assert!((cosine.schedule.unwrap().schedule.alpha_bar(500.0) - 0.49228517244880304).abs() < 1e-12);
+        assert!(
+            (cosine.schedule.unwrap().gaussian("a test").unwrap().schedule.alpha_bar(500.0) - 0.49228517244880304)
+                .abs()
+                < 1e-12
+        );
     }
 
     #[test]
@@ -246,7 +250,7 @@ mod tests {
                 "lambda_min_clipped": -Infinity}"#,
         ] {
             let read = read_text(text).unwrap();
-            let schedule = read.schedule.unwrap().schedule;
+            let schedule = read.schedule.unwrap().gaussian("a test").unwrap().schedule.clone();
             assert_eq!((schedule.timesteps(), read.prediction), (500, Some(Prediction::Flow)));
             // x_t = (1 − σ) x₀ + σ ε at t = 500 σ.
             let t = 124.0;
@@ -261,13 +265,14 @@ mod tests {
     #[test]
     fn the_shift_of_all_steps_is_a_part_of_the_schedule() {
         let read = read_text(r#"{"_class_name": "FlowMatchEulerDiscreteScheduler", "shift": 3.0}"#).unwrap();
-        let named = read.schedule.unwrap();
+        let spec = read.schedule.unwrap();
+        let named = spec.gaussian("a test").unwrap();
         assert_eq!((named.name.as_str(), read.ignored.len()), ("flow:shift=3,timesteps=1000", 0));
         // sigmas[750] = 3·0.25/(1 + 2·0.25), timesteps[750] = 1000 times that.
         assert!((named.schedule.sigma(249.0) - 0.5).abs() < 1e-15);
         assert_eq!(read.conditioning.unwrap().coordinate(&*named.schedule, 249.0), 500.0);
         let plain = read_text(r#"{"_class_name": "FlowMatchEulerDiscreteScheduler", "shift": 1.0}"#).unwrap();
-        assert_eq!(plain.schedule.unwrap().name, "flow:timesteps=1000");
+        assert_eq!(plain.schedule.unwrap().name(), "flow:timesteps=1000");
     }
 
     #[test]
@@ -299,7 +304,8 @@ mod tests {
 
     #[test]
     fn what_a_class_leaves_out_is_its_own_default() {
-        let heun = read_text(r#"{"_class_name": "HeunDiscreteScheduler"}"#).unwrap().schedule.unwrap().schedule;
+        let heun = read_text(r#"{"_class_name": "HeunDiscreteScheduler"}"#).unwrap().schedule.unwrap();
+        let heun = heun.gaussian("a test").unwrap().schedule.clone();
         let expected = crate::schedule::parse("linear:beta-start=0.00085,beta-end=0.012").unwrap();
         assert_eq!(heun.alpha_bar(999.0), expected.alpha_bar(999.0));
         assert!(read_text(r#"{"_class_name": "DDPMScheduler"}"#).is_ok());

@@ -49,7 +49,7 @@ impl Wanted {
         let Some((table, name)) = table else { return Ok(Declared::default()) };
         let prediction = values(LOSS_WEIGHT).and_then(|weight| objective(&table, &weight));
         let schedule = NamedSchedule { name: format!("{name} in the file"), schedule: Arc::new(table) };
-        Ok(Declared { schedule: Some(schedule), prediction, ..Declared::default() }
+        Ok(Declared { schedule: Some(schedule.into()), prediction, ..Declared::default() }
             .said_in("buffers beside the weights"))
     }
 }

@@ -3,6 +3,7 @@
 
 use crate::checkpoint::Declared;
 use crate::error::{Doing, Result};
+use crate::process::ProcessSpec;
 use crate::time::{Conditioning, Timestep};
 use crate::timestep_map;
 use tch::{Kind, TchError, Tensor};
@@ -21,8 +22,8 @@ impl Condition {
     pub fn new(declared: &Declared) -> Result<Self> {
         let conditioning = declared.conditioning.unwrap_or_default();
         // As where a checkpoint without a schedule is opened.
-        let named = declared.schedule.clone().map_or_else(|| "linear".parse(), Ok)?;
-        let schedule = &*named.schedule;
+        let spec: ProcessSpec = declared.schedule.clone().map_or_else(|| "linear".parse(), Ok)?;
+        let schedule = &*spec.gaussian("a trace")?.schedule;
         let map = timestep_map::parse(declared.share.as_deref().unwrap_or("none"), schedule.timesteps())?;
         let plain = conditioning == Conditioning::default();
         match (plain, map.boundaries()) {

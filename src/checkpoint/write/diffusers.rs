@@ -7,6 +7,7 @@ use crate::checkpoint::Declared;
 use crate::checkpoint::diffusers::{DESCRIPTION, SAMPLES, set_folder};
 use crate::checkpoint::weights::REFERENCE;
 use crate::error::{Error, Result};
+use crate::process::ProcessSpec;
 use serde_json::{Value, json};
 use std::collections::HashMap;
 use std::fmt::Write;
@@ -58,7 +59,7 @@ fn write(content: &Content, folder: &Path) -> Result<()> {
 fn readme(content: &Content, declared: &Declared, has_scheduler: bool) -> String {
     let training = declared.training.as_ref();
     let variant = training.map_or("model", |training| training.variant.as_str());
-    let schedule = declared.schedule.as_ref().map_or("unknown", |named| named.name.as_str());
+    let schedule = declared.schedule.as_ref().map_or("unknown", ProcessSpec::name);
     let mut text = format!(
         "# A diffusion model, trained as {variant} by lipscope\n\n\
          A `UNet2DModel` that predicts {}, noise schedule `{schedule}`.\n\n\
@@ -94,7 +95,7 @@ fn readme(content: &Content, declared: &Declared, has_scheduler: bool) -> String
 /// Python that maps a timestep, where the condition is a shared timestep.
 fn snippet(declared: &Declared) -> String {
     let boundaries = declared.share.as_deref().zip(declared.schedule.as_ref()).and_then(|(text, named)| {
-        let map = crate::timestep_map::parse(text, named.schedule.timesteps()).ok()?;
+        let map = crate::timestep_map::parse(text, named.timesteps()).ok()?;
         let plain = declared.conditioning.unwrap_or_default() == Default::default();
         (plain && !map.boundaries().is_empty()).then(|| map.boundaries().to_vec())
     });

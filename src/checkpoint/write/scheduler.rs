@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 
 /// The configuration of a `DDPMScheduler` with the same ᾱ; `None` where there is none: α² + σ² ≠ 1.
 pub(super) fn config(declared: &Declared) -> Option<Value> {
-    let named = declared.schedule.as_ref()?;
-    let betas = betas(&*named.schedule)?;
+    let spec = declared.schedule.as_ref()?;
+    let betas = betas(&*spec.gaussian("a scheduler").ok()?.schedule)?;
     let prediction = match declared.prediction.unwrap_or_default() {
         Prediction::Epsilon => "epsilon",
         Prediction::V => "v_prediction",
@@ -27,7 +27,7 @@ pub(super) fn config(declared: &Declared) -> Option<Value> {
         "_class_name": "DDPMScheduler",
         "beta_schedule": "linear",
         "trained_betas": betas,
-        "num_train_timesteps": named.schedule.timesteps(),
+        "num_train_timesteps": spec.timesteps(),
         "prediction_type": prediction,
         "variance_type": "fixed_small",
         "clip_sample": declared.clip.is_some(),

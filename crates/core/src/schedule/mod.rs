@@ -28,6 +28,7 @@ mod variance_exploding;
 pub use flat_start::FlatStart;
 pub use named::NamedSchedule;
 pub use spec::{MOST_TIMESTEPS, Parameters, parse};
+pub(crate) use spec::{is_known, unknown};
 pub use table::Table;
 
 use crate::error::Result;

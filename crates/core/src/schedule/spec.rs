@@ -8,7 +8,8 @@ use std::sync::Arc;
 const ZERO_TERMINAL_SNR: &str = "-zero-terminal-snr";
 /// A parameter of every schedule: the modified schedule's end.
 const FLAT_UNTIL: &str = "flat-until";
-const TIMESTEPS: usize = 1000;
+/// T where it is not said.
+const TIMESTEPS: &str = "1000";
 /// A schedule of more steps is a slip of the finger, and its table would only eat memory.
 pub const MOST_TIMESTEPS: usize = 1_000_000;
 
@@ -20,20 +21,28 @@ pub struct Parameters {
 
 impl Parameters {
     fn new(member: &Member, text: &str, whole: &str) -> Result<Self> {
-        let defaults = member.parameters.iter().filter(|(_, default)| !default.is_empty());
+        let shared = [("timesteps", TIMESTEPS), (FLAT_UNTIL, "0")];
+        let all: Vec<(&str, &str)> = member.parameters.iter().copied().chain(shared).collect();
+        Parameters::read((member.name, &all), text, whole)
+    }
+
+    /// Reads `key=value,…`, part of the `whole` that was typed. `known` are the name of what takes the parameters, and each
+    /// of them with its default; one without a default is needed where it is asked for.
+    ///
+    /// # Errors
+    /// A key that is not known, or that has no value.
+    pub fn read((name, known): (&str, &[(&str, &str)]), text: &str, whole: &str) -> Result<Self> {
+        let defaults = known.iter().filter(|(_, default)| !default.is_empty());
         let mut values: BTreeMap<String, String> =
             defaults.map(|(key, default)| (key.to_string(), default.to_string())).collect();
-        values.insert("timesteps".into(), TIMESTEPS.to_string());
-        values.insert(FLAT_UNTIL.into(), "0".into());
-        let allowed: Vec<&str> =
-            member.parameters.iter().map(|(key, _)| *key).chain(["timesteps", FLAT_UNTIL]).collect();
+        let allowed: Vec<&str> = known.iter().map(|(key, _)| *key).collect();
         for pair in text.split(',').filter(|pair| !pair.is_empty()) {
             let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
             if !allowed.contains(&key) || value.is_empty() {
                 return Err(Error::argument(
                     "the schedule",
                     whole,
-                    format!("`{}` takes {} as key=value", member.name, allowed.join(", ")),
+                    format!("`{name}` takes {} as key=value", allowed.join(", ")),
                     format!("Change `{pair}`."),
                 ));
             }
@@ -78,23 +87,40 @@ impl Parameters {
     }
 }
 
+/// The name without the suffix of a rescaled schedule, and whether it has it.
+fn base(name: &str) -> (&str, bool) {
+    name.strip_suffix(ZERO_TERMINAL_SNR).map_or((name, false), |base| (base, true))
+}
+
+fn member(base: &str) -> Option<&'static Member> {
+    MEMBERS.iter().find(|member| member.name == base)
+}
+
+/// Whether a schedule has this name, which stands before its parameters.
+pub(crate) fn is_known(name: &str) -> bool {
+    member(base(name).0).is_some()
+}
+
+/// The refusal of a name that is none, and none of the `others` either.
+pub(crate) fn unknown(text: &str, others: impl Iterator<Item = &'static str>) -> Error {
+    let names: Vec<&str> = MEMBERS.iter().map(|member| member.name).collect();
+    let others: Vec<&str> = others.collect();
+    let others =
+        if others.is_empty() { String::new() } else { format!("; or without Gaussian noise {}", others.join(", ")) };
+    Error::argument(
+        "the schedule",
+        text,
+        format!("it is one of {}, those of betas also with `{ZERO_TERMINAL_SNR}`{others}", names.join(", ")),
+        "Choose one of them, with its parameters as NAME:key=value,….",
+    )
+}
+
 /// Builds the schedule that `text` names, such as `linear`, `cosine:s=0.008,timesteps=4000` or
 /// `scaled-linear-zero-terminal-snr`.
 pub fn parse(text: &str) -> Result<Arc<dyn NoiseSchedule>> {
     let (name, parameters) = text.split_once(':').unwrap_or((text, ""));
-    let (base, zero_terminal_snr) = match name.strip_suffix(ZERO_TERMINAL_SNR) {
-        Some(base) => (base, true),
-        None => (name, false),
-    };
-    let Some(member) = MEMBERS.iter().find(|member| member.name == base) else {
-        let names: Vec<&str> = MEMBERS.iter().map(|member| member.name).collect();
-        return Err(Error::argument(
-            "the schedule",
-            text,
-            format!("it is one of {}, those of betas also with `{ZERO_TERMINAL_SNR}`", names.join(", ")),
-            "Choose one of them, with its parameters as NAME:key=value,….",
-        ));
-    };
+    let (base, zero_terminal_snr) = base(name);
+    let Some(member) = member(base) else { return Err(unknown(text, std::iter::empty())) };
     let parameters = Parameters::new(member, parameters, text)?;
     let schedule: Arc<dyn NoiseSchedule> = match ((member.build)(&parameters)?, zero_terminal_snr) {
         (Built::Table(table), false) => Arc::new(table),

@@ -15,8 +15,8 @@ mod values;
 
 use crate::device_choice::DeviceChoice;
 pub use crate::options::{DataOptions, MeasureOptions, Overrides};
+use crate::process::ProcessSpec;
 use crate::report::FigureFormat;
-use crate::schedule::NamedSchedule;
 use clap::{Args, Parser, Subcommand};
 pub use condition::{Average, ConditionSource, Inputs, ModuleInput, NullInput};
 pub use evaluate::EvaluateArgs;
@@ -150,9 +150,9 @@ pub struct TheoryArgs {
     /// Name in tables and figures
     #[arg(long, value_name = "NAME")]
     pub label: Option<String>,
-    /// Noise schedule: NAME[:key=value,…]
+    /// Noise schedule, or another forward process: NAME[:key=value,…]
     #[arg(long, value_name = "SCHEDULE", default_value = "linear")]
-    pub schedule: NamedSchedule,
+    pub schedule: ProcessSpec,
     /// Ask for the shared timestep: n=5,until=100 or boundaries=0-20-50-100
     #[arg(long, value_name = "SHARING")]
     pub share: Option<Share>,

@@ -43,27 +43,28 @@ impl LinearGaussian {
     }
 }
 
+/// Mean and variance of each variable, over u ~ q_t of `law`, which is that of another time where a timestep map asks so.
 impl Ideal {
-    /// Mean and variance of ε* of each variable over u ~ q_t.
-    pub fn size(&self) -> Vec<(f64, f64)> {
-        self.spread(&self.gain).into_iter().map(|variance| (0.0, variance)).collect()
+    /// Of ε*.
+    pub fn size(&self, law: &Ideal) -> Vec<(f64, f64)> {
+        normal(&self.gain, self.gain.dot(&(&law.mean - &self.mean)), law)
     }
 
-    /// Mean and variance of ∂ε*/∂t of each variable over u ~ q_t, per step.
-    pub fn rate(&self) -> Vec<(f64, f64)> {
-        let shift = self.gain.dot(&self.d_mean);
-        shift.iter().map(|shift| -shift).zip(self.spread(&self.d_gain)).collect()
+    /// Of ∂ε*/∂t at fixed u, per step.
+    pub fn rate(&self, law: &Ideal) -> Vec<(f64, f64)> {
+        let shift = self.d_gain.dot(&(&law.mean - &self.mean)) - self.gain.dot(&self.d_mean);
+        normal(&self.d_gain, shift, law)
     }
 
-    /// Mean and variance of ε*(u, t′) − ε*(u, t) of each variable over u ~ q_t.
-    pub fn change(&self, next: &Ideal) -> Vec<(f64, f64)> {
-        let shift = next.gain.dot(&(&self.mean - &next.mean));
-        shift.into_iter().zip(self.spread(&(&next.gain - &self.gain))).collect()
+    /// Of ε*(u, t′) − ε*(u, t), with `next` that of t′.
+    pub fn change(&self, next: &Ideal, law: &Ideal) -> Vec<(f64, f64)> {
+        let shift = |ideal: &Ideal| ideal.gain.dot(&(&law.mean - &ideal.mean));
+        normal(&(&next.gain - &self.gain), shift(next) - shift(self), law)
     }
+}
 
-    /// The diagonal of g P gᵀ.
-    fn spread(&self, g: &Array2<f64>) -> Vec<f64> {
-        let rows = g.dot(&self.factor);
-        rows.rows().into_iter().map(|row| row.dot(&row)).collect()
-    }
+/// The shift, and the diagonal of g P gᵀ.
+fn normal(g: &Array2<f64>, shift: Array1<f64>, law: &Ideal) -> Vec<(f64, f64)> {
+    let rows = g.dot(&law.factor);
+    shift.into_iter().zip(rows.rows().into_iter().map(|row| row.dot(&row))).collect()
 }

@@ -5,17 +5,19 @@
 //! "stationary_x_var": 1, "stationary_aux_var": 1}`: Q and D must be there, the numbers have these defaults. β grows linearly
 //! from beta_min at u = 0 to beta_max at u = 1.
 
-use super::{LinearGaussian, Member, Terms, timesteps};
+use super::{LinearGaussian, Terms};
 use crate::error::{Error, Result};
+use crate::process::{Other, ProcessSpec};
+use crate::schedule::Parameters;
 use ndarray::Array2;
 use serde::Deserialize;
 use std::path::Path;
 
-pub(super) const MEMBER: Member = Member {
+/// `mdm:FILE,timesteps=1000`.
+pub const MDM: Other = Other {
     name: "mdm",
-    parameters: "FILE,timesteps=1000",
-    about: "x with one to three auxiliary variables; Q, D, beta_min, beta_max, init_aux_var from a JSON file (arXiv 2302.07261)",
-    build,
+    about: "mdm:FILE: x with one to three auxiliary variables, Q and D from a JSON file (arXiv 2302.07261)",
+    read,
 };
 
 /// A file holds two matrices of at most 4 × 4 and five numbers.
@@ -56,18 +58,19 @@ fn one() -> f64 {
     1.0
 }
 
-fn build(text: &str) -> Result<LinearGaussian> {
-    // The last comma may belong to the file's name.
-    let (file, steps) = match text.rsplit_once(",timesteps=") {
-        Some((file, steps)) => (file, timesteps(steps)?),
-        None => (text, 1000),
+fn read(text: &str, whole: &str) -> Result<ProcessSpec> {
+    // A comma may belong to the file's name.
+    let (file, parameters) = match text.rfind(",timesteps=") {
+        Some(place) => (&text[..place], &text[place + 1..]),
+        None => (text, ""),
     };
     if file.is_empty() {
         let next = "Such as mdm:process.json; with {\"Q\": [[0, -1], [1, 0]], \"D\": [[0, 0], [0, 2]]} in it for CLD.";
-        return Err(Error::argument("--schedule", "mdm", "`mdm` takes a JSON file with Q and D", next));
+        return Err(Error::argument("the schedule", whole, "`mdm` takes a JSON file with Q and D", next));
     }
+    let timesteps = Parameters::read((MDM.name, &[("timesteps", "1000")]), parameters, whole)?.timesteps()?;
     let path = Path::new(file);
-    let written = read(path)?;
+    let written = parse(path)?;
     let next = "Change it; docs/beyond-images.md has an example.";
     let refuse = |problem: String| Error::file(path, problem, next);
     written.check().map_err(refuse)?;
@@ -81,9 +84,9 @@ fn build(text: &str) -> Result<LinearGaussian> {
         initial: written.init_aux_var,
         beta: (written.beta_min, written.beta_max),
         epsilon: 0.0,
-        timesteps: steps,
+        timesteps,
     };
-    LinearGaussian::new(terms, refuse)
+    LinearGaussian::build(terms, whole, refuse)
 }
 
 impl Written {
@@ -104,7 +107,7 @@ impl Written {
     }
 }
 
-fn read(path: &Path) -> Result<Written> {
+fn parse(path: &Path) -> Result<Written> {
     let next = "Give a JSON file with Q and D; docs/beyond-images.md has an example.";
     let size = std::fs::metadata(path).map_err(|e| Error::io(path, "reading", &e))?;
     if !size.is_file() || size.len() > MOST_BYTES {

@@ -8,8 +8,8 @@
 //! L lower triangular and ν the trainer's numerical epsilon. Noise is ε ~ N(0, I_k), u = E_x x₀ + L ε, and a network predicts
 //! ε = −Lᵀ ∇_u ln q_t(u). There is no σ and no log-SNR.
 //!
-//! dL/dt follows from Σ̇ = β(A (Σ − νI) + (Σ − νI) Aᵀ + 2D). A new member is one file that fills in [`Terms`] and one line in
-//! [`MEMBERS`].
+//! dL/dt follows from Σ̇ = β(A (Σ − νI) + (Σ − νI) Aᵀ + 2D). A new member is one file that fills in `Terms`, and one line in
+//! [`OTHERS`](super::OTHERS).
 
 mod cld;
 mod gaussian_data;
@@ -17,75 +17,48 @@ mod matrix;
 mod mdm;
 #[cfg(test)]
 mod tests;
+mod whitened;
 
+pub use cld::CLD;
 pub use gaussian_data::Ideal;
+pub use mdm::MDM;
+pub use whitened::Whitened;
 
+use super::ProcessSpec;
 use crate::error::{Error, Result};
-use crate::schedule::{MOST_TIMESTEPS, Timestep};
+use crate::schedule::Timestep;
 use crate::time::Axis;
 use matrix::{beside, flow, inverse, solve, triangular, triangular_rate};
 use ndarray::{Array1, Array2};
+use std::sync::Arc;
 
 /// More variables have no names, and no published model.
 const MOST_VARIABLES: usize = 4;
 
-/// One kind of process: its name, what it takes, and how it is built.
-pub struct Member {
-    /// Name as it is typed.
-    pub name: &'static str,
-    /// What follows the name, with its defaults.
-    pub parameters: &'static str,
-    /// One line with the process and its source.
-    pub about: &'static str,
-    /// Builds it from what follows `NAME:`.
-    build: fn(&str) -> Result<LinearGaussian>,
-}
-
-/// The family.
-pub const MEMBERS: &[Member] = &[cld::MEMBER, mdm::MEMBER];
-
-/// A member by its name.
-pub fn member(name: &str) -> Option<&'static Member> {
-    MEMBERS.iter().find(|member| member.name == name)
-}
-
-impl std::str::FromStr for LinearGaussian {
-    type Err = Error;
-
-    fn from_str(text: &str) -> Result<Self> {
-        let (name, parameters) = text.split_once(':').unwrap_or((text, ""));
-        let Some(member) = member(name) else {
-            let names: Vec<&str> = MEMBERS.iter().map(|member| member.name).collect();
-            let allowed = format!("it is one of {}", names.join(", "));
-            return Err(Error::argument("--schedule", text, allowed, "Such as cld, or mdm:process.json."));
-        };
-        (member.build)(parameters).map(|process| LinearGaussian { name: text.into(), ..process })
-    }
-}
-
 /// What a process is made of.
 #[derive(Debug, Clone)]
-pub struct Terms {
+struct Terms {
     /// Q [k, k].
-    pub q: Array2<f64>,
+    q: Array2<f64>,
     /// D [k, k].
-    pub d: Array2<f64>,
+    d: Array2<f64>,
     /// Variances of the stationary law `[k]`.
-    pub stationary: Vec<f64>,
+    stationary: Vec<f64>,
     /// Variance of each auxiliary variable at the beginning.
-    pub initial: f64,
+    initial: f64,
     /// β at u = 0 and at u = 1, linear between them.
-    pub beta: (f64, f64),
+    beta: (f64, f64),
     /// ν, added to the diagonal of Σ.
-    pub epsilon: f64,
+    epsilon: f64,
     /// T.
-    pub timesteps: usize,
+    timesteps: usize,
 }
 
 /// A linear process with auxiliary variables.
 #[derive(Debug, Clone)]
 pub struct LinearGaussian {
-    name: String,
+    /// As it was typed.
+    pub name: String,
     /// A [k, k].
     drift: Array2<f64>,
     /// f with f fᵀ = 2D.
@@ -114,11 +87,11 @@ impl Kernel {
 }
 
 impl LinearGaussian {
-    /// Of the terms; `source` is what they were read from, for messages.
+    /// The process `name` of these terms.
     ///
     /// # Errors
     /// Matrices that give no such process, and numbers out of range.
-    fn new(terms: Terms, refuse: impl Fn(String) -> Error) -> Result<Self> {
+    fn build(terms: Terms, name: &str, refuse: impl Fn(String) -> Error) -> Result<ProcessSpec> {
         let Terms { q, d, stationary, .. } = &terms;
         let k = stationary.len();
         if !(2..=MOST_VARIABLES).contains(&k) || q.dim() != (k, k) || d.dim() != (k, k) {
@@ -139,24 +112,22 @@ impl LinearGaussian {
         let inverse: Array1<f64> = stationary.iter().map(|variance| 1.0 / variance).collect();
         // A = −(Q + D) ∇²H: column j over the stationary variance of variable j.
         let drift = -(q + d) * &inverse;
-        let process = LinearGaussian { name: String::new(), drift, diffusion, terms };
+        let process = LinearGaussian { name: name.into(), drift, diffusion, terms };
         process.refuse_without_noise(refuse)?;
-        Ok(process)
+        Ok(ProcessSpec::LinearGaussian(Arc::new(process)))
     }
 
     /// Noise must reach every variable, or Σ is singular and has no density.
     fn refuse_without_noise(&self, refuse: impl Fn(String) -> Error) -> Result<()> {
         let kernel = self.kernel(0.0);
-        let least = (0..self.variables()).find(|&i| !(kernel.factor[[i, i]] > 0.0 && kernel.factor[[i, i]].is_finite()));
+        let least =
+            (0..self.variables()).find(|&i| !(kernel.factor[[i, i]] > 0.0 && kernel.factor[[i, i]].is_finite()));
         match least {
             None => Ok(()),
-            Some(i) => Err(refuse(format!("no noise reaches variable {}: D and Q leave it as it was", self.names()[i]))),
+            Some(i) => {
+                Err(refuse(format!("no noise reaches variable {}: D and Q leave it as it was", self.names()[i])))
+            }
         }
-    }
-
-    /// As it was typed.
-    pub fn name(&self) -> &str {
-        &self.name
     }
 
     /// T.
@@ -215,12 +186,17 @@ impl LinearGaussian {
         let factor = self.with_epsilon(clean);
         let mean = exponential.column(0).to_owned();
         let whitened = speed * self.whitened_rate(&factor);
-        Kernel {
-            d_mean: speed * self.drift.dot(&mean),
-            d_factor: triangular_rate(&factor, &whitened),
-            mean,
-            factor,
+        Kernel { d_mean: speed * self.drift.dot(&mean), d_factor: triangular_rate(&factor, &whitened), mean, factor }
+    }
+
+    /// The kernels of several times; neighbours of one time share theirs.
+    pub fn kernels(&self, t: &[Timestep]) -> Vec<Arc<Kernel>> {
+        let mut kernels: Vec<Arc<Kernel>> = Vec::with_capacity(t.len());
+        for (row, &at) in t.iter().enumerate() {
+            let known = kernels.last().filter(|_| t[row - 1] == at).map(Arc::clone);
+            kernels.push(known.unwrap_or_else(|| Arc::new(self.kernel(at))));
         }
+        kernels
     }
 
     /// The factor of l lᵀ + ν I.
@@ -241,12 +217,4 @@ impl LinearGaussian {
         let noise = inverse.dot(&self.diffusion);
         &drift + &drift.t() + noise.dot(&noise.t())
     }
-}
-
-/// T as it is typed.
-fn timesteps(text: &str) -> Result<usize> {
-    text.parse().ok().filter(|count| (2..=MOST_TIMESTEPS).contains(count)).ok_or_else(|| {
-        let allowed = format!("it is a whole number from 2 to {MOST_TIMESTEPS}");
-        Error::argument("the schedule's timesteps", text, allowed, "Give T, such as timesteps=1000.")
-    })
 }
