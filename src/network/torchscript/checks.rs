@@ -80,6 +80,10 @@ impl TorchScript {
                 return Ok(both);
             }
         }
+        if off.is_infinite() {
+            let sizes = [x, &first].map(|tensor| format!("{:?}", tensor.size()));
+            return Err(self.not_by_row(sizes));
+        }
         Err(self.rows_interact(off))
     }
 
@@ -176,6 +180,17 @@ impl TorchScript {
             "Export a module whose output depends on its inputs alone."
         };
         Error::file(&self.path, problem, next)
+    }
+
+    fn not_by_row(&self, [x, output]: [String; 2]) -> Error {
+        Error::file(
+            &self.path,
+            format!(
+                "it answers two samples, x of shape {x}, with an output of shape {output}, which has no row for each of them"
+            ),
+            "If x should look otherwise, say so with --shape, such as --shape 8,2 for sequences of 8 times 2 numbers: a file \
+             [N, H, W] is taken for grey images.",
+        )
     }
 
     fn rows_interact(&self, off: f64) -> Error {
