@@ -98,3 +98,52 @@ fn what_a_policy_lacks_is_asked_for() {
     let output = lipscope(here, &with(&["--observation", "@obs", "--timesteps", "3", "--out", "out"]));
     assert!(String::from_utf8_lossy(&output.stderr).contains("8 groups of channels"), "{output:?}");
 }
+
+/// tests/fixtures/torchscript/goal_policy.pt, in the form of BESO: D(x; σ) = m + s²/(s² + σ²) (x − m) with m = goal + state[:2] and
+/// s = 0.1. Around the demonstrated action m of each observation, x − m = σ z, and so
+/// ε = σ²/(s² + σ²) z with |∂ε/∂σ| = σ |s² − σ²|/(s² + σ²)² ‖z‖, and for the score −σ/(s² + σ²) z, 2 σ²/(s² + σ²)² ‖z‖.
+#[test]
+fn a_policy_with_a_goal_is_its_closed_form_per_sigma() {
+    let (folder, policy) = (tempfile::tempdir().unwrap(), fixture("torchscript/goal_policy.pt"));
+    let here = folder.path();
+    let ramp = |shape: [i64; 3], by: f64| {
+        (Tensor::arange(shape.iter().product::<i64>(), (Kind::Float, Device::Cpu)) * by).sin().reshape(shape)
+    };
+    let (obs, goal) = (ramp([40, 1, 3], 0.7), ramp([40, 1, 2], 1.3));
+    let action = &goal + obs.narrow(2, 0, 2);
+    let arrays = [("action", action), ("obs", obs), ("goal", goal)];
+    Tensor::write_safetensors(&arrays, here.join("demos.safetensors")).unwrap();
+    let inputs = ["--inputs", "state=@obs,x,goal=@goal,t", "--condition", "sigma", "--prediction", "x0"];
+    let process = ["--schedule", "ve:sigma-min=0.005,sigma-max=1,timesteps=100", "--axis", "sigma", "--dtype", "f64"];
+    let plan = [
+        "--data",
+        "demos.safetensors#action",
+        "--scale",
+        "none",
+        "--timesteps",
+        "5,40,70,95",
+        "--samples",
+        "2048",
+        "--shape",
+        "1,2",
+    ];
+    // E‖z‖ of two standard normal numbers.
+    let (square, rayleigh) = (0.01f64, (std::f64::consts::PI / 2.0).sqrt());
+    for (of, is_score) in [("epsilon", false), ("score", true)] {
+        clear(here);
+        let asked = ["--of", of, "--quantity", "derivative", "--out", "out", "--quiet"];
+        succeed(here, &[&["measure", &policy], &inputs[..], &process, &plan, &asked].concat());
+        let report = report(&here.join("out"));
+        let points = report["models"][0]["curves"][0]["points"].as_array().unwrap();
+        assert_eq!(points.len(), 4);
+        for point in points {
+            let number = |name: &str| point[name].as_f64().unwrap();
+            let variance = number("sigma").powi(2);
+            let rate = if is_score { 2.0 * variance } else { number("sigma") * (square - variance).abs() };
+            let truth = rate / (square + variance).powi(2) * rayleigh;
+            // Covariates explain part of it; the spread of ‖z‖ is half its mean.
+            let off = (number("mean") - truth).abs();
+            assert!(off < 4.0 * number("std_error") && number("std_error") < 0.02 * truth, "{of}: {point} {truth}");
+        }
+    }
+}

@@ -46,12 +46,13 @@ fn example(shape: &[i64]) -> Tensor {
     (Tensor::arange(count, (Kind::Float, Device::Cpu)) * 0.37).sin().view(&full[..])
 }
 
-const CASES: [(&str, &str, &str, &[&str]); 7] = [
+const CASES: [(&str, &str, &str, &[&str]); 8] = [
     ("ddpm", "digits", "unet:channels=8-16,attention=4,head-dim=8", &[]),
     ("e-tsdm", "digits", "unet:channels=8-16,attention=8-4,head-dim=4,layers=2", &["--channels-last"]),
     ("e-tsdm", "moons", "mlp:width=32,blocks=2", &["--boundaries", "0-5-20-100", "--ema", "none"]),
     ("remap", "digits", "mlp:width=32,blocks=1", &["--prediction", "v", "--schedule", "cosine"]),
     ("sigma-condition", "eight-gaussians", "auto", &["--prediction", "x0", "--weighting", "min-snr"]),
+    ("slow-condition", "digits", "unet:channels=8,attention=none", &[]),
     ("penalty", "swiss-roll", "auto", &["--prediction", "flow", "--schedule", "flow", "--accumulate", "4"]),
     ("modified-schedule", "digits", "unet:channels=8,time=learned", &["--autocast", "bf16", "--flip"]),
 ];

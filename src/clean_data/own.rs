@@ -2,7 +2,7 @@
 
 use super::Rows;
 use crate::device::fetch;
-use crate::draws::{CleanSamples, Draws, Noise};
+use crate::draws::{CleanSamples, Draws};
 use crate::error::{Error, Result};
 use crate::model::Model;
 use crate::run::{Store, Unit, Watch};
@@ -33,8 +33,7 @@ pub fn draws(
         Some(source) => Some(Arc::clone(source)),
         None => stored_or_own(model, (batch, seed), store, watch)?.map(|rows| Arc::new(rows) as Arc<dyn CleanSamples>),
     };
-    let noise = Noise::of(model.response.process());
-    Ok(source.map(|source| Draws { noise, ..Draws::new(source, seed, sample_shape) }))
+    Ok(source.map(|source| Draws::new(source, seed, sample_shape).under(model.response.process())))
 }
 
 /// The samples that an earlier run made, or those that are made now: made again elsewhere they would be equal to rounding

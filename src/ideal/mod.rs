@@ -6,6 +6,7 @@
 mod finite;
 mod gaussian;
 mod jump;
+mod linear_gaussian;
 mod mixture;
 #[cfg(test)]
 mod tests;
@@ -13,6 +14,7 @@ mod tests;
 pub use finite::Finite;
 pub use gaussian::Gaussian;
 pub use jump::IdealJumps;
+pub use linear_gaussian::IdealNoise;
 pub use mixture::Mixture;
 
 use crate::denoiser::Denoiser;

@@ -9,8 +9,9 @@ use crate::clean_data::Ideal;
 use crate::denoiser::{AskedNetwork, NetworkDenoiser, PlainNetwork};
 use crate::device::dtype_name;
 use crate::error::{Error, Result};
+use crate::estimator::Quantities;
 use crate::guidance::Guidance;
-use crate::ideal::{IdealDenoiser, IdealJumps};
+use crate::ideal::{IdealDenoiser, IdealJumps, IdealNoise};
 use crate::jumps::{NetworkJumps, Output};
 use crate::lora::Lora;
 use crate::network::Probe;
@@ -46,10 +47,30 @@ pub struct Setting<'a> {
     pub device: Device,
     /// dtype of networks.
     pub kind: Kind,
-    /// Whether ∂/∂t is wanted.
-    pub derivative: bool,
+    /// The derivatives that are wanted.
+    pub derivatives: Derivatives,
     /// The process of closed forms, where the command line names none.
     pub ideal_process: Option<ProcessSpec>,
+}
+
+/// Which derivatives of a network are wanted, so that ways to them are found before anything is measured.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Derivatives {
+    /// ∂/∂t.
+    pub in_time: bool,
+    /// J·v.
+    pub in_x: bool,
+}
+
+impl Derivatives {
+    /// ∂/∂t alone.
+    pub const IN_TIME: Self = Derivatives { in_time: true, in_x: false };
+
+    /// What a measurement needs.
+    pub fn of(quantities: Quantities) -> Self {
+        let along = quantities == Quantities::Path;
+        Derivatives { in_time: quantities.has_derivative() || along, in_x: quantities.has_jacobian() }
+    }
 }
 
 fn map(share: Option<&Share>, timesteps: usize) -> Result<Arc<dyn TimestepMap>> {
@@ -63,7 +84,7 @@ pub(super) fn resolve_ideal(
     setting: &Setting,
     share: Option<&Share>,
 ) -> Result<Model> {
-    let Setting { shape, overrides, device, .. } = *setting;
+    let Setting { shape, overrides, device, derivatives: Derivatives { in_time, in_x }, .. } = *setting;
     let spec = match (&overrides.schedule, &setting.ideal_process) {
         (Some(spec), _) | (None, Some(spec)) => spec.clone(),
         (None, None) => DEFAULT_SCHEDULE.parse()?,
@@ -79,7 +100,7 @@ pub(super) fn resolve_ideal(
         prediction: if jumps { Output::LogRatio.name() } else { Prediction::Epsilon.name() }.into(),
         conditioning: usual_conditioning(&spec).to_string(),
         dtype: dtype_name(Kind::Double).into(),
-        derivative: setting.derivative.then(|| "closed form".into()),
+        derivative: (in_time && !in_x).then(|| "closed form".into()),
         ..describe(&spec, &*map, shape)
     };
     let response: Box<dyn Response> = match &spec {
@@ -95,6 +116,13 @@ pub(super) fn resolve_ideal(
             let (process, sample_shape) = (Arc::clone(jump), shape.to_vec());
             Box::new(IdealJumps { law, process, map, sample_shape, device, of: Of::Rate })
         }
+        ProcessSpec::LinearGaussian(process) => Box::new(IdealNoise {
+            distribution: ideal.distribution,
+            process: Arc::clone(process),
+            map,
+            sample_shape: shape.to_vec(),
+            device,
+        }),
         ProcessSpec::Unnoised(_) => {
             let what = format!("a closed form without noise ({spec})");
             return Err(Error::unsupported(
@@ -136,6 +164,9 @@ impl Resolved {
                 }
                 Box::new(NetworkJumps { asked, process: Arc::clone(jump), output, of: Of::Rate }.checked()?)
             }
+            (ProcessSpec::LinearGaussian(_), _) => {
+                return Err(Error::unsupported("a network with auxiliary variables", "…", "…"));
+            }
             _ => Box::new(PlainNetwork { asked, process: process::of_spec(&spec) }),
         };
         Ok(Model { label, description, response, clip, thresholds, warnings })
@@ -164,6 +195,13 @@ enum Predicted {
     Itself,
 }
 
+impl Predicted {
+    /// Whether the network sees another x at another t.
+    fn scales_input(self) -> bool {
+        matches!(self, Predicted::Noise(prediction) if prediction.scales_input())
+    }
+}
+
 impl fmt::Display for Predicted {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -190,7 +228,7 @@ fn predicted(
         }
         (ProcessSpec::Unnoised(_), None) => Ok((Predicted::Itself, Origin::Flag("--schedule".into()))),
         (ProcessSpec::Jump(jump), _) => Ok((Predicted::Jumps(Output::new(asked, jump)?), origin)),
-        (ProcessSpec::Gaussian(_), _) => {
+        (ProcessSpec::Gaussian(_) | ProcessSpec::LinearGaussian(_), _) => {
             let prediction = asked.unwrap_or_else(|| {
                 assumed("epsilon prediction", "--prediction");
                 Prediction::Epsilon
@@ -272,11 +310,22 @@ pub(super) fn resolve_file(
     let times = [told(0.0)?, told((spec.timesteps() / 2) as f64)?];
     let beside = given.channels_beside();
     let full = widened(shape, beside);
-    let probe = Probe { sample_shape: &full, times, condition: &example, device, kind, beside };
+    let moving = &given.moving();
+    let probe = Probe { sample_shape: &full, times, condition: &example, device, kind, beside, moving };
     network.prepare(&probe)?;
-    if setting.derivative {
+    let Derivatives { in_time, in_x } = setting.derivatives;
+    if in_time {
         network.prepare_rate(&probe)?;
     }
+    // c_in(t) x moves with t.
+    if in_x || in_time && predicted.scales_input() && given.clock.t_moves {
+        network.prepare_jacobian(&probe)?;
+    }
+    let derivative = match network.jacobian_route().filter(|_| in_x) {
+        Some(route) if in_time => Some(format!("∂/∂t by {}; ∂/∂x by {route}", network.rate_route())),
+        Some(route) => Some(route),
+        None => (in_time && !in_x).then(|| network.rate_route()),
+    };
     warnings.extend(network.notes().into_iter().map(|message| Warning::Note { model: label.clone(), message }));
     let description = ModelDescription {
         source: path.display().to_string(),
@@ -288,9 +337,10 @@ pub(super) fn resolve_file(
         prediction: predicted.to_string(),
         conditioning: conditioning.to_string(),
         asked: in_words(&given, guidance.as_ref(), setting.labels),
+        clock: (!given.clock.is_plain()).then(|| given.clock.clone()),
         basis: Some(basis),
         dtype: dtype_name(kind).into(),
-        derivative: setting.derivative.then(|| network.rate_route()),
+        derivative,
         ..describe(&spec, &*map, shape)
     };
     let asked = AskedNetwork { network, map, conditioning, given, sample_shape: shape.to_vec(), device, kind };
@@ -329,6 +379,7 @@ fn describe(spec: &ProcessSpec, map: &dyn TimestepMap, shape: &[i64]) -> ModelDe
         timesteps: spec.timesteps(),
         conditioning: String::new(),
         asked: None,
+        clock: None,
         basis: None,
         boundaries: map.boundaries().to_vec(),
         dtype: String::new(),

@@ -5,12 +5,13 @@
 
 mod gaussian;
 mod jump;
+pub(crate) mod linear_gaussian;
 #[cfg(test)]
 mod tests;
 mod unnoised;
 
 pub use gaussian::Gaussian;
-pub use lipscope_core::process::{Jump, ProcessSpec};
+pub use lipscope_core::process::{Jump, LinearGaussian, ProcessSpec};
 
 use crate::error::{Error, Result};
 use crate::schedule::NoiseSchedule;
@@ -29,6 +30,11 @@ pub trait ForwardProcess {
 
     /// Its jumps, where it moves between symbols.
     fn jump(&self) -> Option<&Arc<Jump>> {
+        None
+    }
+
+    /// Itself where it is linear and Gaussian, with auxiliary variables.
+    fn linear_gaussian(&self) -> Option<&Arc<LinearGaussian>> {
         None
     }
 
@@ -82,6 +88,7 @@ pub fn of_spec(spec: &ProcessSpec) -> Box<dyn ForwardProcess> {
     match spec {
         ProcessSpec::Gaussian(named) => Box::new(Gaussian::from(Arc::clone(&named.schedule))),
         ProcessSpec::Jump(jump) => Box::new(Arc::clone(jump)),
+        ProcessSpec::LinearGaussian(linear) => Box::new(Arc::clone(linear)),
         ProcessSpec::Unnoised(unnoised) => Box::new(Arc::clone(unnoised)),
     }
 }

@@ -1,9 +1,8 @@
 //! The curves of a data set under a jump process: expectations, quantiles and suprema over all states, without samples.
 
 use super::Plan;
-use super::closed_form::empty_curves;
 use super::record::known;
-use crate::compare::bare_point;
+use crate::compare::{bare_point, closed_form_curve};
 use crate::estimator::Quantity;
 use crate::ideal::IdealJumps;
 use crate::refine::{Next, Resolution};
@@ -13,7 +12,11 @@ use lipscope_core::process::jump::Expectation;
 
 /// The curves of a plan, complete, into `models`; how well the refined timesteps resolve them.
 pub(super) fn fill(models: &mut [ModelReport], ideals: &[&IdealJumps], plan: &Plan) -> Option<Resolution> {
-    models.iter_mut().for_each(|model| model.curves = empty_curves(plan));
+    let curve = |&quantity: &Quantity| {
+        let dt = (quantity == Quantity::Secant).then_some(plan.dt);
+        closed_form_curve((quantity, plan.of), plan.axis, plan.norm, dt)
+    };
+    models.iter_mut().for_each(|model| model.curves = plan.quantity.all().iter().map(curve).collect());
     let mut next = Next::Measure(plan.timesteps.clone());
     loop {
         let timesteps = match next {

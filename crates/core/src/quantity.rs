@@ -1,6 +1,7 @@
 //! The vocabulary of a measurement: quantities, norms and methods of estimation. Each name here is the one in files, in
 //! arguments, in help and in completions.
 
+use crate::clock::Clock;
 use crate::of::Of;
 use crate::time::Axis;
 use clap::ValueEnum;
@@ -88,8 +89,13 @@ impl Quantity {
 
     /// Name and formula, such as `K(t, t+1)` and `E‖ε(x, t) − ε(x, t+1)‖₂`; without `dt` the secant's second time is t′.
     pub fn definition(self, of: Of, axis: Axis, norm: Norm, dt: Option<f64>) -> (String, String) {
-        let (f, moving) = (of.symbol(), of.moving_symbol());
-        let (variable, within) = (axis.symbol(), |difference: String| norm.formula(&difference));
+        self.definition_by((of, axis, norm, dt), &Clock::default())
+    }
+
+    /// The same of models with these arguments of time.
+    pub fn definition_by(self, (of, axis, norm, dt): (Of, Axis, Norm, Option<f64>), clock: &Clock) -> (String, String) {
+        let (f, moving, variable) = (of.symbol(), of.moving_symbol(), axis.symbol());
+        let within = |inner: String| norm.formula(&inner);
         let (name, formula) = match self {
             Quantity::Secant => {
                 let next = dt.map_or_else(|| "t′".to_string(), |dt| format!("t+{dt}"));
@@ -98,15 +104,20 @@ impl Quantity {
                     Axis::Step | Axis::Unit => format!(" / Δ{variable}"),
                     Axis::Sigma | Axis::LogSnr => format!(" / |Δ{variable}|"),
                 };
-                let difference = format!("{moving}(x, t) − {moving}(x, {next})");
-                (format!("K(t, {next})"), format!("E{}{denominator}", within(difference)))
+                let (here, there) = clock.arguments(&next);
+                (
+                    format!("K(t, {next})"),
+                    format!("E{}{denominator}", within(format!("{moving}(x, {here}) − {moving}(x, {there})"))),
+                )
             }
-            Quantity::Derivative => (self.of_t(), format!("E{}", within(format!("∂{}/∂{variable}", spaced(&moving))))),
+            Quantity::Derivative => (self.of_t(), format!("E{}", within(clock.derivative(&spaced(&moving), variable)))),
             Quantity::Path => (self.of_t(), format!("E{}", within(format!("d{f}(x(t), t)/d{variable}")))),
             Quantity::Spatial => (self.of_t(), format!("E‖∂{f}/∂x‖₂")),
-            Quantity::Size => (self.of_t(), format!("E{}", within(format!("{f}(x, t)")))),
+            Quantity::Size => (self.of_t(), format!("E{}", within(format!("{f}(x, {})", clock.arguments("t").0)))),
         };
-        (name, of.meaning().map_or(formula.clone(), |meaning| format!("{formula}, {meaning}")))
+        let meaning = of.meaning().map(str::to_string).into_iter();
+        let others = (!clock.is_plain()).then(|| clock.meaning());
+        (name, std::iter::once(formula).chain(meaning).chain(others).collect::<Vec<_>>().join(", "))
     }
 
     fn of_t(self) -> String {
@@ -310,6 +321,16 @@ mod tests {
         assert_eq!(Quantity::Path.definition(Of::Epsilon, Axis::Step, Norm::L2, None).1, "E‖dε(x(t), t)/dt‖₂");
         let score = Quantity::Secant.definition(Of::Score, Axis::Step, Norm::L2, Some(1.0)).1;
         assert_eq!(score, "E‖s(x, t) − s(x, t+1)‖₂, s = −ε/σ");
+        let r = "x,t,r=time*0.5".parse::<crate::cli::args::Inputs>().unwrap().times();
+        let by = |quantity: Quantity, moves: &str| {
+            let clock = Clock::new("module", &r, Some(&moves.parse().unwrap())).unwrap();
+            quantity.definition_by((Of::Output, Axis::Step, Norm::L2, Some(1.0)), &clock).1
+        };
+        let end = ", F the network's output, r = time*0.5";
+        assert_eq!(by(Quantity::Secant, "t"), format!("E‖F(x, t, r) − F(x, t+1, r)‖₂{end}"));
+        assert_eq!(by(Quantity::Secant, "r"), format!("E‖F(x, t, r) − F(x, t, r′)‖₂{end}"));
+        assert_eq!(by(Quantity::Derivative, "t"), format!("E‖∂F/∂t‖₂{end}"));
+        assert_eq!(by(Quantity::Derivative, "t,r"), format!("E‖∂F/∂t + ∂F/∂r·dr/dt‖₂{end}"));
         let rate = |quantity: Quantity| quantity.definition(Of::Rate, Axis::Sigma, Norm::L2, None).1;
         let meaning = "R = Σ Q(y, x) q(y)/q(x) per σ";
         assert_eq!(rate(Quantity::Derivative), format!("E‖∂ ln R/∂σ‖₂, {meaning}"));

@@ -23,7 +23,7 @@ fn tolerance(kind: Kind, device: Device) -> f64 {
 impl TorchScript {
     /// Finds out how the module is called, and refuses what is no function of (x, t).
     pub(super) fn check(&mut self, probe: &Probe) -> Result<()> {
-        let &Probe { sample_shape, times, condition, device, kind, beside } = probe;
+        let &Probe { sample_shape, times, condition, device, kind, beside, .. } = probe;
         let (x, full) = self.example(sample_shape, device, kind)?;
         let time_kind = if kind == Kind::Double { Kind::Double } else { Kind::Float };
         let at = |t: f64| Tensor::f_full([2], t, (time_kind, device)).doing("probing");
@@ -82,6 +82,10 @@ impl TorchScript {
                 return Ok(both);
             }
         }
+        if off.is_infinite() {
+            let sizes = [x, &first].map(|tensor| format!("{:?}", tensor.size()));
+            return Err(self.not_by_row(sizes));
+        }
         Err(self.rows_interact(off))
     }
 
@@ -131,7 +135,7 @@ impl TorchScript {
         condition: &Condition,
     ) -> std::result::Result<Tensor, String> {
         let mut complaint = None;
-        for calling in Calling::all(own) {
+        for calling in Calling::all(own, self.signature.has_numbers()) {
             self.calling = calling;
             match self.call(x, t, condition) {
                 Ok(output) => return Ok(output),
@@ -178,6 +182,17 @@ impl TorchScript {
             "Export a module whose output depends on its inputs alone."
         };
         Error::file(&self.path, problem, next)
+    }
+
+    fn not_by_row(&self, [x, output]: [String; 2]) -> Error {
+        Error::file(
+            &self.path,
+            format!(
+                "it answers two samples, x of shape {x}, with an output of shape {output}, which has no row for each of them"
+            ),
+            "If x should look otherwise, say so with --shape, such as --shape 8,2 for sequences of 8 times 2 numbers: a file \
+             [N, H, W] is taken for grey images.",
+        )
     }
 
     fn rows_interact(&self, off: f64) -> Error {

@@ -9,6 +9,7 @@ mod modified_schedule;
 mod penalty;
 mod remap;
 mod sigma_condition;
+mod slow_condition;
 
 use crate::error::{Error, Result};
 use crate::timestep_map::Sharing;
@@ -76,6 +77,7 @@ pub const VARIANTS: &[Variant] = &[
     modified_schedule::VARIANT,
     remap::VARIANT,
     sigma_condition::VARIANT,
+    slow_condition::VARIANT,
 ];
 
 const INTERVALS: &str = "--intervals";

@@ -4,9 +4,11 @@
 //! one line in [`OTHERS`].
 
 pub mod jump;
+pub mod linear_gaussian;
 pub mod unnoised;
 
 pub use jump::Jump;
+pub use linear_gaussian::LinearGaussian;
 pub use unnoised::Unnoised;
 
 use crate::error::{Error, Result};
@@ -22,6 +24,8 @@ pub enum ProcessSpec {
     Gaussian(NamedSchedule),
     /// Symbols that jump.
     Jump(Arc<Jump>),
+    /// u = (x, v, …), with auxiliary variables.
+    LinearGaussian(Arc<LinearGaussian>),
     /// x itself, beside a scalar s.
     Unnoised(Arc<Unnoised>),
 }
@@ -37,7 +41,8 @@ pub struct Other {
 }
 
 /// The processes that are not Gaussian.
-pub const OTHERS: &[Other] = &[jump::FLIP, jump::UNIFORM, jump::ABSORB, unnoised::OTHER];
+pub const OTHERS: &[Other] =
+    &[jump::FLIP, jump::UNIFORM, jump::ABSORB, linear_gaussian::CLD, linear_gaussian::MDM, unnoised::OTHER];
 
 impl ProcessSpec {
     /// As `--schedule` takes it, or a description where it came as a table.
@@ -45,6 +50,7 @@ impl ProcessSpec {
         match self {
             ProcessSpec::Gaussian(named) => &named.name,
             ProcessSpec::Jump(jump) => &jump.name,
+            ProcessSpec::LinearGaussian(linear) => &linear.name,
             ProcessSpec::Unnoised(unnoised) => &unnoised.name,
         }
     }
@@ -54,6 +60,7 @@ impl ProcessSpec {
         match self {
             ProcessSpec::Gaussian(named) => named.schedule.timesteps(),
             ProcessSpec::Jump(jump) => jump.timesteps,
+            ProcessSpec::LinearGaussian(linear) => linear.timesteps(),
             ProcessSpec::Unnoised(unnoised) => unnoised.timesteps,
         }
     }
