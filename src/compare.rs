@@ -77,7 +77,7 @@ pub fn add_points(models: &mut [ModelReport], subjects: &[Subject], measured: &A
                 p50: s.quantiles.map(|quantiles| quantiles[1]),
                 p95: s.quantiles.map(|quantiles| quantiles[2]),
                 max: s.max,
-                p999: is_size_of_rate(curve).then(|| quantile_of(norms, 0.999)).flatten(),
+                p999: curve.is_size_of_rate().then(|| quantile_of(norms, 0.999)).flatten(),
                 max_row: largest.map(|(_, row)| *row as u64),
                 skewness: s.skewness,
                 non_finite: s.non_finite,
@@ -88,11 +88,6 @@ pub fn add_points(models: &mut [ModelReport], subjects: &[Subject], measured: &A
             curve.points.insert(place, point);
         }
     }
-}
-
-/// Whether a curve shows a total rate itself.
-pub fn is_size_of_rate(curve: &Curve) -> bool {
-    (curve.of, curve.quantity) == (Of::Rate, Quantity::Size)
 }
 
 /// E‖f‖² from the norms of a size.

@@ -130,6 +130,9 @@ impl NetworkJumps {
         }
         if self.output == Output::LogRatio {
             let rate = self.process.graph.rate().ln();
+            if rate == 0.0 {
+                return Ok(output);
+            }
             let value = output.value.f_add_scalar(rate).doing(doing)?;
             return Ok(Dual { value, ..output });
         }

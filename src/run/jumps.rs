@@ -1,6 +1,5 @@
 //! What a curve of total rates comes to: steps of uniformization, and the calibration of the mean.
 
-use crate::compare::is_size_of_rate;
 use crate::estimator::Method;
 use crate::process::Jump;
 use crate::report::{Calibration, Curve, Point, Uniformization};
@@ -15,7 +14,7 @@ const ROUNDING: f64 = 1e-6;
 
 /// ∫ R dσ between the first and the last σ of a curve of R; `None` of another curve.
 pub(super) fn uniformization(curve: &Curve) -> Option<Uniformization> {
-    let points = || curve.points.iter().filter(|_| is_size_of_rate(curve));
+    let points = || curve.points.iter().filter(|_| curve.is_size_of_rate());
     let along = |of: fn(&Point) -> Option<f64>| -> Option<Vec<(f64, f64)>> {
         let known: Vec<(f64, f64)> = points().filter_map(|point| Some((point.sigma?, of(point)?))).collect();
         (known.len() == curve.points.len() && known.len() > 1).then_some(known)
@@ -38,7 +37,7 @@ pub(super) fn calibration(curve: &Curve, jump: &Jump, positions: usize) -> Optio
         let still = jump.graph.kernel(jump.sigma(point.timestep)).stays.powi(positions as i32);
         exact || point.samples as f64 * (1.0 - still) >= JUMPED
     };
-    let measured = curve.points.iter().filter(|_| is_size_of_rate(curve)).filter(seen);
+    let measured = curve.points.iter().filter(|_| curve.is_size_of_rate()).filter(seen);
     let known = measured.filter_map(|point| {
         let expected = jump.graph.mean_rate(positions, jump.sigma(point.timestep));
         Some((expected, point.mean?, point.std_error.unwrap_or_default()))

@@ -196,7 +196,7 @@ impl Measurement {
         if data.is_none() {
             warnings.extend(models.first().and_then(Model::sampling_note));
         }
-        let shape = models.first().map(|model| model.response.sample_shape().to_vec()).unwrap_or_default();
+        let shape = models.first().map(|model| answer_shape(&*model.response)).unwrap_or_default();
         let batch = setup::batch(options.batch, &shape, device);
         let plan = Plan::resolve(command, &models, description, options, (seed, batch))?;
         warnings.extend(warnings::of_plan(&plan, &models));
@@ -395,6 +395,12 @@ fn symbols(options: &MeasureOptions, process: Option<&ProcessSpec>) -> MeasureOp
         Some(ProcessSpec::Jump(_)) => MeasureOptions { data: jumps::as_symbols(&options.data), ..options.clone() },
         _ => options.clone(),
     }
+}
+
+/// The shape that a batch has to hold of each sample: of symbols, a number for each.
+fn answer_shape(response: &dyn Response) -> Vec<i64> {
+    let symbols = response.process().jump().map(|jump| jump.graph.states() as i64);
+    response.sample_shape().iter().copied().chain(symbols).collect()
 }
 
 /// Refuses data that a process does not take.

@@ -173,6 +173,13 @@ pub struct Curve {
     pub points: Vec<Point>,
 }
 
+impl Curve {
+    /// Whether it shows a total rate itself.
+    pub fn is_size_of_rate(&self) -> bool {
+        (self.of, self.quantity) == (Of::Rate, Quantity::Size)
+    }
+}
+
 /// One quantity at one timestep. A number that does not exist is `None`, never 0.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Point {

@@ -25,6 +25,10 @@ pub(super) fn y_labels(report: &Report) -> Result<Vec<String>> {
         ));
     }
     let unit = &first.unit;
+    if curves.iter().all(|curve| curve.is_size_of_rate()) {
+        let of = |name: &str| format!("{name}  [{unit}]");
+        return Ok(vec![of("total reverse rate R(x, t) = Σ Q(y, x) q(y)/q(x)"), of("total reverse rate R"), of("R")]);
+    }
     let clock = clock(report);
     let names: Vec<(String, String)> = quantities(report).into_iter().map(|q| definition(q, &curves, &clock)).collect();
     let long: Vec<String> = names.iter().map(|(name, formula)| format!("{name} = {formula}")).collect();
