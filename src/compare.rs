@@ -163,7 +163,8 @@ pub fn summarise(curve: &Curve, until: Timestep, process: &dyn ForwardProcess, s
         singularity: process
             .gaussian()
             .filter(|_| !curve.of.divides_by_sigma())
-            .and_then(|schedule| singularity(curve, schedule)),
+            .and_then(|schedule| singularity(curve, schedule))
+            .or_else(|| singularity_over_noise(curve, process)),
         total_variation_all: variation_of_all(curve, process.timesteps()),
         terminal: None,
         memorisation: None,
@@ -188,6 +189,26 @@ fn singularity(curve: &Curve, schedule: &dyn NoiseSchedule) -> Option<Singularit
     };
     let samples: Vec<Sample> = samples.into_iter().map(over_sigma).collect();
     judge(&samples, Over::Sigma, false)
+}
+
+/// The verdict on rates and laws of a jump process, per σ, as its total noise σ → 0.
+fn singularity_over_noise(curve: &Curve, process: &dyn ForwardProcess) -> Option<Singularity> {
+    process.jump().filter(|_| curve.quantity.has_time_axis())?;
+    let sample = |point: &Point| {
+        let t = point.timestep;
+        let at = |axis: Axis, t: Timestep| process.coordinate(axis, t);
+        let sigma = at(Axis::Sigma, t)?;
+        let (steps, per_sigma) = match point.t_next {
+            Some(next) => {
+                let there = at(Axis::Sigma, next)?;
+                ((sigma + there) / 2.0, (at(curve.axis, next)? - at(curve.axis, t)?) / (there - sigma))
+            }
+            None => (sigma, process.coordinate_rate(curve.axis, t)? / process.coordinate_rate(Axis::Sigma, t)?),
+        };
+        let value = point.mean? * per_sigma.abs();
+        Some(Sample { t, steps, value, per_sigma: value })
+    };
+    judge(&curve.points.iter().filter_map(sample).collect::<Vec<_>>(), Over::Sigma, false)
 }
 
 /// What [`judge`] looks at. Per σ: times |Δa/Δσ|, or |da/dσ| for a derivative. A quantity in x has no time axis.

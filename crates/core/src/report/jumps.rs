@@ -38,6 +38,8 @@ pub struct Calibration {
 
 /// More standard errors than chance brings about.
 const FAR: f64 = 4.0;
+/// Standard errors that are not counted any more.
+const MANY: f64 = 99.0;
 /// A relative difference that matters to no sampler.
 const SMALL: f64 = 1e-3;
 
@@ -72,10 +74,10 @@ impl Calibration {
             format!("not calibrated: the model jumps {side} by {:.1} %", 100.0 * off.abs())
         };
         Some(format!(
-            "E R is {} where the forward process fixes it at {} (z = {}, {} of {} timesteps): {verdict}",
+            "E R is {} where the forward process fixes it at {} ({}, {} of {} timesteps): {verdict}",
             number(Some(self.measured)),
             number(Some(self.expected_mean_rate)),
-            format!("{z:.1}").replace('-', "−"),
+            if z.abs() > MANY { format!("|z| > {MANY}") } else { format!("z = {z:.1}").replace('-', "−") },
             self.timesteps,
             self.of
         ))
@@ -116,6 +118,7 @@ mod tests {
             found.reading().unwrap()
         };
         assert!(at(5.01, -0.3).ends_with("(z = −0.3, 8 of 10 timesteps): calibrated, as far as these samples tell"));
+        assert!(at(4.5, -4e5).contains("(|z| > 99, 8 of 10"));
         assert!(at(4.5, -9.0).ends_with("not calibrated: the model jumps too seldom by 10.0 %"));
         assert!(at(5.0005, 40.0).ends_with("calibrated to 0.01 %"));
         let exact = Calibration { expected_mean_rate: 5.0, measured: 5.0, z: None, timesteps: 1, of: 1 };
