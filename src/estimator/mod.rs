@@ -31,10 +31,11 @@ pub use lipscope_core::quantity::{Method, Norm, Quantities, Quantity};
 pub fn row_norms(norm: Norm, rows: &Tensor) -> Result<Tensor> {
     let doing = "taking norms";
     let flat = rows.f_flatten(1, -1).doing(doing)?;
-    let norms = flat.f_norm_scalaropt_dim_dtype(2.0, [1].as_slice(), false, Kind::Double).doing(doing)?;
+    let of_order = |p: f64| flat.f_norm_scalaropt_dim_dtype(p, [1].as_slice(), false, Kind::Double).doing(doing);
     match norm {
-        Norm::L2 => Ok(norms),
-        Norm::Rms => norms.f_div_scalar((flat.size()[1].max(1) as f64).sqrt()).doing(doing),
+        Norm::L2 => of_order(2.0),
+        Norm::Rms => of_order(2.0)?.f_div_scalar((flat.size()[1].max(1) as f64).sqrt()).doing(doing),
+        Norm::TotalVariation => of_order(1.0)?.f_mul_scalar(0.5).doing(doing),
     }
 }
 
@@ -63,7 +64,8 @@ pub(crate) fn speeds(process: &dyn ForwardProcess, axis: Axis, t: &[Timestep]) -
     t.iter().map(speed).collect()
 }
 
-fn no_axis(axis: Axis) -> Error {
+/// The refusal of an axis that a process does not have.
+pub(crate) fn no_axis(axis: Axis) -> Error {
     let allowed = "the forward process of this model has no such axis";
     Error::argument("--axis", axis, allowed, "Use --axis step, which every process has.")
 }
