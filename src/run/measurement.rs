@@ -259,6 +259,7 @@ impl Measurement {
     pub fn run(self, mut store: Option<&mut Store>, watch: &dyn Watch) -> Result<Report> {
         let mut report = self.empty_report()?;
         if let Some(gaussian) = &self.gaussian {
+            store.map_or(Ok(()), |store| store.end_of_shard(false))?;
             self.closed_form(&mut report, gaussian);
             return Ok(report);
         }
@@ -267,6 +268,7 @@ impl Measurement {
         }
         let Measurement { plan, models, source, warnings, rounding, automatic_batch, moments, sources, .. } = self;
         let batch = (plan.batch, plan.seed);
+        let is_shard = store.as_ref().is_some_and(|store| store.shard().is_some());
         let draws = clean_data::draws(&models, source.as_ref(), batch, store.as_deref_mut(), watch)?;
         let Some(draws) = draws else { return Err(interrupted(store.as_deref())) };
         let by_row = Draws { noises: plan.noises, ..draws.clone() };
@@ -276,7 +278,7 @@ impl Measurement {
             source: sources.get(place).cloned().flatten(),
         };
         let subjects: Vec<Subject> = models.into_iter().enumerate().map(subject).collect();
-        let settings = Settings { rule: plan.samples, batch: plan.batch, probe: automatic_batch };
+        let settings = Settings { rule: plan.samples, batch: plan.batch, probe: automatic_batch && !is_shard };
         let mut sweep = Sweep::new(&subjects, &by_row, &settings);
         report.warnings = warnings;
         watch.begin(plan.timesteps.len() as u64, "timesteps");
@@ -294,6 +296,7 @@ impl Measurement {
         if is_short(&report, &plan) {
             return Err(stop(&report, store));
         }
+        store.as_deref_mut().map_or(Ok(()), |store| store.end_of_shard(false))?;
         if !memorisation::add(&mut report, &subjects, (&plan, &draws), store.as_deref_mut(), watch)? {
             return Err(stop(&report, store));
         }
