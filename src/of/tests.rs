@@ -8,7 +8,6 @@ use crate::schedule;
 use crate::testing::{Tolerance, assert_close};
 use crate::time::Conditioning;
 use crate::timestep_map::{Identity, Sharing};
-use clap::ValueEnum;
 use std::sync::Arc;
 
 /// F(u, τ, c) = (0.7 + c) u τ.
@@ -159,7 +158,7 @@ fn rates_match_differences_in_time() {
     for name in ["linear", "trigflow", "flow", "ve"] {
         for (prediction, _) in Prediction::ALL {
             let state = state(&network(prediction, name, Arc::new(Identity)));
-            for of in Of::value_variants() {
+            for of in GAUSSIAN {
                 let converted = converted(*of, prediction, name);
                 let at = |h: f64| converted.value(&state, &TIMES.map(|t| t + h)).unwrap();
                 let central = |h: f64| (at(h) - at(-h)) / (2.0 * h);
@@ -181,7 +180,7 @@ fn changes_are_differences_and_exact_zeros_inside_shared_intervals() {
     let (t, next) = ([23.0, 39.0, 500.0], [24.0, 40.0, 501.0]);
     for prediction in [Prediction::Epsilon, Prediction::V, Prediction::X0, Prediction::Flow] {
         let state = state(&network(prediction, "linear", shared()));
-        for of in Of::value_variants() {
+        for of in GAUSSIAN {
             let converted = response(*of, &[], Box::new(network(prediction, "linear", shared())));
             let (change, evaluations) = converted.change(&state, &t, &next).unwrap();
             let plain = converted.value(&state, &next).unwrap() - converted.value(&state, &t).unwrap();
