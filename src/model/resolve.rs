@@ -6,7 +6,7 @@ use super::rows::DataRows;
 use super::usual_time;
 use crate::checkpoint::{Checkpoint, Declared};
 use crate::clean_data::Ideal;
-use crate::denoiser::{AskedNetwork, NetworkDenoiser, PlainNetwork};
+use crate::denoiser::{AskedNetwork, AuxiliaryNetwork, NetworkDenoiser, PlainNetwork};
 use crate::device::dtype_name;
 use crate::error::{Error, Result};
 use crate::guidance::Guidance;
@@ -19,9 +19,9 @@ use crate::process;
 use crate::process::ProcessSpec;
 use crate::report::{Basis, ModelDescription, Origin, Warning};
 use crate::response::Response;
-use crate::time::Axis;
+use crate::time::{Axis, Conditioning};
 use crate::timestep_map::{Identity, TimestepMap};
-use lipscope_core::cli::args::Share;
+use lipscope_core::cli::args::{ModuleOutput, Share};
 use lipscope_core::options::Overrides;
 use std::sync::Arc;
 use tch::{Device, Kind};
@@ -111,20 +111,33 @@ pub(super) struct Resolved {
     spec: ProcessSpec,
     prediction: Prediction,
     guidance: Option<Guidance>,
+    output: Option<ModuleOutput>,
 }
 
 impl Resolved {
     /// The model.
     pub fn into_model(self) -> Result<Model> {
-        let Resolved { model, spec, prediction, guidance } = self;
-        let Model { label, description, response: asked, clip, thresholds, warnings } = model;
+        let Resolved { model, spec, prediction, guidance, output } = self;
+        let Model { label, description, response: asked, clip, thresholds, mut warnings } = model;
         let response: Box<dyn Response> = match &spec {
             ProcessSpec::Gaussian(named) => {
                 let process = Arc::clone(&named.schedule).into();
                 Box::new(NetworkDenoiser { asked, process, prediction, guidance })
             }
-            ProcessSpec::LinearGaussian(_) => {
-                return Err(Error::unsupported("a network with auxiliary variables", "…", "…"));
+            ProcessSpec::LinearGaussian(process) => {
+                if guidance.is_some() {
+                    let what = format!("--guidance under the process {spec}");
+                    let next = "Leave out --guidance, or export a module that guides itself.";
+                    return Err(Error::unsupported(what, "it is there for Gaussian noise, x_t = α x₀ + σ ε", next));
+                }
+                let network = AuxiliaryNetwork::new(asked, Arc::clone(process), prediction, output.as_ref())?;
+                let named = output.is_some_and(|output| !output.variables.is_empty());
+                if let ([one], false) = (&network.names()[..], named) {
+                    let (what, flag) =
+                        (format!("that its output is the noise of {one} alone"), format!("--output {one}=0"));
+                    warnings.push(Warning::Assumed { model: label.clone(), what, flag });
+                }
+                Box::new(network)
             }
             ProcessSpec::Unnoised(_) => Box::new(PlainNetwork { asked, process: process::of_spec(&spec) }),
         };
@@ -136,9 +149,25 @@ impl Resolved {
     /// # Errors
     /// The process is not Gaussian.
     pub fn into_denoiser(self) -> Result<NetworkDenoiser> {
-        let Resolved { model, spec, prediction, guidance } = self;
+        let Resolved { model, spec, prediction, guidance, .. } = self;
         let process = Arc::clone(&spec.gaussian("ε(x, t)")?.schedule).into();
         Ok(NetworkDenoiser { asked: model.response, process, prediction, guidance })
+    }
+}
+
+/// Variables can be named where there are several.
+fn refuse_variables(spec: &ProcessSpec, output: Option<&ModuleOutput>) -> Result<()> {
+    match output {
+        Some(output) if !output.variables.is_empty() && !matches!(spec, ProcessSpec::LinearGaussian(_)) => {
+            let allowed = format!("under {spec} the prediction has no variables to choose from");
+            Err(Error::argument(
+                "--output",
+                output,
+                allowed,
+                "Give a place or a key; or name the process, --schedule cld.",
+            ))
+        }
+        _ => Ok(()),
     }
 }
 
@@ -154,6 +183,17 @@ fn predicted(
         (ProcessSpec::Unnoised(_), Some(prediction)) => {
             let allowed = format!("under {spec} the network's output is measured as it is");
             Err(Error::argument("--prediction", prediction, allowed, "Leave out --prediction."))
+        }
+        (ProcessSpec::LinearGaussian(_), asked) => {
+            let named = asked.or(declared.prediction);
+            if let Some(other) = named.filter(|named| !matches!(named, Prediction::Epsilon | Prediction::Mixed)) {
+                let allowed = format!("under {spec} it is epsilon or mixed");
+                return Err(Error::argument("--prediction", other, allowed, "Give --prediction epsilon or mixed."));
+            }
+            if named.is_none() {
+                assumed("epsilon prediction", "--prediction");
+            }
+            Ok((named.unwrap_or_default(), origin))
         }
         (ProcessSpec::Unnoised(_), None) => Ok((Prediction::Epsilon, Origin::Flag("--schedule".into()))),
         _ => {
@@ -190,13 +230,18 @@ pub(super) fn resolve_file(
             DEFAULT_SCHEDULE.parse()?
         }
     };
+    refuse_variables(&spec, overrides.output.as_ref())?;
     let (prediction, prediction_from) = predicted(&spec, overrides, &declared, &mut assumed)?;
     let process = process::of_spec(&spec);
     let time_from = match origin(overrides.time_input.is_some(), "--time-input", &said_in.conditioning) {
         Origin::Assumed if network.config().is_some() => Origin::Architecture,
         from => from,
     };
-    let conditioning = overrides.time_input.or(declared.conditioning).unwrap_or_default();
+    let conditioning = overrides.time_input.or(declared.conditioning).unwrap_or_else(|| match spec {
+        // Trainers with auxiliary variables give the network the time of the process, in (0, 1].
+        ProcessSpec::LinearGaussian(_) => Conditioning::scaled(Axis::Unit, 1.0),
+        _ => Conditioning::default(),
+    });
     let last = (spec.timesteps() - 1) as f64;
     let told = |t: f64| process::told(&*process, conditioning, t);
     let basis = Basis {
@@ -225,7 +270,10 @@ pub(super) fn resolve_file(
     // The first timestep and the middle one, which a trained network tells apart.
     let times = [told(0.0)?, told((spec.timesteps() / 2) as f64)?];
     let beside = given.channels_beside();
-    let full = widened(shape, beside);
+    let state = process.state_shape(shape);
+    let full = widened(&state, beside);
+    // The output may hold fewer variables than the state: one at least.
+    let beside = beside + state.first().copied().unwrap_or(0) - shape.first().copied().unwrap_or(0);
     let probe = Probe { sample_shape: &full, times, condition: &example, device, kind, beside };
     network.prepare(&probe)?;
     if setting.derivative {
@@ -254,7 +302,7 @@ pub(super) fn resolve_file(
     let asked = AskedNetwork { network, map, conditioning, given, sample_shape: shape.to_vec(), device, kind };
     let (clip, thresholds) = (declared.clip, declared.thresholds);
     let model = Model { label, description, response: asked, clip, thresholds, warnings };
-    Ok(Resolved { model, spec, prediction, guidance })
+    Ok(Resolved { model, spec, prediction, guidance, output: overrides.output.clone() })
 }
 
 /// The shape of what a network gets, with the channels beside x.
