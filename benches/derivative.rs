@@ -13,7 +13,7 @@ use lipscope::checkpoint::{Content, Sidecar, WRITERS, WeightSet};
 use lipscope::dual::Dual;
 use lipscope::error::{Error, Result};
 use lipscope::network::torchscript::{Signature, TorchScript};
-use lipscope::network::{self, Condition, Network, Probe};
+use lipscope::network::{self, Argument, Condition, Network, Probe};
 use lipscope::nn::Weights;
 use serde_json::{Value, json};
 use std::path::Path;
@@ -82,7 +82,15 @@ fn script(arch: &serde_json::Value, native: &dyn Network, folder: &Path) -> Resu
     let mut module = TorchScript::load(&path, Device::Cpu, Signature::default())?;
     let condition = Condition::default();
     let (device, kind) = (Device::Cpu, Kind::Float);
-    let probe = Probe { sample_shape: &SHAPE, times: [0.0, 500.0], condition: &condition, device, kind, beside: 0 };
+    let probe = Probe {
+        sample_shape: &SHAPE,
+        times: [0.0, 500.0],
+        condition: &condition,
+        device,
+        kind,
+        beside: 0,
+        moving: &[Argument::T],
+    };
     module.prepare(&probe)?;
     module.prepare_rate(&probe)?;
     Ok(module)

@@ -5,8 +5,9 @@ use crate::device::upload_labels;
 use crate::dual::Dual;
 use crate::error::{Doing, Error, Result};
 use crate::input::{self, Input};
-use crate::network::{Condition, Numbers};
+use crate::network::{Argument, Condition, Numbers};
 use crate::state::{Columns, Latents};
+use lipscope_core::clock::Clock;
 use tch::{Device, Kind, Tensor};
 
 /// Where an input of a network besides x and t comes from.
@@ -33,6 +34,8 @@ pub struct Asked {
     pub beside: Option<Input>,
     /// Those of a module's other inputs that are not the same for every sample, in their order.
     pub inputs: Vec<Input>,
+    /// Its arguments of time, and which of them move.
+    pub clock: Clock,
 }
 
 /// Numbers, and what they are.
@@ -82,6 +85,13 @@ impl Asked {
         self.inputs.iter().enumerate().find_map(|(place, input)| Some((place, input.averaged()?)))
     }
 
+    /// The arguments of time along which it changes.
+    pub fn moving(&self) -> Vec<Argument> {
+        let others = self.clock.others.iter().enumerate().filter(|(_, other)| other.moves);
+        let t = self.clock.t_moves.then_some(Argument::T);
+        t.into_iter().chain(others.map(|(place, _)| Argument::Other(place))).collect()
+    }
+
     /// For `rows` samples on `device`, embeddings in `kind`; `columns` were drawn with them.
     ///
     /// # Errors
@@ -105,7 +115,7 @@ impl Asked {
             Tensor::f_stack(&filled.collect::<std::result::Result<Vec<Tensor>, _>>()?, 1)
         };
         let numbers = self.numbers.as_ref().map(number).transpose().doing(doing)?;
-        Ok(Condition { labels, context, pooled, numbers, beside, inputs })
+        Ok(Condition { labels, context, pooled, numbers, beside, inputs, ..Condition::default() })
     }
 }
 
@@ -138,7 +148,7 @@ impl Guidance {
     /// The condition ∅ of `rows` samples: what lies beside x and the inputs without a word for ∅ stay those of `with`.
     pub fn without(&self, with: &Condition, rows: i64, device: Device, kind: Kind) -> Result<Condition> {
         let without = self.without.batch(rows, &Columns::default(), device, kind)?;
-        let Condition { beside, mut inputs, .. } = with.shallow_clone();
+        let Condition { beside, mut inputs, times, held_at, .. } = with.shallow_clone();
         let nulls =
             input::batch(self.inputs.iter().map(|(_, input)| input), rows, &Columns::default(), (device, kind))?;
         for ((place, _), null) in self.inputs.iter().zip(nulls) {
@@ -146,7 +156,7 @@ impl Guidance {
                 *input = null;
             }
         }
-        Ok(Condition { beside, inputs, ..without })
+        Ok(Condition { beside, inputs, times, held_at, ..without })
     }
 
     /// (1 + w) f(x, t, c) − w f(x, t, ∅), of outputs of any prediction type: each is affine in the output with the same

@@ -54,7 +54,8 @@ pub trait Response {
 
     /// f(x, t′) − f(x, t), [B, …], and how many network evaluations it took.
     fn change(&self, state: &State, t: &[Timestep], t_next: &[Timestep]) -> Result<(Tensor, u64)> {
-        let change = self.value(state, t_next)?.f_sub(&self.value(state, t)?).doing("subtracting predictions")?;
+        let held = &state.held_at(t);
+        let change = self.value(held, t_next)?.f_sub(&self.value(held, t)?).doing("subtracting predictions")?;
         Ok((change, 2 * t.len() as u64))
     }
 
@@ -116,6 +117,11 @@ pub trait Denoiser: Response {
     /// Whether the output at both times is the same for every x, whatever the network computes.
     fn answers_the_same(&self, t: Timestep, next: Timestep) -> bool {
         self.timestep_map().condition(t) == self.timestep_map().condition(next)
+    }
+
+    /// Whether t is held in changes and rates, so that only other arguments of time move.
+    fn holds_t(&self) -> bool {
+        false
     }
 
     /// Whether it knows a condition ∅, so that [`Denoiser::answers`] exist.

@@ -87,7 +87,8 @@ impl Subject {
         let prepared = denoiser.asked.given.example(device, kind).and_then(|condition| {
             let beside = denoiser.asked.given.channels_beside();
             let sample_shape = &widened(&denoiser.asked.sample_shape, beside);
-            let probe = Probe { sample_shape, times: probes, condition: &condition, device, kind, beside };
+            let moving = &denoiser.asked.given.moving();
+            let probe = Probe { sample_shape, times: probes, condition: &condition, device, kind, beside, moving };
             denoiser.asked.network.prepare_rate(&probe)
         });
         Subject { denoiser, times, time_embedding, no_rate: prepared.err().map(|error| error.problem()) }

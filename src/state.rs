@@ -28,6 +28,12 @@ impl State {
         State { x, condition: self.condition.shallow_clone() }
     }
 
+    /// The same where arguments of time that do not move are held at `t`.
+    pub fn held_at(&self, t: &[Timestep]) -> Self {
+        let condition = Condition { held_at: Some(t.to_vec()), ..self.condition.shallow_clone() };
+        State { x: self.x.shallow_clone(), condition }
+    }
+
     /// The rows of `index` `[N]`, an int64 tensor on the device of x.
     pub fn select(&self, index: &Tensor) -> Result<Self> {
         let pick = |tensor: &Tensor| tensor.f_index_select(0, index).doing("choosing rows");

@@ -9,7 +9,7 @@ use common::closeness::{Tolerance, assert_close};
 use common::{fixture, fresh, refuse, report, succeed};
 use lipscope::checkpoint::{self, Request};
 use lipscope::dual::Dual;
-use lipscope::network::{Condition, Network, Probe};
+use lipscope::network::{Argument, Condition, Network, Probe};
 use std::path::Path;
 use tch::{Device, Kind, Tensor};
 
@@ -19,7 +19,15 @@ fn prepared(name: &str, kind: Kind) -> Box<dyn Network> {
     network.to(Device::Cpu, kind).unwrap();
     let condition = Condition::default();
     let times = [0.0, 500.0];
-    let probe = Probe { sample_shape: &[1, 8, 8], times, condition: &condition, device: Device::Cpu, kind, beside: 0 };
+    let probe = Probe {
+        sample_shape: &[1, 8, 8],
+        times,
+        condition: &condition,
+        device: Device::Cpu,
+        kind,
+        beside: 0,
+        moving: &[Argument::T],
+    };
     network.prepare(&probe).unwrap();
     network
 }
@@ -132,8 +140,15 @@ fn derivatives_along_one_time_for_a_batch_agree_with_the_closed_form() {
         let condition = Condition::default();
         let times = [0.0, 500.0];
         let kind = Kind::Float;
-        let probe =
-            Probe { sample_shape: &[1, 8, 8], times, condition: &condition, device: Device::Cpu, kind, beside: 0 };
+        let probe = Probe {
+            sample_shape: &[1, 8, 8],
+            times,
+            condition: &condition,
+            device: Device::Cpu,
+            kind,
+            beside: 0,
+            moving: &[Argument::T],
+        };
         network.prepare_rate(&probe).unwrap();
         let x = x(kind);
         let t = Tensor::from_slice(&[137f32; 3]);

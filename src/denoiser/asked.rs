@@ -8,6 +8,7 @@ use crate::process::{self, ForwardProcess};
 use crate::state::Columns;
 use crate::time::{Conditioning, Timestep};
 use crate::timestep_map::TimestepMap;
+use lipscope_core::clock::{Clock, TimeArgument};
 use std::sync::Arc;
 use tch::{Device, Kind, Tensor};
 
@@ -27,6 +28,30 @@ pub struct AskedNetwork {
     pub device: Device,
     /// Its dtype.
     pub kind: Kind,
+}
+
+/// The timesteps of the arguments of time of a batch, one per row.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Times<'a> {
+    /// That of t.
+    pub t: &'a [Timestep],
+    /// Of others that move.
+    pub moving: &'a [Timestep],
+    /// Of others that are held.
+    pub held: &'a [Timestep],
+}
+
+impl<'a> Times<'a> {
+    /// The same for all of them.
+    pub fn all(t: &'a [Timestep]) -> Self {
+        Times { t, moving: t, held: t }
+    }
+}
+
+/// The numbers that arguments of time are told, `[B]` each.
+pub(super) struct Told {
+    pub t: Dual,
+    pub others: Vec<Dual>,
 }
 
 impl AskedNetwork {
@@ -50,13 +75,36 @@ impl AskedNetwork {
         condition: &Condition,
         (t, with_rate): (&[Timestep], bool),
     ) -> Result<Dual> {
-        self.ask(x, &self.told(process, t, with_rate)?, condition, None)
+        self.ask(x, &self.told(process, self.times(condition, t), with_rate)?, condition, None)
     }
 
-    /// The numbers that stand for t, one per row, with their rates per step where these are asked for.
-    pub(super) fn told(&self, process: &dyn ForwardProcess, t: &[Timestep], with_rate: bool) -> Result<Dual> {
+    /// The timesteps of the arguments of time at `t`, where what does not move is held.
+    pub(super) fn times<'a>(&self, condition: &'a Condition, t: &'a [Timestep]) -> Times<'a> {
+        let held = condition.held_at.as_deref().unwrap_or(t);
+        Times { t: if self.given.clock.t_moves { t } else { held }, moving: t, held }
+    }
+
+    /// The numbers that the network is told, with the rates per step of those that move where these are asked for.
+    pub(super) fn told(&self, process: &dyn ForwardProcess, at: Times, with_rate: bool) -> Result<Told> {
+        let Clock { t_moves, others } = &self.given.clock;
+        let t = self.numbers(process, at.t, with_rate && *t_moves, (1.0, 0.0))?;
+        let other = |TimeArgument { input, moves }: &TimeArgument| {
+            let t = if *moves { at.moving } else { at.held };
+            self.numbers(process, t, with_rate && *moves, (input.factor, input.offset))
+        };
+        Ok(Told { t, others: others.iter().map(other).collect::<Result<_>>()? })
+    }
+
+    /// offset + factor · (the numbers that stand for t), one per row, with their rates per step where these are asked for.
+    fn numbers(
+        &self,
+        process: &dyn ForwardProcess,
+        t: &[Timestep],
+        with_rate: bool,
+        (factor, offset): (f64, f64),
+    ) -> Result<Dual> {
         let mapped: Vec<Timestep> = t.iter().map(|&t| self.map.condition(t)).collect();
-        let numbers = mapped.iter().map(|&t| process::told(process, self.conditioning, t));
+        let numbers = mapped.iter().map(|&t| Ok(offset + factor * process::told(process, self.conditioning, t)?));
         let numbers: Vec<f64> = numbers.collect::<Result<_>>()?;
         self.network.check_times(&numbers.iter().map(|&number| self.as_told(number)).collect::<Vec<f64>>())?;
         let value = self.per_row(&numbers)?;
@@ -64,7 +112,7 @@ impl AskedNetwork {
             return Ok(Dual::constant(value));
         }
         let rate = |(&t, &mapped): (&Timestep, &Timestep)| {
-            Ok(process::told_rate(process, self.conditioning, mapped)? * self.map.rate(t))
+            Ok(factor * (process::told_rate(process, self.conditioning, mapped)? * self.map.rate(t)))
         };
         let rates: Vec<f64> = t.iter().zip(&mapped).map(rate).collect::<Result<_>>()?;
         Ok(Dual::new(value, self.per_row(&rates)?))
@@ -75,14 +123,19 @@ impl AskedNetwork {
     pub(super) fn ask(
         &self,
         x: &Dual,
-        told: &Dual,
+        told: &Told,
         condition: &Condition,
         entrance: Option<&Entrance>,
     ) -> Result<Dual> {
         let one = |condition: &Condition| {
             let widened = beside(x, condition)?;
-            self.call(widened.as_ref().unwrap_or(x), told, condition, entrance)
+            self.call(widened.as_ref().unwrap_or(x), &told.t, condition, entrance)
         };
+        let timed = (!told.others.is_empty()).then(|| {
+            let times = told.others.iter().map(Dual::shallow_clone).collect();
+            Condition { times, ..condition.shallow_clone() }
+        });
+        let condition = timed.as_ref().unwrap_or(condition);
         let Some((_, draws)) = self.given.averaged() else { return one(condition) };
         let at = |draw| one(&condition.shallow_clone().draw(self.given.averaged(), draw)?);
         let sum = (1..draws).try_fold(at(0)?, |sum, draw| sum.add(&at(draw)?))?;

@@ -2,6 +2,7 @@
 
 use crate::device::scale_rows;
 
+use super::asked::Times;
 use super::{AskedNetwork, RateParts};
 use crate::dual::Dual;
 use crate::error::{Doing, Error, Result};
@@ -52,19 +53,25 @@ impl Entering<'_> {
 pub(super) struct At<'a> {
     /// t of x: α, σ and the scale of the input.
     t: &'a [Timestep],
-    /// t before the timestep map.
-    asked: &'a [Timestep],
+    /// The timesteps that the network is told, before the timestep map.
+    told: Times<'a>,
 }
 
 impl<'a> At<'a> {
     pub fn new(t: &'a [Timestep]) -> Self {
-        At { t, asked: t }
+        At { t, told: Times::all(t) }
     }
 }
 
 impl NetworkDenoiser {
     fn level(&self, t: Timestep) -> Level {
         self.process.schedule.level(t)
+    }
+
+    /// At t, where what does not move is held.
+    fn at<'a>(&self, condition: &'a Condition, t: &'a [Timestep]) -> At<'a> {
+        let told = self.asked.times(condition, t);
+        At { t: told.t, told }
     }
 
     /// The network's own output for the mapped timesteps; with a tangent of ones on t, its derivative along t.
@@ -87,11 +94,11 @@ impl NetworkDenoiser {
 
     /// The network's output, and that under ∅ where there is guidance.
     fn both(&self, x: &Dual, condition: &Condition, at: At, entering: Entering) -> Result<(Dual, Option<Dual>)> {
-        let asked = &self.asked;
-        let time = asked.told(&self.process, at.asked, entering.through_t)?;
-        let seen = self.scaled(x, at.t, entering.through_input)?;
+        let (asked, t_moves) = (&self.asked, self.asked.given.clock.t_moves);
+        let told = asked.told(&self.process, at.told, entering.through_t)?;
+        let seen = self.scaled(x, at.t, entering.through_input && t_moves)?;
         let input = seen.as_ref().unwrap_or(x);
-        let ask = |condition: &Condition| self.first_half(asked.ask(input, &time, condition, entering.by)?, &x.value);
+        let ask = |condition: &Condition| self.first_half(asked.ask(input, &told, condition, entering.by)?, &x.value);
         let rows = at.t.len() as i64;
         let null = |guidance: &Guidance| ask(&guidance.without(condition, rows, asked.device, asked.kind)?);
         Ok((ask(condition)?, self.guidance.as_ref().map(null).transpose()?))
@@ -143,6 +150,11 @@ impl NetworkDenoiser {
         convert(output, x, t, |t| self.prediction.epsilon_rate(&self.level(t)))
     }
 
+    /// The same; `None` where t is held.
+    fn conversion_moves(&self, output: &Tensor, x: &Tensor, t: &[Timestep]) -> Result<Option<Tensor>> {
+        (!self.holds_t()).then(|| self.moving(output, x, t)).transpose()
+    }
+
     /// a, where ε = a·output + b·x.
     pub(super) fn output_factor(&self, t: Timestep) -> Result<Affine> {
         self.prediction.epsilon(&self.level(t)).map(|factor| Affine { x: 0.0, ..factor })
@@ -150,12 +162,13 @@ impl NetworkDenoiser {
 
     /// Whether the network gets the same input at two timesteps of one x.
     fn sees_the_same(&self, t: Timestep, next: Timestep) -> bool {
-        let map = &self.asked.map;
-        map.condition(t) == map.condition(next) && !self.prediction.scales_input()
+        let (map, input_rests) = (&self.asked.map, !self.prediction.scales_input() || self.holds_t());
+        map.condition(t) == map.condition(next) && input_rests
     }
 
     fn change_of_output(&self, state: &State, t: &[Timestep], t_next: &[Timestep]) -> Result<(Tensor, u64)> {
-        let change = self.value(state, t_next)?.f_sub(&self.value(state, t)?).doing("subtracting predictions")?;
+        let held = &state.held_at(t);
+        let change = self.value(held, t_next)?.f_sub(&self.value(held, t)?).doing("subtracting predictions")?;
         Ok((change, 2 * t.len() as u64))
     }
 
@@ -163,7 +176,7 @@ impl NetworkDenoiser {
     /// ε moves.
     fn change_of_conversion(&self, state: &State, t: &[Timestep], t_next: &[Timestep]) -> Result<(Tensor, u64)> {
         let (doing, x) = ("subtracting predictions", &state.x);
-        if self.prediction == Prediction::Epsilon {
+        if self.prediction == Prediction::Epsilon || self.holds_t() {
             return Ok((x.f_zeros_like().doing(doing)?, 0));
         }
         let output = self.output(state, At::new(t), false)?.value;
@@ -198,17 +211,20 @@ impl Response for NetworkDenoiser {
     }
 
     fn value(&self, state: &State, t: &[Timestep]) -> Result<Tensor> {
-        let output = self.output(state, At::new(t), false)?.value;
-        self.to_epsilon(&output, &state.x, t)
+        let at = self.at(&state.condition, t);
+        let output = self.output(state, at, false)?.value;
+        self.to_epsilon(&output, &state.x, at.t)
     }
 
     fn rate(&self, state: &State, t: &[Timestep]) -> Result<Tensor> {
+        let doing = "adding the parts of the derivative";
         let output = self.output(state, At::new(t), true)?;
-        // ε = a·output + b·x  ⇒  ∂ε/∂t = ȧ·output + ḃ·x + a·∂output/∂t
-        let moving = self.moving(&output.value, &state.x, t)?;
-        match self.carried(output.tangent, &state.x, t)? {
-            Some(carried) => moving.f_add(&carried).doing("adding the parts of the derivative"),
-            None => Ok(moving),
+        // ε = a·output + b·x  ⇒  ∂ε/∂t = ȧ·output + ḃ·x + a·∂output/∂t, the first two where t moves
+        let moving = self.conversion_moves(&output.value, &state.x, t)?;
+        match (moving, self.carried(output.tangent, &state.x, t)?) {
+            (Some(moving), Some(carried)) => moving.f_add(&carried).doing(doing),
+            (Some(one), None) | (None, Some(one)) => Ok(one),
+            (None, None) => state.x.f_zeros_like().doing(doing),
         }
     }
 
@@ -268,7 +284,11 @@ impl Denoiser for NetworkDenoiser {
     }
 
     fn answer(&self, state: &State, t: &[Timestep], with_rate: bool) -> Result<Dual> {
-        self.output(state, At::new(t), with_rate)
+        self.output(state, self.at(&state.condition, t), with_rate)
+    }
+
+    fn holds_t(&self) -> bool {
+        !self.asked.given.clock.t_moves
     }
 
     fn answers_the_same(&self, t: Timestep, next: Timestep) -> bool {
@@ -281,7 +301,7 @@ impl Denoiser for NetworkDenoiser {
 
     fn answers(&self, state: &State, t: &[Timestep], with_rate: bool) -> Result<(Dual, Dual)> {
         let x = Dual::constant(state.x.shallow_clone());
-        match self.both(&x, &state.condition, At::new(t), Entering::all(with_rate))? {
+        match self.both(&x, &state.condition, self.at(&state.condition, t), Entering::all(with_rate))? {
             (with, Some(without)) => Ok((with, without)),
             (_, None) => {
                 let next = "Give --guidance, or leave out --of guidance.";
@@ -297,10 +317,11 @@ impl Denoiser for NetworkDenoiser {
         let tangent = output.tangent.unwrap_or_else(|| x.zeros_like());
         // ε = a·output + b·x  ⇒  dε = a·d output + b·v, and with time ȧ·output + ḃ·x
         let along = self.to_epsilon(&tangent, v, t)?;
-        if !with_time {
-            return Ok(along);
+        let moving = if with_time { self.conversion_moves(&output.value, x, t)? } else { None };
+        match moving {
+            Some(moving) => along.f_add(&moving).doing("adding the parts of the derivative"),
+            None => Ok(along),
         }
-        along.f_add(&self.moving(&output.value, x, t)?).doing("adding the parts of the derivative")
     }
 
     fn lacks_jacobian(&self) -> Option<String> {
@@ -312,7 +333,7 @@ impl Denoiser for NetworkDenoiser {
     }
 
     fn x0_asked(&self, state: &State, t: &[Timestep], asked: &[Timestep]) -> Result<Tensor> {
-        let output = self.output(state, At { t, asked }, false)?.value;
+        let output = self.output(state, At { t, told: Times::all(asked) }, false)?.value;
         convert(&output, &state.x, t, |t| self.prediction.x0(&self.level(t)))
     }
 

@@ -4,7 +4,7 @@ use crate::checkpoint;
 use crate::clean_data::CleanData;
 use crate::data::{DataSpec, LoadOptions, SampleShape};
 use crate::error::{Error, Result};
-use crate::model::{Model, Opened, Said};
+use crate::model::{Derivatives, Model, Opened, Said};
 use crate::report::Warning;
 use crate::run::before_weights;
 use crate::run::setup::{self, Completed};
@@ -76,7 +76,7 @@ impl Subjects {
         let completed = if only_ready {
             Completed { models: Vec::new(), data: None, warnings: Vec::new() }
         } else {
-            setup::complete(opened, &shares, (&args.data, &args.model), (device, kind), false)?
+            setup::complete(opened, &shares, (&args.data, &args.model), (device, kind), Derivatives::default())?
         };
         let Completed { models, data, mut warnings } = completed;
         warnings.extend(models.iter().filter_map(Model::sampling_note));

@@ -12,6 +12,7 @@ use crate::input::{Input, Values};
 use crate::network::{Network, Takes};
 use crate::tensor_file::one_sample;
 use lipscope_core::cli::args::{Average, Class, ConditionSource, ModuleInput, NullInput, Scales};
+use lipscope_core::clock::Clock;
 use lipscope_core::options::Overrides;
 use std::path::PathBuf;
 use tch::Kind;
@@ -41,7 +42,8 @@ pub fn condition(network: &dyn Network, setting: &Setting) -> Result<Conditioned
         Some(scale) => Some(guidance(takes, overrides, scale, &numbers)?.to(device, kind)?),
         None => None,
     };
-    let asked = Asked { label, context, pooled, numbers, beside, inputs }.to(device, kind)?;
+    let clock = clock(takes, overrides)?;
+    let asked = Asked { label, context, pooled, numbers, beside, inputs, clock }.to(device, kind)?;
     Ok(Conditioned { asked, guidance, assumed })
 }
 
@@ -60,8 +62,14 @@ pub fn check(takes: &Takes, options: &Overrides, limit: Option<usize>) -> Result
     let (numbers, _) = numbers(takes, options, &[])?;
     pooled(takes, "--pooled", options.pooled.as_ref(), &numbers, data)?;
     inputs(takes, options.average.as_ref(), &[], data)?;
+    clock(takes, options)?;
     let scale = options.guidance.as_ref().map(Scales::single).transpose()?;
     scale.map_or(Ok(()), |scale| guidance(takes, options, scale, &numbers).map(|_| ()))
+}
+
+/// The arguments of time, and which of them move.
+fn clock(takes: &Takes, options: &Overrides) -> Result<Clock> {
+    Clock::new(&takes.architecture, &takes.times, options.moves.as_ref())
 }
 
 /// Those of a module's inputs that are not the same for every sample; `shape` is that of a sample.

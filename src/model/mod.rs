@@ -14,7 +14,7 @@ mod usual_time;
 
 pub use opened::Opened;
 pub(crate) use resolve::widened;
-pub use resolve::{DEFAULT_SCHEDULE, Setting};
+pub use resolve::{DEFAULT_SCHEDULE, Derivatives, Setting};
 pub use rows::{DataRows, RowCount};
 pub use told::Said;
 
@@ -73,7 +73,7 @@ impl Model {
             labels: None,
             data: DataRows { count: RowCount::Anew, limit: None },
             kind: kind(overrides.dtype),
-            derivative: true,
+            derivatives: Derivatives::IN_TIME,
             ideal_process: None,
         };
         opened.resolve(&setting, overrides.share.as_ref())
@@ -104,6 +104,7 @@ impl Model<NetworkDenoiser> {
             timesteps: schedule.schedule.timesteps(),
             conditioning: Conditioning::default().to_string(),
             asked: None,
+            clock: None,
             basis: None,
             boundaries: Vec::new(),
             dtype: device::dtype_name(Kind::Float).into(),

@@ -9,6 +9,7 @@ use crate::clean_data::Ideal;
 use crate::denoiser::{AskedNetwork, AuxiliaryNetwork, NetworkDenoiser, PlainNetwork};
 use crate::device::dtype_name;
 use crate::error::{Error, Result};
+use crate::estimator::Quantities;
 use crate::guidance::Guidance;
 use crate::ideal::{IdealDenoiser, IdealNoise};
 use crate::lora::Lora;
@@ -43,10 +44,30 @@ pub struct Setting<'a> {
     pub device: Device,
     /// dtype of networks.
     pub kind: Kind,
-    /// Whether ∂/∂t is wanted.
-    pub derivative: bool,
+    /// The derivatives that are wanted.
+    pub derivatives: Derivatives,
     /// The process of closed forms, where the command line names none.
     pub ideal_process: Option<ProcessSpec>,
+}
+
+/// Which derivatives of a network are wanted, so that ways to them are found before anything is measured.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Derivatives {
+    /// ∂/∂t.
+    pub in_time: bool,
+    /// J·v.
+    pub in_x: bool,
+}
+
+impl Derivatives {
+    /// ∂/∂t alone.
+    pub const IN_TIME: Self = Derivatives { in_time: true, in_x: false };
+
+    /// What a measurement needs.
+    pub fn of(quantities: Quantities) -> Self {
+        let along = quantities == Quantities::Path;
+        Derivatives { in_time: quantities.has_derivative() || along, in_x: quantities.has_jacobian() }
+    }
 }
 
 fn map(share: Option<&Share>, timesteps: usize) -> Result<Arc<dyn TimestepMap>> {
@@ -60,7 +81,7 @@ pub(super) fn resolve_ideal(
     setting: &Setting,
     share: Option<&Share>,
 ) -> Result<Model> {
-    let Setting { shape, overrides, device, .. } = *setting;
+    let Setting { shape, overrides, device, derivatives: Derivatives { in_time, in_x }, .. } = *setting;
     let spec = match (&overrides.schedule, &setting.ideal_process) {
         (Some(spec), _) | (None, Some(spec)) => spec.clone(),
         (None, None) => DEFAULT_SCHEDULE.parse()?,
@@ -75,7 +96,7 @@ pub(super) fn resolve_ideal(
         prediction: Prediction::Epsilon.name().into(),
         conditioning: Axis::Step.name().into(),
         dtype: dtype_name(Kind::Double).into(),
-        derivative: setting.derivative.then(|| "closed form".into()),
+        derivative: (in_time && !in_x).then(|| "closed form".into()),
         ..describe(&spec, &*map, shape)
     };
     let response: Box<dyn Response> = match &spec {
@@ -274,11 +295,22 @@ pub(super) fn resolve_file(
     let full = widened(&state, beside);
     // The output may hold fewer variables than the state: one at least.
     let beside = beside + state.first().copied().unwrap_or(0) - shape.first().copied().unwrap_or(0);
-    let probe = Probe { sample_shape: &full, times, condition: &example, device, kind, beside };
+    let moving = &given.moving();
+    let probe = Probe { sample_shape: &full, times, condition: &example, device, kind, beside, moving };
     network.prepare(&probe)?;
-    if setting.derivative {
+    let Derivatives { in_time, in_x } = setting.derivatives;
+    if in_time {
         network.prepare_rate(&probe)?;
     }
+    // c_in(t) x moves with t.
+    if in_x || in_time && prediction.scales_input() && given.clock.t_moves {
+        network.prepare_jacobian(&probe)?;
+    }
+    let derivative = match network.jacobian_route().filter(|_| in_x) {
+        Some(route) if in_time => Some(format!("∂/∂t by {}; ∂/∂x by {route}", network.rate_route())),
+        Some(route) => Some(route),
+        None => (in_time && !in_x).then(|| network.rate_route()),
+    };
     warnings.extend(network.notes().into_iter().map(|message| Warning::Note { model: label.clone(), message }));
     let description = ModelDescription {
         source: path.display().to_string(),
@@ -294,9 +326,10 @@ pub(super) fn resolve_file(
         },
         conditioning: conditioning.to_string(),
         asked: in_words(&given, guidance.as_ref(), setting.labels),
+        clock: (!given.clock.is_plain()).then(|| given.clock.clone()),
         basis: Some(basis),
         dtype: dtype_name(kind).into(),
-        derivative: setting.derivative.then(|| network.rate_route()),
+        derivative,
         ..describe(&spec, &*map, shape)
     };
     let asked = AskedNetwork { network, map, conditioning, given, sample_shape: shape.to_vec(), device, kind };
@@ -335,6 +368,7 @@ fn describe(spec: &ProcessSpec, map: &dyn TimestepMap, shape: &[i64]) -> ModelDe
         timesteps: spec.timesteps(),
         conditioning: String::new(),
         asked: None,
+        clock: None,
         basis: None,
         boundaries: map.boundaries().to_vec(),
         dtype: String::new(),

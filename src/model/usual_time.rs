@@ -71,6 +71,7 @@ mod tests {
             additions: Additions::default(),
             time,
             inputs: Vec::new(),
+            times: Vec::new(),
         }
     }
 

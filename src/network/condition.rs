@@ -3,6 +3,7 @@
 use crate::dual::Dual;
 use crate::error::{Doing, Error, Result};
 use crate::nn::{Init, TimeProjection, TimestepEmbedding, Weights};
+use crate::time::Timestep;
 use tch::{Device, Kind, Tensor};
 
 /// What a network takes besides x and t.
@@ -20,6 +21,10 @@ pub struct Condition {
     pub beside: Option<Tensor>,
     /// Other inputs of a TorchScript module that differ from sample to sample, [B, …] each, in their order.
     pub inputs: Vec<Tensor>,
+    /// Arguments of time besides t, `[B]` each and as t in dtype, in their order; empty where all of them follow t.
+    pub times: Vec<Dual>,
+    /// Where arguments of time that do not move are held; `None` for where the others are.
+    pub held_at: Option<Vec<Timestep>>,
 }
 
 impl Condition {
@@ -33,6 +38,8 @@ impl Condition {
             pooled: handle(&self.pooled),
             numbers: handle(&self.numbers),
             inputs: self.inputs.iter().map(Tensor::shallow_clone).collect(),
+            times: self.times.iter().map(Dual::shallow_clone).collect(),
+            held_at: self.held_at.clone(),
         }
     }
 
@@ -47,9 +54,10 @@ impl Condition {
         Ok(Condition { inputs, ..self })
     }
 
-    /// Every part through `f`.
+    /// Every part through `f`; arguments of time are held no longer.
     pub(crate) fn try_map(&self, f: impl Fn(&Tensor) -> Result<Tensor>) -> Result<Self> {
         let map = |tensor: &Option<Tensor>| tensor.as_ref().map(&f).transpose();
+        let time = |time: &Dual| Ok(Dual { value: f(&time.value)?, tangent: map(&time.tangent)? });
         Ok(Condition {
             beside: map(&self.beside)?,
             labels: map(&self.labels)?,
@@ -57,6 +65,8 @@ impl Condition {
             pooled: map(&self.pooled)?,
             numbers: map(&self.numbers)?,
             inputs: self.inputs.iter().map(&f).collect::<Result<_>>()?,
+            times: self.times.iter().map(time).collect::<Result<_>>()?,
+            held_at: None,
         })
     }
 }

@@ -45,6 +45,7 @@ pub use additions::{Additions, Numbers};
 pub use condition::Condition;
 pub use entrance::{Entrance, Frequencies, Inside};
 use lipscope_core::cli::args::ModuleInput;
+use lipscope_core::clock::TimeInput;
 pub use native::{Facts, Inputs, Layers, NativeNetwork};
 use recognise::{Shapes, StateDict};
 use serde_json::Value;
@@ -170,6 +171,8 @@ pub struct Takes {
     pub time: UsualTime,
     /// Its other inputs that are not the same for every sample: values by row of the data, and random ones.
     pub inputs: Vec<ModuleInput>,
+    /// Its other arguments of time.
+    pub times: Vec<TimeInput>,
 }
 
 /// What a network is asked when it is prepared.
@@ -187,6 +190,19 @@ pub struct Probe<'a> {
     pub kind: Kind,
     /// How many of the sample's channels are a condition, to which the output does not answer.
     pub beside: i64,
+    /// The arguments of time along which a rate is wanted.
+    pub moving: &'a [Argument],
+}
+
+/// An argument that a network may be differentiated along.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Argument {
+    /// x.
+    X,
+    /// t.
+    T,
+    /// Another argument of time, by its place among [`Network::other_times`].
+    Other(usize),
 }
 
 /// What is known about the x of a network.
@@ -219,7 +235,7 @@ impl InputShape {
 pub trait Network {
     /// One forward pass. `x`: [B, …] in the network's dtype; `t`: `[B]`, float32 or float64 (never half: a time
     /// embedding in half precision ruins ∂/∂t), or of [`Network::time_kind`] where that is set. Returns [B, …] with a
-    /// tangent where `x` or `t` has one.
+    /// tangent where `x`, `t` or one of the condition's times has one.
     fn forward(&self, x: &Dual, t: &Dual, condition: &Condition) -> Result<Dual>;
 
     /// Whether tangents are carried through; where not, `forward` refuses them.
@@ -296,11 +312,17 @@ pub trait Network {
             additions: self.additions(),
             time: self.usual_time(),
             inputs: self.drawn_inputs(),
+            times: self.other_times(),
         }
     }
 
     /// Inputs besides these that are not the same for every sample, in their order.
     fn drawn_inputs(&self) -> Vec<ModuleInput> {
+        Vec::new()
+    }
+
+    /// Arguments of time besides t, in their order.
+    fn other_times(&self) -> Vec<TimeInput> {
         Vec::new()
     }
 
@@ -335,7 +357,19 @@ pub trait Network {
         "tangents through the layers".into()
     }
 
-    /// Called once where ∂/∂t is wanted, after [`Network::prepare`]: finds a way to compute it, or says why there is none.
+    /// How tangents of x are computed, in words, where that does not go without saying.
+    fn jacobian_route(&self) -> Option<String> {
+        None
+    }
+
+    /// Called once where a derivative in x is wanted, after [`Network::prepare`]: finds a way to compute it, or says why there
+    /// is none.
+    fn prepare_jacobian(&mut self, _probe: &Probe) -> Result<()> {
+        Ok(())
+    }
+
+    /// Called once where ∂/∂t is wanted, after [`Network::prepare`]: finds a way to compute it, or says why there is none. Of
+    /// several arguments of time it is that along each one that moves.
     fn prepare_rate(&mut self, _probe: &Probe) -> Result<()> {
         Ok(())
     }

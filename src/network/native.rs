@@ -155,6 +155,7 @@ impl<L: Layers> NativeNetwork<L> {
         let config = L::read(config, path)?;
         let facts = L::facts(&config);
         Ok(Takes {
+            times: Vec::new(),
             architecture: facts.architecture.into(),
             class: facts.classes.is_some(),
             classes: facts.classes,

@@ -163,6 +163,11 @@ impl Converted {
         t.iter().map(|&t| self.member.factors(self.denoiser.prediction(), &self.level(t))).collect()
     }
 
+    /// t of x and of A and B at the second time: the first where t is held.
+    fn own<'a>(&self, t: &'a [Timestep], t_next: &'a [Timestep]) -> &'a [Timestep] {
+        if self.denoiser.holds_t() { t } else { t_next }
+    }
+
     /// o of every block: (1 + w) o(x, t, c) − w o(x, t, ∅).
     fn answers(&self, state: &State, t: &[Timestep], with_rate: bool) -> Result<Vec<Dual>> {
         if self.scales.is_empty() {
@@ -192,7 +197,8 @@ impl Converted {
 
     /// Where o moves. B′ − B is one factor: what x adds at both times does not have to cancel in rounded numbers.
     fn change_of_answer(&self, state: &State, t: &[Timestep], t_next: &[Timestep]) -> Result<(Tensor, u64)> {
-        let (before, after) = (self.factors(t)?, self.factors(t_next)?);
+        let (before, after) = (self.factors(t)?, self.factors(self.own(t, t_next))?);
+        let state = &state.held_at(t);
         let of_x: Vec<f64> = before.iter().zip(&after).map(|(before, after)| after.x - before.x).collect();
         let next = after.iter().zip(of_x).map(|(after, x)| Affine { output: after.output, x });
         let next = self.values(&self.answers(state, t_next, false)?, &state.x, &next.collect::<Vec<_>>())?;
@@ -203,7 +209,7 @@ impl Converted {
 
     /// Where o is the same at both times.
     fn change_of_conversion(&self, state: &State, t: &[Timestep], t_next: &[Timestep]) -> Result<(Tensor, u64)> {
-        let (before, after) = (self.factors(t)?, self.factors(t_next)?);
+        let (before, after) = (self.factors(t)?, self.factors(self.own(t, t_next))?);
         let moved = before.iter().zip(&after).map(|(a, b)| Affine { output: b.output - a.output, x: b.x - a.x });
         let moved: Vec<Affine> = moved.collect();
         if moved.iter().all(|moved| *moved == Affine { output: 0.0, x: 0.0 }) {
@@ -267,7 +273,11 @@ impl Response for Converted {
     fn rate(&self, state: &State, t: &[Timestep]) -> Result<Tensor> {
         let answers = self.answers(state, t, true)?;
         let prediction = self.denoiser.prediction();
-        let rates: Result<Vec<Affine>> = t.iter().map(|&t| self.member.rates(prediction, &self.level(t))).collect();
+        let rate = |&t: &Timestep| match self.denoiser.holds_t() {
+            true => Ok(Affine { output: 0.0, x: 0.0 }),
+            false => self.member.rates(prediction, &self.level(t)),
+        };
+        let rates: Result<Vec<Affine>> = t.iter().map(rate).collect();
         let moving = self.values(&answers, &state.x, &rates?)?;
         let tangents: Option<Vec<Tensor>> = answers.into_iter().map(|answer| answer.tangent).collect();
         let Some(tangents) = tangents else { return Ok(moving) };

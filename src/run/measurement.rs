@@ -17,7 +17,7 @@ use crate::draws::{CleanSamples, Draws};
 use crate::error::{Error, Result};
 use crate::ideal::Gaussian;
 use crate::measure::{Estimated, Settings, Subject, Sweep, curves};
-use crate::model::{Model, Opened, RowCount};
+use crate::model::{Derivatives, Model, Opened, RowCount};
 use crate::of::{self, Of};
 use crate::process::{ForwardProcess, ProcessSpec};
 use crate::report::{self, Curve, ModelReport, Report, Warning};
@@ -113,9 +113,9 @@ impl Measurement {
         let unnoised = matches!(overrides.schedule, Some(ProcessSpec::Unnoised(_)));
         let gaussian = gaussian.filter(|_| !unnoised && !options.quantity.has_jacobian());
         let shares = vec![overrides.share.as_ref(); limits.len()];
-        let derivative = options.quantity.has_derivative();
+        let derivatives = Derivatives::of(options.quantity);
         let data = limits.first().unwrap_or(&options.data);
-        let completed = setup::complete(opened, &shares, (data, overrides), arithmetic, derivative)?;
+        let completed = setup::complete(opened, &shares, (data, overrides), arithmetic, derivatives)?;
         let mut measurement = Self::resolve("theory", completed, options, (setup.seed, arithmetic.0))?;
         if limits.len() > 1 {
             let list = options.data.data_limit.as_ref().map(DataLimits::to_string);
@@ -153,8 +153,8 @@ impl Measurement {
         if command == COMPARE {
             opened.first_mut().into_iter().for_each(Opened::forget_loras);
         }
-        let derivative = options.quantity.has_derivative();
-        let mut completed = setup::complete(opened, shares, (&options.data, overrides), arithmetic, derivative)?;
+        let derivatives = Derivatives::of(options.quantity);
+        let mut completed = setup::complete(opened, shares, (&options.data, overrides), arithmetic, derivatives)?;
         for model in &mut completed.models {
             said_as_asked(model, options.of.unwrap_or_default(), &scales);
         }

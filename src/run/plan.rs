@@ -324,7 +324,7 @@ fn refuse_without_jacobian(models: &[Model], quantity: Quantities) -> Result<()>
         None => Ok(()),
         Some((label, what)) => Err(Error::unsupported(
             format!("--quantity {quantity} for {label}, a {what}"),
-            "derivatives in x are available for diffusers folders, own checkpoints and closed forms",
+            "derivatives in x are available for networks from files and for closed forms",
             "Use --quantity secant or derivative.",
         )),
     }

@@ -6,7 +6,7 @@ use super::{Store, Unit, Watch};
 use crate::draws::Draws;
 use crate::error::{Error, Result};
 use crate::measure::SampleRule;
-use crate::model::{DataRows, Model, Opened, RowCount, Said, Setting};
+use crate::model::{DataRows, Derivatives, Model, Opened, RowCount, Said, Setting};
 use crate::report::{Report, Rounding};
 use crate::rounding::{Settings, Subject};
 use lipscope_core::options::{MeasureOptions, Overrides};
@@ -39,7 +39,7 @@ pub(super) fn open(
         data: DataRows { count, limit: options.data.limit()? },
         device,
         kind: Kind::Double,
-        derivative: false,
+        derivatives: Derivatives::default(),
         ideal_process: None,
     };
     match opened.resolve_network(&setting, overrides.share.as_ref()) {

@@ -4,7 +4,7 @@ use super::setup::{self, Completed, Setup};
 use super::{Folder, Store, Unit, Watch, before_weights, interrupted, provenance};
 use crate::device::{self, fetch};
 use crate::error::{Error, Result};
-use crate::model::Model;
+use crate::model::{Derivatives, Model};
 use crate::report::samples::ACCOUNT;
 use crate::report::{Artifact, SCHEMA_VERSION, SampleFormat, SampleReport, SampleSet, Warning, json as text};
 use crate::run::plan::describe as describe_model;
@@ -52,7 +52,7 @@ impl Samples {
         before_weights::denoisers("sampling", &[&args.checkpoint], &args.model, &args.data)?;
         let opened = setup::open_all(&[&args.checkpoint], &labels, &args.data, &args.model, arithmetic.0)?;
         let share = [args.model.share.as_ref()];
-        let completed = setup::complete(opened, &share, (&args.data, &args.model), arithmetic, false)?;
+        let completed = setup::complete(opened, &share, (&args.data, &args.model), arithmetic, Derivatives::default())?;
         let Completed { mut models, data, mut warnings } = completed;
         let Some(model) = models.pop() else {
             return Err(Error::mismatch("there is no model", "Name a checkpoint."));

@@ -4,7 +4,7 @@ use crate::clean_data::{self, CleanData};
 use crate::data::{DataSpec, SampleShape};
 use crate::device::{self, DeviceChoice};
 use crate::error::{Error, Result};
-use crate::model::{self, DataRows, Model, Opened, Said, Setting};
+use crate::model::{self, DataRows, Derivatives, Model, Opened, Said, Setting};
 use crate::report::{Warning, slug};
 use lipscope_core::cli::args::{BatchSize, Precision, Share};
 use lipscope_core::options::{DataOptions, Overrides};
@@ -20,7 +20,7 @@ const GPU_BATCH_ELEMENTS: i64 = 1 << 24;
 pub struct Setup {
     /// Device of all models.
     pub device: DeviceChoice,
-    /// CPU threads; `None` for all cores.
+    /// CPU threads; `None` for this process's share of the machine ([`device::set_threads`]).
     pub threads: Option<usize>,
     /// Seed of all random streams.
     pub seed: u64,
@@ -30,9 +30,7 @@ impl Setup {
     /// The device, and the dtype of networks there; sets the number of threads.
     pub fn arithmetic(&self, dtype: Precision) -> Result<(Device, Kind)> {
         let device = device::resolve(self.device)?;
-        if let Some(threads) = self.threads {
-            device::set_threads(threads)?;
-        }
+        device::set_threads(self.threads)?;
         let kind = model::kind(dtype);
         if kind == Kind::Double && device == Device::Mps {
             return Err(Error::unsupported("--dtype f64 on mps", "mps has no float64", "Use --device cpu."));
@@ -79,7 +77,7 @@ pub fn complete(
     shares: &[Option<&Share>],
     (data_options, options): (&DataOptions, &Overrides),
     (device, kind): (Device, Kind),
-    derivative: bool,
+    derivatives: Derivatives,
 ) -> Result<Completed> {
     distinct_labels(&mut opened);
     let data = choose_data(&mut opened, data_options, device)?;
@@ -92,7 +90,7 @@ pub fn complete(
     let count = data.as_ref().and_then(|data| data.source.count()).into();
     let rows = DataRows { count, limit: data_options.limit()? };
     let overrides = &options.with_columns_of(data_options)?;
-    let setting = Setting { shape: &shape, overrides, labels, data: rows, device, kind, derivative, ideal_process };
+    let setting = Setting { shape: &shape, overrides, labels, data: rows, device, kind, derivatives, ideal_process };
     let mut models = Vec::with_capacity(opened.len());
     for (opened, share) in opened.into_iter().zip(shares) {
         fits(&opened, &shape)?;

@@ -5,7 +5,7 @@ use crate::clean_data;
 use crate::denoiser::Denoiser;
 use crate::device;
 use crate::error::{Error, Result};
-use crate::model::Model;
+use crate::model::{Derivatives, Model};
 use crate::report::{TidyReport, Warning, tidy_files};
 use crate::run::setup::{self, Completed, Setup};
 use crate::run::{
@@ -46,7 +46,8 @@ impl Study {
         let opened = setup::open_all(&args.checkpoints, &args.label, &args.data, &args.model, arithmetic.0)?;
         let share = args.model.share.as_ref();
         let shares: Vec<Option<&Share>> = (0..opened.len()).map(|i| share.filter(|_| i > 0)).collect();
-        let mut completed = setup::complete(opened, &shares, (&args.data, &args.model), arithmetic, false)?;
+        let mut completed =
+            setup::complete(opened, &shares, (&args.data, &args.model), arithmetic, Derivatives::default())?;
         let settings = settings(args, &completed.models, arithmetic.0)?;
         let models = &completed.models;
         if models.windows(2).any(|pair| pair[0].description.schedule != pair[1].description.schedule) {

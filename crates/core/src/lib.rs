@@ -50,6 +50,7 @@
 pub mod atomic;
 pub mod attribution;
 pub mod cli;
+pub mod clock;
 pub mod control_variates;
 pub mod data;
 pub mod device_choice;

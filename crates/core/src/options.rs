@@ -5,6 +5,7 @@ use crate::cli::args::{
     Average, BatchSize, Class, ConditionSource, DataLimits, Inputs, LoraSpec, ModuleInput, ModuleOutput, NullInput,
     Precision, PredictionParser, Scales, Share,
 };
+use crate::clock::Moves;
 use crate::data::{DataSpec, ScaleOverride};
 use crate::error::Result;
 use crate::of::Of;
@@ -175,9 +176,14 @@ pub struct Overrides {
     #[arg(long, value_name = "NAME=FILE", help_heading = "Model (overrides what the checkpoint says)")]
     pub null: Vec<NullInput>,
     /// Inputs of a TorchScript module in their order: x, t, class, context, and for others NAME=NUMBER, NAME=FILE,
-    /// NAME=@COLUMN (of the data's file, drawn with x₀) or NAME=normal[:DxD…] (random, held while t moves) [default: x,t]
+    /// NAME=@COLUMN (of the data's file, drawn with x₀), NAME=normal[:DxD…] (random, held while t moves) or NAME=time[*FACTOR][+OFFSET]
+    /// (follows the number that t is told) [default: x,t]
     #[arg(long, value_name = "LIST", help_heading = "Model (overrides what the checkpoint says)")]
     pub inputs: Option<Inputs>,
+    /// Which of the arguments of time move in a change or a rate: t, and names that --inputs has follow time; the others are
+    /// held at their values for t [default: t]
+    #[arg(long, value_name = "NAMES", help_heading = "Model (overrides what the checkpoint says)")]
+    pub moves: Option<Moves>,
     /// The prediction is the mean over M draws of this random input, and not that of one draw
     #[arg(long, value_name = "NAME=M", help_heading = "Model (overrides what the checkpoint says)")]
     pub average: Option<Average>,

@@ -1,6 +1,7 @@
 //! The vocabulary of a measurement: quantities, norms and methods of estimation. Each name here is the one in files, in
 //! arguments, in help and in completions.
 
+use crate::clock::Clock;
 use crate::of::Of;
 use crate::time::Axis;
 use clap::ValueEnum;
@@ -83,6 +84,11 @@ impl Quantity {
 
     /// Name and formula, such as `K(t, t+1)` and `E‖ε(x, t) − ε(x, t+1)‖₂`; without `dt` the secant's second time is t′.
     pub fn definition(self, of: Of, axis: Axis, norm: Norm, dt: Option<f64>) -> (String, String) {
+        self.definition_by((of, axis, norm, dt), &Clock::default())
+    }
+
+    /// The same of models with these arguments of time.
+    pub fn definition_by(self, (of, axis, norm, dt): (Of, Axis, Norm, Option<f64>), clock: &Clock) -> (String, String) {
         let (f, over) = (of.symbol(), norm.formula());
         let variable = axis.symbol();
         let (name, formula) = match self {
@@ -93,14 +99,17 @@ impl Quantity {
                     Axis::Step | Axis::Unit => format!(" / Δ{variable}"),
                     Axis::Sigma | Axis::LogSnr => format!(" / |Δ{variable}|"),
                 };
-                (format!("K(t, {next})"), format!("E‖{f}(x, t) − {f}(x, {next})‖₂{over}{denominator}"))
+                let (here, there) = clock.arguments(&next);
+                (format!("K(t, {next})"), format!("E‖{f}(x, {here}) − {f}(x, {there})‖₂{over}{denominator}"))
             }
-            Quantity::Derivative => (self.of_t(), format!("E‖∂{f}/∂{variable}‖₂{over}")),
+            Quantity::Derivative => (self.of_t(), format!("E‖{}‖₂{over}", clock.derivative(f, variable))),
             Quantity::Path => (self.of_t(), format!("E‖d{f}(x(t), t)/d{variable}‖₂{over}")),
             Quantity::Spatial => (self.of_t(), format!("E‖∂{f}/∂x‖₂")),
-            Quantity::Size => (self.of_t(), format!("E‖{f}(x, t)‖₂{over}")),
+            Quantity::Size => (self.of_t(), format!("E‖{f}(x, {})‖₂{over}", clock.arguments("t").0)),
         };
-        (name, of.meaning().map_or(formula.clone(), |meaning| format!("{formula}, {meaning}")))
+        let meaning = of.meaning().map(str::to_string).into_iter();
+        let others = (!clock.is_plain()).then(|| clock.meaning());
+        (name, std::iter::once(formula).chain(meaning).chain(others).collect::<Vec<_>>().join(", "))
     }
 
     fn of_t(self) -> String {
@@ -295,6 +304,16 @@ mod tests {
         assert_eq!(Quantity::Path.definition(Of::Epsilon, Axis::Step, Norm::L2, None).1, "E‖dε(x(t), t)/dt‖₂");
         let score = Quantity::Secant.definition(Of::Score, Axis::Step, Norm::L2, Some(1.0)).1;
         assert_eq!(score, "E‖s(x, t) − s(x, t+1)‖₂, s = −ε/σ");
+        let r = "x,t,r=time*0.5".parse::<crate::cli::args::Inputs>().unwrap().times();
+        let by = |quantity: Quantity, moves: &str| {
+            let clock = Clock::new("module", &r, Some(&moves.parse().unwrap())).unwrap();
+            quantity.definition_by((Of::Output, Axis::Step, Norm::L2, Some(1.0)), &clock).1
+        };
+        let end = ", F the network's output, r = time*0.5";
+        assert_eq!(by(Quantity::Secant, "t"), format!("E‖F(x, t, r) − F(x, t+1, r)‖₂{end}"));
+        assert_eq!(by(Quantity::Secant, "r"), format!("E‖F(x, t, r) − F(x, t, r′)‖₂{end}"));
+        assert_eq!(by(Quantity::Derivative, "t"), format!("E‖∂F/∂t‖₂{end}"));
+        assert_eq!(by(Quantity::Derivative, "t,r"), format!("E‖∂F/∂t + ∂F/∂r·dr/dt‖₂{end}"));
         let size = Quantity::Size.definition(Of::Excess, Axis::Step, Norm::Rms, None);
         assert_eq!((&*size.0, &*size.1), ("S(t)", "E‖r(x, t)‖₂/√d, r = ε/σ − x"));
     }

@@ -2,14 +2,15 @@
 //! in a part of it (detach), round it, or look it up in a table: then its derivative in forward or reverse mode is the
 //! derivative of something else, and no error says so. Differences in float64 tell.
 
+use super::arguments::{Arguments, Seed};
 use super::calling::TimeShape;
 use super::code::Code;
-use super::rate::Route;
+use super::routes::{Route, speed};
 use super::{TorchScript, example};
 use crate::device::memory;
 use crate::dual::Dual;
 use crate::error::{Doing, Result};
-use crate::network::{Condition, Probe};
+use crate::network::{Argument, Probe};
 use tch::{Device, Kind, Tensor};
 
 /// Relative difference that rounding explains: float32 keeps 1e-7 of each of some hundred terms of either sign, which a
@@ -21,6 +22,8 @@ fn tolerance(kind: Kind) -> f64 {
 /// Steps that are tried for differences in single precision, where a module runs in no other: powers of two, so that t ± h
 /// is exact, in units of a 500th of the distance between the two times at which a module is tried out.
 const STEPS: [f64; 4] = [1.0, 0.5, 0.25, 0.125];
+/// The unit for x, whose elements are about 1.
+const STEP_OF_X: f64 = 1.0 / 16.0;
 /// What such differences keep of an output's seven digits, over a change of a hundredth of it.
 const SINGLE: f64 = 0.05;
 
@@ -37,8 +40,9 @@ pub(super) enum Agreement {
 }
 
 impl TorchScript {
-    /// Compares the tangent of `route` with differences in float64, at two times for which a module is mostly asked.
-    pub(super) fn compare(&self, route: &Route, probe: &Probe) -> Result<Agreement> {
+    /// Compares the tangent of `route` along an argument with differences in float64, at two times for which a module is mostly
+    /// asked.
+    pub(super) fn compare(&self, argument: Argument, route: &Route, probe: &Probe) -> Result<Agreement> {
         let &Probe { sample_shape, times: [early, late], condition, device, kind, .. } = probe;
         if matches!(self.calling.own.unwrap_or(kind), Kind::Half | Kind::BFloat16) {
             return Ok(Agreement::Unchecked("rounding dominates in half precision"));
@@ -55,16 +59,19 @@ impl TorchScript {
         let first = if self.calling.shape == TimeShape::Rows { 0.5 * (early + late) } else { late };
         let t =
             Tensor::from_slice(&[first, late]).f_to_kind(time_kind).and_then(|t| t.f_to_device(device)).doing(doing)?;
-        let at = [&x, &t, &t.f_ones_like().doing(doing)?];
+        let at = Arguments::new(&self.signature, [&x, &t], condition).doing(doing)?;
+        let seed = self.trial(&at, argument)?;
         let Ok(double) = self.in_float64(device) else {
             return Ok(Agreement::Unchecked("a copy in float64 finds no room"));
         };
-        let found = self.rate_by(route, at, condition)?;
-        if self.differences(&double, at, condition, 1e-3).is_err() {
-            return self.compare_in_single(&found, at, condition, (late - early).abs() / 500.0);
+        let seeds = std::slice::from_ref(&seed);
+        let found = self.along(route, &at, seeds)?;
+        if self.differences(&double, &at, &seed, 1e-3).is_err() {
+            let unit = if argument == Argument::X { STEP_OF_X } else { (late - early).abs() / 500.0 };
+            return self.compare_in_single(&found, &at, &seed, unit);
         }
-        let Ok(differences) = self.differences_route(double, at, condition) else { return Ok(Agreement::Unsettled) };
-        let exact = self.rate_by(&differences, at, condition)?;
+        let Ok(differences) = self.differences_route(double, &at, &seed) else { return Ok(Agreement::Unsettled) };
+        let exact = self.along(&differences, &at, seeds)?;
         let off = exact.tangent.map_or(Ok(f64::INFINITY), |exact| apart(&found, &exact))?;
         // A NaN is no agreement.
         Ok(if off <= tolerance(kind) { Agreement::Within(off) } else { Agreement::Differs(Some(differences), off) })
@@ -74,19 +81,22 @@ impl TorchScript {
     fn compare_in_single(
         &self,
         found: &Dual,
-        [x, t, _]: [&Tensor; 3],
-        condition: &Condition,
+        at: &Arguments,
+        (argument, tangent): &Seed,
         unit: f64,
     ) -> Result<Agreement> {
         let doing = "checking the derivative";
-        let at = |shift: f64| -> Result<Tensor> {
-            let moved = t.f_add_scalar(shift).doing(doing)?;
-            let output =
-                self.call(x, &moved, condition).map_err(|message| self.explain(&message, &x.size(), x.device()))?;
+        let moved = |shift: f64| -> Result<Tensor> {
+            let moved = self.moved(at, (*argument, tangent), shift)?;
+            let (shape, device) = (at.x.size(), at.x.device());
+            let output = self.call_with(&moved).map_err(|message| self.explain(&message, &shape, device))?;
             output.f_to_kind(Kind::Double).doing(doing)
         };
         let central = |h: f64| {
-            at(h)?.f_sub(&at(-h)?).and_then(|change| change.f_div_scalar(2.0 * h)).doing("computing differences")
+            let change = moved(h)?.f_sub(&moved(-h)?).and_then(|change| change.f_div_scalar(2.0 * h));
+            change
+                .and_then(|slope| slope.f_mul(&speed(*argument, tangent, slope.dim())?))
+                .doing("computing differences")
         };
         let mut best = (f64::INFINITY, None);
         for step in STEPS {
@@ -104,16 +114,19 @@ impl TorchScript {
     }
 
     /// A line on the comparison where a reader must know of it; `name` is the route's.
-    pub(super) fn on_agreement(&self, name: &str, agreement: &Agreement) -> Option<String> {
+    pub(super) fn on_agreement(&self, argument: Argument, name: &str, agreement: &Agreement) -> Option<String> {
+        let (symbol, letter) = (self.symbol(argument), self.letter(argument));
         let code = Code::read(&self.path);
         let rounds = [Kind::Half, Kind::BFloat16].into_iter().any(|half| code.casts_to(half))
             || ["torch.round", "torch.floor", "torch.to(t, 4)", "torch.embedding("].iter().any(|call| code.has(call));
-        let jumps = "its output jumps where the rounded t does, which no derivative shows: --quantity secant does";
+        let jumps = format!(
+            "its output jumps where the rounded {letter} does, which no derivative shows: --quantity secant does"
+        );
         match agreement {
             Agreement::Within(_) => None,
             Agreement::Differs(differences, off) => {
-                let hides = "a part of the module hides t from differentiation (detach), or rounds it";
-                let seen = if rounds { format!(" If it rounds t, {jumps}.") } else { String::new() };
+                let hides = format!("a part of the module hides {letter} from differentiation (detach), or rounds it");
+                let seen = if rounds { format!(" If it rounds {letter}, {jumps}.") } else { String::new() };
                 let used = match differences {
                     Some(_) => "The differences are used instead.",
                     None => {
@@ -122,18 +135,18 @@ impl TorchScript {
                     }
                 };
                 Some(format!(
-                    "∂/∂t by {name} is {:.0} % of the largest entry off differences of the module's own answers: {hides}. \
+                    "{symbol} by {name} is {:.0} % of the largest entry off differences of the module's own answers: {hides}. \
                      {used}{seen}",
                     100.0 * off
                 ))
             }
             Agreement::Unsettled => Some(format!(
-                "differences of its answers do not settle, so ∂/∂t by {name} may not be all of what the module does with t: a part of it \
-                 rounds t or looks it up. {}.",
-                capitalised(jumps)
+                "differences of its answers do not settle, so {symbol} by {name} may not be all of what the module does with {letter}: a part of \
+                 it rounds {letter} or looks it up. {}.",
+                capitalised(&jumps)
             )),
             Agreement::Unchecked(why) => {
-                Some(format!("∂/∂t by {name} was not checked against differences in float64: {why}."))
+                Some(format!("{symbol} by {name} was not checked against differences in float64: {why}."))
             }
         }
     }

@@ -22,18 +22,27 @@ pub(super) struct Calling {
     /// dtype of x and of the parameters where it is not the one that was asked for: a trace in half precision has casts to
     /// it in its code.
     pub own: Option<Kind>,
+    /// Whether numbers of `--inputs` are passed as t is, and not as plain numbers.
+    pub numbers: bool,
 }
 
 impl Calling {
     /// x and t as lipscope has them.
-    pub const PLAIN: Calling = Calling { shape: TimeShape::Rows, time: None, own: None };
+    pub const PLAIN: Calling = Calling { shape: TimeShape::Rows, time: None, own: None, numbers: false };
 
-    /// Ways to pass t that are tried, the usual ones first. A module in half precision may want t in it.
-    pub fn all(own: Option<Kind>) -> impl Iterator<Item = Calling> {
+    /// Ways to pass t that are tried, the usual ones first. A module in half precision may want t in it, and numbers may be
+    /// wanted as tensors by one that has any.
+    pub fn all(own: Option<Kind>, has_numbers: bool) -> impl Iterator<Item = Calling> {
         let half = own.filter(|own| matches!(own, Kind::Half | Kind::BFloat16));
         let times = [None, Some(Kind::Int64)].into_iter().chain(half.map(Some));
         let shapes = [TimeShape::Rows, TimeShape::One, TimeShape::Scalar];
-        shapes.into_iter().flat_map(move |shape| times.clone().map(move |time| Calling { shape, time, own }))
+        let each = move |numbers| {
+            let times = times.clone();
+            shapes
+                .into_iter()
+                .flat_map(move |shape| times.clone().map(move |time| Calling { shape, time, own, numbers }))
+        };
+        [false, true].into_iter().filter(move |numbers| !numbers || has_numbers).flat_map(each)
     }
 
     pub fn is_integer(self) -> bool {

@@ -23,7 +23,7 @@ fn tolerance(kind: Kind, device: Device) -> f64 {
 impl TorchScript {
     /// Finds out how the module is called, and refuses what is no function of (x, t).
     pub(super) fn check(&mut self, probe: &Probe) -> Result<()> {
-        let &Probe { sample_shape, times, condition, device, kind, beside } = probe;
+        let &Probe { sample_shape, times, condition, device, kind, beside, .. } = probe;
         let (x, full) = example(sample_shape, device, kind)?;
         let time_kind = if kind == Kind::Double { Kind::Double } else { Kind::Float };
         let at = |t: f64| Tensor::f_full([2], t, (time_kind, device)).doing("probing");
@@ -133,7 +133,7 @@ impl TorchScript {
         condition: &Condition,
     ) -> std::result::Result<Tensor, String> {
         let mut complaint = None;
-        for calling in Calling::all(own) {
+        for calling in Calling::all(own, self.signature.has_numbers()) {
             self.calling = calling;
             match self.call(x, t, condition) {
                 Ok(output) => return Ok(output),

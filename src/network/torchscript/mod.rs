@@ -2,20 +2,24 @@
 //! tensor counts unless another is named.
 
 mod agreement;
+mod arguments;
 mod calling;
 mod checks;
 mod code;
 mod complaint;
 mod rate;
+mod routes;
 mod signature;
 
-use super::{Condition, InputShape, Network, Probe, integer_time};
+use super::{Argument, Condition, InputShape, Network, Probe, integer_time};
 use crate::dual::Dual;
 use crate::error::{Doing, Error, Result, torch_message};
 use crate::libtorch::load_script;
+use arguments::Arguments;
 use calling::{Calling, TimeShape};
 pub(crate) use complaint::conditioned;
 use lipscope_core::cli::args::ModuleInput;
+use lipscope_core::clock::TimeInput;
 pub use signature::Signature;
 pub(crate) use signature::first_tensor;
 use std::path::{Path, PathBuf};
@@ -36,8 +40,8 @@ pub struct TorchScript {
     saved_kind: Option<Kind>,
     /// Whether it answers every row of a batch for that row's own t.
     time_per_row: bool,
-    /// How ∂/∂t is computed, where that was found out.
-    rate: Option<rate::Rate>,
+    /// How derivatives are computed, along each argument for which that was found out.
+    rates: Vec<rate::Rate>,
     /// dtype of t, where it does not follow from the module's.
     time_kind: Option<Kind>,
 }
@@ -56,17 +60,24 @@ impl TorchScript {
             calling: Calling::PLAIN,
             saved_kind,
             time_per_row: false,
-            rate: None,
+            rates: Vec::new(),
             time_kind: None,
         })
     }
 
     fn call(&self, x: &Tensor, t: &Tensor, condition: &Condition) -> std::result::Result<Tensor, String> {
+        let arguments = Arguments::new(&self.signature, [x, t], condition).map_err(|e| torch_message(&e))?;
+        self.call_with(&arguments)
+    }
+
+    /// The same, argument by argument.
+    fn call_with(&self, at: &Arguments) -> std::result::Result<Tensor, String> {
         let words = |e: tch::TchError| torch_message(&e);
-        let own = self.calling.own.unwrap_or(x.kind());
-        let (cast, time) = (x.f_to_kind(own).map_err(words)?, self.calling.time(t).map_err(words)?);
-        let output = self.signature.call(&self.module, &cast, &time, condition)?;
-        if self.calling.own.is_none() { Ok(output) } else { output.f_to_kind(x.kind()).map_err(words) }
+        let own = self.calling.own.unwrap_or(at.x.kind());
+        let cast = at.with(Argument::X, at.x.f_to_kind(own).map_err(words)?);
+        let cast = cast.with_times(|t| self.calling.time(t)).map_err(words)?;
+        let output = self.signature.call(&self.module, &cast, self.calling.numbers)?;
+        if self.calling.own.is_none() { Ok(output) } else { output.f_to_kind(at.x.kind()).map_err(words) }
     }
 }
 
@@ -82,15 +93,8 @@ fn example(sample_shape: &[i64], device: Device, kind: Kind) -> Result<(Tensor, 
 
 impl Network for TorchScript {
     fn forward(&self, x: &Dual, t: &Dual, condition: &Condition) -> Result<Dual> {
-        if x.tangent.is_some() {
-            return Err(Error::unsupported(
-                "a derivative in x of a TorchScript module",
-                "it is available for networks that lipscope loads natively",
-                "Use --quantity secant or derivative.",
-            ));
-        }
-        if let Some(tangent) = &t.tangent {
-            return self.with_rate([&x.value, &t.value, tangent], condition);
+        if [x, t].into_iter().chain(&condition.times).any(|input| input.tangent.is_some()) {
+            return self.with_rates(x, t, condition);
         }
         self.call(&x.value, &t.value, condition)
             .map(Dual::constant)
@@ -98,19 +102,35 @@ impl Network for TorchScript {
     }
 
     fn carries_tangents(&self) -> bool {
-        self.rate.is_some()
+        self.rates.iter().any(|rate| rate.argument != Argument::X)
     }
 
     fn carries_x_tangents(&self) -> bool {
-        false
+        self.rates.iter().any(|rate| rate.argument == Argument::X)
     }
 
     fn rate_route(&self) -> String {
-        self.rate.as_ref().map_or_else(|| "none".into(), |rate| rate.words.clone())
+        let rates: Vec<&rate::Rate> = self.rates.iter().filter(|rate| rate.argument != Argument::X).collect();
+        match rates[..] {
+            [] => "none".into(),
+            [rate] => rate.words.clone(),
+            _ => {
+                let each = rates.iter().map(|rate| format!("{} by {}", self.symbol(rate.argument), rate.words));
+                each.collect::<Vec<_>>().join("; ")
+            }
+        }
+    }
+
+    fn jacobian_route(&self) -> Option<String> {
+        self.rates.iter().find(|rate| rate.argument == Argument::X).map(|rate| rate.words.clone())
     }
 
     fn prepare_rate(&mut self, probe: &Probe) -> Result<()> {
-        self.find_route(probe)
+        probe.moving.iter().try_for_each(|argument| self.find_route(*argument, probe))
+    }
+
+    fn prepare_jacobian(&mut self, probe: &Probe) -> Result<()> {
+        self.find_route(Argument::X, probe)
     }
 
     fn takes_context(&self) -> bool {
@@ -123,6 +143,10 @@ impl Network for TorchScript {
 
     fn drawn_inputs(&self) -> Vec<ModuleInput> {
         self.signature.drawn()
+    }
+
+    fn other_times(&self) -> Vec<TimeInput> {
+        self.signature.times()
     }
 
     fn input_shape(&self) -> InputShape {
@@ -144,7 +168,7 @@ impl Network for TorchScript {
     }
 
     fn notes(&self) -> Vec<String> {
-        let of_rate = self.rate.as_ref().and_then(|rate| rate.note.clone());
+        let of_rate = self.rates.iter().filter_map(|rate| rate.note.clone());
         self.calling.notes().into_iter().chain(of_rate).collect()
     }
 

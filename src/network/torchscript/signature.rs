@@ -1,9 +1,11 @@
 //! How a module is called, and which of its outputs counts: `--inputs x,t,context=FILE` and `--output KEY`.
 
+use super::arguments::Arguments;
 use crate::error::{Doing, Result};
-use crate::network::{Additions, Condition, Takes, UsualTime};
+use crate::network::{Additions, Takes, UsualTime};
 use crate::tensor_file::one_sample;
 use lipscope_core::cli::args::{ConditionSource, Inputs, ModuleInput, ModuleOutput, OutputTensor};
+use lipscope_core::clock::TimeInput;
 use tch::{CModule, Device, IValue, TchError, Tensor};
 
 /// One argument of a module, in its place.
@@ -18,6 +20,8 @@ enum Slot {
     /// A value of one sample, [1, …], the same for all.
     Fixed(Tensor),
     Number(f64),
+    /// Another argument of time, `[B]`.
+    Time(TimeInput),
     /// Values that differ from sample to sample: the next of the condition's inputs.
     Drawn(ModuleInput),
 }
@@ -76,6 +80,20 @@ impl Signature {
         self.slots.iter().filter_map(drawn).collect()
     }
 
+    /// The arguments of time besides t, in their order.
+    pub fn times(&self) -> Vec<TimeInput> {
+        let time = |slot: &Slot| match slot {
+            Slot::Time(time) => Some(time.clone()),
+            _ => None,
+        };
+        self.slots.iter().filter_map(time).collect()
+    }
+
+    /// Whether numbers are among the arguments.
+    pub fn has_numbers(&self) -> bool {
+        self.slots.iter().any(|slot| matches!(slot, Slot::Number(_)))
+    }
+
     /// What the module takes besides x and t.
     pub fn takes(&self) -> Takes {
         Takes {
@@ -88,6 +106,7 @@ impl Signature {
             additions: Additions::default(),
             time: UsualTime::Steps,
             inputs: self.drawn(),
+            times: self.times(),
         }
     }
 
@@ -96,13 +115,13 @@ impl Signature {
         self.slots.len()
     }
 
-    /// Calls a module; floating-point values are taken in the dtype of x. The error is libtorch's own.
-    pub fn call(
+    /// Calls a module; floating-point values are taken in the dtype of x, and where `numbers` says so plain numbers as t is.
+    /// The error is libtorch's own.
+    pub(super) fn call(
         &self,
         module: &CModule,
-        x: &Tensor,
-        t: &Tensor,
-        condition: &Condition,
+        Arguments { x, times, condition }: &Arguments,
+        numbers: bool,
     ) -> std::result::Result<Tensor, String> {
         let words = |e: TchError| crate::error::torch_message(&e);
         let rows = x.size().first().copied().unwrap_or(1);
@@ -110,13 +129,19 @@ impl Signature {
             let kind = if value.is_floating_point() { x.kind() } else { value.kind() };
             value.f_to_kind(kind).and_then(|value| value.f_to_device(x.device()))
         };
+        let (t, mut others) = (times.first(), times.iter().skip(1));
         let mut drawn = condition.inputs.iter();
         let mut arguments = Vec::with_capacity(self.slots.len());
         for slot in &self.slots {
             let missing = |what: &str| format!("it takes {what}, and none was given");
             arguments.push(match slot {
                 Slot::X => IValue::Tensor(x.shallow_clone()),
-                Slot::T => IValue::Tensor(t.shallow_clone()),
+                Slot::T => IValue::Tensor(t.ok_or_else(|| missing("t"))?.shallow_clone()),
+                Slot::Time(_) => IValue::Tensor(others.next().ok_or_else(|| missing("one more time"))?.shallow_clone()),
+                Slot::Number(number) if numbers => {
+                    let t = t.ok_or_else(|| missing("t"))?;
+                    IValue::Tensor(t.f_full_like(*number).map_err(words)?)
+                }
                 Slot::Number(number) => IValue::Double(*number),
                 Slot::Class => {
                     IValue::Tensor(condition.labels.as_ref().ok_or_else(|| missing("a class"))?.shallow_clone())
@@ -175,6 +200,7 @@ fn slot(input: &ModuleInput) -> Result<Slot> {
         ModuleInput::Class => Slot::Class,
         ModuleInput::Context => Slot::Context,
         ModuleInput::Number(_, number) => Slot::Number(*number),
+        ModuleInput::Time(time) => Slot::Time(time.clone()),
         ModuleInput::Values(_, ConditionSource::Same(path)) => Slot::Fixed(one_sample(path)?),
         ModuleInput::Values(..) | ModuleInput::Normal(..) => Slot::Drawn(input.clone()),
     })

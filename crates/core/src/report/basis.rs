@@ -2,6 +2,7 @@
 //! meant. One line per model, in the terminal, in the report and on the page.
 
 use super::{ModelDescription, Provenance};
+use crate::clock::Clock;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::fmt;
@@ -73,6 +74,7 @@ impl ModelDescription {
         parts.push(format!("x is {}", sizes.join("×")));
         let [first, last] = basis.told.map(|told| told.map_or_else(|| "±∞".into(), in_four_digits));
         parts.push(format!("told {} = {first} … {last} ({})", self.conditioning, basis.time));
+        parts.extend(self.clock.as_ref().map(Clock::in_words));
         parts.push(format!("predicts {} ({})", self.prediction, basis.prediction));
         parts.push(format!("schedule {}, T = {} ({})", self.schedule, self.timesteps, basis.schedule));
         parts.extend(self.asked.as_ref().map(|asked| format!("asked for {asked}")));

@@ -1,6 +1,7 @@
 //! What a report says about a model.
 
 use super::Basis;
+use crate::clock::Clock;
 use serde::{Deserialize, Serialize};
 
 /// What a model is.
@@ -32,6 +33,9 @@ pub struct ModelDescription {
     /// What a conditional network was asked for, in words; `None` for an unconditional one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub asked: Option<String>,
+    /// Its arguments of time and which of them move, where t is not the only one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub clock: Option<Clock>,
     /// What the meaning of its input and output rests on; `None` for closed forms.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub basis: Option<Basis>,

@@ -146,6 +146,7 @@ pub fn model(label: &str, boundaries: Vec<f64>, curve: Curve) -> ModelReport {
         timesteps: 1000,
         conditioning: "step".into(),
         asked: None,
+        clock: None,
         basis: None,
         boundaries,
         dtype: "f32".into(),

@@ -1,5 +1,6 @@
 //! Where the values of a condition come from: `FILE`, `@FILE`, `@COLUMN`; and `--inputs x,t,NAME=…`.
 
+use crate::clock::TimeInput;
 use crate::data::DataSpec;
 use crate::error::{Error, Result};
 use std::path::{Path, PathBuf};
@@ -80,6 +81,8 @@ pub enum ModuleInput {
     Context,
     /// A number, the same in every call.
     Number(String, f64),
+    /// A number that follows the one that t is told.
+    Time(TimeInput),
     /// An array.
     Values(String, ConditionSource),
     /// Standard normal numbers, drawn for each sample and held while t moves; their shape, `None` for that of x.
@@ -90,8 +93,19 @@ pub enum ModuleInput {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Inputs(pub Vec<ModuleInput>);
 
+impl Inputs {
+    /// Those that follow time.
+    pub fn times(&self) -> Vec<TimeInput> {
+        let time = |input: &ModuleInput| match input {
+            ModuleInput::Time(time) => Some(time.clone()),
+            _ => None,
+        };
+        self.0.iter().filter_map(time).collect()
+    }
+}
+
 const NEXT: &str = "Such as --inputs x,t,context,obs=@obs: x, t, class, context, and for others NAME=NUMBER, NAME=FILE, NAME=@COLUMN \
-                    (drawn with the data) or NAME=normal:100x8x8 (random).";
+                    (drawn with the data), NAME=normal:100x8x8 (random) or NAME=time*0.5 (follows t).";
 
 impl FromStr for Inputs {
     type Err = Error;
@@ -124,6 +138,14 @@ fn input(whole: &str, text: &str) -> Result<ModuleInput> {
     }
     if let Ok(number) = value.parse() {
         return Ok(ModuleInput::Number(name, number));
+    }
+    match TimeInput::parse(&name, value) {
+        Some(Ok(_)) if name == "t" || name == "x" => {
+            return refuse(format!("`{name}` is an input of its own; another that follows time has another name"));
+        }
+        Some(Ok(time)) => return Ok(ModuleInput::Time(time)),
+        Some(Err(problem)) => return refuse(problem),
+        None => {}
     }
     match (value, value.strip_prefix("normal:")) {
         ("normal", _) => Ok(ModuleInput::Normal(name, None)),
@@ -229,13 +251,24 @@ mod tests {
 
     #[test]
     fn inputs_are_named_in_their_order() {
-        let parsed = "x, t, w=7.5, c=@obs, eta=normal:100x8x8, z=normal".parse::<Inputs>().unwrap().0;
-        assert_eq!(parsed.len(), 6);
+        let parsed = "x, t, w=7.5, c=@obs, eta=normal:100x8x8, z=normal, r=time-1".parse::<Inputs>().unwrap().0;
+        assert_eq!(parsed.len(), 7);
+        assert_eq!(parsed[6], ModuleInput::Time(TimeInput { name: "r".into(), factor: 1.0, offset: -1.0 }));
         assert_eq!(parsed[2], ModuleInput::Number("w".into(), 7.5));
         assert_eq!(parsed[3], ModuleInput::Values("c".into(), ConditionSource::Column("obs".into())));
         assert_eq!(parsed[4], ModuleInput::Normal("eta".into(), Some(vec![100, 8, 8])));
         assert_eq!(parsed[5], ModuleInput::Normal("z".into(), None));
-        for text in ["x", "t,t,x", "x,t,c=", "x,t,y", "x,t,e=normal:", "x,t,e=normal:3x0", "x,t,c=@"] {
+        for text in [
+            "x",
+            "t,t,x",
+            "x,t,c=",
+            "x,t,y",
+            "x,t,e=normal:",
+            "x,t,e=normal:3x0",
+            "x,t,c=@",
+            "x,t,r=time*0",
+            "x,t,t=time",
+        ] {
             assert!(text.parse::<Inputs>().is_err(), "{text}");
         }
     }

@@ -222,6 +222,9 @@ fn described(model: &ModelReport) -> Vec<(String, String)> {
     if let Some(asked) = &about.asked {
         what.push_str(&format!(", asked for {asked}"));
     }
+    if let Some(clock) = &about.clock {
+        what.push_str(&format!(", {}", clock.in_words()));
+    }
     if !about.boundaries.is_empty() {
         let boundaries: Vec<String> = about.boundaries.iter().map(f64::to_string).collect();
         what.push_str(&format!(", shares timesteps between {}", boundaries.join(", ")));

@@ -2,6 +2,7 @@
 
 use super::Horizontal;
 use super::series::quantities;
+use crate::clock::Clock;
 use crate::error::{Error, Result};
 use crate::quantity::Quantity;
 use crate::report::{Curve, Report};
@@ -24,26 +25,35 @@ pub(super) fn y_labels(report: &Report) -> Result<Vec<String>> {
         ));
     }
     let unit = &first.unit;
-    let names: Vec<(String, String)> = quantities(report).into_iter().map(|q| definition(q, &curves)).collect();
+    let clock = clock(report);
+    let names: Vec<(String, String)> = quantities(report).into_iter().map(|q| definition(q, &curves, &clock)).collect();
     let long: Vec<String> = names.iter().map(|(name, formula)| format!("{name} = {formula}")).collect();
     let short: Vec<&str> = names.iter().map(|(name, _)| name.as_str()).collect();
     let of = first.of.in_words().map(|words| format!(" of {words}")).unwrap_or_default();
+    let of = format!("{}{of}", clock.variables());
     let what = if first.quantity == Quantity::Size { "size" } else { "Lipschitz estimate" };
     Ok(vec![
         format!("{}  [{unit}]", long.join(",  ")),
         format!("{what} {}{of}  [{unit}]", short.join(", ")),
         format!("{}{of}  [{unit}]", short.join(", ")),
-        format!("{}  [{unit}]", short.join(", ")),
+        format!("{}{}  [{unit}]", short.join(", "), clock.variables()),
     ])
 }
 
 /// Name and formula of a quantity; the step is named where all curves have the same.
-fn definition(quantity: Quantity, curves: &[&Curve]) -> (String, String) {
+fn definition(quantity: Quantity, curves: &[&Curve], clock: &Clock) -> (String, String) {
     let of_it: Vec<&Curve> = curves.iter().copied().filter(|curve| curve.quantity == quantity).collect();
     let first = of_it.first();
     let dt = first.and_then(|first| first.dt).filter(|dt| of_it.iter().all(|curve| curve.dt == Some(*dt)));
     let (of, axis, norm) = first.map_or_else(Default::default, |first| (first.of, first.axis, first.norm));
-    quantity.definition(of, axis, norm, dt)
+    quantity.definition_by((of, axis, norm, dt), clock)
+}
+
+/// The arguments of time that all models have in common; t alone where they differ.
+fn clock(report: &Report) -> Clock {
+    let mut clocks = report.models.iter().map(|model| model.model.clock.as_ref());
+    let first = clocks.next().flatten().filter(|first| clocks.all(|other| other == Some(*first)));
+    first.cloned().unwrap_or_default()
 }
 
 /// What the figure is, in one sentence for readers who cannot see it.
