@@ -5,7 +5,7 @@
 //!
 //! ε_v = F + c v with c = L_vv/Σ_vv, ∂ε_v/∂t = ∂F/∂t + ċ v.
 
-use super::AskedNetwork;
+use super::{AskedNetwork, RateParts};
 use crate::device::scale_rows;
 use crate::dual::Dual;
 use crate::error::{Doing, Error, Result};
@@ -213,25 +213,30 @@ impl Response for AuxiliaryNetwork {
     }
 
     fn value(&self, state: &State, t: &[Timestep]) -> Result<Tensor> {
-        self.with_last(self.output(state, t, false)?.value, state, || self.linear(t).0)
+        let value = self.output(state, t, false)?.value;
+        self.with_last(value, state, || self.linear(self.asked.times(&state.condition, t).t).0)
     }
 
     fn rate(&self, state: &State, t: &[Timestep]) -> Result<Tensor> {
         let Dual { value, tangent } = self.output(state, t, true)?;
-        self.with_last(tangent.unwrap_or_else(|| value.zeros_like()), state, || self.linear(t).1)
+        let rate = tangent.unwrap_or_else(|| value.zeros_like());
+        // Where t is held, only another argument of time moves.
+        if self.asked.given.clock.t_moves { self.with_last(rate, state, || self.linear(t).1) } else { Ok(rate) }
     }
 
     /// c′ − c is one factor. Where the network is told the same at both times its output stands still, and need not be known.
     fn change(&self, state: &State, t: &[Timestep], t_next: &[Timestep]) -> Result<(Tensor, u64)> {
         let moved = |t: &[Timestep], next: &[Timestep]| {
             let (here, there) = (self.linear(t).0, self.linear(next).0);
-            here.iter().zip(&there).map(|(here, there)| there - here).collect()
+            let moves = if self.asked.given.clock.t_moves { 1.0 } else { 0.0 };
+            here.iter().zip(&there).map(|(here, there)| (there - here) * moves).collect()
         };
         by_rows(
             (state, t, t_next),
             |t, next| self.asked.map.condition(t) != self.asked.map.condition(next),
             |state, t, next| {
-                let (before, after) = (self.output(state, t, false)?.value, self.output(state, next, false)?.value);
+                let held = &state.held_at(t);
+                let (before, after) = (self.output(held, t, false)?.value, self.output(held, next, false)?.value);
                 let change = after.f_sub(&before).doing("subtracting predictions")?;
                 Ok((self.with_last(change, state, || moved(t, next))?, 2 * t.len() as u64))
             },
@@ -249,6 +254,10 @@ impl Response for AuxiliaryNetwork {
 
     fn network_calls(&self) -> u64 {
         self.asked.calls()
+    }
+
+    fn rate_parts(&self) -> std::result::Result<&dyn RateParts, String> {
+        Err("it is told apart for Gaussian noise, x_t = α x₀ + σ ε".into())
     }
 
     fn offers(&self) -> &'static [Of] {
