@@ -28,7 +28,7 @@ use crate::network::Network;
 use crate::network::recognise::Told;
 use crate::report::WeightsUsed;
 use crate::tensor_file::{self, Sniffed};
-use lipscope_core::cli::args::{Inputs, LoraSpec};
+use lipscope_core::cli::args::{Inputs, LoraSpec, ModuleOutput};
 use std::path::{Path, PathBuf};
 use tch::{Device, Kind};
 use unrecognised::unrecognised;
@@ -88,7 +88,7 @@ pub struct Request<'a> {
     /// Inputs of a TorchScript module, as `--inputs` takes them.
     pub inputs: Option<&'a Inputs>,
     /// Which output of a TorchScript module counts, as `--output` takes it.
-    pub output: Option<&'a str>,
+    pub output: Option<&'a ModuleOutput>,
     /// What the user says anyway, so that the file need not.
     pub said: Overridden,
     /// What is merged into its weights.

@@ -6,7 +6,7 @@ use super::rows::DataRows;
 use super::usual_time;
 use crate::checkpoint::{Checkpoint, Declared};
 use crate::clean_data::Ideal;
-use crate::denoiser::{AskedNetwork, NetworkDenoiser, PlainNetwork};
+use crate::denoiser::{AskedNetwork, AuxiliaryNetwork, NetworkDenoiser, PlainNetwork};
 use crate::device::dtype_name;
 use crate::error::{Error, Result};
 use crate::estimator::Quantities;
@@ -23,7 +23,7 @@ use crate::report::{Basis, ModelDescription, Origin, Warning};
 use crate::response::Response;
 use crate::time::{Axis, Conditioning};
 use crate::timestep_map::{Identity, TimestepMap};
-use lipscope_core::cli::args::Share;
+use lipscope_core::cli::args::{ModuleOutput, Share};
 use lipscope_core::options::Overrides;
 use lipscope_core::process::not_gaussian;
 use std::fmt;
@@ -141,6 +141,7 @@ pub(super) struct Resolved {
     spec: ProcessSpec,
     predicted: Predicted,
     guidance: Option<Guidance>,
+    output: Option<ModuleOutput>,
 }
 
 impl Resolved {
@@ -149,23 +150,30 @@ impl Resolved {
     /// # Errors
     /// Guidance under a process that has none.
     pub fn into_model(self) -> Result<Model> {
-        let Resolved { model, spec, predicted, guidance } = self;
-        let Model { label, description, response: asked, clip, thresholds, warnings } = model;
+        let Resolved { model, spec, predicted, guidance, output } = self;
+        let Model { label, description, response: asked, clip, thresholds, mut warnings } = model;
         let response: Box<dyn Response> = match (&spec, predicted) {
             (ProcessSpec::Gaussian(named), Predicted::Noise(prediction)) => {
                 let process = Arc::clone(&named.schedule).into();
                 Box::new(NetworkDenoiser { asked, process, prediction, guidance })
             }
+            (other, _) if guidance.is_some() => {
+                let allowed = "it combines predictions of Gaussian noise, x_t = α x₀ + σ ε";
+                let next = "Leave out --guidance, or export a module that guides itself.";
+                return Err(Error::unsupported(format!("--guidance under the process {other}"), allowed, next));
+            }
             (ProcessSpec::Jump(jump), Predicted::Jumps(output)) => {
-                if guidance.is_some() {
-                    let allowed = "it combines predictions of noise, and not rates";
-                    let next = "Leave out --guidance, and export the guided network.";
-                    return Err(Error::unsupported(format!("--guidance under {spec}"), allowed, next));
-                }
                 Box::new(NetworkJumps { asked, process: Arc::clone(jump), output, of: Of::Rate }.checked()?)
             }
-            (ProcessSpec::LinearGaussian(_), _) => {
-                return Err(Error::unsupported("a network with auxiliary variables", "…", "…"));
+            (ProcessSpec::LinearGaussian(process), Predicted::Noise(prediction)) => {
+                let network = AuxiliaryNetwork::new(asked, Arc::clone(process), prediction, output.as_ref())?;
+                let named = output.is_some_and(|output| !output.variables.is_empty());
+                if let ([one], false) = (&network.names()[..], named) {
+                    let (what, flag) =
+                        (format!("that its output is the noise of {one} alone"), format!("--output {one}=0"));
+                    warnings.push(Warning::Assumed { model: label.clone(), what, flag });
+                }
+                Box::new(network)
             }
             _ => Box::new(PlainNetwork { asked, process: process::of_spec(&spec) }),
         };
@@ -177,7 +185,7 @@ impl Resolved {
     /// # Errors
     /// The process is not Gaussian.
     pub fn into_denoiser(self) -> Result<NetworkDenoiser> {
-        let Resolved { model, spec, predicted, guidance } = self;
+        let Resolved { model, spec, predicted, guidance, .. } = self;
         let process = Arc::clone(&spec.gaussian("ε(x, t)")?.schedule).into();
         let Predicted::Noise(prediction) = predicted else { return Err(not_gaussian("ε(x, t)", spec.name())) };
         Ok(NetworkDenoiser { asked: model.response, process, prediction, guidance })
@@ -212,6 +220,22 @@ impl fmt::Display for Predicted {
     }
 }
 
+/// Variables can be named where there are several.
+fn refuse_variables(spec: &ProcessSpec, output: Option<&ModuleOutput>) -> Result<()> {
+    match output {
+        Some(output) if !output.variables.is_empty() && !matches!(spec, ProcessSpec::LinearGaussian(_)) => {
+            let allowed = format!("under {spec} the prediction has no variables to choose from");
+            Err(Error::argument(
+                "--output",
+                output,
+                allowed,
+                "Give a place or a key; or name the process, --schedule cld.",
+            ))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// What a network predicts, and who says so.
 fn predicted(
     spec: &ProcessSpec,
@@ -228,7 +252,17 @@ fn predicted(
         }
         (ProcessSpec::Unnoised(_), None) => Ok((Predicted::Itself, Origin::Flag("--schedule".into()))),
         (ProcessSpec::Jump(jump), _) => Ok((Predicted::Jumps(Output::new(asked, jump)?), origin)),
-        (ProcessSpec::Gaussian(_) | ProcessSpec::LinearGaussian(_), _) => {
+        (ProcessSpec::LinearGaussian(_), _) => {
+            if let Some(other) = asked.filter(|named| !matches!(named, Prediction::Epsilon | Prediction::Mixed)) {
+                let allowed = format!("under {spec} it is epsilon or mixed");
+                return Err(Error::argument("--prediction", other, allowed, "Give --prediction epsilon or mixed."));
+            }
+            if asked.is_none() {
+                assumed("epsilon prediction", "--prediction");
+            }
+            Ok((Predicted::Noise(asked.unwrap_or_default()), origin))
+        }
+        (ProcessSpec::Gaussian(_), _) => {
             let prediction = asked.unwrap_or_else(|| {
                 assumed("epsilon prediction", "--prediction");
                 Prediction::Epsilon
@@ -242,6 +276,8 @@ fn predicted(
 fn usual_conditioning(spec: &ProcessSpec) -> Conditioning {
     match spec {
         ProcessSpec::Jump(_) => Conditioning::scaled(Axis::Sigma, 1.0),
+        // Trainers with auxiliary variables give the network the time of the process, in (0, 1].
+        ProcessSpec::LinearGaussian(_) => Conditioning::scaled(Axis::Unit, 1.0),
         _ => Conditioning::default(),
     }
 }
@@ -270,6 +306,7 @@ pub(super) fn resolve_file(
             DEFAULT_SCHEDULE.parse()?
         }
     };
+    refuse_variables(&spec, overrides.output.as_ref())?;
     let (predicted, prediction_from) = predicted(&spec, overrides, &declared, &mut assumed)?;
     let process = process::of_spec(&spec);
     let time_from = match origin(overrides.time_input.is_some(), "--time-input", &said_in.conditioning) {
@@ -309,7 +346,10 @@ pub(super) fn resolve_file(
     // The first timestep and the middle one, which a trained network tells apart.
     let times = [told(0.0)?, told((spec.timesteps() / 2) as f64)?];
     let beside = given.channels_beside();
-    let full = widened(shape, beside);
+    let state = process.state_shape(shape);
+    let full = widened(&state, beside);
+    // The output may hold fewer variables than the state: one at least.
+    let beside = beside + state.first().copied().unwrap_or(0) - shape.first().copied().unwrap_or(0);
     let moving = &given.moving();
     let probe = Probe { sample_shape: &full, times, condition: &example, device, kind, beside, moving };
     network.prepare(&probe)?;
@@ -346,7 +386,7 @@ pub(super) fn resolve_file(
     let asked = AskedNetwork { network, map, conditioning, given, sample_shape: shape.to_vec(), device, kind };
     let (clip, thresholds) = (declared.clip, declared.thresholds);
     let model = Model { label, description, response: asked, clip, thresholds, warnings };
-    Ok(Resolved { model, spec, predicted, guidance })
+    Ok(Resolved { model, spec, predicted, guidance , output: overrides.output.clone() })
 }
 
 /// The shape of what a network gets, with the channels beside x.
