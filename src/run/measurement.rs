@@ -97,10 +97,10 @@ impl Measurement {
         overrides: &Overrides,
         setup: &Setup,
     ) -> Result<Self> {
-        if let Some(of @ (Of::Output | Of::Guidance)) = options.of {
+        if let Some(of @ (Of::Output | Of::Guidance | Of::Spread)) = options.of {
             return Err(Error::unsupported(
                 format!("--of {of} with theory"),
-                "a closed form has neither an output of its own nor a condition",
+                "a closed form has no output of its own, no condition and no random input",
                 "Use --of epsilon, score, x0 or excess.",
             ));
         }

@@ -28,6 +28,15 @@ pub(super) fn guided(command: &str, options: &MeasureOptions, overrides: &Overri
             "ε(x, t, c) − ε(x, t, ∅) is the same for every w",
             "Leave out --guidance with --of guidance; --null-class and --null-context say what ∅ is.",
         )),
+        (Of::Spread, _) if overrides.average.is_some() => {
+            let allowed = "--of spread is the distance of two draws, and not of two means";
+            Err(Error::mismatch(allowed, "Leave out --average."))
+        }
+        (Of::Spread, [_, _, ..]) => Err(Error::unsupported(
+            "--of spread of several --guidance",
+            "two draws are told apart under one w at a time",
+            "Give one w.",
+        )),
         (_, [first, _, ..]) if command == "measure" => {
             if options.quantity.has_jacobian() {
                 return Err(Error::unsupported(

@@ -22,6 +22,8 @@ pub enum Of {
     Excess,
     /// What guidance adds for each unit of w: δ = ε(x, t, c) − ε(x, t, ∅)
     Guidance,
+    /// How far two draws of the random inputs are apart: Δ = ε(x, t, η) − ε(x, t, η′)
+    Spread,
 }
 
 impl Of {
@@ -34,6 +36,7 @@ impl Of {
             Of::Output => "output",
             Of::Excess => "excess",
             Of::Guidance => "guidance",
+            Of::Spread => "spread",
         }
     }
 
@@ -51,6 +54,7 @@ impl Of {
             Of::Output => "F",
             Of::Excess => "r",
             Of::Guidance => "δ",
+            Of::Spread => "Δ",
         }
     }
 
@@ -62,6 +66,7 @@ impl Of {
             Of::Output => Some("F the network's output"),
             Of::Excess => Some("r = ε/σ − x"),
             Of::Guidance => Some("δ = ε(c) − ε(∅)"),
+            Of::Spread => Some("Δ = ε(η) − ε(η′)"),
         }
     }
 
@@ -74,6 +79,7 @@ impl Of {
             Of::Output => Some("the network's output"),
             Of::Excess => Some("the excess ε/σ − x"),
             Of::Guidance => Some("the guidance ε(c) − ε(∅)"),
+            Of::Spread => Some("the spread ε(η) − ε(η′)"),
         }
     }
 
@@ -85,7 +91,7 @@ impl Of {
     /// Its unit; ε is a number.
     pub fn unit(self) -> &'static str {
         match self {
-            Of::Epsilon | Of::Output | Of::Guidance => "1",
+            Of::Epsilon | Of::Output | Of::Guidance | Of::Spread => "1",
             Of::Score | Of::Excess => "1/‖x‖",
             Of::X0 => "‖x‖",
         }
