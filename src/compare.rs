@@ -108,9 +108,13 @@ fn mean_square(norms: &[f64], curve: &Curve, subject: &Subject, control: &Contro
 /// Ratios of every candidate over the first model at one timestep, on the same samples.
 pub fn ratios(models: &[ModelReport], measured: &AtTimestep) -> Vec<ComparisonRow> {
     let Some((baseline, candidates)) = measured.norms.split_first() else { return Vec::new() };
+    let first = || models.iter().take(1).flat_map(|model| &model.curves).zip(baseline);
     let mut rows = Vec::new();
     for (model, norms) in models.iter().skip(1).zip(candidates) {
-        for ((curve, base), candidate) in model.curves.iter().zip(baseline).zip(norms) {
+        for (curve, candidate) in model.curves.iter().zip(norms) {
+            // One model may predict more variables than the other.
+            let same = |other: &Curve| (other.quantity, &other.block) == (curve.quantity, &curve.block);
+            let Some((_, base)) = first().find(|(other, _)| same(other)) else { continue };
             let mean = |norms: &[f64]| controlled(norms, &measured.control).0.mean;
             let ratio = paired_ratio(base, candidate, &measured.control);
             rows.push(ComparisonRow {

@@ -101,14 +101,23 @@ pub fn keep_freed_memory() {
     }
 }
 
-/// Gives libtorch this many CPU threads for one operation. Applies to work that starts afterwards.
+/// Gives libtorch this many CPU threads for one operation, and as many to what draws and decodes samples; without a number
+/// those that are this process's share of the machine. Applies to work that starts afterwards.
 ///
 /// # Errors
 /// Zero threads, or more than libtorch counts.
-pub fn set_threads(threads: usize) -> Result<()> {
+pub fn set_threads(threads: Option<usize>) -> Result<()> {
+    let threads = match (threads, std::env::var_os("OMP_NUM_THREADS")) {
+        (Some(threads), _) => threads,
+        // libtorch has read it.
+        (None, Some(_)) => tch::get_num_threads().max(1) as usize,
+        (None, None) => share(tch::get_num_threads().max(1) as usize, allocated()),
+    };
     match i32::try_from(threads) {
-        Ok(threads) if threads > 0 => {
-            tch::set_num_threads(threads);
+        Ok(count) if count > 0 => {
+            tch::set_num_threads(count);
+            // A pool that is there already stays as it is.
+            let _ = rayon::ThreadPoolBuilder::new().num_threads(threads).build_global();
             Ok(())
         }
         _ => Err(Error::argument(
@@ -120,10 +129,29 @@ pub fn set_threads(threads: usize) -> Result<()> {
     }
 }
 
+/// CPUs that a scheduler gave this process; where no limit is enforced, it is told so only.
+fn allocated() -> Option<usize> {
+    std::env::var("SLURM_CPUS_PER_TASK").ok()?.trim().parse().ok().filter(|cpus| *cpus > 0)
+}
+
+/// No more threads than libtorch would take, than the CPUs that this process may run on (by its affinity and its control
+/// group), and than a scheduler gave it.
+fn share(of_libtorch: usize, allocated: Option<usize>) -> usize {
+    let usable = std::thread::available_parallelism().map_or(of_libtorch, usize::from);
+    of_libtorch.min(usable).min(allocated.unwrap_or(usize::MAX)).max(1)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use cuda::Absent;
+
+    #[test]
+    fn a_scheduler_lowers_the_number_of_threads_and_never_raises_it() {
+        let alone = share(1024, None);
+        assert!(alone >= 1 && alone == share(1024, Some(1024)));
+        assert_eq!((share(1024, Some(1)), share(1, None), share(1, Some(64))), (1, 1, 1));
+    }
 
     #[test]
     fn an_index_must_be_one_of_the_devices() {
@@ -168,9 +196,9 @@ mod tests {
     #[test]
     fn threads_are_at_least_one() -> Result<()> {
         let before = tch::get_num_threads();
-        assert!(set_threads(0).expect_err("no threads").to_string().contains("at least 1"));
-        assert!(set_threads(usize::MAX).is_err());
-        set_threads(1)?;
+        assert!(set_threads(Some(0)).expect_err("no threads").to_string().contains("at least 1"));
+        assert!(set_threads(Some(usize::MAX)).is_err());
+        set_threads(Some(1))?;
         assert_eq!(tch::get_num_threads(), 1);
         tch::set_num_threads(before);
         Ok(())

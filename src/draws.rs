@@ -45,6 +45,8 @@ pub struct Draws {
     pub sample_shape: Vec<i64>,
     /// Noises that each clean sample gets: samples 0 … M − 1 have the first x₀, the next M the second.
     pub noises: u64,
+    /// Shape of one sample's noise: that of a state, which is a sample's unless there are auxiliary variables.
+    pub noise_shape: Vec<i64>,
 }
 
 /// Which pair: sample number `sample` of timestep `t`.
@@ -56,7 +58,7 @@ pub struct Draw {
     pub sample: u64,
 }
 
-/// A batch of pairs on the host, one row of `width` numbers each.
+/// A batch of pairs on the host, one row each of as many numbers as a sample and a state have.
 pub struct Rows {
     /// Clean samples.
     pub x0: Vec<f32>,
@@ -77,21 +79,26 @@ pub struct Pairs {
 }
 
 impl Draws {
-    /// One noise for each clean sample.
+    /// One noise for each clean sample, of its shape.
     pub fn new(source: Arc<dyn CleanSamples>, seed: u64, sample_shape: Vec<i64>) -> Self {
-        Draws { source, seed, sample_shape, noises: 1 }
+        Draws { source, seed, noise_shape: sample_shape.clone(), sample_shape, noises: 1 }
+    }
+
+    /// The same with the noise that a process takes.
+    pub fn under(self, process: &dyn ForwardProcess) -> Self {
+        Draws { noise_shape: process.state_shape(&self.sample_shape), ..self }
     }
 
     /// Elements of one sample.
     pub fn width(&self) -> usize {
-        self.sample_shape.iter().product::<i64>().max(1) as usize
+        elements(&self.sample_shape)
     }
 
     /// The pairs asked for. They do not depend on how they are cut into batches.
     pub fn rows(&self, draws: &[Draw]) -> Rows {
-        let width = self.width();
-        let (mut x0, mut noise) = (vec![0.0f32; draws.len() * width], vec![0.0f32; draws.len() * width]);
-        let rows = x0.par_chunks_mut(width).zip(noise.par_chunks_mut(width)).zip(draws);
+        let (width, wide) = (self.width(), elements(&self.noise_shape));
+        let (mut x0, mut noise) = (vec![0.0f32; draws.len() * width], vec![0.0f32; draws.len() * wide]);
+        let rows = x0.par_chunks_mut(width).zip(noise.par_chunks_mut(wide)).zip(draws);
         let drawn = rows.map(|((x0, epsilon), draw)| {
             let clean = draw.sample / self.noises;
             let row = self.source.draw(&mut stream(self.seed, Purpose::CleanSample, draw.t, clean), x0);
@@ -119,9 +126,15 @@ impl Draws {
     /// The same on a device.
     pub fn to_device(&self, rows: &Rows, device: Device, kind: Kind) -> Result<Pairs> {
         let count = (rows.x0.len() / self.width()) as i64;
-        let shape: Vec<i64> = std::iter::once(count).chain(self.sample_shape.iter().copied()).collect();
-        Ok(Pairs { x0: upload(&rows.x0, &shape, device, kind)?, noise: upload(&rows.noise, &shape, device, kind)? })
+        let stacked = |shape: &[i64]| std::iter::once(count).chain(shape.iter().copied()).collect::<Vec<i64>>();
+        let x0 = upload(&rows.x0, &stacked(&self.sample_shape), device, kind)?;
+        Ok(Pairs { x0, noise: upload(&rows.noise, &stacked(&self.noise_shape), device, kind)? })
     }
+}
+
+/// How many there are in a sample or its noise.
+fn elements(shape: &[i64]) -> usize {
+    shape.iter().product::<i64>().max(1) as usize
 }
 
 impl Pairs {

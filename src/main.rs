@@ -12,6 +12,10 @@ use std::process::ExitCode;
 
 const ENGINE: &str = "lipscope-engine";
 
+/// What tells the threads of OpenMP how to wait for each other, read when the library is loaded. By default they spin, which
+/// beside other busy processes costs several times the work; where the user has not said otherwise they sleep.
+const WAITING: [&str; 3] = ["OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME"];
+
 fn main() -> ExitCode {
     let parsed = cli::parse();
     match cli::run(&parsed) {
@@ -29,7 +33,11 @@ fn become_engine() -> ExitCode {
     };
     let mut arguments = std::env::args_os();
     let name = arguments.next().unwrap_or_else(|| "lipscope".into());
-    let failure = std::process::Command::new(&engine).arg0(name).args(arguments).exec();
+    let mut command = std::process::Command::new(&engine);
+    if !WAITING.iter().any(|name| std::env::var_os(name).is_some()) {
+        command.env(WAITING[0], "passive");
+    }
+    let failure = command.arg0(name).args(arguments).exec();
     refuse(&why_not(&engine, &failure))
 }
 

@@ -33,7 +33,7 @@ pub fn draws(
         Some(source) => Some(Arc::clone(source)),
         None => stored_or_own(model, (batch, seed), store, watch)?.map(|rows| Arc::new(rows) as Arc<dyn CleanSamples>),
     };
-    Ok(source.map(|source| Draws::new(source, seed, sample_shape)))
+    Ok(source.map(|source| Draws::new(source, seed, sample_shape).under(model.response.process())))
 }
 
 /// The samples that an earlier run made, or those that are made now: made again elsewhere they would be equal to rounding

@@ -9,9 +9,7 @@ use tch::{Kind, Tensor};
 
 /// Lists devices and tries a small product on each.
 pub(super) fn run(global: &Global) -> Result<Option<Outcome>> {
-    if let Some(threads) = global.threads {
-        device::set_threads(threads)?;
-    }
+    device::set_threads(global.threads)?;
     let mut text = format!("lipscope {}\n", env!("CARGO_PKG_VERSION"));
     let _ = writeln!(text, "libtorch in {}", env!("LIPSCOPE_LIBTORCH_LIB"));
     let _ = writeln!(text, "threads: {}", tch::get_num_threads());

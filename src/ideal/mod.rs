@@ -5,12 +5,14 @@
 
 mod finite;
 mod gaussian;
+mod linear_gaussian;
 mod mixture;
 #[cfg(test)]
 mod tests;
 
 pub use finite::Finite;
 pub use gaussian::Gaussian;
+pub use linear_gaussian::IdealNoise;
 pub use mixture::Mixture;
 
 use crate::denoiser::Denoiser;

@@ -11,7 +11,7 @@ use crate::device::dtype_name;
 use crate::error::{Error, Result};
 use crate::estimator::Quantities;
 use crate::guidance::Guidance;
-use crate::ideal::IdealDenoiser;
+use crate::ideal::{IdealDenoiser, IdealNoise};
 use crate::lora::Lora;
 use crate::network::Probe;
 use crate::of::Of;
@@ -107,6 +107,13 @@ pub(super) fn resolve_ideal(
             sample_shape: shape.to_vec(),
             device,
         }),
+        ProcessSpec::LinearGaussian(process) => Box::new(IdealNoise {
+            distribution: ideal.distribution,
+            process: Arc::clone(process),
+            map,
+            sample_shape: shape.to_vec(),
+            device,
+        }),
         ProcessSpec::Unnoised(_) => {
             let what = format!("a closed form without noise ({spec})");
             return Err(Error::unsupported(
@@ -136,6 +143,9 @@ impl Resolved {
             ProcessSpec::Gaussian(named) => {
                 let process = Arc::clone(&named.schedule).into();
                 Box::new(NetworkDenoiser { asked, process, prediction, guidance })
+            }
+            ProcessSpec::LinearGaussian(_) => {
+                return Err(Error::unsupported("a network with auxiliary variables", "…", "…"));
             }
             ProcessSpec::Unnoised(_) => Box::new(PlainNetwork { asked, process: process::of_spec(&spec) }),
         };

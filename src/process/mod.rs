@@ -4,12 +4,13 @@
 //! where it is Gaussian. A new process is one file that implements [`ForwardProcess`] and one line in [`of_spec`].
 
 mod gaussian;
+pub(crate) mod linear_gaussian;
 #[cfg(test)]
 mod tests;
 mod unnoised;
 
 pub use gaussian::Gaussian;
-pub use lipscope_core::process::ProcessSpec;
+pub use lipscope_core::process::{LinearGaussian, ProcessSpec};
 
 use crate::error::{Error, Result};
 use crate::schedule::NoiseSchedule;
@@ -25,6 +26,11 @@ pub trait ForwardProcess {
 
     /// Its schedule where x_t = α_t x₀ + σ_t ε; without one there are no α, σ and λ, prediction types and samplers.
     fn gaussian(&self) -> Option<&dyn NoiseSchedule>;
+
+    /// Itself where it is linear and Gaussian, with auxiliary variables.
+    fn linear_gaussian(&self) -> Option<&Arc<LinearGaussian>> {
+        None
+    }
 
     /// a(t); `None` where the process has no such axis.
     fn coordinate(&self, axis: Axis, t: Timestep) -> Option<f64>;
@@ -75,6 +81,7 @@ pub enum NoiseKind {
 pub fn of_spec(spec: &ProcessSpec) -> Box<dyn ForwardProcess> {
     match spec {
         ProcessSpec::Gaussian(named) => Box::new(Gaussian::from(Arc::clone(&named.schedule))),
+        ProcessSpec::LinearGaussian(linear) => Box::new(Arc::clone(linear)),
         ProcessSpec::Unnoised(unnoised) => Box::new(Arc::clone(unnoised)),
     }
 }

@@ -1,6 +1,6 @@
 //! `measure`, `compare` and `theory`: one curve per model and quantity, on the same x_t.
 
-use super::closed_form::Expectation;
+use super::closed_form::{self, Expectation, Expected, WithAuxiliaries};
 use super::finish::{finish, is_short};
 use super::record::Recorder;
 use super::setup::{self, Completed, Setup};
@@ -19,8 +19,9 @@ use crate::ideal::Gaussian;
 use crate::measure::{Estimated, Settings, Subject, Sweep, curves};
 use crate::model::{Derivatives, Model, Opened, RowCount};
 use crate::of::{self, Of};
-use crate::process::ForwardProcess;
+use crate::process::{ForwardProcess, ProcessSpec};
 use crate::report::{self, Curve, ModelReport, Report, Warning};
+use crate::response::Response;
 use crate::rounding as dtypes;
 use crate::terminal::DataMoments;
 use lipscope_core::cli::args::{BatchSize, DataLimits, Precision, Share};
@@ -109,8 +110,8 @@ impl Measurement {
         let spec = options.data.source.clone().unwrap_or(DataSpec::Digits);
         let limits = limits(&spec, &options.data)?;
         let Ideals { opened, sources, wholes, gaussian } = Ideals::open(label, &spec, &limits, arithmetic.0)?;
-        let noised = overrides.schedule.as_ref().is_none_or(|spec| spec.gaussian("").is_ok());
-        let gaussian = gaussian.filter(|_| noised && !options.quantity.has_jacobian());
+        let unnoised = matches!(overrides.schedule, Some(ProcessSpec::Unnoised(_)));
+        let gaussian = gaussian.filter(|_| !unnoised && !options.quantity.has_jacobian());
         let shares = vec![overrides.share.as_ref(); limits.len()];
         let derivatives = Derivatives::of(options.quantity);
         let data = limits.first().unwrap_or(&options.data);
@@ -342,12 +343,19 @@ impl Measurement {
         })
     }
 
-    /// Fills in the expectations themselves.
+    /// The expectations themselves, where the data is Gaussian.
+    fn expected<'a>(&self, gaussian: &Gaussian, response: &'a dyn Response) -> Option<Box<dyn Expected + 'a>> {
+        if let Some(linear) = response.process().linear_gaussian() {
+            return Some(Box::new(WithAuxiliaries::new(gaussian, linear, response.timestep_map())));
+        }
+        Some(Box::new(Expectation::new(gaussian, response.as_denoiser()?, self.plan.of)))
+    }
+
+    /// Fills them in.
     fn closed_form(&self, report: &mut Report, gaussian: &Gaussian) {
         let (Some(model), Some(entry)) = (self.models.first(), report.models.first_mut()) else { return };
-        let Some(denoiser) = model.response.as_denoiser() else { return };
-        let expectation = Expectation::new(gaussian, denoiser, self.plan.of);
-        report.resolution = expectation.fill(entry, &self.plan);
+        let Some(expected) = self.expected(gaussian, &*model.response) else { return };
+        report.resolution = closed_form::fill(&*expected, entry, &self.plan);
         report.warnings = self.warnings.clone();
         finish(report, &self.plan, &[model.response.process()], &self.moments);
     }

@@ -20,7 +20,7 @@ const GPU_BATCH_ELEMENTS: i64 = 1 << 24;
 pub struct Setup {
     /// Device of all models.
     pub device: DeviceChoice,
-    /// CPU threads; `None` for all cores.
+    /// CPU threads; `None` for this process's share of the machine ([`device::set_threads`]).
     pub threads: Option<usize>,
     /// Seed of all random streams.
     pub seed: u64,
@@ -30,9 +30,7 @@ impl Setup {
     /// The device, and the dtype of networks there; sets the number of threads.
     pub fn arithmetic(&self, dtype: Precision) -> Result<(Device, Kind)> {
         let device = device::resolve(self.device)?;
-        if let Some(threads) = self.threads {
-            device::set_threads(threads)?;
-        }
+        device::set_threads(self.threads)?;
         let kind = model::kind(dtype);
         if kind == Kind::Double && device == Device::Mps {
             return Err(Error::unsupported("--dtype f64 on mps", "mps has no float64", "Use --device cpu."));

@@ -3,8 +3,10 @@
 //! Here stand the numbers of a process that need no tensors. A new process is one file, one variant of [`ProcessSpec`] and
 //! one line in [`OTHERS`].
 
+pub mod linear_gaussian;
 pub mod unnoised;
 
+pub use linear_gaussian::LinearGaussian;
 pub use unnoised::Unnoised;
 
 use crate::error::{Error, Result};
@@ -18,6 +20,8 @@ use std::sync::Arc;
 pub enum ProcessSpec {
     /// x_t = α_t x₀ + σ_t ε.
     Gaussian(NamedSchedule),
+    /// u = (x, v, …), with auxiliary variables.
+    LinearGaussian(Arc<LinearGaussian>),
     /// x itself, beside a scalar s.
     Unnoised(Arc<Unnoised>),
 }
@@ -33,13 +37,14 @@ pub struct Other {
 }
 
 /// The processes that are not Gaussian.
-pub const OTHERS: &[Other] = &[unnoised::OTHER];
+pub const OTHERS: &[Other] = &[linear_gaussian::CLD, linear_gaussian::MDM, unnoised::OTHER];
 
 impl ProcessSpec {
     /// As `--schedule` takes it, or a description where it came as a table.
     pub fn name(&self) -> &str {
         match self {
             ProcessSpec::Gaussian(named) => &named.name,
+            ProcessSpec::LinearGaussian(linear) => &linear.name,
             ProcessSpec::Unnoised(unnoised) => &unnoised.name,
         }
     }
@@ -48,6 +53,7 @@ impl ProcessSpec {
     pub fn timesteps(&self) -> usize {
         match self {
             ProcessSpec::Gaussian(named) => named.schedule.timesteps(),
+            ProcessSpec::LinearGaussian(linear) => linear.timesteps(),
             ProcessSpec::Unnoised(unnoised) => unnoised.timesteps,
         }
     }

@@ -47,7 +47,7 @@ pub struct Global {
     /// Where to compute: auto, cpu, cuda, cuda:N or mps
     #[arg(long, global = true, default_value = "auto", value_name = "DEVICE", help_heading = "Global options")]
     pub device: DeviceChoice,
-    /// CPU threads [default: all cores]
+    /// CPU threads [default: SLURM_CPUS_PER_TASK, else the cores that this process may use]
     #[arg(long, global = true, value_name = "N", help_heading = "Global options")]
     pub threads: Option<usize>,
     /// Seed of every random stream
