@@ -63,7 +63,8 @@ pub(crate) fn speeds(process: &dyn ForwardProcess, axis: Axis, t: &[Timestep]) -
     t.iter().map(speed).collect()
 }
 
-fn no_axis(axis: Axis) -> Error {
+/// The refusal of an axis that a process does not have.
+pub(crate) fn no_axis(axis: Axis) -> Error {
     let allowed = "the forward process of this model has no such axis";
     Error::argument("--axis", axis, allowed, "Use --axis step, which every process has.")
 }

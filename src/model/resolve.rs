@@ -20,7 +20,7 @@ use crate::process;
 use crate::process::ProcessSpec;
 use crate::report::{Basis, ModelDescription, Origin, Warning};
 use crate::response::Response;
-use crate::time::Axis;
+use crate::time::{Axis, Conditioning};
 use crate::timestep_map::{Identity, TimestepMap};
 use lipscope_core::cli::args::Share;
 use lipscope_core::options::Overrides;
@@ -215,9 +215,10 @@ pub(super) fn resolve_file(
     let process = process::of_spec(&spec);
     let time_from = match origin(overrides.time_input.is_some(), "--time-input", &said_in.conditioning) {
         Origin::Assumed if network.config().is_some() => Origin::Architecture,
+        Origin::Assumed if process.conditioning() != Conditioning::default() => Origin::Flag("--schedule".into()),
         from => from,
     };
-    let conditioning = overrides.time_input.or(declared.conditioning).unwrap_or_default();
+    let conditioning = overrides.time_input.or(declared.conditioning).unwrap_or_else(|| process.conditioning());
     let last = (spec.timesteps() - 1) as f64;
     let told = |t: f64| process::told(&*process, conditioning, t);
     let basis = Basis {
@@ -248,7 +249,8 @@ pub(super) fn resolve_file(
     let beside = given.channels_beside();
     let full = widened(shape, beside);
     let moving = &given.moving();
-    let probe = Probe { sample_shape: &full, times, condition: &example, device, kind, beside, moving };
+    let answers_x = !matches!(spec, ProcessSpec::Unnoised(_));
+    let probe = Probe { sample_shape: &full, times, condition: &example, device, kind, beside, moving, answers_x };
     network.prepare(&probe)?;
     let Derivatives { in_time, in_x } = setting.derivatives;
     if in_time {

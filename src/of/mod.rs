@@ -155,7 +155,7 @@ pub fn check<'a>(of: Of, models: impl Iterator<Item = (&'a str, &'a dyn Response
 /// The refusal of `--of spread` for a model of which nothing is drawn.
 pub(crate) fn no_random_input(label: &str) -> Error {
     Error::unsupported(
-        format!("--of spread for {label}, which has no random input"),
+        format!("--of spread for {label}, which has no random input,"),
         "it is the distance of two draws",
         "Name one with --inputs, such as x,t,eta=normal, or use --of epsilon.",
     )

@@ -63,6 +63,9 @@ pub(super) fn check<S: AsRef<str>>(
             return Err(of::no_random_input(checkpoint.as_ref()));
         }
         let named = overrides.schedule.clone().or(declared.schedule);
+        if let Some(spec) = named.as_ref().filter(|_| options.quantity.has_jacobian()) {
+            spec.gaussian(&format!("--quantity {}", options.quantity))?;
+        }
         let timesteps = named.map_or(DEFAULT_TIMESTEPS, |spec| spec.timesteps());
         let own: Option<Share> = declared.share.as_deref().map(str::parse).transpose()?;
         let map = share.or(own.as_ref()).map(|share| share.map(timesteps)).transpose()?;

@@ -4,7 +4,7 @@ use super::closed_form::{self, Expectation, Expected, WithAuxiliaries};
 use super::finish::{finish, is_short};
 use super::record::Recorder;
 use super::setup::{self, Completed, Setup};
-use super::several::{Ideals, guided, limits, own_samples, said_as_asked};
+use super::several::{self, Ideals, guided, limits, own_samples, said_as_asked};
 use super::{
     Folder, Plan, Store, Watch, attribution, before_weights, interrupted, memorisation, provenance, rounding, terminal,
     warnings,
@@ -187,6 +187,7 @@ impl Measurement {
             None => clean_data::model_samples(&models),
         };
         if data.is_none() {
+            models.first().map_or(Ok(()), several::makes_samples)?;
             warnings.extend(models.first().and_then(Model::sampling_note));
         }
         let shape = models.first().map(|model| model.response.sample_shape().to_vec()).unwrap_or_default();

@@ -2,7 +2,7 @@
 
 use super::coordinates::{with_coordinates, with_values};
 use crate::error::{Error, Result};
-use crate::estimator::{Estimator, Norm, Quantities, estimators};
+use crate::estimator::{Estimator, Norm, Quantities, estimators, no_axis};
 use crate::measure::SampleRule;
 use crate::model::Model;
 use crate::of::{self, Of};
@@ -209,6 +209,9 @@ impl Plan {
             refuse_without_jacobian(models, options.quantity)?;
         }
         let axis = options.axis.unwrap_or_else(|| default_axis(models, options.quantity));
+        if models.iter().any(|model| model.response.process().coordinate(axis, 0.0).is_none()) {
+            return Err(no_axis(axis));
+        }
         let reach = if options.quantity.has_secant() { options.dt } else { 0.0 };
         let (timesteps, without_coordinate) = with_coordinates(timesteps, models, axis, reach)?;
         let (timesteps, without_value) = with_values(timesteps, models, of, reach)?;

@@ -74,6 +74,16 @@ pub(super) fn own_samples() -> Error {
     )
 }
 
+/// Refuses a model that cannot make its own samples, as a sampler needs Gaussian noise.
+pub(super) fn makes_samples(model: &Model) -> Result<()> {
+    if model.response.as_denoiser().is_some() {
+        return Ok(());
+    }
+    let process = &model.description.schedule;
+    let problem = format!("there is no data, and under the process {process} {} makes no samples itself", model.label);
+    Err(Error::mismatch(problem, "Give --data."))
+}
+
 /// The data options of `theory`, one for each `data_limit`.
 pub(super) fn limits(spec: &DataSpec, options: &DataOptions) -> Result<Vec<DataOptions>> {
     let Some(limits) = &options.data_limit else { return Ok(vec![options.clone()]) };
