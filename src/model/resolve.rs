@@ -21,7 +21,7 @@ use crate::process;
 use crate::process::ProcessSpec;
 use crate::report::{Basis, ModelDescription, Origin, Warning};
 use crate::response::Response;
-use crate::time::{Axis, Conditioning};
+use crate::time::Conditioning;
 use crate::timestep_map::{Identity, TimestepMap};
 use lipscope_core::cli::args::{ModuleOutput, Share};
 use lipscope_core::options::Overrides;
@@ -98,7 +98,7 @@ pub(super) fn resolve_ideal(
         architecture: if jumps { "exact law of the data" } else { "ideal denoiser" }.into(),
         parameters: 0,
         prediction: if jumps { Output::LogRatio.name() } else { Prediction::Epsilon.name() }.into(),
-        conditioning: usual_conditioning(&spec).to_string(),
+        conditioning: process::of_spec(&spec).conditioning().to_string(),
         dtype: dtype_name(Kind::Double).into(),
         derivative: (in_time && !in_x).then(|| "closed form".into()),
         ..describe(&spec, &*map, shape)
@@ -272,16 +272,6 @@ fn predicted(
     }
 }
 
-/// Which number a network gets for t where nothing says so: σ under a jump process, as SEDD and MDLM are told.
-fn usual_conditioning(spec: &ProcessSpec) -> Conditioning {
-    match spec {
-        ProcessSpec::Jump(_) => Conditioning::scaled(Axis::Sigma, 1.0),
-        // Trainers with auxiliary variables give the network the time of the process, in (0, 1].
-        ProcessSpec::LinearGaussian(_) => Conditioning::scaled(Axis::Unit, 1.0),
-        _ => Conditioning::default(),
-    }
-}
-
 pub(super) fn resolve_file(
     file: Checkpoint,
     loras: &[Lora],
@@ -311,10 +301,10 @@ pub(super) fn resolve_file(
     let process = process::of_spec(&spec);
     let time_from = match origin(overrides.time_input.is_some(), "--time-input", &said_in.conditioning) {
         Origin::Assumed if network.config().is_some() => Origin::Architecture,
+        Origin::Assumed if process.conditioning() != Conditioning::default() => Origin::Flag("--schedule".into()),
         from => from,
     };
-    let conditioning = overrides.time_input.or(declared.conditioning);
-    let conditioning = conditioning.unwrap_or_else(|| usual_conditioning(&spec));
+    let conditioning = overrides.time_input.or(declared.conditioning).unwrap_or_else(|| process.conditioning());
     let last = (spec.timesteps() - 1) as f64;
     let told = |t: f64| process::told(&*process, conditioning, t);
     let basis = Basis {
@@ -351,7 +341,8 @@ pub(super) fn resolve_file(
     // The output may hold fewer variables than the state: one at least.
     let beside = beside + state.first().copied().unwrap_or(0) - shape.first().copied().unwrap_or(0);
     let moving = &given.moving();
-    let probe = Probe { sample_shape: &full, times, condition: &example, device, kind, beside, moving };
+    let answers_x = !matches!(spec, ProcessSpec::Unnoised(_));
+    let probe = Probe { sample_shape: &full, times, condition: &example, device, kind, beside, moving, answers_x };
     network.prepare(&probe)?;
     let Derivatives { in_time, in_x } = setting.derivatives;
     if in_time {
@@ -386,7 +377,7 @@ pub(super) fn resolve_file(
     let asked = AskedNetwork { network, map, conditioning, given, sample_shape: shape.to_vec(), device, kind };
     let (clip, thresholds) = (declared.clip, declared.thresholds);
     let model = Model { label, description, response: asked, clip, thresholds, warnings };
-    Ok(Resolved { model, spec, predicted, guidance , output: overrides.output.clone() })
+    Ok(Resolved { model, spec, predicted, guidance, output: overrides.output.clone() })
 }
 
 /// The shape of what a network gets, with the channels beside x.
