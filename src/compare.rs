@@ -10,7 +10,7 @@ use crate::ratio::paired_ratio;
 use crate::report::{ComparisonRow, Curve, MeanSquare, ModelReport, NearZero, Point, Rest, Spent, Summary};
 use crate::schedule::NoiseSchedule;
 use crate::singularity::{Over, Sample, Singularity, judge};
-use crate::stats::median;
+use crate::stats::{median, quantile_of};
 use crate::time::{Axis, Timestep};
 
 /// A curve before its first point.
@@ -50,7 +50,7 @@ pub fn bare_point(process: &dyn ForwardProcess, t: Timestep, t_next: Option<Time
         timestep: t,
         t_next,
         alpha: schedule.map(|schedule| schedule.alpha(t)),
-        sigma: schedule.map(|schedule| schedule.sigma(t)),
+        sigma: schedule.map(|schedule| schedule.sigma(t)).or_else(|| process.coordinate(Axis::Sigma, t)),
         log_snr: schedule.map(|schedule| schedule.log_snr(t)).filter(|log_snr| log_snr.is_finite()),
         ..Point::default()
     }
@@ -77,6 +77,7 @@ pub fn add_points(models: &mut [ModelReport], subjects: &[Subject], measured: &A
                 p50: s.quantiles.map(|quantiles| quantiles[1]),
                 p95: s.quantiles.map(|quantiles| quantiles[2]),
                 max: s.max,
+                p999: curve.is_size_of_rate().then(|| quantile_of(norms, 0.999)).flatten(),
                 max_row: largest.map(|(_, row)| *row as u64),
                 skewness: s.skewness,
                 non_finite: s.non_finite,
@@ -166,6 +167,8 @@ pub fn summarise(curve: &Curve, until: Timestep, process: &dyn ForwardProcess, s
         total_variation_all: variation_of_all(curve, process.timesteps()),
         terminal: None,
         memorisation: None,
+        uniformization: None,
+        calibration: None,
         peak_ratio: peak.zip(typical).map(|(peak, typical)| peak.1 / typical),
         function_evaluations: spent.function_evaluations,
         wall_seconds: spent.wall_seconds,

@@ -3,8 +3,8 @@
 use crate::control_variates::{Covariates, covariates};
 use crate::device::upload;
 use crate::error::Result;
-use crate::process::ForwardProcess;
-use crate::random::{Purpose, fill_normal, stream};
+use crate::process::{ForwardProcess, Jump};
+use crate::random::{Purpose, fill_normal, fill_uniform, stream};
 use crate::response::Response;
 use crate::state::{Columns, Latents, State};
 use crate::time::Timestep;
@@ -47,6 +47,18 @@ pub struct Draws {
     pub noises: u64,
     /// Shape of one sample's noise: that of a state, which is a sample's unless there are auxiliary variables.
     pub noise_shape: Vec<i64>,
+    /// What it is.
+    pub noise: Noise,
+}
+
+/// The law of a pair's noise, whose streams are the same.
+#[derive(Debug, Clone, Default)]
+pub enum Noise {
+    /// N(0, 1).
+    #[default]
+    Normal,
+    /// Uniform numbers of [0, 1), that this process jumps by.
+    Uniform(Arc<Jump>),
 }
 
 /// Which pair: sample number `sample` of timestep `t`.
@@ -62,7 +74,7 @@ pub struct Draw {
 pub struct Rows {
     /// Clean samples.
     pub x0: Vec<f32>,
-    /// Standard normal noise.
+    /// Noise.
     pub noise: Vec<f32>,
     /// The covariates of every row.
     pub covariates: Vec<Covariates>,
@@ -74,19 +86,20 @@ pub struct Rows {
 pub struct Pairs {
     /// Clean samples.
     pub x0: Tensor,
-    /// Standard normal noise.
+    /// Noise.
     pub noise: Tensor,
 }
 
 impl Draws {
-    /// One noise for each clean sample, of its shape.
+    /// One standard normal noise for each clean sample, of its shape.
     pub fn new(source: Arc<dyn CleanSamples>, seed: u64, sample_shape: Vec<i64>) -> Self {
-        Draws { source, seed, noise_shape: sample_shape.clone(), sample_shape, noises: 1 }
+        Draws { source, seed, noise_shape: sample_shape.clone(), sample_shape, noises: 1, noise: Noise::Normal }
     }
 
     /// The same with the noise that a process takes.
     pub fn under(self, process: &dyn ForwardProcess) -> Self {
-        Draws { noise_shape: process.state_shape(&self.sample_shape), ..self }
+        let noise = process.jump().map_or(Noise::Normal, |jump| Noise::Uniform(Arc::clone(jump)));
+        Draws { noise_shape: process.state_shape(&self.sample_shape), noise, ..self }
     }
 
     /// Elements of one sample.
@@ -99,11 +112,20 @@ impl Draws {
         let (width, wide) = (self.width(), elements(&self.noise_shape));
         let (mut x0, mut noise) = (vec![0.0f32; draws.len() * width], vec![0.0f32; draws.len() * wide]);
         let rows = x0.par_chunks_mut(width).zip(noise.par_chunks_mut(wide)).zip(draws);
-        let drawn = rows.map(|((x0, epsilon), draw)| {
+        let drawn = rows.map(|((x0, noise), draw)| {
             let clean = draw.sample / self.noises;
             let row = self.source.draw(&mut stream(self.seed, Purpose::CleanSample, draw.t, clean), x0);
-            fill_normal(&mut stream(self.seed, Purpose::Noise, draw.t, draw.sample), epsilon);
-            (covariates(x0, epsilon), row)
+            let mut stream = stream(self.seed, Purpose::Noise, draw.t, draw.sample);
+            match &self.noise {
+                Noise::Normal => {
+                    fill_normal(&mut stream, noise);
+                    (covariates(x0, noise), row)
+                }
+                Noise::Uniform(jump) => {
+                    fill_uniform(&mut stream, noise);
+                    (jump.covariates(noise, draw.t), row)
+                }
+            }
         });
         let (covariates, origins): (Vec<Covariates>, Vec<Option<usize>>) = drawn.unzip();
         let labels = self.source.labels();
@@ -115,7 +137,11 @@ impl Draws {
 
     /// What the covariates of pairs are on average, where that is known.
     pub fn expected(&self) -> Option<Covariates> {
-        self.source.moments().map(|[mean, square]| [mean, square, 0.0])
+        match self.noise {
+            Noise::Normal => self.source.moments().map(|[mean, square]| [mean, square, 0.0]),
+            // They are centred, whatever the data.
+            Noise::Uniform(_) => Some([0.0; 3]),
+        }
     }
 
     /// The states of a model for these pairs, with one timestep per row.

@@ -33,6 +33,7 @@
 //! | [`dual`], [`nn`], [`network`] | networks whose one forward pass carries an optional tangent |
 //! | [`checkpoint`], [`tensor_file`], [`data`], [`clean_data`] | what is on disk, recognised by content |
 //! | [`state`], [`response`] | drawn states with their conditions, and f(x, t) with its change and rate: all that estimators see |
+//! | [`jumps`] | rates and laws of reverse jumps between symbols, of networks |
 //! | [`denoiser`], [`ideal`] | ε(x, t), learned and in closed form: what samplers and Jacobians see |
 //! | [`estimator`], [`draws`], [`measure`], [`refine`], [`compare`], [`lipschitz_mass`], [`singularity`], [`stats`], [`control_variates`], [`ratio`] | from pairs (x₀, ε) to numbers with intervals |
 //! | [`suggest`] | from a measured curve to shared sub-intervals and a step grid |
@@ -64,6 +65,7 @@ pub mod evaluate;
 pub mod guidance;
 pub mod ideal;
 pub mod input;
+pub mod jumps;
 pub mod libtorch;
 pub mod lora;
 pub mod measure;

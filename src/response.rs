@@ -6,6 +6,7 @@ use crate::denoiser::RateParts;
 use crate::device::scale_rows;
 use crate::dual::Dual;
 use crate::error::{Doing, Error, Result};
+use crate::ideal::IdealJumps;
 use crate::network::Condition;
 use crate::of::Of;
 use crate::prediction::{Affine, Prediction};
@@ -85,6 +86,11 @@ pub trait Response {
     /// The same model, of which `of` is measured, one of [`Response::offers`]; under each of several guidance `scales` a block
     /// of its own.
     fn asked_for(self: Box<Self>, of: Of, scales: &[f64]) -> Box<dyn Response>;
+
+    /// The same model where its expectations can be had exactly, by enumerating all states.
+    fn by_enumeration(&self) -> Option<&IdealJumps> {
+        None
+    }
 
     /// The same model as a denoiser, where it is one.
     fn as_denoiser(&self) -> Option<&dyn Denoiser> {

@@ -1,6 +1,7 @@
 //! What `measure`, `compare` and `theory` have in common.
 
 use super::present;
+use super::shards;
 use super::watch::Terminal;
 use crate::error::Result;
 use crate::report::Report;
@@ -16,7 +17,12 @@ pub(super) fn curves(measurement: Measurement, options: &OutputOptions, global: 
     }
     // Before anything is written, so that a signal finds no half-written file.
     let watch = Terminal::new(global.quiet)?;
-    let mut store = Store::open(&measurement.folder(options.out.as_deref()), &plan)?;
+    let folder = measurement.folder(options.out.as_deref());
+    let mut store = Store::open(&folder, &plan)?.sharded(options.shard);
+    if options.shards.is_some() {
+        shards::spread(options.shards, &store, global, &watch)?;
+        store = Store::open(&folder, &plan)?;
+    }
     store.damaged().iter().for_each(|part| output::warn(part));
     let report = measurement.run(Some(&mut store), &watch)?;
     present::curves(&report, &mut store, options, global)?;

@@ -2,6 +2,7 @@
 
 use super::present;
 use super::setup::setup;
+use super::shards;
 use super::watch::Terminal;
 use crate::error::Result;
 use crate::evaluate::Evaluation;
@@ -17,7 +18,12 @@ pub(super) fn run(args: &EvaluateArgs, global: &Global) -> Result<Option<Outcome
     }
     // Before anything is written, so that a signal finds no half-written file.
     let watch = Terminal::new(global.quiet)?;
-    let mut store = Store::open(&evaluation.folder(args.output.out.as_deref()), evaluation.plan())?;
+    let folder = evaluation.folder(args.output.out.as_deref());
+    let mut store = Store::open(&folder, evaluation.plan())?.sharded(args.output.shard);
+    if args.output.shards.is_some() {
+        shards::spread(args.output.shards, &store, global, &watch)?;
+        store = Store::open(&folder, evaluation.plan())?;
+    }
     let report = evaluation.run(&mut store, &watch)?;
     let shown = Evaluation::shown(&report);
     present::tables(&report, shown, &mut store, &args.output, global).map(|()| None)

@@ -12,6 +12,7 @@ mod present;
 mod reproduce;
 mod sample;
 mod setup;
+mod shards;
 mod stability;
 mod theory;
 mod train;

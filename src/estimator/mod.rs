@@ -31,10 +31,11 @@ pub use lipscope_core::quantity::{Method, Norm, Quantities, Quantity};
 pub fn row_norms(norm: Norm, rows: &Tensor) -> Result<Tensor> {
     let doing = "taking norms";
     let flat = rows.f_flatten(1, -1).doing(doing)?;
-    let norms = flat.f_norm_scalaropt_dim_dtype(2.0, [1].as_slice(), false, Kind::Double).doing(doing)?;
+    let of_order = |p: f64| flat.f_norm_scalaropt_dim_dtype(p, [1].as_slice(), false, Kind::Double).doing(doing);
     match norm {
-        Norm::L2 => Ok(norms),
-        Norm::Rms => norms.f_div_scalar((flat.size()[1].max(1) as f64).sqrt()).doing(doing),
+        Norm::L2 => of_order(2.0),
+        Norm::Rms => of_order(2.0)?.f_div_scalar((flat.size()[1].max(1) as f64).sqrt()).doing(doing),
+        Norm::TotalVariation => of_order(1.0)?.f_mul_scalar(0.5).doing(doing),
     }
 }
 

@@ -5,6 +5,7 @@
 
 mod finite;
 mod gaussian;
+mod jump;
 mod linear_gaussian;
 mod mixture;
 #[cfg(test)]
@@ -12,6 +13,7 @@ mod tests;
 
 pub use finite::Finite;
 pub use gaussian::Gaussian;
+pub use jump::IdealJumps;
 pub use linear_gaussian::IdealNoise;
 pub use mixture::Mixture;
 

@@ -11,7 +11,8 @@ use crate::device::dtype_name;
 use crate::error::{Error, Result};
 use crate::estimator::Quantities;
 use crate::guidance::Guidance;
-use crate::ideal::{IdealDenoiser, IdealNoise};
+use crate::ideal::{IdealDenoiser, IdealJumps, IdealNoise};
+use crate::jumps::{NetworkJumps, Output};
 use crate::lora::Lora;
 use crate::network::Probe;
 use crate::of::Of;
@@ -24,6 +25,8 @@ use crate::time::{Axis, Conditioning};
 use crate::timestep_map::{Identity, TimestepMap};
 use lipscope_core::cli::args::{ModuleOutput, Share};
 use lipscope_core::options::Overrides;
+use lipscope_core::process::not_gaussian;
+use std::fmt;
 use std::sync::Arc;
 use tch::{Device, Kind};
 
@@ -87,14 +90,15 @@ pub(super) fn resolve_ideal(
         (None, None) => DEFAULT_SCHEDULE.parse()?,
     };
     let map = map(share, spec.timesteps())?;
+    let jumps = matches!(spec, ProcessSpec::Jump(_));
     let description = ModelDescription {
         source: argument.to_string(),
         sha256: ideal.data.description.get("sha256").and_then(|v| v.as_str()).map(str::to_string),
         format: "closed-form".into(),
-        architecture: "ideal denoiser".into(),
+        architecture: if jumps { "exact law of the data" } else { "ideal denoiser" }.into(),
         parameters: 0,
-        prediction: Prediction::Epsilon.name().into(),
-        conditioning: Axis::Step.name().into(),
+        prediction: if jumps { Output::LogRatio.name() } else { Prediction::Epsilon.name() }.into(),
+        conditioning: usual_conditioning(&spec).to_string(),
         dtype: dtype_name(Kind::Double).into(),
         derivative: (in_time && !in_x).then(|| "closed form".into()),
         ..describe(&spec, &*map, shape)
@@ -107,6 +111,11 @@ pub(super) fn resolve_ideal(
             sample_shape: shape.to_vec(),
             device,
         }),
+        ProcessSpec::Jump(jump) => {
+            let law = crate::jumps::law(&ideal.data, jump)?;
+            let (process, sample_shape) = (Arc::clone(jump), shape.to_vec());
+            Box::new(IdealJumps { law, process, map, sample_shape, device, of: Of::Rate })
+        }
         ProcessSpec::LinearGaussian(process) => Box::new(IdealNoise {
             distribution: ideal.distribution,
             process: Arc::clone(process),
@@ -130,22 +139,33 @@ pub(super) fn resolve_ideal(
 pub(super) struct Resolved {
     model: Model<AskedNetwork>,
     spec: ProcessSpec,
-    prediction: Prediction,
+    predicted: Predicted,
     guidance: Option<Guidance>,
     output: Option<ModuleOutput>,
 }
 
 impl Resolved {
     /// The model.
+    ///
+    /// # Errors
+    /// Guidance under a process that has none.
     pub fn into_model(self) -> Result<Model> {
-        let Resolved { model, spec, prediction, guidance, output } = self;
+        let Resolved { model, spec, predicted, guidance, output } = self;
         let Model { label, description, response: asked, clip, thresholds, mut warnings } = model;
-        let response: Box<dyn Response> = match &spec {
-            ProcessSpec::Gaussian(named) => {
+        let response: Box<dyn Response> = match (&spec, predicted) {
+            (ProcessSpec::Gaussian(named), Predicted::Noise(prediction)) => {
                 let process = Arc::clone(&named.schedule).into();
                 Box::new(NetworkDenoiser { asked, process, prediction, guidance })
             }
-            ProcessSpec::LinearGaussian(process) => {
+            (ProcessSpec::Jump(jump), Predicted::Jumps(ratios)) => {
+                if guidance.is_some() {
+                    let allowed = "it combines predictions of noise, and not rates";
+                    let next = "Leave out --guidance, and export the guided network.";
+                    return Err(Error::unsupported(format!("--guidance under {spec}"), allowed, next));
+                }
+                Box::new(NetworkJumps { asked, process: Arc::clone(jump), output: ratios, of: Of::Rate }.checked()?)
+            }
+            (ProcessSpec::LinearGaussian(process), Predicted::Noise(prediction)) => {
                 if guidance.is_some() {
                     let what = format!("--guidance under the process {spec}");
                     let next = "Leave out --guidance, or export a module that guides itself.";
@@ -160,7 +180,7 @@ impl Resolved {
                 }
                 Box::new(network)
             }
-            ProcessSpec::Unnoised(_) => Box::new(PlainNetwork { asked, process: process::of_spec(&spec) }),
+            _ => Box::new(PlainNetwork { asked, process: process::of_spec(&spec) }),
         };
         Ok(Model { label, description, response, clip, thresholds, warnings })
     }
@@ -170,8 +190,9 @@ impl Resolved {
     /// # Errors
     /// The process is not Gaussian.
     pub fn into_denoiser(self) -> Result<NetworkDenoiser> {
-        let Resolved { model, spec, prediction, guidance, .. } = self;
+        let Resolved { model, spec, predicted, guidance, .. } = self;
         let process = Arc::clone(&spec.gaussian("ε(x, t)")?.schedule).into();
+        let Predicted::Noise(prediction) = predicted else { return Err(not_gaussian("ε(x, t)", spec.name())) };
         Ok(NetworkDenoiser { asked: model.response, process, prediction, guidance })
     }
 }
@@ -192,38 +213,71 @@ fn refuse_variables(spec: &ProcessSpec, output: Option<&ModuleOutput>) -> Result
     }
 }
 
-/// What a network predicts, and who says so: without noise its output is what is measured.
+/// What a network outputs, in terms of its forward process.
+#[derive(Clone, Copy)]
+enum Predicted {
+    /// Under Gaussian noise.
+    Noise(Prediction),
+    /// Under a jump process.
+    Jumps(Output),
+    /// What is measured as it is.
+    Itself,
+}
+
+impl Predicted {
+    /// Whether the network sees another x at another t.
+    fn scales_input(self) -> bool {
+        matches!(self, Predicted::Noise(prediction) if prediction.scales_input())
+    }
+}
+
+impl fmt::Display for Predicted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Predicted::Noise(prediction) => prediction.fmt(f),
+            Predicted::Jumps(output) => f.write_str(output.name()),
+            Predicted::Itself => Of::Output.fmt(f),
+        }
+    }
+}
+
+/// What a network predicts, and who says so.
 fn predicted(
     spec: &ProcessSpec,
     overrides: &Overrides,
     declared: &Declared,
     assumed: &mut dyn FnMut(&str, &str),
-) -> Result<(Prediction, Origin)> {
+) -> Result<(Predicted, Origin)> {
     let origin = origin(overrides.prediction.is_some(), "--prediction", &declared.said_in.prediction);
+    let asked = overrides.prediction.or(declared.prediction);
     match (spec, overrides.prediction) {
         (ProcessSpec::Unnoised(_), Some(prediction)) => {
             let allowed = format!("under {spec} the network's output is measured as it is");
             Err(Error::argument("--prediction", prediction, allowed, "Leave out --prediction."))
         }
-        (ProcessSpec::LinearGaussian(_), asked) => {
-            let named = asked.or(declared.prediction);
-            if let Some(other) = named.filter(|named| !matches!(named, Prediction::Epsilon | Prediction::Mixed)) {
-                let allowed = format!("under {spec} it is epsilon or mixed");
-                return Err(Error::argument("--prediction", other, allowed, "Give --prediction epsilon or mixed."));
-            }
-            if named.is_none() {
-                assumed("epsilon prediction", "--prediction");
-            }
-            Ok((named.unwrap_or_default(), origin))
+        (ProcessSpec::LinearGaussian(_), Some(other)) if !matches!(other, Prediction::Epsilon | Prediction::Mixed) => {
+            let allowed = format!("under {spec} it is epsilon or mixed");
+            Err(Error::argument("--prediction", other, allowed, "Give --prediction epsilon or mixed."))
         }
-        (ProcessSpec::Unnoised(_), None) => Ok((Prediction::Epsilon, Origin::Flag("--schedule".into()))),
-        _ => {
-            let prediction = overrides.prediction.or(declared.prediction).unwrap_or_else(|| {
+        (ProcessSpec::Unnoised(_), None) => Ok((Predicted::Itself, Origin::Flag("--schedule".into()))),
+        (ProcessSpec::Jump(jump), _) => Ok((Predicted::Jumps(Output::new(asked, jump)?), origin)),
+        (ProcessSpec::Gaussian(_) | ProcessSpec::LinearGaussian(_), _) => {
+            let prediction = asked.unwrap_or_else(|| {
                 assumed("epsilon prediction", "--prediction");
                 Prediction::Epsilon
             });
-            Ok((prediction, origin))
+            Ok((Predicted::Noise(prediction), origin))
         }
+    }
+}
+
+/// Which number a network gets for t where nothing says so: σ under a jump process, as SEDD and MDLM are told; with auxiliary
+/// variables the time in (0, 1], as CLD-SGM and MDM tell it.
+fn usual_conditioning(spec: &ProcessSpec) -> Conditioning {
+    match spec {
+        ProcessSpec::Jump(_) => Conditioning::scaled(Axis::Sigma, 1.0),
+        ProcessSpec::LinearGaussian(_) => Conditioning::scaled(Axis::Unit, 1.0),
+        _ => Conditioning::default(),
     }
 }
 
@@ -252,17 +306,14 @@ pub(super) fn resolve_file(
         }
     };
     refuse_variables(&spec, overrides.output.as_ref())?;
-    let (prediction, prediction_from) = predicted(&spec, overrides, &declared, &mut assumed)?;
+    let (predicted, prediction_from) = predicted(&spec, overrides, &declared, &mut assumed)?;
     let process = process::of_spec(&spec);
     let time_from = match origin(overrides.time_input.is_some(), "--time-input", &said_in.conditioning) {
         Origin::Assumed if network.config().is_some() => Origin::Architecture,
         from => from,
     };
-    let conditioning = overrides.time_input.or(declared.conditioning).unwrap_or_else(|| match spec {
-        // Trainers with auxiliary variables give the network the time of the process, in (0, 1].
-        ProcessSpec::LinearGaussian(_) => Conditioning::scaled(Axis::Unit, 1.0),
-        _ => Conditioning::default(),
-    });
+    let conditioning = overrides.time_input.or(declared.conditioning);
+    let conditioning = conditioning.unwrap_or_else(|| usual_conditioning(&spec));
     let last = (spec.timesteps() - 1) as f64;
     let told = |t: f64| process::told(&*process, conditioning, t);
     let basis = Basis {
@@ -278,6 +329,9 @@ pub(super) fn resolve_file(
     let Conditioned { asked: given, guidance, assumed: assumed_numbers } = condition(&*network, setting)?;
     if let Some(numbers) = assumed_numbers {
         assumed(&numbers.what, numbers.flag);
+    }
+    if let ProcessSpec::Jump(jump) = &spec {
+        network.take_symbols(jump.graph.states() as i64)?;
     }
     network.to(device, kind)?;
     for lora in loras {
@@ -303,7 +357,7 @@ pub(super) fn resolve_file(
         network.prepare_rate(&probe)?;
     }
     // c_in(t) x moves with t.
-    if in_x || in_time && prediction.scales_input() && given.clock.t_moves {
+    if in_x || in_time && predicted.scales_input() && given.clock.t_moves {
         network.prepare_jacobian(&probe)?;
     }
     let derivative = match network.jacobian_route().filter(|_| in_x) {
@@ -319,11 +373,7 @@ pub(super) fn resolve_file(
         architecture: network.architecture(),
         lora: loras.iter().map(Lora::description).collect(),
         parameters: network.parameters().iter().map(|(_, tensor)| tensor.numel() as u64).sum(),
-        prediction: if matches!(spec, ProcessSpec::Unnoised(_)) {
-            Of::Output.to_string()
-        } else {
-            prediction.to_string()
-        },
+        prediction: predicted.to_string(),
         conditioning: conditioning.to_string(),
         asked: in_words(&given, guidance.as_ref(), setting.labels),
         clock: (!given.clock.is_plain()).then(|| given.clock.clone()),
@@ -335,7 +385,7 @@ pub(super) fn resolve_file(
     let asked = AskedNetwork { network, map, conditioning, given, sample_shape: shape.to_vec(), device, kind };
     let (clip, thresholds) = (declared.clip, declared.thresholds);
     let model = Model { label, description, response: asked, clip, thresholds, warnings };
-    Ok(Resolved { model, spec, prediction, guidance, output: overrides.output.clone() })
+    Ok(Resolved { model, spec, predicted, guidance, output: overrides.output.clone() })
 }
 
 /// The shape of what a network gets, with the channels beside x.

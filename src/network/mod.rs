@@ -342,6 +342,18 @@ pub trait Network {
         Vec::new()
     }
 
+    /// From now on x holds whole numbers from 0 to `symbols` − 1, which the network gets as int64.
+    ///
+    /// # Errors
+    /// The network takes other numbers.
+    fn take_symbols(&mut self, _symbols: i64) -> Result<()> {
+        Err(Error::unsupported(
+            format!("a {} under a jump process", self.architecture()),
+            "it takes numbers, and a jump process has symbols",
+            "Give a network over symbols as a TorchScript module, or another --schedule.",
+        ))
+    }
+
     /// Called once, on its device and in its dtype, before the first forward pass: finds out what only a call can tell.
     fn prepare(&mut self, _probe: &Probe) -> Result<()> {
         Ok(())

@@ -50,10 +50,10 @@ trait Member {
     }
 }
 
-/// The member for each.
+/// The member for each; what belongs to other processes is refused by [`check`].
 fn member(of: Of) -> &'static dyn Member {
     match of {
-        Of::Epsilon => &epsilon::Epsilon,
+        Of::Epsilon | Of::Rate | Of::Jumps => &epsilon::Epsilon,
         Of::Score => &score::Score,
         Of::X0 => &x0::X0,
         Of::Output => &output::Output,

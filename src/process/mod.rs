@@ -4,13 +4,14 @@
 //! where it is Gaussian. A new process is one file that implements [`ForwardProcess`] and one line in [`of_spec`].
 
 mod gaussian;
+mod jump;
 pub(crate) mod linear_gaussian;
 #[cfg(test)]
 mod tests;
 mod unnoised;
 
 pub use gaussian::Gaussian;
-pub use lipscope_core::process::{LinearGaussian, ProcessSpec};
+pub use lipscope_core::process::{Jump, LinearGaussian, ProcessSpec};
 
 use crate::error::{Error, Result};
 use crate::schedule::NoiseSchedule;
@@ -26,6 +27,11 @@ pub trait ForwardProcess {
 
     /// Its schedule where x_t = α_t x₀ + σ_t ε; without one there are no α, σ and λ, prediction types and samplers.
     fn gaussian(&self) -> Option<&dyn NoiseSchedule>;
+
+    /// Its jumps, where it moves between symbols.
+    fn jump(&self) -> Option<&Arc<Jump>> {
+        None
+    }
 
     /// Itself where it is linear and Gaussian, with auxiliary variables.
     fn linear_gaussian(&self) -> Option<&Arc<LinearGaussian>> {
@@ -81,6 +87,7 @@ pub enum NoiseKind {
 pub fn of_spec(spec: &ProcessSpec) -> Box<dyn ForwardProcess> {
     match spec {
         ProcessSpec::Gaussian(named) => Box::new(Gaussian::from(Arc::clone(&named.schedule))),
+        ProcessSpec::Jump(jump) => Box::new(Arc::clone(jump)),
         ProcessSpec::LinearGaussian(linear) => Box::new(Arc::clone(linear)),
         ProcessSpec::Unnoised(unnoised) => Box::new(Arc::clone(unnoised)),
     }

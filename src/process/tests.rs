@@ -1,6 +1,7 @@
-//! The Gaussian process against its formula, row by row in float64.
+//! Processes against their formulas, row by row in float64.
 
 use super::*;
+use crate::random::{Purpose, fill_uniform, stream};
 use crate::schedule;
 use crate::testing::{Tolerance, assert_close};
 
@@ -130,4 +131,40 @@ fn noise_of_a_gaussian_process_is_as_wide_as_a_sample() {
     assert_eq!((wide.noise.len(), &wide.noise[..6]), (12, &plain.noise[..]));
     let double = |values: &[f32]| values.iter().map(|value| f64::from(*value)).collect::<Vec<_>>();
     assert_close("x0", &double(&wide.x0), &double(&plain.x0), Tolerance::of_each(0.0, "the same stream"));
+}
+
+/// Element by element the state is what [`Graph::jump`](lipscope_core::process::jump::Graph::jump) says, each row at its own t.
+#[test]
+fn symbols_jump_as_their_uniform_numbers_say() {
+    for name in ["flip", "uniform:symbols=2", "uniform:symbols=50257", "absorb:symbols=5"] {
+        let ProcessSpec::Jump(jump) = name.parse().unwrap() else { panic!() };
+        let (width, times) = (64, [3.0, 499.5, 999.0]);
+        let mut uniform = vec![0.0f32; width * times.len()];
+        fill_uniform(&mut stream(4, Purpose::Noise, 0.0, 0), &mut uniform);
+        uniform[0] = 0.0;
+        let clean: Vec<f32> = (0..uniform.len()).map(|i| (i * 7 % jump.graph.symbols()) as f32).collect();
+        let tensor = |values: &[f32]| Tensor::from_slice(values).view([3, 8, 8]);
+        let state = jump.state(&tensor(&clean), &tensor(&uniform), &times).unwrap();
+        assert_eq!((state.size(), state.kind()), (vec![3, 8, 8], tch::Kind::Float));
+        let state: Vec<f32> = state.reshape([-1]).try_into().unwrap();
+        for (i, symbol) in state.into_iter().enumerate() {
+            let kernel = jump.graph.kernel(jump.sigma(times[i / width]));
+            let expected = jump.graph.jump(clean[i] as usize, &kernel, f64::from(uniform[i]));
+            assert_eq!(symbol as usize, expected, "{name} {i}");
+        }
+        assert_eq!(jump.noise(), NoiseKind::Uniform);
+    }
+}
+
+#[test]
+fn a_jump_process_has_no_log_snr() {
+    let ProcessSpec::Jump(jump) = "absorb:symbols=3".parse().unwrap() else { panic!() };
+    let process = of_spec(&ProcessSpec::Jump(Arc::clone(&jump)));
+    assert_eq!(process.coordinate(Axis::LogSnr, 3.0), None);
+    assert_eq!(process.coordinate(Axis::Sigma, 3.0), Some(jump.sigma(3.0)));
+    assert_eq!((process.axis(), process.timesteps()), (Axis::Sigma, 1000));
+    let number = told(&*process, "sigma*10".parse().unwrap(), 3.0).unwrap();
+    assert!((number - 10.0 * jump.sigma(3.0)).abs() < 1e-15);
+    let refused = told_rate(&*process, "log-snr".parse().unwrap(), 3.0).unwrap_err().to_string();
+    assert!(refused.contains("--time-input"), "{refused}");
 }

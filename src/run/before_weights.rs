@@ -5,6 +5,7 @@ use super::{Facts, Times};
 use crate::checkpoint::{self, Declared};
 use crate::error::Result;
 use crate::model::{self, Opened, Said};
+use crate::process::ProcessSpec;
 use lipscope_core::cli::args::Share;
 use lipscope_core::options::{DataOptions, MeasureOptions, Overrides};
 use std::path::Path;
@@ -45,15 +46,18 @@ pub(crate) fn denoisers<S: AsRef<str>>(
     Ok(declared)
 }
 
-/// As [`declared`], and the timesteps resolved against it; `shares` has one entry per checkpoint.
+/// As [`declared`], and the timesteps resolved against it; `shares` has one entry per checkpoint. The forward process that
+/// is asked for, or that the first checkpoint names.
 pub(super) fn check<S: AsRef<str>>(
     checkpoints: &[S],
     shares: &[Option<&Share>],
     options: &MeasureOptions,
     overrides: &Overrides,
-) -> Result<()> {
+) -> Result<Option<ProcessSpec>> {
     let mut all = Vec::new();
     let declared = declared(checkpoints, overrides, &options.data)?;
+    let own = declared.iter().flatten().find_map(|declared| declared.schedule.clone());
+    let process = overrides.schedule.clone().or(own);
     for ((checkpoint, share), declared) in checkpoints.iter().zip(shares).zip(declared) {
         let Some(declared) = declared else { continue };
         let named = overrides.schedule.clone().or(declared.schedule);
@@ -63,5 +67,8 @@ pub(super) fn check<S: AsRef<str>>(
         let boundaries = map.map(|map| map.boundaries().to_vec()).unwrap_or_default();
         all.push(Facts { label: checkpoint.as_ref().into(), timesteps, boundaries });
     }
-    if all.is_empty() { Ok(()) } else { Times::resolve(options, &all).map(|_| ()) }
+    if !all.is_empty() {
+        Times::resolve(options, &all)?;
+    }
+    Ok(process)
 }

@@ -1,6 +1,6 @@
 //! From points to a finished report.
 
-use super::{Plan, terminal, warnings};
+use super::{Plan, jumps, terminal, warnings};
 use crate::compare::summarise;
 use crate::process::ForwardProcess;
 use crate::report::{ComparisonRow, Memorisation, Report};
@@ -22,6 +22,11 @@ pub(super) fn finish(report: &mut Report, plan: &Plan, processes: &[&dyn Forward
             model.curves.iter().map(|curve| summarise(curve, plan.near_zero_until, *process, spent)).collect();
         let memorisation = Memorisation::new(&model.own_weights);
         model.summary.iter_mut().for_each(|summary| summary.memorisation = memorisation);
+        let positions = model.model.sample_shape.iter().product::<i64>() as usize;
+        for (summary, curve) in model.summary.iter_mut().zip(&model.curves) {
+            summary.uniformization = jumps::uniformization(curve);
+            summary.calibration = process.jump().and_then(|jump| jumps::calibration(curve, jump, positions));
+        }
         if terminal::is_asked(plan) {
             for (summary, curve) in model.summary.iter_mut().zip(&model.curves) {
                 summary.terminal = terminal::terminal(curve, *process, data.get(place));

@@ -6,8 +6,8 @@ use super::record::Recorder;
 use super::setup::{self, Completed, Setup};
 use super::several::{Ideals, guided, limits, own_samples, said_as_asked};
 use super::{
-    Folder, Plan, Store, Watch, attribution, before_weights, interrupted, memorisation, provenance, rounding, terminal,
-    warnings,
+    Folder, Plan, Store, Watch, attribution, before_weights, enumerated, interrupted, memorisation, provenance,
+    rounding, terminal, warnings,
 };
 use crate::clean_data::{self, CleanData};
 use crate::compare::empty_curve;
@@ -15,7 +15,8 @@ use crate::data::DataSpec;
 use crate::device;
 use crate::draws::{CleanSamples, Draws};
 use crate::error::{Error, Result};
-use crate::ideal::Gaussian;
+use crate::ideal::{Gaussian, IdealJumps};
+use crate::jumps;
 use crate::measure::{Estimated, Settings, Subject, Sweep, curves};
 use crate::model::{Derivatives, Model, Opened, RowCount};
 use crate::of::{self, Of};
@@ -32,6 +33,9 @@ use tch::Device;
 
 /// The command whose first model is a baseline that nothing is laid over.
 const COMPARE: &str = "compare";
+
+/// The command whose models are closed forms.
+const THEORY: &str = "theory";
 
 /// A measurement, resolved and checked, with its models; nothing is measured yet.
 pub struct Measurement {
@@ -98,6 +102,7 @@ impl Measurement {
         overrides: &Overrides,
         setup: &Setup,
     ) -> Result<Self> {
+        let options = &symbols(options, overrides.schedule.as_ref());
         if let Some(of @ (Of::Output | Of::Guidance)) = options.of {
             return Err(Error::unsupported(
                 format!("--of {of} with theory"),
@@ -116,7 +121,7 @@ impl Measurement {
         let derivatives = Derivatives::of(options.quantity);
         let data = limits.first().unwrap_or(&options.data);
         let completed = setup::complete(opened, &shares, (data, overrides), arithmetic, derivatives)?;
-        let mut measurement = Self::resolve("theory", completed, options, (setup.seed, arithmetic.0))?;
+        let mut measurement = Self::resolve(THEORY, completed, options, (setup.seed, arithmetic.0))?;
         if limits.len() > 1 {
             let list = options.data.data_limit.as_ref().map(DataLimits::to_string);
             measurement.plan.data["data_limit"] = list.into();
@@ -147,7 +152,8 @@ impl Measurement {
     ) -> Result<Self> {
         let (overrides, scales) = guided(command, options, overrides)?;
         let overrides = &overrides;
-        before_weights::check(checkpoints, shares, options, overrides)?;
+        let process = before_weights::check(checkpoints, shares, options, overrides)?;
+        let options = &symbols(options, process.as_ref());
         let arithmetic = setup.arithmetic(overrides.dtype)?;
         let mut opened = setup::open_all(checkpoints, labels, &options.data, overrides, arithmetic.0)?;
         if command == COMPARE {
@@ -182,6 +188,7 @@ impl Measurement {
         (seed, device): (u64, Device),
     ) -> Result<Self> {
         let Completed { models, data, mut warnings } = completed;
+        check_data(&models, data.as_ref())?;
         let description = match &data {
             Some(data) => data.description.clone(),
             None => clean_data::model_samples(&models),
@@ -189,7 +196,7 @@ impl Measurement {
         if data.is_none() {
             warnings.extend(models.first().and_then(Model::sampling_note));
         }
-        let shape = models.first().map(|model| model.response.sample_shape().to_vec()).unwrap_or_default();
+        let shape = models.first().map(|model| answer_shape(&*model.response)).unwrap_or_default();
         let batch = setup::batch(options.batch, &shape, device);
         let plan = Plan::resolve(command, &models, description, options, (seed, batch))?;
         warnings.extend(warnings::of_plan(&plan, &models));
@@ -252,11 +259,16 @@ impl Measurement {
     pub fn run(self, mut store: Option<&mut Store>, watch: &dyn Watch) -> Result<Report> {
         let mut report = self.empty_report()?;
         if let Some(gaussian) = &self.gaussian {
+            store.map_or(Ok(()), |store| store.end_of_shard(false))?;
             self.closed_form(&mut report, gaussian);
             return Ok(report);
         }
+        if self.is_enumerated() {
+            return Ok(self.enumerated(report));
+        }
         let Measurement { plan, models, source, warnings, rounding, automatic_batch, moments, sources, .. } = self;
         let batch = (plan.batch, plan.seed);
+        let is_shard = store.as_ref().is_some_and(|store| store.shard().is_some());
         let draws = clean_data::draws(&models, source.as_ref(), batch, store.as_deref_mut(), watch)?;
         let Some(draws) = draws else { return Err(interrupted(store.as_deref())) };
         let by_row = Draws { noises: plan.noises, ..draws.clone() };
@@ -266,7 +278,7 @@ impl Measurement {
             source: sources.get(place).cloned().flatten(),
         };
         let subjects: Vec<Subject> = models.into_iter().enumerate().map(subject).collect();
-        let settings = Settings { rule: plan.samples, batch: plan.batch, probe: automatic_batch };
+        let settings = Settings { rule: plan.samples, batch: plan.batch, probe: automatic_batch && !is_shard };
         let mut sweep = Sweep::new(&subjects, &by_row, &settings);
         report.warnings = warnings;
         watch.begin(plan.timesteps.len() as u64, "timesteps");
@@ -284,6 +296,7 @@ impl Measurement {
         if is_short(&report, &plan) {
             return Err(stop(&report, store));
         }
+        store.as_deref_mut().map_or(Ok(()), |store| store.end_of_shard(false))?;
         if !memorisation::add(&mut report, &subjects, (&plan, &draws), store.as_deref_mut(), watch)? {
             return Err(stop(&report, store));
         }
@@ -343,6 +356,24 @@ impl Measurement {
         })
     }
 
+    /// Whether its expectations are those over all states.
+    fn is_enumerated(&self) -> bool {
+        self.plan.command == THEORY && self.models.iter().all(|model| model.response.by_enumeration().is_some())
+    }
+
+    /// The report with the expectations over all states.
+    fn enumerated(self, mut report: Report) -> Report {
+        let Measurement { plan, models, warnings, moments, .. } = self;
+        let asked = |model: Model| model.response.asked_for(plan.of, &plan.guidance);
+        let responses: Vec<Box<dyn Response>> = models.into_iter().map(asked).collect();
+        let ideals: Vec<&IdealJumps> = responses.iter().filter_map(|response| response.by_enumeration()).collect();
+        report.resolution = enumerated::fill(&mut report.models, &ideals, &plan);
+        report.warnings = warnings;
+        let processes: Vec<&dyn ForwardProcess> = responses.iter().map(|response| response.process()).collect();
+        finish(&mut report, &plan, &processes, &moments);
+        report
+    }
+
     /// The expectations themselves, where the data is Gaussian.
     fn expected<'a>(&self, gaussian: &Gaussian, response: &'a dyn Response) -> Option<Box<dyn Expected + 'a>> {
         if let Some(linear) = response.process().linear_gaussian() {
@@ -359,4 +390,28 @@ impl Measurement {
         report.warnings = self.warnings.clone();
         finish(report, &self.plan, &[model.response.process()], &self.moments);
     }
+}
+
+/// The same options where numbers of the data are symbols.
+fn symbols(options: &MeasureOptions, process: Option<&ProcessSpec>) -> MeasureOptions {
+    match process {
+        Some(ProcessSpec::Jump(_)) => MeasureOptions { data: jumps::as_symbols(&options.data), ..options.clone() },
+        _ => options.clone(),
+    }
+}
+
+/// The shape that a batch has to hold of each sample: of symbols, a number for each.
+fn answer_shape(response: &dyn Response) -> Vec<i64> {
+    let symbols = response.process().jump().map(|jump| jump.graph.states() as i64);
+    response.sample_shape().iter().copied().chain(symbols).collect()
+}
+
+/// Refuses data that a process does not take.
+fn check_data(models: &[Model], data: Option<&CleanData>) -> Result<()> {
+    let Some(jump) = models.iter().find_map(|model| model.response.process().jump()) else { return Ok(()) };
+    let no_data = || {
+        let problem = format!("under {} a model makes no samples of its own here, and no data was given", jump.name);
+        Error::mismatch(problem, "Give --data FILE, whole numbers [N, L] in .npy, .npz or .safetensors.")
+    };
+    jumps::check(data.ok_or_else(no_data)?, jump)
 }

@@ -2,7 +2,7 @@
 
 use super::coordinates::{with_coordinates, with_values};
 use crate::error::{Error, Result};
-use crate::estimator::{Estimator, Norm, Quantities, estimators};
+use crate::estimator::{Estimator, Norm, Quantities, estimators, no_axis};
 use crate::measure::SampleRule;
 use crate::model::Model;
 use crate::of::{self, Of};
@@ -186,6 +186,27 @@ fn check(options: &MeasureOptions) -> Result<()> {
     rule(options).map(|_| ())
 }
 
+/// The norm of the numerator: asked for, or the only one that what is measured has.
+fn norm(of: Of, options: &MeasureOptions) -> Result<Norm> {
+    let refuse = |allowed: &str, next: &str| Err(Error::argument("--norm", options.norm, allowed, next));
+    match (of.norm(), options.norm) {
+        (Some(own), Norm::L2) => Ok(own),
+        (Some(own), asked) if asked == own => Ok(own),
+        (Some(_), _) => refuse("a law of jumps changes in total variation", "Leave out --norm."),
+        (None, Norm::TotalVariation) => refuse("it is the distance of two laws", "Use --of jumps, or --norm l2."),
+        (None, asked) => Ok(asked),
+    }
+}
+
+/// Refuses a quantity that what is measured does not have.
+fn check_quantity(of: Of, quantity: Quantities) -> Result<()> {
+    if of != Of::Jumps || quantity != Quantities::Size {
+        return Ok(());
+    }
+    let next = "Use --of rate for R, or --quantity secant or derivative.";
+    Err(Error::mismatch("the jump law adds up to 1: it has no size", next))
+}
+
 impl Plan {
     /// Resolves the options against models that are there; all of them have the same T.
     pub fn resolve(
@@ -200,6 +221,8 @@ impl Plan {
         refuse_other_states(models)?;
         let of = of::asked(options.of, models.first().map(|model| &*model.response));
         of::check(of, models.iter().map(|model| (model.label.as_str(), &*model.response)))?;
+        let norm = norm(of, options)?;
+        check_quantity(of, options.quantity)?;
         if options.quantity.has_derivative() {
             refuse_without_rate(models)?;
         }
@@ -210,6 +233,9 @@ impl Plan {
             refuse_without_jacobian(models, options.quantity)?;
         }
         let axis = options.axis.unwrap_or_else(|| default_axis(models, options.quantity));
+        if models.iter().any(|model| model.response.process().coordinate(axis, 0.0).is_none()) {
+            return Err(no_axis(axis));
+        }
         let reach = if options.quantity.has_secant() { options.dt } else { 0.0 };
         let (timesteps, without_coordinate) = with_coordinates(timesteps, models, axis, reach)?;
         let (timesteps, without_value) = with_values(timesteps, models, of, reach)?;
@@ -222,7 +248,7 @@ impl Plan {
             guidance: Vec::new(),
             dt: options.dt,
             axis,
-            norm: options.norm,
+            norm,
             samples: rule(options)?,
             noises: options.noises,
             attribute: options.attribute,

@@ -60,7 +60,7 @@ impl<'a> Recorder<'a> {
     fn wave(&mut self, timesteps: &[Timestep], sweep: &mut Sweep, expected: Option<Covariates>) -> Result<bool> {
         self.expected += timesteps.len();
         self.watch.lengthen_to(self.expected as u64);
-        for unit in sweep.units(timesteps) {
+        for (place, unit) in sweep.units(timesteps).enumerate() {
             let key = points::key(unit);
             let stored = self.store.as_ref().and_then(|store| store.get(points::KIND, &key));
             if let Some(stored) = stored {
@@ -68,6 +68,10 @@ impl<'a> Recorder<'a> {
                 self.smaller_batch = facts.smaller_batch.or(self.smaller_batch);
                 self.report.provenance.wall_seconds += facts.wall_seconds;
                 finished.iter().for_each(|point| self.take(point));
+                self.watch.skip(unit.len() as u64);
+                continue;
+            }
+            if self.store.as_mut().is_some_and(|store| !store.does(place)) {
                 self.watch.skip(unit.len() as u64);
                 continue;
             }
@@ -80,7 +84,11 @@ impl<'a> Recorder<'a> {
                 return Ok(false);
             }
         }
-        Ok(true)
+        match self.store.as_mut().filter(|store| store.is_waiting()) {
+            // What `auto` adds follows from all of them.
+            Some(store) => store.end_of_shard(self.plan.refinement.is_some()).map(|()| true),
+            None => Ok(true),
+        }
     }
 
     /// Keeps the unit that is finished, and writes what is due.

@@ -96,12 +96,16 @@ impl Study {
         let denoisers: Vec<&dyn Denoiser> = models.iter().map(Model::denoiser).collect::<Result<_>>()?;
         watch.begin(self.settings.timesteps.len() as u64, "timesteps");
         let (mut all, mut wall_seconds, mut smallest) = (Vec::new(), 0.0, self.settings.batch);
-        for &t in &self.settings.timesteps {
+        for (place, &t) in self.settings.timesteps.iter().enumerate() {
             let key = t.to_string();
             if let Some(stored) = store.get(KIND, &key) {
                 all.extend(decode(stored, t, &self.settings, models.len())?);
                 wall_seconds += stored.said::<f64>("wall_seconds")?;
                 smallest = smallest.min(stored.said("batch")?);
+                watch.skip(1);
+                continue;
+            }
+            if !store.does(place) {
                 watch.skip(1);
                 continue;
             }
@@ -127,6 +131,7 @@ impl Study {
             }
         }
         watch.end();
+        store.end_of_shard(false)?;
         Ok(TidyReport { complete: true, ..self.report(&all, wall_seconds, smallest) })
     }
 

@@ -57,6 +57,12 @@ pub enum Error {
         /// What to do about it.
         next: String,
     },
+    /// No error: a part of the work is done, and others do the rest.
+    #[error("{message}")]
+    Part {
+        /// What is done, and how all of it is put together.
+        message: String,
+    },
     /// Ctrl-C; what was finished is on disk.
     #[error("interrupted. {next}")]
     Interrupted {
@@ -69,10 +75,11 @@ pub enum Error {
 pub type Result<T> = std::result::Result<T, Error>;
 
 impl Error {
-    /// The process exit status that goes with this error: 130 after an interrupt, else 2.
+    /// The process exit status that goes with this error: 130 after an interrupt, 0 for a part of the work, else 2.
     pub fn exit_code(&self) -> u8 {
         match self {
             Error::Interrupted { .. } => 130,
+            Error::Part { .. } => 0,
             _ => 2,
         }
     }
@@ -88,7 +95,7 @@ impl Error {
             Error::File { problem, .. } | Error::Mismatch { problem, .. } => problem.clone(),
             Error::Unsupported { allowed, .. } => allowed.clone(),
             Error::Torch { doing, message, .. } => format!("libtorch failed while {doing}: {message}"),
-            Error::Argument { .. } | Error::Interrupted { .. } => self.to_string(),
+            Error::Argument { .. } | Error::Part { .. } | Error::Interrupted { .. } => self.to_string(),
         }
     }
 
@@ -101,6 +108,7 @@ impl Error {
             | Error::Unsupported { next, .. }
             | Error::Torch { next, .. }
             | Error::Interrupted { next } => next,
+            Error::Part { message } => message,
         }
     }
 

@@ -1,5 +1,6 @@
 //! What is measured of a model: its noise prediction, or something that follows from it.
 
+use crate::quantity::Norm;
 use crate::time::Axis;
 use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
@@ -22,6 +23,10 @@ pub enum Of {
     Excess,
     /// What guidance adds for each unit of w: δ = ε(x, t, c) − ε(x, t, ∅)
     Guidance,
+    /// Of a jump process: the total rate R of reverse jumps; its changes and derivatives are those of ln R
+    Rate,
+    /// Of a jump process: the law p of the next reverse jump, in total variation
+    Jumps,
 }
 
 impl Of {
@@ -34,6 +39,8 @@ impl Of {
             Of::Output => "output",
             Of::Excess => "excess",
             Of::Guidance => "guidance",
+            Of::Rate => "rate",
+            Of::Jumps => "jumps",
         }
     }
 
@@ -51,6 +58,8 @@ impl Of {
             Of::Output => "F",
             Of::Excess => "r",
             Of::Guidance => "δ",
+            Of::Rate => "R",
+            Of::Jumps => "p",
         }
     }
 
@@ -62,6 +71,8 @@ impl Of {
             Of::Output => Some("F the network's output"),
             Of::Excess => Some("r = ε/σ − x"),
             Of::Guidance => Some("δ = ε(c) − ε(∅)"),
+            Of::Rate => Some("R = Σ Q(y, x) q(y)/q(x) per σ"),
+            Of::Jumps => Some("p the jump law"),
         }
     }
 
@@ -74,6 +85,8 @@ impl Of {
             Of::Output => Some("the network's output"),
             Of::Excess => Some("the excess ε/σ − x"),
             Of::Guidance => Some("the guidance ε(c) − ε(∅)"),
+            Of::Rate => Some("the total reverse rate"),
+            Of::Jumps => Some("the jump law"),
         }
     }
 
@@ -82,12 +95,29 @@ impl Of {
         matches!(self, Of::Score | Of::Excess)
     }
 
+    /// What stands in a formula for that of which changes and derivatives are measured: a rate is a scale, whose logarithm
+    /// counts.
+    pub fn moving_symbol(self) -> String {
+        if self == Of::Rate { "ln R".into() } else { self.symbol().into() }
+    }
+
+    /// As [`Of::in_words`], of what changes and derivatives are measured of.
+    pub fn moving_in_words(self) -> Option<&'static str> {
+        if self == Of::Rate { Some("ln R (the total reverse rate)") } else { self.in_words() }
+    }
+
+    /// The norm that is its own, whichever is asked for: probabilities change in total variation.
+    pub fn norm(self) -> Option<Norm> {
+        (self == Of::Jumps).then_some(Norm::TotalVariation)
+    }
+
     /// Its unit; ε is a number.
     pub fn unit(self) -> &'static str {
         match self {
-            Of::Epsilon | Of::Output | Of::Guidance => "1",
+            Of::Epsilon | Of::Output | Of::Guidance | Of::Jumps => "1",
             Of::Score | Of::Excess => "1/‖x‖",
             Of::X0 => "‖x‖",
+            Of::Rate => "1/σ",
         }
     }
 
@@ -95,6 +125,8 @@ impl Of {
     pub fn unit_per(self, axis: Axis) -> String {
         let per = axis.unit().trim_start_matches("1/");
         match self.unit() {
+            // ln R has no unit.
+            _ if self == Of::Rate => axis.unit().into(),
             "1" => axis.unit().into(),
             unit => format!("{unit} per {per}"),
         }
@@ -124,5 +156,6 @@ mod tests {
         assert_eq!(Of::Epsilon.unit_per(Axis::Step), "1/step");
         assert_eq!(Of::Score.unit_per(Axis::LogSnr), "1/‖x‖ per log-SNR");
         assert_eq!(Of::X0.unit_per(Axis::Unit), "‖x‖ per unit time");
+        assert_eq!((Of::Rate.unit(), &*Of::Rate.unit_per(Axis::Sigma)), ("1/σ", "1/σ"));
     }
 }

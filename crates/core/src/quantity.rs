@@ -51,11 +51,16 @@ impl Quantity {
     /// Its letter, and of what it is where that is not ε: `K of the score`.
     pub fn called(self, of: Of) -> String {
         let letter = self.letter();
-        match (self, of.in_words()) {
+        match (self, self.subject(of)) {
             (Quantity::Size, words) => format!("the size of {}", words.unwrap_or("ε")),
             (_, None) => letter.into(),
             (_, Some(words)) => format!("{letter} of {words}"),
         }
+    }
+
+    /// What it is measured of, as the end of "K of …"; `None` for ε, which goes without saying.
+    pub fn subject(self, of: Of) -> Option<&'static str> {
+        if self == Quantity::Size { of.in_words() } else { of.moving_in_words() }
     }
 
     /// Name in tables, and of what it is where that is not ε: `secant of score`.
@@ -89,8 +94,8 @@ impl Quantity {
 
     /// The same of models with these arguments of time.
     pub fn definition_by(self, (of, axis, norm, dt): (Of, Axis, Norm, Option<f64>), clock: &Clock) -> (String, String) {
-        let (f, over) = (of.symbol(), norm.formula());
-        let variable = axis.symbol();
+        let (f, moving, variable) = (of.symbol(), of.moving_symbol(), axis.symbol());
+        let within = |inner: String| norm.formula(&inner);
         let (name, formula) = match self {
             Quantity::Secant => {
                 let next = dt.map_or_else(|| "t′".to_string(), |dt| format!("t+{dt}"));
@@ -100,12 +105,15 @@ impl Quantity {
                     Axis::Sigma | Axis::LogSnr => format!(" / |Δ{variable}|"),
                 };
                 let (here, there) = clock.arguments(&next);
-                (format!("K(t, {next})"), format!("E‖{f}(x, {here}) − {f}(x, {there})‖₂{over}{denominator}"))
+                (
+                    format!("K(t, {next})"),
+                    format!("E{}{denominator}", within(format!("{moving}(x, {here}) − {moving}(x, {there})"))),
+                )
             }
-            Quantity::Derivative => (self.of_t(), format!("E‖{}‖₂{over}", clock.derivative(f, variable))),
-            Quantity::Path => (self.of_t(), format!("E‖d{f}(x(t), t)/d{variable}‖₂{over}")),
+            Quantity::Derivative => (self.of_t(), format!("E{}", within(clock.derivative(&spaced(&moving), variable)))),
+            Quantity::Path => (self.of_t(), format!("E{}", within(format!("d{f}(x(t), t)/d{variable}")))),
             Quantity::Spatial => (self.of_t(), format!("E‖∂{f}/∂x‖₂")),
-            Quantity::Size => (self.of_t(), format!("E‖{f}(x, {})‖₂{over}", clock.arguments("t").0)),
+            Quantity::Size => (self.of_t(), format!("E{}", within(format!("{f}(x, {})", clock.arguments("t").0)))),
         };
         let meaning = of.meaning().map(str::to_string).into_iter();
         let others = (!clock.is_plain()).then(|| clock.meaning());
@@ -115,6 +123,11 @@ impl Quantity {
     fn of_t(self) -> String {
         format!("{}(t)", self.letter())
     }
+}
+
+/// A name of several letters behind a ∂.
+fn spaced(symbol: &str) -> String {
+    if symbol.contains(' ') { format!(" {symbol}") } else { symbol.into() }
 }
 
 impl fmt::Display for Quantity {
@@ -194,6 +207,8 @@ pub enum Norm {
     L2,
     /// L2 divided by √D, which compares across resolutions
     Rms,
+    /// ½ Σ|·|: the distance of two probability laws; of --of jumps, which has no other
+    TotalVariation,
 }
 
 impl Norm {
@@ -202,14 +217,16 @@ impl Norm {
         match self {
             Norm::L2 => "l2",
             Norm::Rms => "rms",
+            Norm::TotalVariation => "total-variation",
         }
     }
 
-    /// What follows ‖…‖₂ in a formula.
-    pub fn formula(self) -> &'static str {
+    /// The norm of `inner` in a formula.
+    pub fn formula(self, inner: &str) -> String {
         match self {
-            Norm::L2 => "",
-            Norm::Rms => "/√d",
+            Norm::L2 => format!("‖{inner}‖₂"),
+            Norm::Rms => format!("‖{inner}‖₂/√d"),
+            Norm::TotalVariation => format!("½‖{inner}‖₁"),
         }
     }
 }
@@ -314,6 +331,12 @@ mod tests {
         assert_eq!(by(Quantity::Secant, "r"), format!("E‖F(x, t, r) − F(x, t, r′)‖₂{end}"));
         assert_eq!(by(Quantity::Derivative, "t"), format!("E‖∂F/∂t‖₂{end}"));
         assert_eq!(by(Quantity::Derivative, "t,r"), format!("E‖∂F/∂t + ∂F/∂r·dr/dt‖₂{end}"));
+        let rate = |quantity: Quantity| quantity.definition(Of::Rate, Axis::Sigma, Norm::L2, None).1;
+        let meaning = "R = Σ Q(y, x) q(y)/q(x) per σ";
+        assert_eq!(rate(Quantity::Derivative), format!("E‖∂ ln R/∂σ‖₂, {meaning}"));
+        assert_eq!(rate(Quantity::Size), format!("E‖R(x, t)‖₂, {meaning}"));
+        let jumps = Quantity::Derivative.definition(Of::Jumps, Axis::Sigma, Norm::TotalVariation, None).1;
+        assert_eq!(jumps, "E½‖∂p/∂σ‖₁, p the jump law");
         let size = Quantity::Size.definition(Of::Excess, Axis::Step, Norm::Rms, None);
         assert_eq!((&*size.0, &*size.1), ("S(t)", "E‖r(x, t)‖₂/√d, r = ε/σ − x"));
     }

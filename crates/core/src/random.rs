@@ -2,7 +2,7 @@
 //! index, and on nothing else, so that numbers do not change with the batch size or the number of threads.
 
 use crate::time::Timestep;
-use rand::SeedableRng;
+use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, StandardNormal};
 
@@ -59,9 +59,31 @@ pub fn fill_normal(rng: &mut ChaCha8Rng, out: &mut [f32]) {
     }
 }
 
+/// The largest float32 number below 1.
+const BELOW_ONE: f32 = 1.0 - f32::EPSILON / 2.0;
+
+/// Fills `out` with uniform numbers of [0, 1): small ones keep all of float32's digits.
+pub fn fill_uniform(rng: &mut ChaCha8Rng, out: &mut [f32]) {
+    for value in out {
+        *value = (rng.random::<f64>() as f32).min(BELOW_ONE);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn uniform_numbers_lie_in_their_interval_alike() {
+        let mut out = vec![0.0; 200_000];
+        fill_uniform(&mut stream(0, Purpose::Noise, 0.0, 0), &mut out);
+        let n = out.len() as f64;
+        let mean = out.iter().map(|&v| f64::from(v)).sum::<f64>() / n;
+        let below = out.iter().filter(|v| **v < 1e-3).count() as f64 / n;
+        // Five standard errors: 5·√(1/12n) and 5·√(1e-3/n).
+        assert!((mean - 0.5).abs() < 0.0033 && (below - 1e-3).abs() < 3.6e-4, "{mean} {below}");
+        assert!(out.iter().all(|v| (0.0..1.0).contains(v)));
+    }
 
     #[test]
     fn streams_depend_on_every_part_and_on_nothing_else() {

@@ -2,11 +2,11 @@
 //! in a part of it (detach), round it, or look it up in a table: then its derivative in forward or reverse mode is the
 //! derivative of something else, and no error says so. Differences in float64 tell.
 
+use super::TorchScript;
 use super::arguments::{Arguments, Seed};
 use super::calling::TimeShape;
 use super::code::Code;
 use super::routes::{Route, speed};
-use super::{TorchScript, example};
 use crate::device::memory;
 use crate::dual::Dual;
 use crate::error::{Doing, Result};
@@ -52,7 +52,7 @@ impl TorchScript {
         if device == Device::Cpu && memory::available().is_some_and(|free| bytes as u64 > free / 2) {
             return Ok(Agreement::Unchecked("its float64 copy would need more than half of the free memory"));
         }
-        let (x, _) = example(sample_shape, device, kind)?;
+        let (x, _) = self.example(sample_shape, device, kind)?;
         let doing = "checking the derivative";
         let time_kind = if kind == Kind::Double { Kind::Double } else { Kind::Float };
         // One t for a whole batch is the same in each row.

@@ -1,9 +1,9 @@
 //! Whether a module is a function of (x, t): the same answer to the same question, a row's answer whatever else is in the
 //! batch, and another answer to another t.
 
+use super::TorchScript;
 use super::calling::{Calling, TimeShape};
 use super::code::Code;
-use super::{TorchScript, example};
 use crate::error::{Doing, Error, Result};
 use crate::network::{Condition, Probe};
 use tch::{Device, Kind, TchError, Tensor};
@@ -24,7 +24,7 @@ impl TorchScript {
     /// Finds out how the module is called, and refuses what is no function of (x, t).
     pub(super) fn check(&mut self, probe: &Probe) -> Result<()> {
         let &Probe { sample_shape, times, condition, device, kind, beside, .. } = probe;
-        let (x, full) = example(sample_shape, device, kind)?;
+        let (x, full) = self.example(sample_shape, device, kind)?;
         let time_kind = if kind == Kind::Double { Kind::Double } else { Kind::Float };
         let at = |t: f64| Tensor::f_full([2], t, (time_kind, device)).doing("probing");
         let [early, late] = [at(times[0])?, at(times[1])?];
@@ -41,7 +41,9 @@ impl TorchScript {
         }
         let first = self.independent(first, &x, &early, condition)?;
         let second = self.answer(&x, &late, condition)?;
-        if first.size() == second.size() && first.equal(&second) {
+        let still = first.size() == second.size() && first.equal(&second);
+        self.stands_still = still && self.symbols.is_some();
+        if still && !self.stands_still {
             return Err(Error::file(
                 &self.path,
                 format!("its output does not depend on t: it is the same at t = {} and t = {}", times[0], times[1]),
@@ -50,7 +52,7 @@ impl TorchScript {
             ));
         }
         self.time_per_row = self.calling.shape == TimeShape::Rows
-            && self.tells_rows_apart(&x, &[early, late], [&first, &second], condition);
+            && (still || self.tells_rows_apart(&x, &[early, late], [&first, &second], condition));
         Ok(())
     }
 

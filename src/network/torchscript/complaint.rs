@@ -47,6 +47,16 @@ impl TorchScript {
             let problem = format!("parts of it are cast to another dtype than was asked for ({message})");
             return file(problem, "Leave out --dtype: then it runs in the dtype that its code names.");
         }
+        if let Some(symbols) = self.symbols {
+            let problem = format!(
+                "the module cannot be called with the symbols 0 to {} as int64 of shape {shape:?} and t of shape [2], [1] or \
+                 none ({message})",
+                symbols - 1
+            );
+            let next = "Check that --schedule has the process and the number of symbols that it was trained with, and that \
+                        the data has as many positions.";
+            return file(problem, next);
+        }
         file(
             format!(
                 "the module cannot be called with x of shape {shape:?} and t of shape [2], [1] or none ({message})"

@@ -28,6 +28,10 @@ use tch::{CModule, Device, Kind, Tensor};
 /// What it is called in tables and messages.
 const ARCHITECTURE: &str = "TorchScript module";
 
+/// What is said of a module over symbols that ignores t.
+const STANDS_STILL: &str = "its output does not depend on t, as that of a masked model without time conditioning: what it \
+                            predicts stands still, and all that moves is the schedule's.";
+
 /// A TorchScript module, asked on the device and in the dtype that it was moved to.
 pub struct TorchScript {
     module: CModule,
@@ -44,6 +48,10 @@ pub struct TorchScript {
     rates: Vec<rate::Rate>,
     /// dtype of t, where it does not follow from the module's.
     time_kind: Option<Kind>,
+    /// How many symbols x is of, where it is of symbols.
+    symbols: Option<i64>,
+    /// Whether it answers the same at every t, as one over symbols may.
+    stands_still: bool,
 }
 
 impl TorchScript {
@@ -62,6 +70,8 @@ impl TorchScript {
             time_per_row: false,
             rates: Vec::new(),
             time_kind: None,
+            symbols: None,
+            stands_still: false,
         })
     }
 
@@ -74,21 +84,36 @@ impl TorchScript {
     fn call_with(&self, at: &Arguments) -> std::result::Result<Tensor, String> {
         let words = |e: tch::TchError| torch_message(&e);
         let own = self.calling.own.unwrap_or(at.x.kind());
-        let cast = at.with(Argument::X, at.x.f_to_kind(own).map_err(words)?);
+        let cast = at.with(Argument::X, self.seen(&at.x, own).map_err(words)?);
         let cast = cast.with_times(|t| self.calling.time(t)).map_err(words)?;
         let output = self.signature.call(&self.module, &cast, self.calling.numbers)?;
-        if self.calling.own.is_none() { Ok(output) } else { output.f_to_kind(at.x.kind()).map_err(words) }
+        if self.calling.own.is_none() && self.symbols.is_none() {
+            return Ok(output);
+        }
+        output.f_to_kind(at.x.kind()).map_err(words)
     }
-}
 
-/// Two samples of numbers of moderate size that differ everywhere, the same in every run, and their shape.
-fn example(sample_shape: &[i64], device: Device, kind: Kind) -> Result<(Tensor, Vec<i64>)> {
-    let doing = "making an example";
-    let full: Vec<i64> = std::iter::once(2).chain(sample_shape.iter().copied()).collect();
-    let count: i64 = full.iter().product();
-    let ramp = Tensor::f_arange(count, (Kind::Double, device)).and_then(|v| v.f_mul_scalar(0.7)).doing(doing)?;
-    let x = ramp.f_sin().and_then(|v| v.f_view(&full[..])).and_then(|v| v.f_to_kind(kind)).doing(doing)?;
-    Ok((x, full))
+    /// x as the module gets it, which runs in `kind`.
+    fn seen(&self, x: &Tensor, kind: Kind) -> std::result::Result<Tensor, tch::TchError> {
+        x.f_to_kind(if self.symbols.is_some() { Kind::Int64 } else { kind })
+    }
+
+    /// Two samples that differ everywhere, the same in every run, and their shape: of numbers of moderate size, or of
+    /// symbols, every second of which is the last.
+    fn example(&self, sample_shape: &[i64], device: Device, kind: Kind) -> Result<(Tensor, Vec<i64>)> {
+        let doing = "making an example";
+        let full: Vec<i64> = std::iter::once(2).chain(sample_shape.iter().copied()).collect();
+        let count: i64 = full.iter().product();
+        if let Some(symbols) = self.symbols {
+            let symbol = |i: i64| if i % 2 == 0 { symbols - 1 } else { i * 7 % symbols };
+            let all: Vec<i64> = (0..count).map(symbol).collect();
+            let x = Tensor::f_from_slice(&all).and_then(|v| v.f_view(&full[..])?.f_to_kind(kind)?.f_to_device(device));
+            return Ok((x.doing(doing)?, full));
+        }
+        let ramp = Tensor::f_arange(count, (Kind::Double, device)).and_then(|v| v.f_mul_scalar(0.7)).doing(doing)?;
+        let x = ramp.f_sin().and_then(|v| v.f_view(&full[..])).and_then(|v| v.f_to_kind(kind)).doing(doing)?;
+        Ok((x, full))
+    }
 }
 
 impl Network for TorchScript {
@@ -133,6 +158,11 @@ impl Network for TorchScript {
         self.find_route(Argument::X, probe)
     }
 
+    fn take_symbols(&mut self, symbols: i64) -> Result<()> {
+        self.symbols = Some(symbols);
+        Ok(())
+    }
+
     fn takes_context(&self) -> bool {
         self.signature.takes_context()
     }
@@ -169,7 +199,8 @@ impl Network for TorchScript {
 
     fn notes(&self) -> Vec<String> {
         let of_rate = self.rates.iter().filter_map(|rate| rate.note.clone());
-        self.calling.notes().into_iter().chain(of_rate).collect()
+        let still = self.stands_still.then(|| STANDS_STILL.to_string());
+        self.calling.notes().into_iter().chain(still).chain(of_rate).collect()
     }
 
     fn mixes_timesteps(&self) -> bool {
@@ -205,7 +236,10 @@ impl Network for TorchScript {
     }
 
     fn to(&mut self, device: Device, kind: Kind) -> Result<()> {
-        self.module.to(device, kind, false);
+        // It was loaded on this device, and a conversion would turn tables of symbols into floats as well.
+        if self.symbols.is_none() || self.saved_kind.is_some_and(|saved| saved != kind) {
+            self.module.to(device, kind, false);
+        }
         self.calling.own = None;
         Ok(())
     }

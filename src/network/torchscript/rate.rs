@@ -9,11 +9,11 @@
 //! A way that gives 0 everywhere counts as failed: a module may detach t from differentiation. One that rounds t inside has
 //! no derivative; all three give 0, and that is said.
 
+use super::TorchScript;
 use super::agreement::Agreement;
 use super::arguments::{Arguments, Seed};
 use super::calling::TimeShape;
 use super::routes::{Route, added};
-use super::{TorchScript, example};
 use crate::dual::Dual;
 use crate::error::{Doing, Error, Result};
 use crate::libtorch::load_script;
@@ -33,6 +33,11 @@ pub(super) struct Rate {
 impl TorchScript {
     /// Tries the routes along an argument in their order.
     pub(super) fn find_route(&mut self, argument: Argument, probe: &Probe) -> Result<()> {
+        if self.stands_still && argument == Argument::T {
+            let route = Route::StandsStill;
+            self.rates.push(Rate { argument, words: route.name().into(), note: None, route });
+            return Ok(());
+        }
         if self.calling.is_integer() && argument != Argument::X {
             return Err(self.no_rate("it takes integer timesteps, so ∂/∂t does not exist"));
         }
@@ -70,7 +75,7 @@ impl TorchScript {
     /// The first route that gives something else than 0.
     fn route(&self, argument: Argument, probe: &Probe) -> Result<Route> {
         let &Probe { sample_shape, times, condition, device, kind, .. } = probe;
-        let (x, _) = example(sample_shape, device, kind)?;
+        let (x, _) = self.example(sample_shape, device, kind)?;
         let time_kind = if kind == Kind::Double { Kind::Double } else { Kind::Float };
         // One t for a whole batch is the same in each row.
         let times = if self.calling.shape == TimeShape::Rows { times } else { [times[1]; 2] };

@@ -14,6 +14,8 @@ pub(super) enum Route {
     DoubleBackward,
     /// The same module in float64, and the step.
     Differences(CModule, f64),
+    /// It answers the same at every t.
+    StandsStill,
 }
 
 /// Steps that are tried for differences. Sinusoidal embeddings of 0 … T change over one unit, embeddings of σ faster.
@@ -27,6 +29,7 @@ impl Route {
             Route::ForwardMode => "forward mode",
             Route::DoubleBackward => "double backward",
             Route::Differences(..) => "extrapolated central differences in float64",
+            Route::StandsStill => "0, as its output does not depend on t",
         }
     }
 
@@ -55,6 +58,10 @@ impl TorchScript {
                     tangent = added(tangent, Some(extrapolated.f_to_kind(x.kind()).doing(doing)?))?;
                 }
                 Ok(Dual { value, tangent })
+            }
+            Route::StandsStill => {
+                let value = self.call_with(at);
+                value.map(Dual::constant).map_err(|message| self.explain(&message, &at.x.size(), at.x.device()))
             }
         }
     }

@@ -6,7 +6,7 @@ use crate::network::{Additions, Takes, UsualTime};
 use crate::tensor_file::one_sample;
 use lipscope_core::cli::args::{ConditionSource, Inputs, ModuleInput, ModuleOutput, OutputTensor};
 use lipscope_core::clock::TimeInput;
-use tch::{CModule, Device, IValue, TchError, Tensor};
+use tch::{CModule, Device, IValue, Kind, TchError, Tensor};
 
 /// One argument of a module, in its place.
 #[derive(Debug)]
@@ -115,7 +115,7 @@ impl Signature {
         self.slots.len()
     }
 
-    /// Calls a module; floating-point values are taken in the dtype of x, and where `numbers` says so plain numbers as t is.
+    /// Calls a module; floating-point values are taken in the dtype of x, or in float32 beside symbols, and where `numbers` says so plain numbers as t is.
     /// The error is libtorch's own.
     pub(super) fn call(
         &self,
@@ -126,7 +126,8 @@ impl Signature {
         let words = |e: TchError| crate::error::torch_message(&e);
         let rows = x.size().first().copied().unwrap_or(1);
         let like = |value: &Tensor| {
-            let kind = if value.is_floating_point() { x.kind() } else { value.kind() };
+            let own = if x.is_floating_point() { x.kind() } else { Kind::Float };
+            let kind = if value.is_floating_point() { own } else { value.kind() };
             value.f_to_kind(kind).and_then(|value| value.f_to_device(x.device()))
         };
         let (t, mut others) = (times.first(), times.iter().skip(1));

@@ -77,7 +77,7 @@ fn point(expected: &dyn Expected, t: Timestep, curve: &Curve) -> Point {
     let coordinates = expected.coordinates(curve, t);
     let (means, variances): (Vec<f64>, Vec<f64>) = coordinates.iter().copied().unzip();
     let scale = match curve.norm {
-        Norm::L2 => 1.0,
+        Norm::L2 | Norm::TotalVariation => 1.0,
         Norm::Rms => (coordinates.len() as f64).sqrt(),
     };
     let mean = mean_norm(&means, &variances) / distance.abs() / scale;

@@ -103,6 +103,10 @@ pub fn exit(done: Result<Outcome>) -> ExitCode {
             output::complain("check failed", &message);
             ExitCode::from(1)
         }
+        Err(Error::Part { message }) => {
+            output::note(&message);
+            ExitCode::SUCCESS
+        }
         Err(error) => {
             output::complain("error", &error.to_string());
             ExitCode::from(error.exit_code())

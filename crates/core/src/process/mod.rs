@@ -3,9 +3,11 @@
 //! Here stand the numbers of a process that need no tensors. A new process is one file, one variant of [`ProcessSpec`] and
 //! one line in [`OTHERS`].
 
+pub mod jump;
 pub mod linear_gaussian;
 pub mod unnoised;
 
+pub use jump::Jump;
 pub use linear_gaussian::LinearGaussian;
 pub use unnoised::Unnoised;
 
@@ -20,6 +22,8 @@ use std::sync::Arc;
 pub enum ProcessSpec {
     /// x_t = α_t x₀ + σ_t ε.
     Gaussian(NamedSchedule),
+    /// Symbols that jump.
+    Jump(Arc<Jump>),
     /// u = (x, v, …), with auxiliary variables.
     LinearGaussian(Arc<LinearGaussian>),
     /// x itself, beside a scalar s.
@@ -37,13 +41,15 @@ pub struct Other {
 }
 
 /// The processes that are not Gaussian.
-pub const OTHERS: &[Other] = &[linear_gaussian::CLD, linear_gaussian::MDM, unnoised::OTHER];
+pub const OTHERS: &[Other] =
+    &[jump::FLIP, jump::UNIFORM, jump::ABSORB, linear_gaussian::CLD, linear_gaussian::MDM, unnoised::OTHER];
 
 impl ProcessSpec {
     /// As `--schedule` takes it, or a description where it came as a table.
     pub fn name(&self) -> &str {
         match self {
             ProcessSpec::Gaussian(named) => &named.name,
+            ProcessSpec::Jump(jump) => &jump.name,
             ProcessSpec::LinearGaussian(linear) => &linear.name,
             ProcessSpec::Unnoised(unnoised) => &unnoised.name,
         }
@@ -53,6 +59,7 @@ impl ProcessSpec {
     pub fn timesteps(&self) -> usize {
         match self {
             ProcessSpec::Gaussian(named) => named.schedule.timesteps(),
+            ProcessSpec::Jump(jump) => jump.timesteps,
             ProcessSpec::LinearGaussian(linear) => linear.timesteps(),
             ProcessSpec::Unnoised(unnoised) => unnoised.timesteps,
         }

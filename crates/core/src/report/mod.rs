@@ -14,6 +14,7 @@ pub mod figure;
 mod files;
 mod finished;
 mod html;
+mod jumps;
 mod memorisation;
 mod model;
 mod notebook;
@@ -44,6 +45,7 @@ pub use export::{ExportFormat, export};
 pub use figure::figure;
 pub use files::{REPORT, files, json};
 pub use finished::Finished;
+pub use jumps::{Calibration, Uniformization};
 pub use memorisation::{Memorisation, OwnWeight, memorisation_csv};
 pub use model::{LoraDescription, ModelDescription};
 pub use resolution::resolution_reading;
@@ -171,6 +173,13 @@ pub struct Curve {
     pub points: Vec<Point>,
 }
 
+impl Curve {
+    /// Whether it shows a total rate itself.
+    pub fn is_size_of_rate(&self) -> bool {
+        (self.of, self.quantity) == (Of::Rate, Quantity::Size)
+    }
+}
+
 /// One quantity at one timestep. A number that does not exist is `None`, never 0.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Point {
@@ -200,8 +209,11 @@ pub struct Point {
     pub p50: Option<f64>,
     /// 95 % quantile over samples.
     pub p95: Option<f64>,
-    /// Largest sample: a lower bound of the supremum over x.
+    /// Largest sample: a lower bound of the supremum over x; of a closed form over all states the supremum itself.
     pub max: Option<f64>,
+    /// Of the size of a total rate: the 99.9 % quantile.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub p999: Option<f64>,
     /// The row of the data with the largest; `None` where samples are not means of rows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_row: Option<u64>,
@@ -290,6 +302,12 @@ pub struct Summary {
     /// Of the ideal denoiser of a finite data set: where its curve is that of known points.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub memorisation: Option<Memorisation>,
+    /// Of the size of a total rate: the steps of a uniformization sampler.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub uniformization: Option<Uniformization>,
+    /// Of the size of a total rate: its mean against what the forward process fixes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub calibration: Option<Calibration>,
     /// Largest value near zero over the median of the rest; `None` over a median of 0.
     pub peak_ratio: Option<f64>,
     /// Whether the curve blows up towards t = 0; `None` where that cannot be told: too few points above 0 there.

@@ -20,7 +20,7 @@ pub fn curve_table(report: &Report, width: u16) -> String {
 }
 
 fn one_curve(model: &ModelReport, curve: &Curve, width: u16) -> String {
-    let of = curve.of.in_words().map(|words| format!(" of {words}")).unwrap_or_default();
+    let of = curve.quantity.subject(curve.of).map(|words| format!(" of {words}")).unwrap_or_default();
     let symbol = format!("{}{of}{}", symbol(curve), of_block(curve.block.as_deref()));
     let title = format!("{}: {symbol} [{}]", one_line(&model.label), curve.unit);
     if curve.points.is_empty() {
@@ -150,11 +150,12 @@ pub fn reading(report: &Report) -> String {
     let mut sentences: Vec<String> = Vec::new();
     for summary in &first.summary {
         // A sweep of the end alone says nothing of the window near 0.
-        if summary.near_zero.max.is_some() || summary.terminal.is_none() {
+        if summary.uniformization.is_none() && (summary.near_zero.max.is_some() || summary.terminal.is_none()) {
             sentences.push(baseline_reading(first, summary));
         }
+        sentences.extend(rates_reading(&report.models, summary));
         sentences.extend(summary.terminal.as_ref().map(Terminal::reading));
-        let others = report.models[1..].iter();
+        let others = report.models[1..].iter().filter(|_| summary.uniformization.is_none());
         sentences.extend(others.filter_map(|model| candidate_reading(model, summary)));
     }
     let known = report.models.iter().filter_map(|model| Some((model, model.summary.first()?.memorisation?)));
@@ -168,6 +169,24 @@ pub fn reading(report: &Report) -> String {
         return state.into();
     }
     format!("{}.", sentences.join("; "))
+}
+
+/// What curves of total rates come to, model by model: their mean says nothing but whether they are calibrated.
+fn rates_reading(models: &[ModelReport], first: &Summary) -> Vec<String> {
+    let mut sentences = Vec::new();
+    for model in models {
+        let Some(summary) = model.summary.iter().find(|s| (s.quantity, &s.block) == (first.quantity, &first.block))
+        else {
+            continue;
+        };
+        let both = [summary.uniformization.map(|u| u.reading()), summary.calibration.and_then(|c| c.reading())];
+        let named = |said: String| match models {
+            [_] => said,
+            _ => format!("{}: {said}", one_line(&model.label)),
+        };
+        sentences.extend(both.into_iter().flatten().map(named));
+    }
+    sentences
 }
 
 /// `K peaks at t = 1 with 0.0123 [0.0119, 0.0127] 1/step, 31× the median beyond t = 100`

@@ -57,6 +57,13 @@ fn quantile(sorted: &[f64], q: f64) -> f64 {
     below + (above - below) * position.fract()
 }
 
+/// Quantile of the finite values; `None` of nothing.
+pub fn quantile_of(values: &[f64], q: f64) -> Option<f64> {
+    let mut finite: Vec<f64> = values.iter().copied().filter(|value| value.is_finite()).collect();
+    finite.sort_by(f64::total_cmp);
+    (!finite.is_empty()).then(|| quantile(&finite, q))
+}
+
 /// Median; `None` of nothing.
 pub fn median(values: &[f64]) -> Option<f64> {
     let mut sorted = values.to_vec();

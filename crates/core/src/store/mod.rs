@@ -12,14 +12,16 @@
 
 mod claim;
 mod part;
+mod shard;
 mod survey;
 mod unit;
 
 pub use claim::{Folder, PLAN};
+pub use shard::Shard;
 pub use survey::Survey;
 pub use unit::{Unit, array, array_f32};
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::report::{Artifact, write_all};
 use serde_json::Value;
 use std::collections::HashMap;
@@ -42,6 +44,10 @@ pub struct Store {
     fresh: Vec<Unit>,
     /// Parts that could not be read, with the reason.
     damaged: Vec<String>,
+    /// The part of the units that is done here, where others do the rest.
+    shard: Option<Shard>,
+    /// Units that others do and that are not there yet.
+    left: usize,
     began: Instant,
     written: Instant,
 }
@@ -57,7 +63,51 @@ impl Store {
         let (units, damaged) = part::read_all(&folder, &plan)?;
         let done = units.into_iter().map(|unit| ((unit.kind.clone(), unit.key.clone()), unit)).collect();
         let now = Instant::now();
-        Ok(Store { folder, plan, done, fresh: Vec::new(), damaged, began: now, written: now })
+        Ok(Store { folder, plan, done, fresh: Vec::new(), damaged, shard: None, left: 0, began: now, written: now })
+    }
+
+    /// The same where only a part of the units is done.
+    #[must_use]
+    pub fn sharded(self, shard: Option<Shard>) -> Self {
+        Store { shard, ..self }
+    }
+
+    /// The part of the units that is done here; `None` for all.
+    pub fn shard(&self) -> Option<Shard> {
+        self.shard
+    }
+
+    /// Whether the unit at this place of its list is done here. One that is not, and is not there yet, is left to others.
+    pub fn does(&mut self, place: usize) -> bool {
+        let mine = self.shard.is_none_or(|shard| shard.takes(place));
+        self.left += usize::from(!mine);
+        mine
+    }
+
+    /// Whether units that others do are not there yet.
+    pub fn is_waiting(&self) -> bool {
+        self.left > 0
+    }
+
+    /// Ends the work of a shard, before anything that follows from all units: puts its units on disk. `grows` says that
+    /// there may be more units once these are all there.
+    ///
+    /// # Errors
+    /// [`Error::Part`] for a shard: there is no report yet.
+    pub fn end_of_shard(&mut self, grows: bool) -> Result<()> {
+        let Some(shard) = self.shard else { return Ok(()) };
+        self.keep()?;
+        let again = if grows { "start them again for the units that follow from these; then " } else { "" };
+        let rest = match self.left {
+            0 => "no other unit is missing".into(),
+            1 => "1 unit of other shards was missing when it began".into(),
+            left => format!("{left} units of other shards were missing when it began"),
+        };
+        let folder = self.folder.display();
+        let message = format!(
+            "shard {shard} is done, and {rest}. Once all are done, {again}the same command without --shard puts them together in {folder}."
+        );
+        Err(Error::Part { message })
     }
 
     /// The folder.
@@ -98,17 +148,17 @@ impl Store {
         Ok(())
     }
 
-    /// Puts all units on disk, and then what was rendered from them.
+    /// Puts all units on disk, and then what was rendered from them; of a shard the units alone.
     pub fn publish(&mut self, artifacts: &[Artifact]) -> Result<()> {
         self.keep()?;
-        write_all(&self.folder, artifacts).map(|_| ())
+        // Shards would write one report over the other.
+        if self.shard.is_some() { Ok(()) } else { write_all(&self.folder, artifacts).map(|_| ()) }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::error::Error;
     use serde_json::json;
     use std::fs;
 

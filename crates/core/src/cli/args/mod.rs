@@ -18,6 +18,7 @@ use crate::device_choice::DeviceChoice;
 pub use crate::options::{DataOptions, MeasureOptions, Overrides};
 use crate::process::ProcessSpec;
 use crate::report::FigureFormat;
+use crate::store::Shard;
 use clap::{Args, Parser, Subcommand};
 pub use condition::{Average, ConditionSource, Inputs, ModuleInput, NullInput};
 pub use evaluate::EvaluateArgs;
@@ -210,4 +211,11 @@ pub struct OutputOptions {
     /// Go on from what an interrupted run left in --out, as the same command does without it
     #[arg(long, help_heading = "Output")]
     pub resume: bool,
+    /// Do one of N parts of the work, I from 0 to N − 1, into a common folder; the same command without it puts the parts
+    /// together and does what is missing
+    #[arg(long, value_name = "I/N", conflicts_with = "shards", help_heading = "Output")]
+    pub shard: Option<Shard>,
+    /// Do the work in N processes side by side: one for each GPU, or each on a part of the cores
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024), help_heading = "Output")]
+    pub shards: Option<u32>,
 }

@@ -2,7 +2,8 @@
 //!
 //! Under a schedule whose steps belong to the sampling (α = 1, σ from σ_min to σ_max) a timestep's number says nothing about
 //! the model, and its curves are measured per log-SNR. They stand over σ/α on a logarithmic axis, which is the log-SNR
-//! turned round, λ = −2 ln(σ/α): equal distances are equal changes of λ, and the data is on the left, as t = 0 is.
+//! turned round, λ = −2 ln(σ/α): equal distances are equal changes of λ, and the data is on the left, as t = 0 is. Curves of jump
+//! processes, whose steps belong to the sampling as well, stand over their total noise σ.
 
 use crate::report::{Curve, ModelReport, Point, Report};
 use crate::time::Axis;
@@ -12,19 +13,20 @@ use crate::time::Axis;
 pub(in crate::report) enum Horizontal {
     /// t in steps.
     Timestep,
-    /// σ/α.
+    /// σ/α; σ of jump processes.
     NoiseLevel,
 }
 
 impl Horizontal {
-    /// The noise level where one of the models has α = 1 throughout and no curve is measured per step; else the timestep.
+    /// The noise level where one of the models has α = 1 throughout, or jumps, and no curve is measured per step; else the
+    /// timestep.
     pub fn of(report: &Report) -> Horizontal {
         let curves = || report.models.iter().flat_map(|model| &model.curves);
         let points = || curves().flat_map(|curve| &curve.points);
         let per_noise =
             |curve: &Curve| !curve.quantity.has_time_axis() || matches!(curve.axis, Axis::Sigma | Axis::LogSnr);
         let known = points().all(|point| noise_level(point).is_some());
-        let exploding = report.models.iter().any(is_exploding);
+        let exploding = report.models.iter().any(|model| is_exploding(model) || jumps(model));
         if exploding && known && curves().all(per_noise) { Horizontal::NoiseLevel } else { Horizontal::Timestep }
     }
 
@@ -60,6 +62,7 @@ impl Horizontal {
                 &["timestep t, counted from the data"]
             }
             Horizontal::Timestep => &["timestep t"],
+            Horizontal::NoiseLevel if report.models.iter().all(jumps) => &["total noise σ"],
             Horizontal::NoiseLevel if report.models.iter().all(is_exploding) => {
                 &["noise level σ (log-SNR λ = −2 ln σ)", "noise level σ"]
             }
@@ -85,13 +88,22 @@ impl Horizontal {
     }
 }
 
-/// σ/α, where both are known and it lies above 0.
+/// σ/α, or σ where there is no α; where it is known and lies above 0.
 fn noise_level(point: &Point) -> Option<f64> {
-    let level = point.sigma? / point.alpha?;
+    let level = point.sigma? / point.alpha.unwrap_or(1.0);
     (level.is_finite() && level > 0.0).then_some(level)
 }
 
 fn is_exploding(model: &ModelReport) -> bool {
+    each_point(model, |point| point.alpha == Some(1.0))
+}
+
+/// Whether it is that of a jump process: there is a noise level and no signal to lay beside it.
+fn jumps(model: &ModelReport) -> bool {
+    each_point(model, |point| point.alpha.is_none() && point.sigma.is_some())
+}
+
+fn each_point(model: &ModelReport, holds: impl Fn(&Point) -> bool) -> bool {
     let mut points = model.curves.iter().flat_map(|curve| &curve.points).peekable();
-    points.peek().is_some() && points.all(|point| point.alpha == Some(1.0))
+    points.peek().is_some() && points.all(holds)
 }

@@ -2,7 +2,7 @@
 
 use super::Horizontal;
 use crate::error::{Error, Result};
-use crate::quantity::Quantity;
+use crate::quantity::{Method, Quantity};
 use crate::report::drawing::style::look;
 use crate::report::plot::{Series, Spot, Trace};
 use crate::report::{Curve, ModelReport, Point, Report};
@@ -11,10 +11,12 @@ use crate::report::{Curve, ModelReport, Point, Report};
 pub(super) fn series(report: &Report, horizontal: Horizontal) -> Result<(Vec<Series>, Vec<Trace>)> {
     let several_quantities = quantities(report).len() > 1;
     let (mut all, mut traces) = (Vec::new(), Vec::new());
-    for (i, model) in report.models.iter().enumerate() {
-        for curve in &model.curves {
+    let curves =
+        report.models.iter().enumerate().flat_map(|(i, model)| model.curves.iter().map(move |c| (i, model, c)));
+    for (i, model, curve) in curves {
+        for line in lines(curve) {
             let derivative = curve.quantity == Quantity::Derivative;
-            let spots = spots(model, curve, horizontal)?;
+            let spots = spots(model, curve, line, horizontal)?;
             let mut name = model.label.clone();
             if several_quantities {
                 name.push_str(&format!(": {}", curve.quantity.letter()));
@@ -23,6 +25,10 @@ pub(super) fn series(report: &Report, horizontal: Horizontal) -> Result<(Vec<Ser
             let mut colour = i;
             if let Some(block) = &curve.block {
                 name.push_str(&format!(", {block}"));
+                colour = all.len();
+            }
+            if let Some(words) = line.words {
+                name.push_str(&format!(": {words}"));
                 colour = all.len();
             }
             if spots.iter().all(|spot| spot.y.is_none()) {
@@ -41,6 +47,26 @@ pub(super) fn series(report: &Report, horizontal: Horizontal) -> Result<(Vec<Ser
     Ok((all, traces))
 }
 
+/// What is drawn of a curve.
+#[derive(Clone, Copy)]
+struct Line {
+    /// Behind the name of the model; `None` for the mean, which goes without saying.
+    words: Option<&'static str>,
+    of: fn(&Point) -> Option<f64>,
+}
+
+/// The mean; of total rates, whose mean says nothing about the model, what bounds them as well.
+fn lines(curve: &Curve) -> Vec<Line> {
+    let mean = Line { words: None, of: |point| point.mean };
+    if !curve.is_size_of_rate() {
+        return vec![mean];
+    }
+    let bound = if curve.estimator == Method::ClosedForm { "supremum" } else { "largest seen" };
+    let largest = Line { words: Some(bound), of: |point| point.max };
+    let rare = Line { words: Some("99.9 % quantile"), of: |point| point.p999 };
+    vec![largest, rare, Line { words: Some("mean"), ..mean }]
+}
+
 /// The quantities of a report, in order of appearance.
 pub(super) fn quantities(report: &Report) -> Vec<Quantity> {
     let mut seen: Vec<Quantity> = Vec::new();
@@ -57,10 +83,11 @@ pub(super) fn boundaries(model: &ModelReport, horizontal: Horizontal) -> Vec<f64
     model.model.boundaries.iter().filter_map(|t| horizontal.place_of(model, *t)).collect()
 }
 
-fn spots(model: &ModelReport, curve: &Curve, horizontal: Horizontal) -> Result<Vec<Spot>> {
+fn spots(model: &ModelReport, curve: &Curve, line: Line, horizontal: Horizontal) -> Result<Vec<Spot>> {
     let mut points: Vec<&Point> = curve.points.iter().collect();
     points.sort_by(|a, b| a.timestep.total_cmp(&b.timestep));
-    let values: Vec<Option<f64>> = points.iter().map(|p| value(p)).collect();
+    let values: Vec<Option<f64>> = points.iter().map(|p| (line.of)(p).filter(|v| v.is_finite())).collect();
+    let is_mean = line.words.is_none_or(|words| words == "mean");
     if let Some((p, _)) =
         points.iter().zip(&values).find(|(p, v)| !p.timestep.is_finite() || v.is_some_and(|v| v < 0.0))
     {
@@ -75,7 +102,7 @@ fn spots(model: &ModelReport, curve: &Curve, horizontal: Horizontal) -> Result<V
     let spot = |(i, point): (usize, &&Point)| Spot {
         x: horizontal.place(point),
         y: values[i],
-        interval: point.ci_low.zip(point.ci_high).filter(|(low, high)| low.is_finite() && high.is_finite()),
+        interval: point.ci_low.zip(point.ci_high).filter(|(a, b)| is_mean && a.is_finite() && b.is_finite()),
         jump: values[i].is_some_and(|value| value > 0.0) && is_jump(model, point, i, &values),
     };
     Ok(points.iter().enumerate().map(spot).collect())

@@ -25,11 +25,15 @@ pub(super) fn y_labels(report: &Report) -> Result<Vec<String>> {
         ));
     }
     let unit = &first.unit;
+    if curves.iter().all(|curve| curve.is_size_of_rate()) {
+        let of = |name: &str| format!("{name}  [{unit}]");
+        return Ok(vec![of("total reverse rate R(x, t) = Σ Q(y, x) q(y)/q(x)"), of("total reverse rate R"), of("R")]);
+    }
     let clock = clock(report);
     let names: Vec<(String, String)> = quantities(report).into_iter().map(|q| definition(q, &curves, &clock)).collect();
     let long: Vec<String> = names.iter().map(|(name, formula)| format!("{name} = {formula}")).collect();
     let short: Vec<&str> = names.iter().map(|(name, _)| name.as_str()).collect();
-    let of = first.of.in_words().map(|words| format!(" of {words}")).unwrap_or_default();
+    let of = first.quantity.subject(first.of).map(|words| format!(" of {words}")).unwrap_or_default();
     let of = format!("{}{of}", clock.variables());
     let what = if first.quantity == Quantity::Size { "size" } else { "Lipschitz estimate" };
     Ok(vec![

@@ -1,0 +1,167 @@
+//! `--shards N`: the shards of a command as processes side by side on this machine, one for each GPU or a part of the cores;
+//! then the command itself puts them together.
+
+use super::watch::Terminal;
+use crate::device;
+use crate::error::{Error, Result};
+use crate::run::{Store, Watch, interrupted};
+use lipscope_core::cli::args::Global;
+use lipscope_core::store::Survey;
+use std::ffi::OsString;
+use std::io::{Read, Seek, SeekFrom};
+use std::process::{Child, Command, Stdio};
+use std::thread::sleep;
+use std::time::Duration;
+use tch::Device;
+
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// Runs the shards of this very command into the folder of `store`, again as long as that adds units: `auto` finds out only
+/// then which timesteps are next.
+///
+/// # Errors
+/// A shard fails, with what it says; or [`Error::Interrupted`].
+pub(super) fn spread(shards: Option<u32>, store: &Store, global: &Global, watch: &Terminal) -> Result<()> {
+    let Some(count) = shards.map(|count| count as usize) else { return Ok(()) };
+    let finished = || Ok::<usize, Error>(Survey::of(store.folder())?.map_or(0, |survey| survey.units.len()));
+    let mut before = finished()?;
+    watch.begin(count as u64, "shards");
+    loop {
+        round(count, store, global, watch)?;
+        let after = finished()?;
+        if after == before {
+            watch.end();
+            return Ok(());
+        }
+        before = after;
+        watch.begin(count as u64, "shards of the timesteps that follow from these");
+    }
+}
+
+/// A shard that is under way.
+struct Shard {
+    index: usize,
+    child: Child,
+    /// What it says.
+    said: std::fs::File,
+}
+
+fn round(count: usize, store: &Store, global: &Global, watch: &Terminal) -> Result<()> {
+    let mut running = Vec::with_capacity(count);
+    for index in 0..count {
+        match start(index, count, store, global) {
+            Ok(shard) => running.push(shard),
+            Err(error) => {
+                stop(&mut running);
+                return Err(error);
+            }
+        }
+    }
+    while !running.is_empty() {
+        if !watch.goes_on() {
+            stop(&mut running);
+            return Err(interrupted(Some(store)));
+        }
+        let mut rest = Vec::with_capacity(running.len());
+        let mut failure = None;
+        for mut shard in running {
+            match shard.child.try_wait() {
+                Ok(Some(status)) if status.success() => watch.advance(),
+                Ok(None) => rest.push(shard),
+                Ok(Some(_)) | Err(_) => failure = Some(failed(shard, count)),
+            }
+        }
+        running = rest;
+        if let Some(error) = failure.filter(|_| watch.goes_on()) {
+            stop(&mut running);
+            return Err(error);
+        }
+        sleep(PAUSE);
+    }
+    Ok(())
+}
+
+/// The same command for one shard: with its part of the cores, or a GPU of its own.
+fn start(index: usize, count: usize, store: &Store, global: &Global) -> Result<Shard> {
+    let wrong = |e: std::io::Error| Error::io("lipscope", "starting a shard", &e);
+    let said = tempfile::tempfile().map_err(wrong)?;
+    let program = std::env::current_exe().map_err(wrong)?;
+    let mut command = Command::new(program);
+    command.args(without(std::env::args_os().skip(1), &["--shards", "--device", "--threads", "--out"]));
+    let device = match device::resolve(global.device)? {
+        Device::Cuda(first) => {
+            let gpus = device::available().len().saturating_sub(1).max(1);
+            format!("cuda:{}", if count > 1 { index % gpus } else { first })
+        }
+        device => device::name(device),
+    };
+    let threads = global.threads.unwrap_or((tch::get_num_threads().max(1) as usize / count).max(1));
+    command.arg("--out").arg(store.folder()).args(["--device", &device, "--threads", &threads.to_string()]);
+    if !global.quiet {
+        command.arg("--quiet");
+    }
+    command.args(["--shard", &format!("{index}/{count}")]);
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(said.try_clone().map_err(wrong)?);
+    Ok(Shard { index, child: command.spawn().map_err(wrong)?, said })
+}
+
+/// The arguments without these and their values.
+fn without(arguments: impl Iterator<Item = OsString>, names: &[&str]) -> Vec<OsString> {
+    let mut kept = Vec::new();
+    let mut is_value = false;
+    for argument in arguments {
+        let text = argument.to_string_lossy();
+        let name = text.split_once('=').map_or(&*text, |(name, _)| name);
+        let dropped = std::mem::take(&mut is_value);
+        if names.contains(&name) {
+            is_value = !text.contains('=');
+        } else if !dropped {
+            kept.push(argument);
+        }
+    }
+    kept
+}
+
+fn failed(mut shard: Shard, count: usize) -> Error {
+    let mut said = String::new();
+    let _ = shard.said.seek(SeekFrom::Start(0)).and_then(|_| shard.said.read_to_string(&mut said));
+    let last = said.trim().lines().last().unwrap_or("it said nothing").trim_start_matches("error: ").to_string();
+    Error::mismatch(
+        format!("shard {}/{count} failed: {}", shard.index, last.trim_end_matches('.')),
+        "What is finished is kept: the same command goes on from there.",
+    )
+}
+
+/// Asks them for a clean stop and waits for it.
+fn stop(running: &mut [Shard]) {
+    for shard in running.iter() {
+        // SAFETY: a signal to a child that has not been waited for, whose number cannot have been given to another process.
+        unsafe { libc::kill(shard.child.id() as libc::pid_t, libc::SIGTERM) };
+    }
+    for shard in running {
+        let _ = shard.child.wait();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_shard_has_the_arguments_of_the_whole_but_for_its_resources() {
+        let typed = ["measure", "a.pt", "--shards=2", "--threads", "4", "--seed", "1", "--out", "o", "--device=cpu"];
+        let kept = without(typed.iter().map(OsString::from), &["--shards", "--threads", "--out", "--device"]);
+        assert_eq!(kept, ["measure", "a.pt", "--seed", "1"]);
+    }
+
+    #[test]
+    fn a_shard_that_fails_is_named_with_the_last_thing_that_it_said() {
+        let said = tempfile::tempfile().unwrap();
+        let mut command = Command::new("sh");
+        command.args(["-c", "echo warning: old >&2; echo 'error: out: there is no room. Make some.' >&2; exit 2"]);
+        let mut child = command.stderr(said.try_clone().unwrap()).spawn().unwrap();
+        child.wait().unwrap();
+        let error = failed(Shard { index: 1, child, said }, 4).to_string();
+        assert!(error.starts_with("shard 1/4 failed: out: there is no room. Make some. What is finished"), "{error}");
+    }
+}

@@ -1,0 +1,142 @@
+//! The parts of a command that several processes do, each its shard of the units: put together they are what one process
+//! measures, bit for bit, whichever come twice, late or never.
+
+mod common;
+
+use common::{fixture, fresh, lipscope, names, refuse, report, succeed};
+use serde_json::Value;
+use std::path::Path;
+
+/// What was measured: the report without times; tables have their seconds in the last column of `seeds`.
+fn outcome(out: &Path) -> Value {
+    fn numbers(value: &Value) -> Value {
+        match value {
+            Value::Object(object) => {
+                let timed = ["wall_seconds", "began", "threads"];
+                let kept = object.iter().filter(|(key, _)| !timed.contains(&key.as_str()));
+                kept.map(|(key, value)| (key.clone(), numbers(value))).collect()
+            }
+            Value::Array(items) => items.iter().map(numbers).collect(),
+            other => other.clone(),
+        }
+    }
+    let mut report = numbers(&report(out));
+    for table in report["tables"].as_array_mut().into_iter().flatten().filter(|table| table["name"] == "seeds") {
+        for row in table["rows"].as_array_mut().unwrap() {
+            row.as_array_mut().unwrap().pop();
+        }
+    }
+    report
+}
+
+fn parts(out: &Path) -> usize {
+    names(&out.join("parts")).len()
+}
+
+/// Shards in an order of their own, one of them twice and with `absent` one never, then the command itself.
+fn check(arguments: &[&str], absent: bool) {
+    let (folder, out) = fresh("out");
+    let here = folder.path();
+    succeed(here, &[arguments, &["--out", "whole", "--quiet"]].concat());
+    let shard = |which: &str| {
+        let output = lipscope(here, &[arguments, &["--out", "out", "--quiet", "--shard", which]].concat());
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.success() && output.stdout.is_empty(), "{arguments:?}: {said}");
+        assert!(said.contains(&format!("shard {which} is done")), "{said}");
+        assert!(!out.join("report.json").exists(), "a shard wrote a report");
+        said
+    };
+    for which in ["2/3", "0/3", "2/3"] {
+        assert!(shard(which).contains("of other shards"), "{which}");
+    }
+    if !absent {
+        assert!(shard("1/3").contains("no other unit is missing") || arguments.contains(&"auto"));
+    }
+    let before = parts(&out);
+    succeed(here, &[arguments, &["--out", "out", "--quiet"]].concat());
+    assert!(outcome(&out) == outcome(&here.join("whole")), "{arguments:?}");
+    // What `auto` adds, the parts of derivatives and posterior weights are done by the command itself.
+    let follows = ["auto", "--attribute", "ideal:digits", "theory"];
+    let all_there = !absent && !follows.iter().any(|more| arguments.contains(more));
+    assert_eq!(parts(&out) == before, all_there, "{arguments:?}: {before} parts, then {}", parts(&out));
+}
+
+#[test]
+fn curves_of_shards_are_those_of_one_process() {
+    let pipeline = fixture("torchscript/pipeline");
+    let of = ["--data", "digits", "--samples", "12", "--batch", "24"];
+    let measure = [&["measure", &pipeline][..], &of].concat();
+    check(&[&measure[..], &["--timesteps", "0..12", "--quantity", "both"]].concat(), false);
+    check(&[&measure[..], &["--timesteps", "0..9"]].concat(), true);
+    check(&[&measure[..], &["--timesteps", "auto", "--tolerance", "0.3"]].concat(), false);
+    check(&[&measure[..], &["--timesteps", "0..6", "--attribute", "site", "--quantity", "derivative"]].concat(), false);
+    let compare = [&["compare", &pipeline, "ideal:digits"][..], &of].concat();
+    check(&[&compare[..], &["--timesteps", "0..12"]].concat(), false);
+    check(&["theory", "--data", "digits", "--samples", "12", "--batch", "24", "--timesteps", "0..8"], false);
+}
+
+#[test]
+fn tables_of_shards_are_those_of_one_process() {
+    let pipeline = fixture("torchscript/pipeline");
+    check(&["stability", &pipeline, "--data", "digits", "--samples", "8", "--timesteps", "0..5"], false);
+    let evaluate = ["evaluate", &pipeline, "--data", "digits", "--samples", "24", "--nfe", "2,3", "--seeds", "2"];
+    check(&evaluate, false);
+    check(&evaluate, true);
+}
+
+/// `auto` finds its timesteps in waves: shards that are started again come to the last of them.
+#[test]
+fn shards_that_are_started_again_do_the_timesteps_that_follow() {
+    let (folder, out) = fresh("out");
+    let here = folder.path();
+    let pipeline = fixture("torchscript/pipeline");
+    let of = ["--data", "digits", "--samples", "8", "--batch", "8", "--timesteps", "auto", "--tolerance", "0.3"];
+    let measure = [&["measure", &pipeline][..], &of].concat();
+    succeed(here, &[&measure[..], &["--out", "whole", "--quiet"]].concat());
+    let mut rounds = 0;
+    let mut before = 0;
+    loop {
+        for which in ["0/2", "1/2"] {
+            succeed(here, &[&measure[..], &["--out", "out", "--quiet", "--shard", which]].concat());
+        }
+        rounds += 1;
+        if parts(&out) == before {
+            break;
+        }
+        before = parts(&out);
+        assert!(rounds < 20, "there is no end of waves");
+    }
+    assert!(rounds > 2, "there was one wave only");
+    succeed(here, &[&measure[..], &["--out", "out", "--quiet"]].concat());
+    assert_eq!(parts(&out), before, "the command itself had something left to measure");
+    assert!(outcome(&out) == outcome(&here.join("whole")));
+}
+
+#[test]
+fn processes_side_by_side_are_one_command() {
+    let (folder, out) = fresh("out");
+    let here = folder.path();
+    let pipeline = fixture("torchscript/pipeline");
+    for (name, command, of) in [
+        ("measure", "measure", &["--samples", "8", "--batch", "8", "--timesteps", "auto", "--tolerance", "0.3"][..]),
+        ("stability", "stability", &["--samples", "8", "--timesteps", "0..4"]),
+        ("evaluate", "evaluate", &["--samples", "24", "--nfe", "2", "--seeds", "3"]),
+    ] {
+        // Sums of float32 numbers may depend on the number of threads.
+        let all = [&[command, &pipeline, "--data", "digits", "--threads", "1"], of].concat();
+        succeed(here, &[&all[..], &["--out", name, "--quiet"]].concat());
+        succeed(here, &[&all[..], &["--out", "out", "--shards", "2"]].concat());
+        assert!(outcome(&out) == outcome(&here.join(name)), "{name}");
+        common::clear(here);
+    }
+}
+
+#[test]
+fn what_is_no_shard_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path();
+    let pipeline = fixture("torchscript/pipeline");
+    let with = |more: &[&'static str]| [&["measure", pipeline.as_str(), "--timesteps", "0,1"], more].concat();
+    refuse(here, &with(&["--data", "digits", "--shard", "2/2"]), &["--shard is `2/2`", "from 0 to N − 1"]);
+    refuse(here, &with(&["--shard", "0/2"]), &["samples of its own", "--data"]);
+}
