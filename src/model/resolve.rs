@@ -171,9 +171,11 @@ impl Resolved {
                     let next = "Leave out --guidance, or export a module that guides itself.";
                     return Err(Error::unsupported(what, "it is there for Gaussian noise, x_t = α x₀ + σ ε", next));
                 }
+                // Of an architecture that lipscope knows, so is what it predicts.
+                let known = asked.network.config().is_some();
                 let network = AuxiliaryNetwork::new(asked, Arc::clone(process), prediction, output.as_ref())?;
                 let named = output.is_some_and(|output| !output.variables.is_empty());
-                if let ([one], false) = (&network.names()[..], named) {
+                if let ([one], false) = (&network.names()[..], named || known) {
                     let (what, flag) =
                         (format!("that its output is the noise of {one} alone"), format!("--output {one}=0"));
                     warnings.push(Warning::Assumed { model: label.clone(), what, flag });
