@@ -166,9 +166,11 @@ impl Resolved {
                 Box::new(NetworkJumps { asked, process: Arc::clone(jump), output, of: Of::Rate }.checked()?)
             }
             (ProcessSpec::LinearGaussian(process), Predicted::Noise(prediction)) => {
+                // Of an architecture that lipscope knows, so is what it predicts.
+                let known = asked.network.config().is_some();
                 let network = AuxiliaryNetwork::new(asked, Arc::clone(process), prediction, output.as_ref())?;
                 let named = output.is_some_and(|output| !output.variables.is_empty());
-                if let ([one], false) = (&network.names()[..], named) {
+                if let ([one], false) = (&network.names()[..], named || known) {
                     let (what, flag) =
                         (format!("that its output is the noise of {one} alone"), format!("--output {one}=0"));
                     warnings.push(Warning::Assumed { model: label.clone(), what, flag });

@@ -108,7 +108,7 @@ pub struct Overrides {
     #[arg(long, value_name = "SHARING", help_heading = "Model (overrides what the checkpoint says)")]
     pub share: Option<Share>,
     /// The number that the network gets for t: step, unit, sigma, log-snr or c-noise, or one times a factor (sigma*1000),
-    /// or a number minus it where time runs from noise to data (1-unit)
+    /// a number minus it where time runs from noise to data (1-unit), or ln-unit
     #[arg(long, alias = "condition", value_name = "AXIS", help_heading = "Model (overrides what the checkpoint says)")]
     pub time_input: Option<Conditioning>,
     /// Class that a class-conditional network is asked for; @ takes the class of each sample from the data
