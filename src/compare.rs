@@ -175,11 +175,11 @@ pub fn summarise(curve: &Curve, until: Timestep, process: &dyn ForwardProcess, s
             total_variation_exact,
         },
         rest: Rest { mean: mean(&rest), max: rest.iter().copied().reduce(f64::max) },
-        singularity: process
-            .gaussian()
-            .filter(|_| !curve.of.divides_by_sigma())
-            .and_then(|schedule| singularity(curve, schedule))
-            .or_else(|| singularity_over_noise(curve, process)),
+        singularity: match process.gaussian() {
+            Some(schedule) => singularity(curve, schedule).filter(|_| !curve.of.divides_by_sigma()),
+            None if process.jump().is_some() => singularity_over_noise(curve, process),
+            None => process.linear_gaussian().and_then(|_| singularity_without_sigma(curve)),
+        },
         total_variation_all: variation_of_all(curve, process.timesteps()),
         terminal: None,
         memorisation: None,
@@ -200,15 +200,15 @@ fn singularity(curve: &Curve, schedule: &dyn NoiseSchedule) -> Option<Singularit
     let sigma = |t: Timestep| schedule.sigma(t);
     let over_sigma = |sample: Sample| {
         let next = curve.dt.map_or(sample.t, |dt| sample.t + dt);
-        Sample { steps: (sigma(sample.t) + sigma(next)) / 2.0, value: sample.per_sigma, ..sample }
+        let value = sample.per_sigma?;
+        Some(Sample { steps: (sigma(sample.t) + sigma(next)) / 2.0, value, ..sample })
     };
-    let samples: Vec<Sample> = samples.into_iter().map(over_sigma).collect();
+    let samples: Vec<Sample> = samples.into_iter().filter_map(over_sigma).collect();
     judge(&samples, Over::Sigma, false)
 }
 
 /// The verdict on rates and laws of a jump process, per σ, as its total noise σ → 0.
 fn singularity_over_noise(curve: &Curve, process: &dyn ForwardProcess) -> Option<Singularity> {
-    process.jump().filter(|_| curve.quantity.has_time_axis())?;
     let sample = |point: &Point| {
         let t = point.timestep;
         let at = |axis: Axis, t: Timestep| process.coordinate(axis, t);
@@ -221,9 +221,20 @@ fn singularity_over_noise(curve: &Curve, process: &dyn ForwardProcess) -> Option
             None => (sigma, process.coordinate_rate(curve.axis, t)? / process.coordinate_rate(Axis::Sigma, t)?),
         };
         let value = point.mean? * per_sigma.abs();
-        Some(Sample { t, steps, value, per_sigma: value })
+        Some(Sample { t, steps, value, per_sigma: Some(value) })
     };
-    judge(&curve.points.iter().filter_map(sample).collect::<Vec<_>>(), Over::Sigma, false)
+    let measured = curve.points.iter().filter(|_| curve.quantity.has_time_axis());
+    judge(&measured.filter_map(sample).collect::<Vec<_>>(), Over::Sigma, false)
+}
+
+/// The same under a process that has no σ: over steps, on the range that was measured.
+fn singularity_without_sigma(curve: &Curve) -> Option<Singularity> {
+    let sample = |point: &Point| {
+        let t = point.timestep;
+        Some(Sample { t, steps: 1.0 + (t + point.t_next.unwrap_or(t)) / 2.0, value: point.mean?, per_sigma: None })
+    };
+    let measured = curve.points.iter().filter(|_| curve.quantity.has_time_axis());
+    judge(&measured.filter_map(sample).collect::<Vec<_>>(), Over::Steps, false)
 }
 
 /// What [`judge`] looks at. Per σ: times |Δa/Δσ|, or |da/dσ| for a derivative. A quantity in x has no time axis.
@@ -239,7 +250,7 @@ fn samples(curve: &Curve, schedule: &dyn NoiseSchedule) -> Vec<Sample> {
             None => (1.0 + t, axis.rate(schedule, t) / schedule.d_sigma_dt(t)),
         };
         let value = point.mean?;
-        Some(Sample { t, steps, value, per_sigma: value * per_sigma.abs() })
+        Some(Sample { t, steps, value, per_sigma: Some(value * per_sigma.abs()) })
     };
     if curve.quantity.has_time_axis() { curve.points.iter().filter_map(sample).collect() } else { Vec::new() }
 }

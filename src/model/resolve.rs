@@ -6,7 +6,7 @@ use super::rows::DataRows;
 use super::usual_time;
 use crate::checkpoint::{Checkpoint, Declared};
 use crate::clean_data::Ideal;
-use crate::denoiser::{AskedNetwork, NetworkDenoiser, PlainNetwork};
+use crate::denoiser::{AskedNetwork, AuxiliaryNetwork, NetworkDenoiser, PlainNetwork};
 use crate::device::dtype_name;
 use crate::error::{Error, Result};
 use crate::estimator::Quantities;
@@ -21,9 +21,9 @@ use crate::process;
 use crate::process::ProcessSpec;
 use crate::report::{Basis, ModelDescription, Origin, Warning};
 use crate::response::Response;
-use crate::time::{Axis, Conditioning};
+use crate::time::Conditioning;
 use crate::timestep_map::{Identity, TimestepMap};
-use lipscope_core::cli::args::Share;
+use lipscope_core::cli::args::{ModuleOutput, Share};
 use lipscope_core::options::Overrides;
 use lipscope_core::process::not_gaussian;
 use std::fmt;
@@ -98,7 +98,7 @@ pub(super) fn resolve_ideal(
         architecture: if jumps { "exact law of the data" } else { "ideal denoiser" }.into(),
         parameters: 0,
         prediction: if jumps { Output::LogRatio.name() } else { Prediction::Epsilon.name() }.into(),
-        conditioning: usual_conditioning(&spec).to_string(),
+        conditioning: process::of_spec(&spec).conditioning().to_string(),
         dtype: dtype_name(Kind::Double).into(),
         derivative: (in_time && !in_x).then(|| "closed form".into()),
         ..describe(&spec, &*map, shape)
@@ -141,6 +141,7 @@ pub(super) struct Resolved {
     spec: ProcessSpec,
     predicted: Predicted,
     guidance: Option<Guidance>,
+    output: Option<ModuleOutput>,
 }
 
 impl Resolved {
@@ -149,23 +150,32 @@ impl Resolved {
     /// # Errors
     /// Guidance under a process that has none.
     pub fn into_model(self) -> Result<Model> {
-        let Resolved { model, spec, predicted, guidance } = self;
-        let Model { label, description, response: asked, clip, thresholds, warnings } = model;
+        let Resolved { model, spec, predicted, guidance, output } = self;
+        let Model { label, description, response: asked, clip, thresholds, mut warnings } = model;
         let response: Box<dyn Response> = match (&spec, predicted) {
             (ProcessSpec::Gaussian(named), Predicted::Noise(prediction)) => {
                 let process = Arc::clone(&named.schedule).into();
                 Box::new(NetworkDenoiser { asked, process, prediction, guidance })
             }
+            (other, _) if guidance.is_some() => {
+                let allowed = "it combines predictions of Gaussian noise, x_t = α x₀ + σ ε";
+                let next = "Leave out --guidance, or export a module that guides itself.";
+                return Err(Error::unsupported(format!("--guidance under the process {other}"), allowed, next));
+            }
             (ProcessSpec::Jump(jump), Predicted::Jumps(output)) => {
-                if guidance.is_some() {
-                    let allowed = "it combines predictions of noise, and not rates";
-                    let next = "Leave out --guidance, and export the guided network.";
-                    return Err(Error::unsupported(format!("--guidance under {spec}"), allowed, next));
-                }
                 Box::new(NetworkJumps { asked, process: Arc::clone(jump), output, of: Of::Rate }.checked()?)
             }
-            (ProcessSpec::LinearGaussian(_), _) => {
-                return Err(Error::unsupported("a network with auxiliary variables", "…", "…"));
+            (ProcessSpec::LinearGaussian(process), Predicted::Noise(prediction)) => {
+                // Of an architecture that lipscope knows, so is what it predicts.
+                let known = asked.network.config().is_some();
+                let network = AuxiliaryNetwork::new(asked, Arc::clone(process), prediction, output.as_ref())?;
+                let named = output.is_some_and(|output| !output.variables.is_empty());
+                if let ([one], false) = (&network.names()[..], named || known) {
+                    let (what, flag) =
+                        (format!("that its output is the noise of {one} alone"), format!("--output {one}=0"));
+                    warnings.push(Warning::Assumed { model: label.clone(), what, flag });
+                }
+                Box::new(network)
             }
             _ => Box::new(PlainNetwork { asked, process: process::of_spec(&spec) }),
         };
@@ -177,7 +187,7 @@ impl Resolved {
     /// # Errors
     /// The process is not Gaussian.
     pub fn into_denoiser(self) -> Result<NetworkDenoiser> {
-        let Resolved { model, spec, predicted, guidance } = self;
+        let Resolved { model, spec, predicted, guidance, .. } = self;
         let process = Arc::clone(&spec.gaussian("ε(x, t)")?.schedule).into();
         let Predicted::Noise(prediction) = predicted else { return Err(not_gaussian("ε(x, t)", spec.name())) };
         Ok(NetworkDenoiser { asked: model.response, process, prediction, guidance })
@@ -212,6 +222,22 @@ impl fmt::Display for Predicted {
     }
 }
 
+/// Variables can be named where there are several.
+fn refuse_variables(spec: &ProcessSpec, output: Option<&ModuleOutput>) -> Result<()> {
+    match output {
+        Some(output) if !output.variables.is_empty() && !matches!(spec, ProcessSpec::LinearGaussian(_)) => {
+            let allowed = format!("under {spec} the prediction has no variables to choose from");
+            Err(Error::argument(
+                "--output",
+                output,
+                allowed,
+                "Give a place or a key; or name the process, --schedule cld.",
+            ))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// What a network predicts, and who says so.
 fn predicted(
     spec: &ProcessSpec,
@@ -228,21 +254,23 @@ fn predicted(
         }
         (ProcessSpec::Unnoised(_), None) => Ok((Predicted::Itself, Origin::Flag("--schedule".into()))),
         (ProcessSpec::Jump(jump), _) => Ok((Predicted::Jumps(Output::new(asked, jump)?), origin)),
-        (ProcessSpec::Gaussian(_) | ProcessSpec::LinearGaussian(_), _) => {
+        (ProcessSpec::LinearGaussian(_), _) => {
+            if let Some(other) = asked.filter(|named| !matches!(named, Prediction::Epsilon | Prediction::Mixed)) {
+                let allowed = format!("under {spec} it is epsilon or mixed");
+                return Err(Error::argument("--prediction", other, allowed, "Give --prediction epsilon or mixed."));
+            }
+            if asked.is_none() {
+                assumed("epsilon prediction", "--prediction");
+            }
+            Ok((Predicted::Noise(asked.unwrap_or_default()), origin))
+        }
+        (ProcessSpec::Gaussian(_), _) => {
             let prediction = asked.unwrap_or_else(|| {
                 assumed("epsilon prediction", "--prediction");
                 Prediction::Epsilon
             });
             Ok((Predicted::Noise(prediction), origin))
         }
-    }
-}
-
-/// Which number a network gets for t where nothing says so: σ under a jump process, as SEDD and MDLM are told.
-fn usual_conditioning(spec: &ProcessSpec) -> Conditioning {
-    match spec {
-        ProcessSpec::Jump(_) => Conditioning::scaled(Axis::Sigma, 1.0),
-        _ => Conditioning::default(),
     }
 }
 
@@ -270,14 +298,15 @@ pub(super) fn resolve_file(
             DEFAULT_SCHEDULE.parse()?
         }
     };
+    refuse_variables(&spec, overrides.output.as_ref())?;
     let (predicted, prediction_from) = predicted(&spec, overrides, &declared, &mut assumed)?;
     let process = process::of_spec(&spec);
     let time_from = match origin(overrides.time_input.is_some(), "--time-input", &said_in.conditioning) {
         Origin::Assumed if network.config().is_some() => Origin::Architecture,
+        Origin::Assumed if process.conditioning() != Conditioning::default() => Origin::Flag("--schedule".into()),
         from => from,
     };
-    let conditioning = overrides.time_input.or(declared.conditioning);
-    let conditioning = conditioning.unwrap_or_else(|| usual_conditioning(&spec));
+    let conditioning = overrides.time_input.or(declared.conditioning).unwrap_or_else(|| process.conditioning());
     let last = (spec.timesteps() - 1) as f64;
     let told = |t: f64| process::told(&*process, conditioning, t);
     let basis = Basis {
@@ -309,9 +338,13 @@ pub(super) fn resolve_file(
     // The first timestep and the middle one, which a trained network tells apart.
     let times = [told(0.0)?, told((spec.timesteps() / 2) as f64)?];
     let beside = given.channels_beside();
-    let full = widened(shape, beside);
+    let state = process.state_shape(shape);
+    let full = widened(&state, beside);
+    // The output may hold fewer variables than the state: one at least.
+    let beside = beside + state.first().copied().unwrap_or(0) - shape.first().copied().unwrap_or(0);
     let moving = &given.moving();
-    let probe = Probe { sample_shape: &full, times, condition: &example, device, kind, beside, moving };
+    let answers_x = !matches!(spec, ProcessSpec::Unnoised(_));
+    let probe = Probe { sample_shape: &full, times, condition: &example, device, kind, beside, moving, answers_x };
     network.prepare(&probe)?;
     let Derivatives { in_time, in_x } = setting.derivatives;
     if in_time {
@@ -346,7 +379,7 @@ pub(super) fn resolve_file(
     let asked = AskedNetwork { network, map, conditioning, given, sample_shape: shape.to_vec(), device, kind };
     let (clip, thresholds) = (declared.clip, declared.thresholds);
     let model = Model { label, description, response: asked, clip, thresholds, warnings };
-    Ok(Resolved { model, spec, predicted, guidance })
+    Ok(Resolved { model, spec, predicted, guidance, output: overrides.output.clone() })
 }
 
 /// The shape of what a network gets, with the channels beside x.

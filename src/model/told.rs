@@ -4,7 +4,7 @@ use super::concatenated;
 use crate::checkpoint::{Overridden, Request};
 use crate::error::{Error, Result};
 use crate::network::recognise::Told;
-use lipscope_core::cli::args::{Inputs, LoraSpec};
+use lipscope_core::cli::args::{Inputs, LoraSpec, ModuleOutput};
 use lipscope_core::options::{DataOptions, Overrides};
 use lipscope_core::python_json;
 use serde_json::{Map, Value};
@@ -16,7 +16,7 @@ pub struct Said {
     weights: Option<String>,
     told: Told,
     inputs: Option<Inputs>,
-    output: Option<String>,
+    output: Option<ModuleOutput>,
     overridden: Overridden,
     lora: Vec<LoraSpec>,
 }
@@ -42,7 +42,7 @@ impl Said {
             weights: self.weights.as_deref(),
             told: Some(&self.told),
             inputs: self.inputs.as_ref(),
-            output: self.output.as_deref(),
+            output: self.output.as_ref(),
             said: self.overridden,
             lora: &self.lora,
             headers_only: false,

@@ -3,6 +3,7 @@
 
 use super::plan::Missing;
 use crate::error::{Error, Result};
+use crate::estimator::no_axis;
 use crate::model::Model;
 use crate::of::{self, Of};
 use crate::time::{Axis, Timestep};
@@ -11,16 +12,19 @@ use crate::time::{Axis, Timestep};
 /// others there were.
 ///
 /// # Errors
-/// There are no such timesteps.
+/// A process has no such axis, or there are no such timesteps.
 pub(super) fn with_coordinates(
     timesteps: Vec<Timestep>,
     models: &[Model],
     axis: Axis,
     reach: f64,
 ) -> Result<(Vec<Timestep>, usize)> {
+    let mut processes = models.iter().map(|model| model.response.process());
+    if timesteps.first().is_some_and(|&t| processes.any(|process| process.coordinate(axis, t).is_none())) {
+        return Err(no_axis(axis));
+    }
     let is_finite = |model: &Model, t: Timestep| {
         let process = model.response.process();
-        // A process without this axis is refused elsewhere.
         let numbers =
             [process.coordinate(axis, t), process.coordinate_rate(axis, t), process.coordinate(axis, t + reach)];
         numbers.iter().flatten().all(|number| number.is_finite())

@@ -218,6 +218,7 @@ impl Plan {
     ) -> Result<Plan> {
         let facts: Vec<Facts> = models.iter().map(Facts::of).collect();
         let Times { timesteps, left_out, until, refinement } = Times::resolve(options, &facts)?;
+        refuse_other_states(models)?;
         let of = of::asked(options.of, models.first().map(|model| &*model.response));
         of::check(of, models.iter().map(|model| (model.label.as_str(), &*model.response)))?;
         let norm = norm(of, options)?;
@@ -338,6 +339,25 @@ pub fn common_timesteps(models: &[Facts]) -> Result<usize> {
             ),
             "Compare models of one T, or measure them one by one.",
         )),
+    }
+}
+
+/// Refuses models that cannot share their states: others of them, or of other variables.
+fn refuse_other_states(models: &[Model]) -> Result<()> {
+    let shape = |model: &Model| {
+        let process = model.response.process();
+        (process.state_shape(model.response.sample_shape()), process.noise())
+    };
+    match models.windows(2).find(|pair| shape(&pair[0]) != shape(&pair[1])) {
+        None => Ok(()),
+        Some([first, second, ..]) => Err(Error::mismatch(
+            format!(
+                "{} is measured under {} and {} under {}, whose states are not of one kind",
+                first.label, first.description.schedule, second.label, second.description.schedule
+            ),
+            "Compare models of one process, or measure them one by one.",
+        )),
+        Some(_) => Ok(()),
     }
 }
 

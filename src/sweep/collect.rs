@@ -122,7 +122,7 @@ fn numbers(summary: &Summary) -> [(&'static str, Option<f64>); 8] {
         ("rest mean", summary.rest.mean),
         ("peak_ratio", summary.peak_ratio),
         ("exponent", summary.singularity.as_ref().map(|singularity| singularity.exponent)),
-        ("exponent_per_sigma", summary.singularity.as_ref().map(|singularity| singularity.exponent_per_sigma)),
+        ("exponent_per_sigma", summary.singularity.as_ref().and_then(|singularity| singularity.exponent_per_sigma)),
     ]
 }
 

@@ -2,8 +2,8 @@
 
 use crate::attribution::Attribute;
 use crate::cli::args::{
-    Average, BatchSize, Class, ConditionSource, DataLimits, Inputs, LoraSpec, ModuleInput, NullInput, Precision,
-    PredictionParser, Scales, Share,
+    Average, BatchSize, Class, ConditionSource, DataLimits, Inputs, LoraSpec, ModuleInput, ModuleOutput, NullInput,
+    Precision, PredictionParser, Scales, Share,
 };
 use crate::clock::Moves;
 use crate::data::{DataSpec, ScaleOverride};
@@ -108,7 +108,7 @@ pub struct Overrides {
     #[arg(long, value_name = "SHARING", help_heading = "Model (overrides what the checkpoint says)")]
     pub share: Option<Share>,
     /// The number that the network gets for t: step, unit, sigma, log-snr or c-noise, or one times a factor (sigma*1000),
-    /// or a number minus it where time runs from noise to data (1-unit)
+    /// a number minus it where time runs from noise to data (1-unit), or ln-unit
     #[arg(long, alias = "condition", value_name = "AXIS", help_heading = "Model (overrides what the checkpoint says)")]
     pub time_input: Option<Conditioning>,
     /// Class that a class-conditional network is asked for; @ takes the class of each sample from the data
@@ -187,9 +187,10 @@ pub struct Overrides {
     /// The prediction is the mean over M draws of this random input, and not that of one draw
     #[arg(long, value_name = "NAME=M", help_heading = "Model (overrides what the checkpoint says)")]
     pub average: Option<Average>,
-    /// Which of a TorchScript module's outputs is the prediction: its place from 0, or its key [default: the first tensor]
-    #[arg(long, value_name = "PLACE|KEY", help_heading = "Model (overrides what the checkpoint says)")]
-    pub output: Option<String>,
+    /// Which of a TorchScript module's outputs is the prediction: its place from 0, or its key [default: the first tensor]; of
+    /// cld and mdm also which variables it predicts, v=0 (all of output 0) or x=0:3,v=3:6 (channels of the first)
+    #[arg(long, value_name = "PLACE|KEY|VARIABLES", help_heading = "Model (overrides what the checkpoint says)")]
+    pub output: Option<ModuleOutput>,
     /// Which of a checkpoint's sets of weights: ema, raw, or one that inspect lists [default: the checkpoint's]
     #[arg(long, value_name = "NAME", help_heading = "Model (overrides what the checkpoint says)")]
     pub weights: Option<String>,

@@ -10,6 +10,7 @@
 //! | x0 | x₀ | (x − α x₀)/σ | output |
 //! | flow (Lipman et al., arXiv 2210.02747) | u = ε − x₀ | (x + α u)/(α + σ) | (x − σ u)/(α + σ) |
 //! | reversed-flow (time from noise to data, as in SiT, arXiv 2401.08740) | −u = x₀ − ε | that of flow | that of flow |
+//! | mixed (Vahdat et al., arXiv 2106.05931) | ε − σ x/(α² + σ²) | output + σ x/(α² + σ²) | (x − σ ε)/α |
 //! | vp | ε, of x/√(α² + σ²) | output | (x − σ ε)/α |
 //! | ve | −ε, of x/α | −output | (x + σ F)/α |
 //! | edm, consistency | F, of a scaled input | see [`preconditioning`](crate::preconditioning) | c_skip x + c_out F |
@@ -40,6 +41,8 @@ pub enum Prediction {
     Vp,
     /// −ε from x/α
     Ve,
+    /// What is left of ε beside that of N(0, I) data, ε − σ x/(α² + σ²)
+    Mixed,
     /// F, with x₀ = c_skip x + c_out F(c_in x)
     Edm(Edm),
     /// The same with the scalings of consistency models
@@ -64,7 +67,7 @@ impl Affine {
 
 impl Prediction {
     /// All types, with what they are; `edm` with its default.
-    pub const ALL: [(Prediction, &'static str); 9] = [
+    pub const ALL: [(Prediction, &'static str); 10] = [
         (Prediction::Epsilon, "the noise ε"),
         (Prediction::V, "v = α ε − σ x₀"),
         (Prediction::X0, "the clean sample x₀"),
@@ -72,6 +75,7 @@ impl Prediction {
         (Prediction::ReversedFlow, "the flow velocity x₀ − ε, where time runs from noise to data"),
         (Prediction::Vp, "the noise ε, from x/√(α² + σ²) (EDM's table 1: VP and iDDPM)"),
         (Prediction::Ve, "−ε, from x/α (EDM's table 1: VE)"),
+        (Prediction::Mixed, "ε less what N(0, I) data would give it, ε − σ x/(α² + σ²); of cld ε_v − L_vv v/Σ_vv"),
         (Prediction::Edm(Edm { sigma_data: 0.5 }), "F, with x₀ = c_skip x + c_out F(c_in x); edm:sigma-data=0.5"),
         (
             Prediction::Consistency(Consistency::PUBLISHED),
@@ -89,6 +93,7 @@ impl Prediction {
             Prediction::ReversedFlow => "reversed-flow",
             Prediction::Vp => "vp",
             Prediction::Ve => "ve",
+            Prediction::Mixed => "mixed",
             Prediction::Edm(_) => "edm",
             Prediction::Consistency(_) => "consistency",
         }
@@ -107,12 +112,12 @@ impl Prediction {
 
     /// Whether the network sees another x at another t.
     pub fn scales_input(self) -> bool {
-        !matches!(self, Prediction::Epsilon | Prediction::V | Prediction::X0 | Prediction::Flow)
+        !matches!(self, Prediction::Epsilon | Prediction::V | Prediction::X0 | Prediction::Flow | Prediction::Mixed)
     }
 
     /// Whether the output is the noise, whatever its sign and its input: then nothing but that follows where α = 0.
     pub fn is_noise(self) -> bool {
-        matches!(self, Prediction::Epsilon | Prediction::Vp | Prediction::Ve)
+        matches!(self, Prediction::Epsilon | Prediction::Vp | Prediction::Ve | Prediction::Mixed)
     }
 
     /// What the output should be, as factors of (x₀, ε).
@@ -120,6 +125,11 @@ impl Prediction {
         match self {
             Prediction::Epsilon | Prediction::Vp => (0.0, 1.0),
             Prediction::Ve => (0.0, -1.0),
+            Prediction::Mixed => {
+                let Level { alpha, sigma, .. } = *level;
+                let norm = alpha * alpha + sigma * sigma;
+                (-sigma * alpha / norm, alpha * alpha / norm)
+            }
             Prediction::V => (-level.sigma, level.alpha),
             Prediction::X0 => (1.0, 0.0),
             Prediction::Flow => (-1.0, 1.0),
@@ -136,6 +146,7 @@ impl Prediction {
         match self {
             Prediction::Epsilon | Prediction::Vp => Ok(Affine { output: 1.0, x: 0.0 }),
             Prediction::Ve => Ok(Affine { output: -1.0, x: 0.0 }),
+            Prediction::Mixed => Ok(Affine { output: 1.0, x: sigma / norm }),
             Prediction::V => Ok(Affine { output: alpha / norm, x: sigma / norm }),
             Prediction::X0 | Prediction::Consistency(_) if sigma == 0.0 => Err(undefined("epsilon", self, "σ")),
             Prediction::X0 => Ok(Affine { output: -alpha / sigma, x: 1.0 / sigma }),
@@ -152,6 +163,11 @@ impl Prediction {
         let Affine { output, x } = self.epsilon(level)?;
         Ok(match self {
             Prediction::Epsilon | Prediction::Vp | Prediction::Ve => Affine { output: 0.0, x: 0.0 },
+            Prediction::Mixed => {
+                let norm = alpha * alpha + sigma * sigma;
+                let d_norm = 2.0 * (alpha * d_alpha + sigma * d_sigma);
+                Affine { output: 0.0, x: (d_sigma - x * d_norm) / norm }
+            }
             Prediction::V => {
                 // N = α² + σ², Ṅ = 2(αα̇ + σσ̇); (α/N)˙ = (α̇ − (α/N)·Ṅ)/N, likewise for σ
                 let norm = alpha * alpha + sigma * sigma;
@@ -179,6 +195,8 @@ impl Prediction {
             _ if alpha == 0.0 && self.is_noise() => Err(undefined("x0", self, "α")),
             Prediction::Epsilon | Prediction::Vp => Ok(Affine { output: -sigma / alpha, x: 1.0 / alpha }),
             Prediction::Ve => Ok(Affine { output: sigma / alpha, x: 1.0 / alpha }),
+            // (x − σ (F + σ x/N))/α, where x keeps α²/N of itself.
+            Prediction::Mixed => Ok(Affine { output: -sigma / alpha, x: alpha / norm }),
             Prediction::V => Ok(Affine { output: -sigma / norm, x: alpha / norm }),
             Prediction::X0 => Ok(Affine { output: 1.0, x: 0.0 }),
             Prediction::Flow => Ok(Affine { output: -sigma / (alpha + sigma), x: 1.0 / (alpha + sigma) }),
@@ -200,6 +218,11 @@ impl Prediction {
                 Affine { output: -(d_sigma + output * d_alpha) / alpha, x: -x * d_alpha / alpha }
             }
             Prediction::Ve => Affine { output: (d_sigma - output * d_alpha) / alpha, x: -x * d_alpha / alpha },
+            Prediction::Mixed => {
+                let norm = alpha * alpha + sigma * sigma;
+                let d_norm = 2.0 * (alpha * d_alpha + sigma * d_sigma);
+                Affine { output: -(d_sigma + output * d_alpha) / alpha, x: (d_alpha - x * d_norm) / norm }
+            }
             Prediction::V => {
                 let norm = alpha * alpha + sigma * sigma;
                 let d_norm = 2.0 * (alpha * d_alpha + sigma * d_sigma);
@@ -283,6 +306,10 @@ mod tests {
         match prediction {
             Prediction::Epsilon | Prediction::Vp => epsilon,
             Prediction::Ve => -epsilon,
+            Prediction::Mixed => {
+                let Level { alpha, sigma, .. } = *level;
+                epsilon - sigma * (alpha * x0 + sigma * epsilon) / (alpha * alpha + sigma * sigma)
+            }
             Prediction::V => level.alpha * epsilon - level.sigma * x0,
             Prediction::X0 => x0,
             Prediction::Flow => epsilon - x0,
@@ -320,7 +347,7 @@ mod tests {
     #[test]
     fn rates_match_central_differences() {
         for name in ["linear", "trigflow", "flow"] {
-            let times = [3.4, 60.5, 120.3, 700.6, 500.8, 40.2, 5.5, 40.2, 300.7];
+            let times = [3.4, 60.5, 120.3, 700.6, 500.8, 40.2, 5.5, 210.3, 40.2, 300.7];
             assert_eq!(times.len(), Prediction::ALL.len());
             for ((prediction, _), t) in Prediction::ALL.into_iter().zip(times) {
                 let h = 1e-4;

@@ -24,29 +24,33 @@ pub enum Axis {
     Sigma,
     /// a = λ_t = ln(α²/σ²)
     LogSnr,
+    /// a = s(t), the argument of --schedule none
+    Argument,
 }
 
 impl Axis {
     /// All axes, in the order in which they are documented.
-    pub const ALL: [Axis; 4] = [Axis::Step, Axis::Unit, Axis::Sigma, Axis::LogSnr];
+    pub const ALL: [Axis; 5] = [Axis::Step, Axis::Unit, Axis::Sigma, Axis::LogSnr, Axis::Argument];
 
-    /// a(t).
+    /// a(t); NaN for the argument, which a noise schedule does not have.
     pub fn coordinate(self, schedule: &dyn NoiseSchedule, t: Timestep) -> f64 {
         match self {
             Axis::Step => t,
             Axis::Unit => (t + 1.0) / schedule.timesteps() as f64,
             Axis::Sigma => schedule.sigma(t),
             Axis::LogSnr => schedule.log_snr(t),
+            Axis::Argument => f64::NAN,
         }
     }
 
-    /// da/dt.
+    /// da/dt; NaN for the argument.
     pub fn rate(self, schedule: &dyn NoiseSchedule, t: Timestep) -> f64 {
         match self {
             Axis::Step => 1.0,
             Axis::Unit => 1.0 / schedule.timesteps() as f64,
             Axis::Sigma => schedule.d_sigma_dt(t),
             Axis::LogSnr => schedule.d_log_snr_dt(t),
+            Axis::Argument => f64::NAN,
         }
     }
 
@@ -57,6 +61,7 @@ impl Axis {
             Axis::Unit => "1/unit time",
             Axis::Sigma => "1/σ",
             Axis::LogSnr => "1/log-SNR",
+            Axis::Argument => "1/argument",
         }
     }
 
@@ -67,6 +72,7 @@ impl Axis {
             Axis::Unit => "(t/T)",
             Axis::Sigma => "σ",
             Axis::LogSnr => "λ",
+            Axis::Argument => "s",
         }
     }
 
@@ -77,6 +83,7 @@ impl Axis {
             Axis::Unit => "unit",
             Axis::Sigma => "sigma",
             Axis::LogSnr => "log-snr",
+            Axis::Argument => "argument",
         }
     }
 }
@@ -95,9 +102,14 @@ pub enum Conditioning {
         /// What is added to the product.
         offset: f64,
     },
+    /// ln((t + 1)/T), of networks in continuous time whose features are of the logarithm.
+    LogUnit,
     /// c_noise of a preconditioning, a function of σ/α.
     Noise(CNoise),
 }
+
+/// How [`Conditioning::LogUnit`] is typed.
+const LOG_UNIT: &str = "ln-unit";
 
 impl Default for Conditioning {
     fn default() -> Self {
@@ -118,6 +130,7 @@ impl Conditioning {
     pub fn coordinate(self, schedule: &dyn NoiseSchedule, t: Timestep) -> f64 {
         match self {
             Conditioning::Axis { axis, factor, offset } => offset + factor * axis.coordinate(schedule, t),
+            Conditioning::LogUnit => Axis::Unit.coordinate(schedule, t).ln(),
             Conditioning::Noise(c_noise) => c_noise.at(schedule, t).value,
         }
     }
@@ -132,6 +145,7 @@ impl Conditioning {
     pub fn rate(self, schedule: &dyn NoiseSchedule, t: Timestep) -> f64 {
         match self {
             Conditioning::Axis { axis, factor, .. } => factor * axis.rate(schedule, t),
+            Conditioning::LogUnit => Axis::Unit.rate(schedule, t) / Axis::Unit.coordinate(schedule, t),
             Conditioning::Noise(c_noise) => c_noise.at(schedule, t).rate,
         }
     }
@@ -141,6 +155,7 @@ impl fmt::Display for Conditioning {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (axis, factor, offset) = match *self {
             Conditioning::Axis { axis, factor, offset } => (axis, factor, offset),
+            Conditioning::LogUnit => return f.write_str(LOG_UNIT),
             Conditioning::Noise(c_noise) => return c_noise.fmt(f),
         };
         let factor = if offset == 0.0 {
@@ -157,6 +172,9 @@ impl FromStr for Conditioning {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self> {
+        if text == LOG_UNIT {
+            return Ok(Conditioning::LogUnit);
+        }
         if text == "c-noise" {
             return Ok(Conditioning::EDM);
         }
@@ -207,7 +225,12 @@ impl FromStr for Axis {
 
     fn from_str(text: &str) -> Result<Self> {
         Axis::ALL.into_iter().find(|axis| axis.name() == text).ok_or_else(|| {
-            Error::argument("the axis", text, "it is one of step, unit, sigma, log-snr", "Choose one of them.")
+            Error::argument(
+                "the axis",
+                text,
+                "it is one of step, unit, sigma, log-snr, argument",
+                "Choose one of them.",
+            )
         })
     }
 }
@@ -219,7 +242,9 @@ mod tests {
 
     #[test]
     fn what_is_typed_is_what_is_shown() {
-        for text in ["step", "sigma*1000", "log-snr", "log-snr*-0.125", "1-unit", "1000-unit*1000", "0.5-log-snr*-2"] {
+        for text in
+            ["step", "sigma*1000", "log-snr", "log-snr*-0.125", "1-unit", "1000-unit*1000", "0.5-log-snr*-2", "ln-unit"]
+        {
             assert_eq!(text.parse::<Conditioning>().unwrap().to_string(), text);
         }
         assert_eq!("c-noise".parse::<Conditioning>().unwrap().to_string(), "log-snr*-0.125");
@@ -235,5 +260,7 @@ mod tests {
         assert_eq!([number("1-unit", -1.0), number("1-unit", 249.0), number("1-unit", 999.0)], [1.0, 0.75, 0.0]);
         assert_eq!(number("1000-unit*1000", 249.0), 750.0);
         assert_eq!("1-unit".parse::<Conditioning>().unwrap().rate(&*flow, 3.0), -1e-3);
+        let log = Conditioning::LogUnit;
+        assert_eq!((log.coordinate(&*flow, 249.0), log.rate(&*flow, 249.0)), (0.25f64.ln(), 4e-3));
     }
 }

@@ -27,7 +27,9 @@ impl Weighting {
         // With r = ∂x₀/∂output: w = min(SNR, γ)·r². The forms below stay finite where α or σ is 0.
         match prediction {
             // r² = σ²/α² = 1/SNR
-            Prediction::Epsilon | Prediction::Vp | Prediction::Ve => (gamma * sigma2 / alpha2).min(1.0),
+            Prediction::Epsilon | Prediction::Vp | Prediction::Ve | Prediction::Mixed => {
+                (gamma * sigma2 / alpha2).min(1.0)
+            }
             // r² = σ²/(α² + σ²)²
             Prediction::V => alpha2.min(gamma * sigma2) / (alpha2 + sigma2).powi(2),
             // r = 1

@@ -17,6 +17,7 @@ pub(super) fn config(declared: &Declared) -> Option<Value> {
         | Prediction::ReversedFlow
         | Prediction::Vp
         | Prediction::Ve
+        | Prediction::Mixed
         | Prediction::Edm(_)
         | Prediction::Consistency(_) => {
             return None;

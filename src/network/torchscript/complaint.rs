@@ -101,7 +101,8 @@ pub(crate) fn conditioned(path: &Path, inputs: i64, outputs: i64) -> Error {
          {others}, such as a small picture or a mask and what it covers"
     );
     let next = "Noise must not be laid over a condition: give it with --concat FILE, one array [C, H, W] for all samples or \
-                [N, C, H, W] for the rows of the data.";
+                [N, C, H, W] for the rows of the data. Where they are auxiliary variables, such as velocities, name the process: \
+                --schedule cld.";
     Error::file(path, problem, next)
 }
 

@@ -4,7 +4,7 @@ use super::arguments::Arguments;
 use crate::error::{Doing, Result};
 use crate::network::{Additions, Takes, UsualTime};
 use crate::tensor_file::one_sample;
-use lipscope_core::cli::args::{ConditionSource, Inputs, ModuleInput};
+use lipscope_core::cli::args::{ConditionSource, Inputs, ModuleInput, ModuleOutput, OutputTensor};
 use lipscope_core::clock::TimeInput;
 use tch::{CModule, Device, IValue, Kind, TchError, Tensor};
 
@@ -26,37 +26,28 @@ enum Slot {
     Drawn(ModuleInput),
 }
 
-/// Which output counts.
-#[derive(Debug)]
-enum Output {
-    First,
-    Place(usize),
-    Key(String),
-}
-
 /// How a module is called.
 #[derive(Debug)]
 pub struct Signature {
     slots: Vec<Slot>,
-    output: Output,
+    /// Which output counts; `None` for the first tensor.
+    output: Option<OutputTensor>,
 }
 
 impl Default for Signature {
     fn default() -> Self {
-        Signature { slots: vec![Slot::X, Slot::T], output: Output::First }
+        Signature { slots: vec![Slot::X, Slot::T], output: None }
     }
 }
 
 impl Signature {
     /// From `--inputs` and `--output`. Files hold the value of one sample, with a first axis of 1 or without.
-    pub fn new(inputs: Option<&Inputs>, output: Option<&str>) -> Result<Self> {
+    pub fn new(inputs: Option<&Inputs>, output: Option<&ModuleOutput>) -> Result<Self> {
         let mut signature = Signature::default();
         if let Some(Inputs(inputs)) = inputs {
             signature.slots = inputs.iter().map(slot).collect::<Result<_>>()?;
         }
-        if let Some(text) = output {
-            signature.output = text.parse().map_or_else(|_| Output::Key(text.into()), Output::Place);
-        }
+        signature.output = output.and_then(|output| output.tensor.clone());
         Ok(signature)
     }
 
@@ -176,11 +167,15 @@ impl Signature {
 
     fn pick(&self, output: IValue) -> std::result::Result<Tensor, String> {
         let chosen = match (&self.output, output) {
-            (Output::First, output) => Some(output),
-            (Output::Place(i), IValue::Tuple(values) | IValue::GenericList(values)) => values.into_iter().nth(*i),
-            (Output::Place(i), IValue::TensorList(values)) => values.into_iter().nth(*i).map(IValue::Tensor),
-            (Output::Place(0), value @ IValue::Tensor(_)) => Some(value),
-            (Output::Key(key), IValue::GenericDict(pairs)) => {
+            (None, output) => Some(output),
+            (Some(OutputTensor::Place(i)), IValue::Tuple(values) | IValue::GenericList(values)) => {
+                values.into_iter().nth(*i)
+            }
+            (Some(OutputTensor::Place(i)), IValue::TensorList(values)) => {
+                values.into_iter().nth(*i).map(IValue::Tensor)
+            }
+            (Some(OutputTensor::Place(0)), value @ IValue::Tensor(_)) => Some(value),
+            (Some(OutputTensor::Key(key)), IValue::GenericDict(pairs)) => {
                 let is_key = |name: &IValue| matches!(name, IValue::String(name) if name == key);
                 pairs.into_iter().find(|(name, _)| is_key(name)).map(|(_, value)| value)
             }
@@ -188,9 +183,11 @@ impl Signature {
         };
         match (chosen.and_then(first_tensor), &self.output) {
             (Some(tensor), _) => Ok(tensor),
-            (None, Output::First) => Err("its output holds no tensor".into()),
-            (None, Output::Place(i)) => Err(format!("its output has no tensor at place {i}, as --output says")),
-            (None, Output::Key(key)) => {
+            (None, None) => Err("its output holds no tensor".into()),
+            (None, Some(OutputTensor::Place(i))) => {
+                Err(format!("its output has no tensor at place {i}, as --output says"))
+            }
+            (None, Some(OutputTensor::Key(key))) => {
                 Err(format!("its output has no tensor under the key `{key}`, as --output says"))
             }
         }
@@ -228,7 +225,7 @@ mod tests {
     #[test]
     fn outputs_are_chosen_by_place_or_key() {
         let one = |x: f64| IValue::Tensor(Tensor::from(x));
-        let pick = |output: &str, value| Signature::new(None, Some(output)).unwrap().pick(value);
+        let pick = |output: &str, value| Signature::new(None, Some(&output.parse().unwrap())).unwrap().pick(value);
         let tuple = || IValue::Tuple(vec![one(1.0), one(2.0)]);
         let dict = || {
             IValue::GenericDict(vec![

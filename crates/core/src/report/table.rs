@@ -384,7 +384,7 @@ mod tests {
             exponent_ci: (-0.52, -0.48),
             verdict: Verdict::Singular,
             driver: Driver::Schedule,
-            exponent_per_sigma: 0.0,
+            exponent_per_sigma: Some(0.0),
             range: (0.0, 15.0),
             cut_off: false,
             flattens_below: None,

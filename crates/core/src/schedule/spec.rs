@@ -105,8 +105,11 @@ pub(crate) fn is_known(name: &str) -> bool {
 pub(crate) fn unknown(text: &str, others: impl Iterator<Item = &'static str>) -> Error {
     let names: Vec<&str> = MEMBERS.iter().map(|member| member.name).collect();
     let others: Vec<&str> = others.collect();
-    let others =
-        if others.is_empty() { String::new() } else { format!("; or without Gaussian noise {}", others.join(", ")) };
+    let others = if others.is_empty() {
+        String::new()
+    } else {
+        format!("; or a process of another kind, {}", others.join(", "))
+    };
     Error::argument(
         "the schedule",
         text,

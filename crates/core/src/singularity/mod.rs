@@ -5,6 +5,8 @@
 //! oscillations allowed for (`slope`): a curve that rises towards 0 and levels off before it is bounded, whatever a line
 //! through all of it says. Single points that are far off their neighbours are left out.
 //!
+//! Under a process that has no σ (one with auxiliary variables) only the first fit is there, and no cause is told.
+//!
 //! The grid ends at s = 1, and the fit says nothing about what lies below. Where K per σ is level and dσ/dt → ∞ at the clean
 //! sample, K may go on rising below the grid although it hardly does on it: such a curve is inconclusive (`cut_off`). One
 //! that does not rise at all is no evidence of a blow-up.
@@ -73,8 +75,9 @@ pub struct Singularity {
     pub verdict: Verdict,
     /// Because of what.
     pub driver: Driver,
-    /// p of the same curve per σ.
-    pub exponent_per_sigma: f64,
+    /// p of the same curve per σ; `None` under a process that has no σ.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exponent_per_sigma: Option<f64>,
     /// First and last timestep of the fit.
     pub range: (f64, f64),
     /// Whether the grid may end before a blow-up shows: K rises less than s^−0.1 towards 0, but K per σ is level and dσ/dt
@@ -119,8 +122,8 @@ pub struct Sample {
     pub steps: f64,
     /// The curve; per σ where s is σ.
     pub value: f64,
-    /// The same curve per σ.
-    pub per_sigma: f64,
+    /// The same curve per σ; `None` under a process that has no σ.
+    pub per_sigma: Option<f64>,
 }
 
 /// The verdict on a curve in ascending order of t; `None` where there are too few points above 0 near t = 0. `steep` is
@@ -128,8 +131,8 @@ pub struct Sample {
 pub fn judge(samples: &[Sample], over: Over, steep: bool) -> Option<Singularity> {
     let first = samples.first().filter(|first| first.t <= NEAREST)?.steps;
     let near: Vec<Sample> = (samples.iter().copied())
-        .filter(|sample| sample.steps <= REACH * first && sample.value > 0.0 && sample.per_sigma > 0.0)
-        .filter(|sample| sample.value.is_finite() && sample.per_sigma.is_finite())
+        .filter(|sample| sample.steps <= REACH * first)
+        .filter(|sample| [Some(sample.value), sample.per_sigma].into_iter().flatten().all(is_positive))
         .collect();
     let near = without_outliers(&near);
     let near = if over.is_steps() { near } else { before_dip(near) };
@@ -138,18 +141,23 @@ pub fn judge(samples: &[Sample], over: Over, steep: bool) -> Option<Singularity>
     }
     // Steps are counted from 1, and σ in units of the first one.
     let unit = if over.is_steps() { 1.0 } else { first };
-    let logs = |of: fn(&Sample) -> f64| near.iter().map(|s| (s.steps / unit, of(s).ln())).collect::<Vec<(f64, f64)>>();
-    let curve = lower_end(&logs(|sample| sample.value))?;
-    let per_sigma = lower_end(&logs(|sample| sample.per_sigma))?;
-    let level = per_sigma.interval.0 > THRESHOLD && per_sigma.interval.1 < -THRESHOLD;
+    let logs = |of: fn(&Sample) -> Option<f64>| -> Option<Vec<(f64, f64)>> {
+        near.iter().map(|sample| Some((sample.steps / unit, of(sample)?.ln()))).collect()
+    };
+    let curve = lower_end(&logs(|sample| Some(sample.value))?)?;
+    let per_sigma = match logs(|sample| sample.per_sigma) {
+        Some(logs) => Some(lower_end(&logs)?),
+        None => None,
+    };
+    let level = per_sigma.as_ref().is_some_and(|end| end.interval.0 > THRESHOLD && end.interval.1 < -THRESHOLD);
     let fitted = verdict(&curve);
     let cut_off = fitted == Verdict::Bounded && curve.interval.1 < 0.0 && level && steep;
     let verdict = if cut_off { Verdict::Inconclusive } else { fitted };
-    let driver = match (verdict, self::verdict(&per_sigma)) {
+    let driver = match (verdict, per_sigma.as_ref().map(self::verdict)) {
         // Data near points does it, and so does a network that is told ln σ.
         _ if over == Over::Sigma => Driver::Unknown,
-        (Verdict::Singular, Verdict::Bounded) => Driver::Schedule,
-        (Verdict::Singular, Verdict::Singular) => Driver::Data,
+        (Verdict::Singular, Some(Verdict::Bounded)) => Driver::Schedule,
+        (Verdict::Singular, Some(Verdict::Singular)) => Driver::Data,
         _ => Driver::Unknown,
     };
     // s = t + 1, or the middle of a step that begins at t.
@@ -161,11 +169,15 @@ pub fn judge(samples: &[Sample], over: Over, steep: bool) -> Option<Singularity>
         exponent_ci: curve.interval,
         verdict,
         driver,
-        exponent_per_sigma: per_sigma.slope,
+        exponent_per_sigma: per_sigma.map(|end| end.slope),
         range: (near.first()?.t, near.last()?.t),
         cut_off,
         flattens_below: curve.flattens.filter(|_| curve.flattening > CLEAR).map(flattens),
     })
+}
+
+fn is_positive(number: f64) -> bool {
+    number > 0.0 && number.is_finite()
 }
 
 fn verdict(end: &LowerEnd) -> Verdict {

@@ -14,7 +14,7 @@ fn gaussian(name: &str, variance: f64) -> Singularity {
             let d_v = 2.0 * (level.alpha * level.d_alpha * variance + level.sigma * level.d_sigma);
             let rate = level.d_sigma / v - level.sigma * d_v / (v * v);
             let value = mean_norm(&[0.0], &[rate * rate * v]);
-            Sample { t: f64::from(t), steps: f64::from(t) + 1.0, value, per_sigma: value / level.d_sigma.abs() }
+            Sample { t: f64::from(t), steps: f64::from(t) + 1.0, value, per_sigma: Some(value / level.d_sigma.abs()) }
         })
         .collect();
     judge(&samples, Over::Steps, schedule.d_sigma_dt(-1.0).is_infinite()).unwrap()
@@ -35,7 +35,7 @@ fn variance_preserving_linear_is_singular_by_its_schedule_with_one_half() {
             "{name} {usual:?}"
         );
         assert!(usual.exponent_ci.0 <= usual.exponent && usual.exponent <= usual.exponent_ci.1);
-        assert!(usual.exponent_per_sigma.abs() < 0.05, "{name} {usual:?}");
+        assert!(usual.exponent_per_sigma.unwrap().abs() < 0.05, "{name} {usual:?}");
     }
 }
 
@@ -45,7 +45,7 @@ fn gaussian_over_sigma(name: &str, variance: f64) -> Singularity {
     let sample = |t: f64| {
         let square = schedule.sigma(t).powi(2);
         let d = (2.0 / std::f64::consts::PI).sqrt() * (variance - square).abs() / (variance + square).powf(1.5);
-        Sample { t, steps: schedule.sigma(t), value: d, per_sigma: d }
+        Sample { t, steps: schedule.sigma(t), value: d, per_sigma: Some(d) }
     };
     let samples: Vec<Sample> = (0..600).step_by(3).map(f64::from).map(sample).collect();
     judge(&samples, Over::Sigma, false).unwrap()
@@ -102,7 +102,7 @@ fn data_near_a_manifold_is_singular_whatever_the_schedule() {
 fn single_points_do_not_move_it_and_noise_is_said() {
     let sample = |t: i32, noise: f64| {
         let value = (f64::from(t) + 1.0).powf(-0.5) * noise.exp();
-        Sample { t: f64::from(t), steps: f64::from(t) + 1.0, value, per_sigma: 1.0 }
+        Sample { t: f64::from(t), steps: f64::from(t) + 1.0, value, per_sigma: Some(1.0) }
     };
     let mut samples: Vec<Sample> = (0..16).map(|t| sample(t, 0.0)).collect();
     samples[3].value *= 50.0;
@@ -118,7 +118,7 @@ fn single_points_do_not_move_it_and_noise_is_said() {
 fn power(value: f64, per_sigma: f64) -> Vec<Sample> {
     let sample = |t: f64| {
         let s = t + 1.0;
-        Sample { t, steps: s, value: s.powf(value), per_sigma: s.powf(per_sigma) }
+        Sample { t, steps: s, value: s.powf(value), per_sigma: Some(s.powf(per_sigma)) }
     };
     (0..40).map(f64::from).map(sample).collect()
 }
@@ -131,7 +131,7 @@ fn the_fit_ends_where_it_says() {
     let found = judge(&samples, Over::Steps, false).unwrap();
     assert_eq!(found.range, (0.0, 15.0));
     // The median of the mixture is found to 1e-9 or so.
-    assert!((found.exponent + 0.5).abs() < 1e-6 && found.exponent_per_sigma.abs() < 1e-6, "{found:?}");
+    assert!((found.exponent + 0.5).abs() < 1e-6 && found.exponent_per_sigma.unwrap().abs() < 1e-6, "{found:?}");
 }
 
 /// K per σ that is level under a steep schedule makes a curve that hardly rises inconclusive, and a level one nothing.
@@ -156,7 +156,7 @@ fn known(p: f64, name: &str) -> Singularity {
     let schedule = schedule::parse(name).unwrap();
     let sample = |t: f64| {
         let value = (t + 1.0).powf(p);
-        Sample { t, steps: t + 1.0, value, per_sigma: value / schedule.d_sigma_dt(t).abs() }
+        Sample { t, steps: t + 1.0, value, per_sigma: Some(value / schedule.d_sigma_dt(t).abs()) }
     };
     let samples: Vec<Sample> = (0..40).map(f64::from).map(sample).collect();
     judge(&samples, Over::Steps, schedule.d_sigma_dt(-1.0).is_infinite()).unwrap()
@@ -212,7 +212,7 @@ impl Shape {
             fill_normal(&mut rng, &mut normal);
             let value = s.powf(self.p) * (1.0 + self.amplitude * (steps + phase).sin());
             let value = value * (self.noise * f64::from(normal[0])).exp();
-            Sample { t, steps, value, per_sigma: value }
+            Sample { t, steps, value, per_sigma: Some(value) }
         };
         (0..24).map(f64::from).map(&mut sample).collect()
     }
@@ -257,4 +257,17 @@ fn verdicts_on_known_shapes_are_never_wrong_and_seldom_inconclusive() {
     assert_eq!(singular, 27);
     // 95 % of 27.
     assert!(covered >= 25, "{covered}");
+}
+
+/// Under a process with auxiliary variables there is an exponent on the measured range, and no cause.
+#[test]
+fn a_curve_without_sigma_has_an_exponent_and_no_cause() {
+    let samples: Vec<Sample> = power(-0.75, 0.0).into_iter().map(|s| Sample { per_sigma: None, ..s }).collect();
+    let found = judge(&samples, Over::Steps, false).unwrap();
+    assert!((found.exponent + 0.75).abs() < 1e-6, "{found:?}");
+    assert_eq!((found.exponent_per_sigma, found.verdict, found.driver), (None, Verdict::Singular, Driver::Unknown));
+    assert!(found.range.0 == 0.0 && found.range.1 > 10.0);
+    let written = serde_json::to_string(&found).unwrap();
+    assert!(!written.contains("per_sigma"), "{written}");
+    assert_eq!(serde_json::from_str::<Singularity>(&written).unwrap(), found);
 }

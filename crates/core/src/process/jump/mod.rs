@@ -17,6 +17,8 @@ mod absorb;
 mod exact;
 mod flip;
 mod noise;
+#[cfg(test)]
+mod sampler_test;
 mod steps;
 #[cfg(test)]
 mod tests;
@@ -170,7 +172,7 @@ impl Jump {
             Axis::Step => Some(t),
             Axis::Unit => Some(self.unit(t)),
             Axis::Sigma => Some(self.sigma(t)),
-            Axis::LogSnr => None,
+            Axis::LogSnr | Axis::Argument => None,
         }
     }
 
@@ -181,7 +183,7 @@ impl Jump {
             Axis::Step => Some(1.0),
             Axis::Unit => Some(per_step),
             Axis::Sigma => Some(self.noise.rate(self.unit(t)) * per_step),
-            Axis::LogSnr => None,
+            Axis::LogSnr | Axis::Argument => None,
         }
     }
 

@@ -86,6 +86,17 @@ impl Kernel {
     }
 }
 
+impl Kernel {
+    /// c = L_kk/Σ_kk of the last variable, by which a mixed score adds it to the network's output, and ċ.
+    pub fn mixed(&self) -> (f64, f64) {
+        let last = self.factor.nrows() - 1;
+        let (row, d_row) = (self.factor.row(last), self.d_factor.row(last));
+        let (variance, d_variance) = (row.dot(&row), 2.0 * row.dot(&d_row));
+        let c = row[last] / variance;
+        (c, (d_row[last] - c * d_variance) / variance)
+    }
+}
+
 impl LinearGaussian {
     /// The process `name` of these terms.
     ///
@@ -158,7 +169,7 @@ impl LinearGaussian {
         match axis {
             Axis::Step => Some(t),
             Axis::Unit => Some(self.unit(t)),
-            Axis::Sigma | Axis::LogSnr => None,
+            Axis::Sigma | Axis::LogSnr | Axis::Argument => None,
         }
     }
 
@@ -167,7 +178,7 @@ impl LinearGaussian {
         match axis {
             Axis::Step => Some(1.0),
             Axis::Unit => Some(1.0 / self.terms.timesteps as f64),
-            Axis::Sigma | Axis::LogSnr => None,
+            Axis::Sigma | Axis::LogSnr | Axis::Argument => None,
         }
     }
 
