@@ -90,6 +90,7 @@ fn script(arch: &serde_json::Value, native: &dyn Network, folder: &Path) -> Resu
         kind,
         beside: 0,
         moving: &[Argument::T],
+        answers_x: true,
     };
     module.prepare(&probe)?;
     module.prepare_rate(&probe)?;

@@ -4,7 +4,7 @@
 use crate::device::upload_labels;
 use crate::dual::Dual;
 use crate::error::{Doing, Error, Result};
-use crate::input::{self, Input};
+use crate::input::{self, Input, Values};
 use crate::network::{Argument, Condition, Numbers};
 use crate::state::{Columns, Latents};
 use lipscope_core::clock::Clock;
@@ -36,6 +36,8 @@ pub struct Asked {
     pub inputs: Vec<Input>,
     /// Its arguments of time, and which of them move.
     pub clock: Clock,
+    /// Whether two draws of its random inputs are told apart, and not averaged over.
+    pub apart: bool,
 }
 
 /// Numbers, and what they are.
@@ -77,12 +79,37 @@ impl Asked {
     pub fn example(&self, device: Device, kind: Kind) -> Result<Condition> {
         let latents = Some(Latents { seed: 0, draws: vec![(0.0, 0), (0.0, 1)] });
         let columns = Columns { labels: Some(vec![0; 2]), rows: Some(vec![0; 2]), latents };
-        self.batch(2, &columns, device, kind)?.draw(self.averaged(), 0)
+        let place = self.averaged().map(|(place, _)| place);
+        self.batch(2, &columns, device, kind)?.draw(place.as_slice(), 0)
     }
 
     /// The place of the input that predictions are averaged over, and of how many draws.
     pub fn averaged(&self) -> Option<(usize, u64)> {
+        if self.apart {
+            return None;
+        }
         self.inputs.iter().enumerate().find_map(|(place, input)| Some((place, input.averaged()?)))
+    }
+
+    /// The places of its random inputs.
+    pub fn random(&self) -> Vec<usize> {
+        let random = |(_, input): &(usize, &Input)| matches!(input.values, Values::Normal { .. });
+        self.inputs.iter().enumerate().filter(random).map(|(place, _)| place).collect()
+    }
+
+    /// Whether some of its inputs are random.
+    pub fn is_random(&self) -> bool {
+        !self.random().is_empty()
+    }
+
+    /// Has each random input drawn twice for a sample, from one stream, and the draws told apart.
+    pub fn draw_twice(&mut self) {
+        self.apart = true;
+        for input in &mut self.inputs {
+            if let Values::Normal { draws, .. } = &mut input.values {
+                *draws = 2;
+            }
+        }
     }
 
     /// The arguments of time along which it changes.

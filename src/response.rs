@@ -8,7 +8,7 @@ use crate::dual::Dual;
 use crate::error::{Doing, Error, Result};
 use crate::ideal::IdealJumps;
 use crate::network::Condition;
-use crate::of::Of;
+use crate::of::{self, Of};
 use crate::prediction::{Affine, Prediction};
 use crate::process::{Block, ForwardProcess};
 use crate::schedule::NoiseSchedule;
@@ -145,6 +145,19 @@ pub trait Denoiser: Response {
             "ε(x, t, c) and ε(x, t, ∅) are there for conditional networks",
             "Use --of epsilon, without --guidance.",
         ))
+    }
+
+    /// Whether some of its inputs are random, so that [`Denoiser::answers_of_draws`] exist.
+    fn is_random(&self) -> bool {
+        false
+    }
+
+    /// The network's outputs for two draws of its random inputs, with their ∂/∂t where that is asked for.
+    ///
+    /// # Errors
+    /// Nothing of it is drawn.
+    fn answers_of_draws(&self, _state: &State, _t: &[Timestep], _with_rate: bool) -> Result<(Dual, Dual)> {
+        Err(of::no_random_input("this model"))
     }
 
     /// (∂ε/∂x)·v, and with `with_time` also ∂ε/∂t per step, exact, of the shape of x.

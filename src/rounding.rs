@@ -88,7 +88,16 @@ impl Subject {
             let beside = denoiser.asked.given.channels_beside();
             let sample_shape = &widened(&denoiser.asked.sample_shape, beside);
             let moving = &denoiser.asked.given.moving();
-            let probe = Probe { sample_shape, times: probes, condition: &condition, device, kind, beside, moving };
+            let probe = Probe {
+                sample_shape,
+                times: probes,
+                condition: &condition,
+                device,
+                kind,
+                beside,
+                moving,
+                answers_x: true,
+            };
             denoiser.asked.network.prepare_rate(&probe)
         });
         Subject { denoiser, times, time_embedding, no_rate: prepared.err().map(|error| error.problem()) }

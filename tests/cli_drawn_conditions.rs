@@ -214,12 +214,8 @@ fn guidance_between_two_classes_is_its_closed_form() {
     }
 }
 
-/// The component of a three-component mixture is a random input. Averaged over it, ε is that of the mixture, whose K by
-/// quadrature is 0.0177618334 at t = 5 and 0.0027248621 at t = 200.
-#[test]
-fn averaged_over_its_latent_a_soft_mixture_is_the_mixture() {
-    let folder = tempfile::tempdir().unwrap();
-    let here = folder.path();
+/// Three components as 1,000 quantiles of each, by their weights.
+fn mixture(folder: &Path) {
     let normal = |count: i64| {
         let middle = (Tensor::arange(count, (Kind::Double, tch::Device::Cpu)) + 0.5) / count as f64;
         (middle * 2.0 - 1.0).erfinv() * 2f64.sqrt()
@@ -227,7 +223,16 @@ fn averaged_over_its_latent_a_soft_mixture_is_the_mixture() {
     let components = [(500, -1.0, 0.1), (300, 0.2, 0.2), (200, 1.2, 0.15)];
     let x0: Vec<Tensor> = components.iter().map(|&(count, mean, std)| normal(count) * std + mean).collect();
     let x0 = Tensor::cat(&x0, 0).to_kind(Kind::Float).view([1000, 1]);
-    Tensor::write_safetensors(&[("x0", x0)], here.join("mixture.safetensors")).unwrap();
+    Tensor::write_safetensors(&[("x0", x0)], folder.join("mixture.safetensors")).unwrap();
+}
+
+/// The component of a three-component mixture is a random input. Averaged over it, ε is that of the mixture, whose K by
+/// quadrature is 0.0177618334 at t = 5 and 0.0027248621 at t = 200.
+#[test]
+fn averaged_over_its_latent_a_soft_mixture_is_the_mixture() {
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path();
+    mixture(here);
     let module = fixture("torchscript/soft_mixture.pt");
     let asked =
         ["measure", &module, "--inputs", "x,t,eta=normal", "--average", "eta=512", "--data", "mixture.safetensors"];
@@ -241,6 +246,31 @@ fn averaged_over_its_latent_a_soft_mixture_is_the_mixture() {
         let off = (number(point, "mean") - truth).abs();
         assert!(off < 4.0 * number(point, "std_error") + 0.05 * truth, "{point} {truth}");
     }
+}
+
+/// E|ε(x, t, η) − ε(x, t, η′)| over two draws of the component, by quadrature.
+#[test]
+fn the_spread_of_a_soft_mixture_is_its_closed_form() {
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path();
+    mixture(here);
+    let module = fixture("torchscript/soft_mixture.pt");
+    let asked = ["measure", &module, "--inputs", "x,t,eta=normal", "--of", "spread", "--data", "mixture.safetensors"];
+    let plan =
+        ["--timesteps", "5,50,100,200,500,900", "--samples", "4096", "--dtype", "f64", "--out", "out", "--quiet"];
+    succeed(here, &[&asked[..], &plan, &["--quantity", "size", "--plot=svg"]].concat());
+    let report = report(&here.join("out"));
+    let model = &report["models"][0];
+    let points = model["curves"][0]["points"].as_array().unwrap();
+    let truths = [0.00187533392095, 0.0703277923629, 0.341230645818, 0.58787499605, 0.25412418911, 0.0151235257086];
+    assert_eq!(points.len(), truths.len());
+    for (point, truth) in points.iter().zip(truths) {
+        let off = (number(point, "mean") - truth).abs();
+        assert!(off < 4.0 * number(point, "std_error"), "{point} {truth}");
+    }
+    // Six timesteps, two draws each.
+    assert_eq!(model["spent"]["function_evaluations"], 2 * 4096 * 6);
+    assert_eq!((&model["curves"][0]["of"], &model["curves"][0]["unit"]), (&"spread".into(), &"1".into()));
 }
 
 #[test]
@@ -263,6 +293,12 @@ fn what_does_not_fit_is_refused() {
     refuse(here, &with("x,t,obs=@obs,eta=normal", &["--guidance", "1"]), &["--null NAME=FILE"]);
     refuse(here, &with("x,t,obs=@obs,eta=normal", &["--average", "obs=4"]), &["--average", "a random input"]);
     refuse(here, &with("x,t,obs=@obs,eta=normal", &["--average", "eta=1"]), &["--average", "NAME=M"]);
+    refuse(here, &with("x,t,obs=@obs,eta=none.npy", &["--of", "spread"]), &["--of spread", "no random input"]);
+    let averaged = ["--of", "spread", "--average", "eta=4"];
+    refuse(here, &with("x,t,obs=@obs,eta=normal", &averaged), &["two draws", "Leave out --average"]);
+    let native = fixture("torchscript/pipeline");
+    refuse(here, &["measure", &native, "--data", "digits", "--of", "spread"], &["no random input"]);
+    refuse(here, &["theory", "--data", "digits", "--of", "spread"], &["--of spread with theory"]);
     let moons = ["measure", &module, "--inputs", "x,t,obs=@obs,eta=normal", "--data", "moons"];
     refuse(here, &moons, &["--inputs", "no file of arrays"]);
     let sample = ["sample", &module, "--inputs", "x,t,obs=zero.npy,eta=normal:2", "--shape", "2", "--samples", "1"];

@@ -54,8 +54,16 @@ fn open(inputs: &Inputs, moving: &Clock) -> (Box<dyn Network>, Asked) {
     network.to(device, kind).unwrap();
     let given = Asked { clock: moving.clone(), ..Asked::default() };
     let (condition, moving) = (Condition::default(), &given.moving());
-    let probe =
-        Probe { sample_shape: &[1], times: [0.001, 0.5], condition: &condition, device, kind, beside: 0, moving };
+    let probe = Probe {
+        sample_shape: &[1],
+        times: [0.001, 0.5],
+        condition: &condition,
+        device,
+        kind,
+        beside: 0,
+        moving,
+        answers_x: true,
+    };
     network.prepare(&probe).unwrap();
     network.prepare_rate(&probe).unwrap();
     network.prepare_jacobian(&probe).unwrap();

@@ -27,6 +27,7 @@ fn prepared(name: &str, kind: Kind) -> Box<dyn Network> {
         kind,
         beside: 0,
         moving: &[Argument::T],
+        answers_x: true,
     };
     network.prepare(&probe).unwrap();
     network
@@ -148,6 +149,7 @@ fn derivatives_along_one_time_for_a_batch_agree_with_the_closed_form() {
             kind,
             beside: 0,
             moving: &[Argument::T],
+            answers_x: true,
         };
         network.prepare_rate(&probe).unwrap();
         let x = x(kind);

@@ -30,6 +30,7 @@ fn network(name: &str, kind: Kind) -> Box<dyn Network> {
         kind,
         beside: 0,
         moving: &[Argument::T],
+        answers_x: true,
     };
     network.prepare(&probe).unwrap();
     network.prepare_rate(&probe).unwrap();
@@ -209,7 +210,16 @@ fn x_and_t_move_together_by_ways_of_their_own() {
             let (condition, example) = (Condition::default(), &[1, 8, 8]);
             let (device, moving) = (Device::Cpu, &[Argument::T]);
             let times = [0.0, 500.0];
-            let probe = Probe { sample_shape: example, times, condition: &condition, device, kind, beside: 0, moving };
+            let probe = Probe {
+                sample_shape: example,
+                times,
+                condition: &condition,
+                device,
+                kind,
+                beside: 0,
+                moving,
+                answers_x: true,
+            };
             network.prepare_jacobian(&probe).unwrap();
             let of_x = network.jacobian_route().unwrap();
             assert!(of_x.starts_with("forward mode, within "), "{of_x}");

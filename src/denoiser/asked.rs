@@ -136,8 +136,8 @@ impl AskedNetwork {
             Condition { times, ..condition.shallow_clone() }
         });
         let condition = timed.as_ref().unwrap_or(condition);
-        let Some((_, draws)) = self.given.averaged() else { return one(condition) };
-        let at = |draw| one(&condition.shallow_clone().draw(self.given.averaged(), draw)?);
+        let Some((place, draws)) = self.given.averaged() else { return one(condition) };
+        let at = |draw| one(&condition.shallow_clone().draw(&[place], draw)?);
         let sum = (1..draws).try_fold(at(0)?, |sum, draw| sum.add(&at(draw)?))?;
         sum.linear(|sum| sum.f_div_scalar(draws as f64))
     }
@@ -156,7 +156,7 @@ impl AskedNetwork {
 
     /// Calls of the network that one output takes.
     pub fn calls(&self) -> u64 {
-        self.given.averaged().map_or(1, |(_, draws)| draws)
+        if self.given.apart { 2 } else { self.given.averaged().map_or(1, |(_, draws)| draws) }
     }
 
     /// Why its tangents in t do not exist, as the end of "… is not available for".

@@ -258,7 +258,10 @@ impl Response for NetworkDenoiser {
         of::GAUSSIAN
     }
 
-    fn asked_for(self: Box<Self>, of: Of, scales: &[f64]) -> Box<dyn Response> {
+    fn asked_for(mut self: Box<Self>, of: Of, scales: &[f64]) -> Box<dyn Response> {
+        if of == Of::Spread {
+            self.asked.given.draw_twice();
+        }
         of::response(of, scales, self)
     }
 
@@ -308,6 +311,20 @@ impl Denoiser for NetworkDenoiser {
                 Err(Error::mismatch("this network was not given a condition ∅", next))
             }
         }
+    }
+
+    fn is_random(&self) -> bool {
+        self.asked.given.is_random()
+    }
+
+    fn answers_of_draws(&self, state: &State, t: &[Timestep], with_rate: bool) -> Result<(Dual, Dual)> {
+        let places = self.asked.given.random();
+        let one = |draw| {
+            let condition = state.condition.shallow_clone().draw(&places, draw)?;
+            let x = Dual::constant(state.x.shallow_clone());
+            self.output_along(&x, &condition, self.at(&state.condition, t), Entering::all(with_rate))
+        };
+        Ok((one(0)?, one(1)?))
     }
 
     fn along(&self, state: &State, v: &Tensor, with_time: bool, t: &[Timestep]) -> Result<Tensor> {

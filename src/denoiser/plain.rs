@@ -2,10 +2,10 @@
 
 use super::AskedNetwork;
 use crate::dual::Dual;
-use crate::error::Result;
+use crate::error::{Doing, Result};
 use crate::network::Condition;
 use crate::of::Of;
-use crate::process::ForwardProcess;
+use crate::process::{Block, ForwardProcess};
 use crate::response::Response;
 use crate::state::{Columns, State};
 use crate::time::Timestep;
@@ -23,7 +23,9 @@ pub struct PlainNetwork {
 impl PlainNetwork {
     fn output(&self, state: &State, t: &[Timestep], with_rate: bool) -> Result<Dual> {
         let x = Dual::constant(state.x.shallow_clone());
-        self.asked.output(&*self.process, &x, &state.condition, (t, with_rate))
+        let output = self.asked.output(&*self.process, &x, &state.condition, (t, with_rate))?;
+        // One number per row is a block of one.
+        if output.value.dim() > 1 { Ok(output) } else { output.linear(|rows| rows.f_view([-1, 1])) }
     }
 }
 
@@ -52,13 +54,18 @@ impl Response for PlainNetwork {
         self.asked.condition(rows, columns)
     }
 
+    /// All of the output, whose shape need not be that of x.
+    fn blocks(&self) -> Vec<Block> {
+        vec![Block { name: None, elements: 0..self.asked.sample_shape.iter().product() }]
+    }
+
     fn value(&self, state: &State, t: &[Timestep]) -> Result<Tensor> {
         Ok(self.output(state, t, false)?.value)
     }
 
     fn rate(&self, state: &State, t: &[Timestep]) -> Result<Tensor> {
         let Dual { value, tangent } = self.output(state, t, true)?;
-        Ok(tangent.unwrap_or_else(|| value.zeros_like()))
+        tangent.map_or_else(|| value.f_zeros_like().doing("computing a rate"), Ok)
     }
 
     fn lacks_rate(&self) -> Option<String> {

@@ -38,7 +38,7 @@ fn secant(dt: f64, axis: Axis) -> Secant {
 #[test]
 fn the_secant_converges_to_the_derivative_at_first_order() {
     for name in ["linear", "cosine", "trigflow", "flow"] {
-        for axis in Axis::ALL {
+        for axis in Axis::ALL.into_iter().filter(|axis| *axis != Axis::Argument) {
             let ideal = gaussian(name, Arc::new(Identity));
             let exact = values(&Derivative { axis, norm: Norm::L2 }, &ideal, 30.3);
             let error = |dt: f64| {

@@ -43,7 +43,7 @@ pub fn condition(network: &dyn Network, setting: &Setting) -> Result<Conditioned
         None => None,
     };
     let clock = clock(takes, overrides)?;
-    let asked = Asked { label, context, pooled, numbers, beside, inputs, clock }.to(device, kind)?;
+    let asked = Asked { label, context, pooled, numbers, beside, inputs, clock, apart: false }.to(device, kind)?;
     Ok(Conditioned { asked, guidance, assumed })
 }
 

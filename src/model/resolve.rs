@@ -21,7 +21,7 @@ use crate::process;
 use crate::process::ProcessSpec;
 use crate::report::{Basis, ModelDescription, Origin, Warning};
 use crate::response::Response;
-use crate::time::{Axis, Conditioning};
+use crate::time::Conditioning;
 use crate::timestep_map::{Identity, TimestepMap};
 use lipscope_core::cli::args::{ModuleOutput, Share};
 use lipscope_core::options::Overrides;
@@ -98,7 +98,7 @@ pub(super) fn resolve_ideal(
         architecture: if jumps { "exact law of the data" } else { "ideal denoiser" }.into(),
         parameters: 0,
         prediction: if jumps { Output::LogRatio.name() } else { Prediction::Epsilon.name() }.into(),
-        conditioning: usual_conditioning(&spec).to_string(),
+        conditioning: process::of_spec(&spec).conditioning().to_string(),
         dtype: dtype_name(Kind::Double).into(),
         derivative: (in_time && !in_x).then(|| "closed form".into()),
         ..describe(&spec, &*map, shape)
@@ -157,20 +157,15 @@ impl Resolved {
                 let process = Arc::clone(&named.schedule).into();
                 Box::new(NetworkDenoiser { asked, process, prediction, guidance })
             }
-            (ProcessSpec::Jump(jump), Predicted::Jumps(ratios)) => {
-                if guidance.is_some() {
-                    let allowed = "it combines predictions of noise, and not rates";
-                    let next = "Leave out --guidance, and export the guided network.";
-                    return Err(Error::unsupported(format!("--guidance under {spec}"), allowed, next));
-                }
-                Box::new(NetworkJumps { asked, process: Arc::clone(jump), output: ratios, of: Of::Rate }.checked()?)
+            (other, _) if guidance.is_some() => {
+                let allowed = "it combines predictions of Gaussian noise, x_t = α x₀ + σ ε";
+                let next = "Leave out --guidance, or export a module that guides itself.";
+                return Err(Error::unsupported(format!("--guidance under the process {other}"), allowed, next));
+            }
+            (ProcessSpec::Jump(jump), Predicted::Jumps(output)) => {
+                Box::new(NetworkJumps { asked, process: Arc::clone(jump), output, of: Of::Rate }.checked()?)
             }
             (ProcessSpec::LinearGaussian(process), Predicted::Noise(prediction)) => {
-                if guidance.is_some() {
-                    let what = format!("--guidance under the process {spec}");
-                    let next = "Leave out --guidance, or export a module that guides itself.";
-                    return Err(Error::unsupported(what, "it is there for Gaussian noise, x_t = α x₀ + σ ε", next));
-                }
                 // Of an architecture that lipscope knows, so is what it predicts.
                 let known = asked.network.config().is_some();
                 let network = AuxiliaryNetwork::new(asked, Arc::clone(process), prediction, output.as_ref())?;
@@ -196,22 +191,6 @@ impl Resolved {
         let process = Arc::clone(&spec.gaussian("ε(x, t)")?.schedule).into();
         let Predicted::Noise(prediction) = predicted else { return Err(not_gaussian("ε(x, t)", spec.name())) };
         Ok(NetworkDenoiser { asked: model.response, process, prediction, guidance })
-    }
-}
-
-/// Variables can be named where there are several.
-fn refuse_variables(spec: &ProcessSpec, output: Option<&ModuleOutput>) -> Result<()> {
-    match output {
-        Some(output) if !output.variables.is_empty() && !matches!(spec, ProcessSpec::LinearGaussian(_)) => {
-            let allowed = format!("under {spec} the prediction has no variables to choose from");
-            Err(Error::argument(
-                "--output",
-                output,
-                allowed,
-                "Give a place or a key; or name the process, --schedule cld.",
-            ))
-        }
-        _ => Ok(()),
     }
 }
 
@@ -243,6 +222,22 @@ impl fmt::Display for Predicted {
     }
 }
 
+/// Variables can be named where there are several.
+fn refuse_variables(spec: &ProcessSpec, output: Option<&ModuleOutput>) -> Result<()> {
+    match output {
+        Some(output) if !output.variables.is_empty() && !matches!(spec, ProcessSpec::LinearGaussian(_)) => {
+            let allowed = format!("under {spec} the prediction has no variables to choose from");
+            Err(Error::argument(
+                "--output",
+                output,
+                allowed,
+                "Give a place or a key; or name the process, --schedule cld.",
+            ))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// What a network predicts, and who says so.
 fn predicted(
     spec: &ProcessSpec,
@@ -257,29 +252,25 @@ fn predicted(
             let allowed = format!("under {spec} the network's output is measured as it is");
             Err(Error::argument("--prediction", prediction, allowed, "Leave out --prediction."))
         }
-        (ProcessSpec::LinearGaussian(_), Some(other)) if !matches!(other, Prediction::Epsilon | Prediction::Mixed) => {
-            let allowed = format!("under {spec} it is epsilon or mixed");
-            Err(Error::argument("--prediction", other, allowed, "Give --prediction epsilon or mixed."))
-        }
         (ProcessSpec::Unnoised(_), None) => Ok((Predicted::Itself, Origin::Flag("--schedule".into()))),
         (ProcessSpec::Jump(jump), _) => Ok((Predicted::Jumps(Output::new(asked, jump)?), origin)),
-        (ProcessSpec::Gaussian(_) | ProcessSpec::LinearGaussian(_), _) => {
+        (ProcessSpec::LinearGaussian(_), _) => {
+            if let Some(other) = asked.filter(|named| !matches!(named, Prediction::Epsilon | Prediction::Mixed)) {
+                let allowed = format!("under {spec} it is epsilon or mixed");
+                return Err(Error::argument("--prediction", other, allowed, "Give --prediction epsilon or mixed."));
+            }
+            if asked.is_none() {
+                assumed("epsilon prediction", "--prediction");
+            }
+            Ok((Predicted::Noise(asked.unwrap_or_default()), origin))
+        }
+        (ProcessSpec::Gaussian(_), _) => {
             let prediction = asked.unwrap_or_else(|| {
                 assumed("epsilon prediction", "--prediction");
                 Prediction::Epsilon
             });
             Ok((Predicted::Noise(prediction), origin))
         }
-    }
-}
-
-/// Which number a network gets for t where nothing says so: σ under a jump process, as SEDD and MDLM are told; with auxiliary
-/// variables the time in (0, 1], as CLD-SGM and MDM tell it.
-fn usual_conditioning(spec: &ProcessSpec) -> Conditioning {
-    match spec {
-        ProcessSpec::Jump(_) => Conditioning::scaled(Axis::Sigma, 1.0),
-        ProcessSpec::LinearGaussian(_) => Conditioning::scaled(Axis::Unit, 1.0),
-        _ => Conditioning::default(),
     }
 }
 
@@ -312,10 +303,10 @@ pub(super) fn resolve_file(
     let process = process::of_spec(&spec);
     let time_from = match origin(overrides.time_input.is_some(), "--time-input", &said_in.conditioning) {
         Origin::Assumed if network.config().is_some() => Origin::Architecture,
+        Origin::Assumed if process.conditioning() != Conditioning::default() => Origin::Flag("--schedule".into()),
         from => from,
     };
-    let conditioning = overrides.time_input.or(declared.conditioning);
-    let conditioning = conditioning.unwrap_or_else(|| usual_conditioning(&spec));
+    let conditioning = overrides.time_input.or(declared.conditioning).unwrap_or_else(|| process.conditioning());
     let last = (spec.timesteps() - 1) as f64;
     let told = |t: f64| process::told(&*process, conditioning, t);
     let basis = Basis {
@@ -352,7 +343,8 @@ pub(super) fn resolve_file(
     // The output may hold fewer variables than the state: one at least.
     let beside = beside + state.first().copied().unwrap_or(0) - shape.first().copied().unwrap_or(0);
     let moving = &given.moving();
-    let probe = Probe { sample_shape: &full, times, condition: &example, device, kind, beside, moving };
+    let answers_x = !matches!(spec, ProcessSpec::Unnoised(_));
+    let probe = Probe { sample_shape: &full, times, condition: &example, device, kind, beside, moving, answers_x };
     network.prepare(&probe)?;
     let Derivatives { in_time, in_x } = setting.derivatives;
     if in_time {

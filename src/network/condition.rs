@@ -43,10 +43,9 @@ impl Condition {
         }
     }
 
-    /// The same with one draw of the input that is `averaged`, of which there are several.
-    pub(crate) fn draw(self, averaged: Option<(usize, u64)>, draw: u64) -> Result<Self> {
-        let Some((place, _)) = averaged else { return Ok(self) };
-        let one = |(i, input): (usize, &Tensor)| match i == place {
+    /// The same with one draw of the inputs at `places`, of which there are several.
+    pub(crate) fn draw(self, places: &[usize], draw: u64) -> Result<Self> {
+        let one = |(i, input): (usize, &Tensor)| match places.contains(&i) {
             true => input.f_select(1, draw as i64).doing("choosing a draw of a random input"),
             false => Ok(input.shallow_clone()),
         };

@@ -190,6 +190,8 @@ pub struct Probe<'a> {
     pub kind: Kind,
     /// How many of the sample's channels are a condition, to which the output does not answer.
     pub beside: i64,
+    /// Whether its output has the shape of x, those channels aside.
+    pub answers_x: bool,
     /// The arguments of time along which a rate is wanted.
     pub moving: &'a [Argument],
 }

@@ -11,6 +11,7 @@ mod excess;
 mod guidance;
 mod output;
 mod score;
+mod spread;
 #[cfg(test)]
 mod tests;
 mod x0;
@@ -31,7 +32,7 @@ use tch::{Device, Kind, Tensor};
 pub use lipscope_core::of::Of;
 
 /// What can be measured of a model under Gaussian noise.
-pub const GAUSSIAN: &[Of] = &[Of::Epsilon, Of::Score, Of::X0, Of::Output, Of::Excess, Of::Guidance];
+pub const GAUSSIAN: &[Of] = &[Of::Epsilon, Of::Score, Of::X0, Of::Output, Of::Excess, Of::Guidance, Of::Spread];
 
 /// f as an affine function of a network's output and x.
 trait Member {
@@ -59,6 +60,7 @@ fn member(of: Of) -> &'static dyn Member {
         Of::Output => &output::Output,
         Of::Excess => &excess::Excess,
         Of::Guidance => &guidance::Guidance,
+        Of::Spread => &spread::Spread,
     }
 }
 
@@ -105,7 +107,7 @@ pub fn of_epsilon(of: Of, level: &Level) -> Result<(Affine, Affine)> {
 /// Refuses what does not exist for some models, or is not the same thing for all of them.
 ///
 /// # Errors
-/// A model that has no such thing; `--of guidance` of a model without a condition ∅; `--of output` of models that output
+/// A model that has no such thing; `--of guidance` of a model without a condition ∅; `--of spread` of one without random inputs; `--of output` of models that output
 /// different things.
 pub fn check<'a>(of: Of, models: impl Iterator<Item = (&'a str, &'a dyn Response)>) -> Result<()> {
     let models: Vec<_> = models.collect();
@@ -121,6 +123,10 @@ pub fn check<'a>(of: Of, models: impl Iterator<Item = (&'a str, &'a dyn Response
     let denoisers = models.into_iter().filter_map(|(label, response)| Some((label, response.as_denoiser()?)));
     let models: Vec<_> = denoisers.collect();
     match of {
+        Of::Spread => match models.iter().find(|(_, denoiser)| !denoiser.is_random()) {
+            None => Ok(()),
+            Some((label, _)) => Err(no_random_input(label)),
+        },
         Of::Guidance => match models.iter().find(|(_, denoiser)| !denoiser.has_null()) {
             None => Ok(()),
             Some((label, _)) => Err(Error::unsupported(
@@ -144,6 +150,15 @@ pub fn check<'a>(of: Of, models: impl Iterator<Item = (&'a str, &'a dyn Response
         },
         _ => Ok(()),
     }
+}
+
+/// The refusal of `--of spread` for a model of which nothing is drawn.
+pub(crate) fn no_random_input(label: &str) -> Error {
+    Error::unsupported(
+        format!("--of spread for {label}, which has no random input,"),
+        "it is the distance of two draws",
+        "Name one with --inputs, such as x,t,eta=normal, or use --of epsilon.",
+    )
 }
 
 /// A model of which something else than ε is asked.

@@ -3,19 +3,23 @@
 use super::*;
 use crate::denoiser::{AskedNetwork, NetworkDenoiser};
 use crate::guidance::{self, Asked};
+use crate::input::{Input, Values};
 use crate::network::{InputShape, Network};
 use crate::schedule;
+use crate::state::Latents;
 use crate::testing::{Tolerance, assert_close};
 use crate::time::Conditioning;
 use crate::timestep_map::{Identity, Sharing};
-use clap::ValueEnum;
 use std::sync::Arc;
 
-/// F(u, τ, c) = (0.7 + c) u τ.
+/// F(u, τ, c) = (0.7 + c) u τ; with a random input F(u, τ, η) = (u + η) τ.
 struct Bilinear;
 
 impl Network for Bilinear {
     fn forward(&self, u: &Dual, t: &Dual, condition: &Condition) -> Result<Dual> {
+        if let Some(eta) = condition.inputs.first() {
+            return u.add(&Dual::constant(eta.shallow_clone()))?.mul(&t.linear(|t| t.f_unsqueeze(1))?);
+        }
         let slope = condition.labels.as_ref().map_or(Tensor::from(0.7), |labels| labels.to_kind(Kind::Double) + 0.7);
         u.mul(&t.linear(|t| (t * &slope).f_unsqueeze(1))?)
     }
@@ -70,6 +74,11 @@ fn state(denoiser: &dyn Denoiser) -> State {
 
 fn converted(of: Of, prediction: Prediction, name: &str) -> Box<dyn Response> {
     response(of, &[], Box::new(network(prediction, name, Arc::new(Identity))))
+}
+
+/// All that needs no random input.
+fn of_one_draw() -> impl Iterator<Item = Of> {
+    GAUSSIAN.iter().copied().filter(|of| *of != Of::Spread)
 }
 
 const TIMES: [f64; 3] = [40.5, 300.5, 700.5];
@@ -159,8 +168,8 @@ fn rates_match_differences_in_time() {
     for name in ["linear", "trigflow", "flow", "ve"] {
         for (prediction, _) in Prediction::ALL {
             let state = state(&network(prediction, name, Arc::new(Identity)));
-            for of in Of::value_variants() {
-                let converted = converted(*of, prediction, name);
+            for of in of_one_draw() {
+                let converted = converted(of, prediction, name);
                 let at = |h: f64| converted.value(&state, &TIMES.map(|t| t + h)).unwrap();
                 let central = |h: f64| (at(h) - at(-h)) / (2.0 * h);
                 let difference = (central(5e-3) * 4.0 - central(1e-2)) / 3.0;
@@ -181,8 +190,8 @@ fn changes_are_differences_and_exact_zeros_inside_shared_intervals() {
     let (t, next) = ([23.0, 39.0, 500.0], [24.0, 40.0, 501.0]);
     for prediction in [Prediction::Epsilon, Prediction::V, Prediction::X0, Prediction::Flow] {
         let state = state(&network(prediction, "linear", shared()));
-        for of in Of::value_variants() {
-            let converted = response(*of, &[], Box::new(network(prediction, "linear", shared())));
+        for of in of_one_draw() {
+            let converted = response(of, &[], Box::new(network(prediction, "linear", shared())));
             let (change, evaluations) = converted.change(&state, &t, &next).unwrap();
             let plain = converted.value(&state, &next).unwrap() - converted.value(&state, &t).unwrap();
             let tolerance = Tolerance::of_largest(1e-12, "of values, a few roundings of float64");
@@ -222,4 +231,59 @@ fn outputs_of_two_kinds_are_not_compared() {
     let without = NetworkDenoiser { guidance: None, ..network(Prediction::V, "linear", Arc::new(Identity)) };
     let refused = check(Of::Guidance, [("c", &without as &dyn Response)].into_iter()).unwrap_err().to_string();
     assert!(refused.contains("--of guidance for c"), "{refused}");
+}
+
+/// F = (u + η) τ: for every x the spread of the output is (η − η′) τ, and ε turns it by its own factor.
+#[test]
+fn the_spread_is_the_distance_of_two_draws_of_one_stream() {
+    let latents = Latents { seed: 3, draws: vec![(40.0, 5), (40.0, 6), (40.0, 7)] };
+    let columns = Columns { latents: Some(latents), ..Columns::default() };
+    let random = |draws| Input { name: "`eta`".into(), values: Values::Normal { shape: vec![2], draws } };
+    for (prediction, _) in Prediction::ALL {
+        let made = |draws| {
+            let mut plain = network(prediction, "linear", Arc::new(Identity));
+            plain.asked.given = Asked { inputs: vec![random(draws)], ..Asked::default() };
+            plain.guidance = None;
+            Box::new(plain)
+        };
+        let state = |response: &dyn Response| State {
+            x: Tensor::from_slice(&[0.3f64, -0.8, 1.2, 0.1, -0.5, 0.7]).reshape([3, 2]),
+            condition: response.condition(3, &columns).unwrap(),
+        };
+        let (plain, spread) = (made(1), (made(1) as Box<dyn Response>).asked_for(Of::Spread, &[]));
+        let (one, two) = (state(&*plain), state(&*spread));
+        let eta = |draw: i64| two.condition.inputs[0].select(1, draw);
+        let first = &one.condition.inputs[0];
+        assert_close(
+            "the first draw is that of one draw",
+            &eta(0),
+            first,
+            Tolerance::absolute(0.0, "the same numbers"),
+        );
+        let at = |eta: Tensor, t: &[f64]| {
+            let condition = Condition { inputs: vec![eta], ..Condition::default() };
+            plain.epsilon(&State { x: one.x.shallow_clone(), condition }, t).unwrap()
+        };
+        let apart = |t: &[f64]| at(eta(0), t) - at(eta(1), t);
+        let tolerance = Tolerance::of_largest(1e-12, "a dozen roundings of float64");
+        assert_close(format!("{prediction}"), &spread.value(&two, &TIMES).unwrap(), &apart(&TIMES), tolerance);
+        let next = TIMES.map(|t| t + 2.0);
+        let (change, spent) = spread.change(&two, &TIMES, &next).unwrap();
+        assert_close(format!("K, {prediction}"), &change, &(apart(&next) - apart(&TIMES)), tolerance);
+        let central = |h: f64| (apart(&TIMES.map(|t| t + h)) - apart(&TIMES.map(|t| t - h))) / (2.0 * h);
+        let rate = (central(5e-3) * 4.0 - central(1e-2)) / 3.0;
+        let reason = "of the differences: truncation h⁴, rounding 1e-16/h of values a hundred times the rate";
+        assert_close(
+            format!("D, {prediction}"),
+            &spread.rate(&two, &TIMES).unwrap(),
+            &rate,
+            Tolerance::of_largest(2e-7, reason),
+        );
+        assert_eq!((spent, spread.network_calls()), (6, 2));
+        let refused = check(Of::Spread, [("a", &*made(1) as &dyn Response)].into_iter());
+        assert!(refused.is_ok());
+    }
+    let plain = network(Prediction::Epsilon, "linear", Arc::new(Identity));
+    let refused = check(Of::Spread, [("b", &plain as &dyn Response)].into_iter()).unwrap_err().to_string();
+    assert!(refused.contains("--of spread for b, which has no random input"), "{refused}");
 }

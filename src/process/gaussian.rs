@@ -31,11 +31,11 @@ impl ForwardProcess for Gaussian {
     }
 
     fn coordinate(&self, axis: Axis, t: Timestep) -> Option<f64> {
-        Some(axis.coordinate(&*self.schedule, t))
+        (axis != Axis::Argument).then(|| axis.coordinate(&*self.schedule, t))
     }
 
     fn coordinate_rate(&self, axis: Axis, t: Timestep) -> Option<f64> {
-        Some(axis.rate(&*self.schedule, t))
+        (axis != Axis::Argument).then(|| axis.rate(&*self.schedule, t))
     }
 
     fn axis(&self) -> Axis {

@@ -3,7 +3,7 @@
 use super::{Block, ForwardProcess, NoiseKind};
 use crate::error::{Doing, Result};
 use crate::schedule::NoiseSchedule;
-use crate::time::{Axis, Timestep};
+use crate::time::{Axis, Conditioning, Timestep};
 use lipscope_core::process::jump::{Graph, Jump, Kernel};
 use lipscope_core::process::not_gaussian;
 use std::sync::Arc;
@@ -33,6 +33,11 @@ impl ForwardProcess for Arc<Jump> {
     /// Steps belong to the sampling.
     fn axis(&self) -> Axis {
         Axis::Sigma
+    }
+
+    /// As SEDD and MDLM are told.
+    fn conditioning(&self) -> Conditioning {
+        Conditioning::scaled(Axis::Sigma, 1.0)
     }
 
     fn state_shape(&self, sample: &[i64]) -> Vec<i64> {

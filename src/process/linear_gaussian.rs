@@ -4,7 +4,7 @@ use super::{Block, ForwardProcess, NoiseKind};
 use crate::device::scale_rows;
 use crate::error::{Doing, Result};
 use crate::schedule::NoiseSchedule;
-use crate::time::{Axis, Timestep};
+use crate::time::{Axis, Conditioning, Timestep};
 use lipscope_core::process::{LinearGaussian, not_gaussian};
 use std::sync::Arc;
 use tch::Tensor;
@@ -28,6 +28,11 @@ impl ForwardProcess for Arc<LinearGaussian> {
 
     fn coordinate_rate(&self, axis: Axis, t: Timestep) -> Option<f64> {
         LinearGaussian::coordinate_rate(self, axis, t)
+    }
+
+    /// The time of the process, in (0, 1], as trainers with auxiliary variables give it.
+    fn conditioning(&self) -> Conditioning {
+        Conditioning::scaled(Axis::Unit, 1.0)
     }
 
     fn state_shape(&self, sample: &[i64]) -> Vec<i64> {

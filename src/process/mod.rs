@@ -49,6 +49,11 @@ pub trait ForwardProcess {
         Axis::Step
     }
 
+    /// The number that a network is told for t where neither its file nor the command line says one.
+    fn conditioning(&self) -> Conditioning {
+        Conditioning::default()
+    }
+
     /// Shape of one state, for clean samples of shape `sample`.
     fn state_shape(&self, sample: &[i64]) -> Vec<i64>;
 

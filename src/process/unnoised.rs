@@ -3,7 +3,7 @@
 use super::{Block, ForwardProcess, NoiseKind};
 use crate::error::Result;
 use crate::schedule::NoiseSchedule;
-use crate::time::{Axis, Timestep};
+use crate::time::{Axis, Conditioning, Timestep};
 use lipscope_core::process::{Unnoised, not_gaussian};
 use std::sync::Arc;
 use tch::Tensor;
@@ -18,11 +18,27 @@ impl ForwardProcess for Arc<Unnoised> {
     }
 
     fn coordinate(&self, axis: Axis, t: Timestep) -> Option<f64> {
-        (axis == Axis::Step).then_some(t)
+        match axis {
+            Axis::Step => Some(t),
+            Axis::Argument => Some(self.argument(t)),
+            Axis::Unit | Axis::Sigma | Axis::LogSnr => None,
+        }
     }
 
     fn coordinate_rate(&self, axis: Axis, _t: Timestep) -> Option<f64> {
-        (axis == Axis::Step).then_some(1.0)
+        match axis {
+            Axis::Step => Some(1.0),
+            Axis::Argument => Some(self.rate()),
+            Axis::Unit | Axis::Sigma | Axis::LogSnr => None,
+        }
+    }
+
+    fn axis(&self) -> Axis {
+        Axis::Argument
+    }
+
+    fn conditioning(&self) -> Conditioning {
+        Conditioning::scaled(Axis::Argument, 1.0)
     }
 
     fn state_shape(&self, sample: &[i64]) -> Vec<i64> {

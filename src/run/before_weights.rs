@@ -5,8 +5,10 @@ use super::{Facts, Times};
 use crate::checkpoint::{self, Declared};
 use crate::error::Result;
 use crate::model::{self, Opened, Said};
+use crate::network::Takes;
+use crate::of::{self, Of};
 use crate::process::ProcessSpec;
-use lipscope_core::cli::args::Share;
+use lipscope_core::cli::args::{ModuleInput, Share};
 use lipscope_core::options::{DataOptions, MeasureOptions, Overrides};
 use std::path::Path;
 use tch::Device;
@@ -60,7 +62,14 @@ pub(super) fn check<S: AsRef<str>>(
     let process = overrides.schedule.clone().or(own);
     for ((checkpoint, share), declared) in checkpoints.iter().zip(shares).zip(declared) {
         let Some(declared) = declared else { continue };
+        let is_random = |takes: &Takes| takes.inputs.iter().any(|input| matches!(input, ModuleInput::Normal(..)));
+        if options.of == Some(Of::Spread) && declared.takes.as_ref().is_some_and(|takes| !is_random(takes)) {
+            return Err(of::no_random_input(checkpoint.as_ref()));
+        }
         let named = overrides.schedule.clone().or(declared.schedule);
+        if let Some(spec) = named.as_ref().filter(|_| options.quantity.has_jacobian()) {
+            spec.gaussian(&format!("--quantity {}", options.quantity))?;
+        }
         let timesteps = named.map_or(DEFAULT_TIMESTEPS, |spec| spec.timesteps());
         let own: Option<Share> = declared.share.as_deref().map(str::parse).transpose()?;
         let map = share.or(own.as_ref()).map(|share| share.map(timesteps)).transpose()?;

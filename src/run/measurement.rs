@@ -4,7 +4,7 @@ use super::closed_form::{self, Expectation, Expected, WithAuxiliaries};
 use super::finish::{finish, is_short};
 use super::record::Recorder;
 use super::setup::{self, Completed, Setup};
-use super::several::{Ideals, guided, limits, own_samples, said_as_asked};
+use super::several::{self, Ideals, guided, limits, own_samples, said_as_asked};
 use super::{
     Folder, Plan, Store, Watch, attribution, before_weights, enumerated, interrupted, memorisation, provenance,
     rounding, terminal, warnings,
@@ -103,10 +103,10 @@ impl Measurement {
         setup: &Setup,
     ) -> Result<Self> {
         let options = &symbols(options, overrides.schedule.as_ref());
-        if let Some(of @ (Of::Output | Of::Guidance)) = options.of {
+        if let Some(of @ (Of::Output | Of::Guidance | Of::Spread)) = options.of {
             return Err(Error::unsupported(
                 format!("--of {of} with theory"),
-                "a closed form has neither an output of its own nor a condition",
+                "a closed form has no output of its own, no condition and no random input",
                 "Use --of epsilon, score, x0 or excess.",
             ));
         }
@@ -194,6 +194,7 @@ impl Measurement {
             None => clean_data::model_samples(&models),
         };
         if data.is_none() {
+            models.first().map_or(Ok(()), several::makes_samples)?;
             warnings.extend(models.first().and_then(Model::sampling_note));
         }
         let shape = models.first().map(|model| answer_shape(&*model.response)).unwrap_or_default();

@@ -28,6 +28,15 @@ pub(super) fn guided(command: &str, options: &MeasureOptions, overrides: &Overri
             "ε(x, t, c) − ε(x, t, ∅) is the same for every w",
             "Leave out --guidance with --of guidance; --null-class and --null-context say what ∅ is.",
         )),
+        (Of::Spread, _) if overrides.average.is_some() => {
+            let allowed = "--of spread is the distance of two draws, and not of two means";
+            Err(Error::mismatch(allowed, "Leave out --average."))
+        }
+        (Of::Spread, [_, _, ..]) => Err(Error::unsupported(
+            "--of spread of several --guidance",
+            "two draws are told apart under one w at a time",
+            "Give one w.",
+        )),
         (_, [first, _, ..]) if command == "measure" => {
             if options.quantity.has_jacobian() {
                 return Err(Error::unsupported(
@@ -63,6 +72,16 @@ pub(super) fn own_samples() -> Error {
         "samples that the model makes itself are guided by one w, and several were given",
         "Give --data with real samples, or one w.",
     )
+}
+
+/// Refuses a model that cannot make its own samples, as a sampler needs Gaussian noise.
+pub(super) fn makes_samples(model: &Model) -> Result<()> {
+    if model.response.as_denoiser().is_some() {
+        return Ok(());
+    }
+    let process = &model.description.schedule;
+    let problem = format!("there is no data, and under the process {process} {} makes no samples itself", model.label);
+    Err(Error::mismatch(problem, "Give --data."))
 }
 
 /// The data options of `theory`, one for each `data_limit`.

@@ -27,6 +27,8 @@ pub enum Of {
     Rate,
     /// Of a jump process: the law p of the next reverse jump, in total variation
     Jumps,
+    /// How far two draws of the random inputs are apart: Δ = ε(x, t, η) − ε(x, t, η′)
+    Spread,
 }
 
 impl Of {
@@ -41,6 +43,7 @@ impl Of {
             Of::Guidance => "guidance",
             Of::Rate => "rate",
             Of::Jumps => "jumps",
+            Of::Spread => "spread",
         }
     }
 
@@ -60,6 +63,7 @@ impl Of {
             Of::Guidance => "δ",
             Of::Rate => "R",
             Of::Jumps => "p",
+            Of::Spread => "Δ",
         }
     }
 
@@ -73,6 +77,7 @@ impl Of {
             Of::Guidance => Some("δ = ε(c) − ε(∅)"),
             Of::Rate => Some("R = Σ Q(y, x) q(y)/q(x) per σ"),
             Of::Jumps => Some("p the jump law"),
+            Of::Spread => Some("Δ = ε(η) − ε(η′)"),
         }
     }
 
@@ -87,6 +92,7 @@ impl Of {
             Of::Guidance => Some("the guidance ε(c) − ε(∅)"),
             Of::Rate => Some("the total reverse rate"),
             Of::Jumps => Some("the jump law"),
+            Of::Spread => Some("the spread ε(η) − ε(η′)"),
         }
     }
 
@@ -114,7 +120,7 @@ impl Of {
     /// Its unit; ε is a number.
     pub fn unit(self) -> &'static str {
         match self {
-            Of::Epsilon | Of::Output | Of::Guidance | Of::Jumps => "1",
+            Of::Epsilon | Of::Output | Of::Guidance | Of::Jumps | Of::Spread => "1",
             Of::Score | Of::Excess => "1/‖x‖",
             Of::X0 => "‖x‖",
             Of::Rate => "1/σ",

@@ -102,7 +102,7 @@ impl Quantity {
                 let denominator = match axis {
                     Axis::Step if dt == Some(1.0) => String::new(),
                     Axis::Step | Axis::Unit => format!(" / Δ{variable}"),
-                    Axis::Sigma | Axis::LogSnr => format!(" / |Δ{variable}|"),
+                    Axis::Sigma | Axis::LogSnr | Axis::Argument => format!(" / |Δ{variable}|"),
                 };
                 let (here, there) = clock.arguments(&next);
                 (

@@ -24,29 +24,33 @@ pub enum Axis {
     Sigma,
     /// a = λ_t = ln(α²/σ²)
     LogSnr,
+    /// a = s(t), the argument of --schedule none
+    Argument,
 }
 
 impl Axis {
     /// All axes, in the order in which they are documented.
-    pub const ALL: [Axis; 4] = [Axis::Step, Axis::Unit, Axis::Sigma, Axis::LogSnr];
+    pub const ALL: [Axis; 5] = [Axis::Step, Axis::Unit, Axis::Sigma, Axis::LogSnr, Axis::Argument];
 
-    /// a(t).
+    /// a(t); NaN for the argument, which a noise schedule does not have.
     pub fn coordinate(self, schedule: &dyn NoiseSchedule, t: Timestep) -> f64 {
         match self {
             Axis::Step => t,
             Axis::Unit => (t + 1.0) / schedule.timesteps() as f64,
             Axis::Sigma => schedule.sigma(t),
             Axis::LogSnr => schedule.log_snr(t),
+            Axis::Argument => f64::NAN,
         }
     }
 
-    /// da/dt.
+    /// da/dt; NaN for the argument.
     pub fn rate(self, schedule: &dyn NoiseSchedule, t: Timestep) -> f64 {
         match self {
             Axis::Step => 1.0,
             Axis::Unit => 1.0 / schedule.timesteps() as f64,
             Axis::Sigma => schedule.d_sigma_dt(t),
             Axis::LogSnr => schedule.d_log_snr_dt(t),
+            Axis::Argument => f64::NAN,
         }
     }
 
@@ -57,6 +61,7 @@ impl Axis {
             Axis::Unit => "1/unit time",
             Axis::Sigma => "1/σ",
             Axis::LogSnr => "1/log-SNR",
+            Axis::Argument => "1/argument",
         }
     }
 
@@ -67,6 +72,7 @@ impl Axis {
             Axis::Unit => "(t/T)",
             Axis::Sigma => "σ",
             Axis::LogSnr => "λ",
+            Axis::Argument => "s",
         }
     }
 
@@ -77,6 +83,7 @@ impl Axis {
             Axis::Unit => "unit",
             Axis::Sigma => "sigma",
             Axis::LogSnr => "log-snr",
+            Axis::Argument => "argument",
         }
     }
 }
@@ -218,7 +225,12 @@ impl FromStr for Axis {
 
     fn from_str(text: &str) -> Result<Self> {
         Axis::ALL.into_iter().find(|axis| axis.name() == text).ok_or_else(|| {
-            Error::argument("the axis", text, "it is one of step, unit, sigma, log-snr", "Choose one of them.")
+            Error::argument(
+                "the axis",
+                text,
+                "it is one of step, unit, sigma, log-snr, argument",
+                "Choose one of them.",
+            )
         })
     }
 }

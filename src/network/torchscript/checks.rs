@@ -34,7 +34,9 @@ impl TorchScript {
             let next = "Export a module that works on copies, such as f(x.clone(), t.clone()).";
             return Err(Error::file(&self.path, "the module changes its inputs in place", next));
         }
-        self.refuse_other_width(&first, &full, beside)?;
+        if probe.answers_x {
+            self.refuse_other_width(&first, &full, beside)?;
+        }
         let off = relative(&self.answer(&x, &early, condition)?, &first)?;
         if off > tolerance(self.calling.own.unwrap_or(kind), device) {
             return Err(self.not_repeatable(off, &x, &early, condition));

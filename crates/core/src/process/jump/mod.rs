@@ -170,7 +170,7 @@ impl Jump {
             Axis::Step => Some(t),
             Axis::Unit => Some(self.unit(t)),
             Axis::Sigma => Some(self.sigma(t)),
-            Axis::LogSnr => None,
+            Axis::LogSnr | Axis::Argument => None,
         }
     }
 
@@ -181,7 +181,7 @@ impl Jump {
             Axis::Step => Some(1.0),
             Axis::Unit => Some(per_step),
             Axis::Sigma => Some(self.noise.rate(self.unit(t)) * per_step),
-            Axis::LogSnr => None,
+            Axis::LogSnr | Axis::Argument => None,
         }
     }
 

@@ -169,7 +169,7 @@ impl LinearGaussian {
         match axis {
             Axis::Step => Some(t),
             Axis::Unit => Some(self.unit(t)),
-            Axis::Sigma | Axis::LogSnr => None,
+            Axis::Sigma | Axis::LogSnr | Axis::Argument => None,
         }
     }
 
@@ -178,7 +178,7 @@ impl LinearGaussian {
         match axis {
             Axis::Step => Some(1.0),
             Axis::Unit => Some(1.0 / self.terms.timesteps as f64),
-            Axis::Sigma | Axis::LogSnr => None,
+            Axis::Sigma | Axis::LogSnr | Axis::Argument => None,
         }
     }
 

@@ -5,8 +5,10 @@
 //! turned round, λ = −2 ln(σ/α): equal distances are equal changes of λ, and the data is on the left, as t = 0 is. Curves of jump
 //! processes, whose steps belong to the sampling as well, stand over their total noise σ.
 
+use crate::process::{ProcessSpec, Unnoised};
 use crate::report::{Curve, ModelReport, Point, Report};
 use crate::time::Axis;
+use std::sync::Arc;
 
 /// The horizontal axis of a report's curves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,6 +58,9 @@ impl Horizontal {
 
     /// The label of the axis, in full and short.
     pub fn labels(self, report: &Report) -> Vec<String> {
+        if let Some(range) = argument(report).filter(|_| self == Horizontal::Timestep) {
+            return vec![format!("t, the argument s from {} to {}", range.from, range.to), "t".into()];
+        }
         let told_backwards = |model: &ModelReport| model.model.conditioning.contains("-unit");
         let labels: &[&str] = match self {
             Horizontal::Timestep if !report.models.is_empty() && report.models.iter().all(told_backwards) => {
@@ -85,6 +90,16 @@ impl Horizontal {
             Horizontal::Timestep => "near t = 0",
             Horizontal::NoiseLevel => "towards the data, σ → 0",
         }
+    }
+}
+
+/// The range of the argument, where all models have the same and no noise.
+fn argument(report: &Report) -> Option<Arc<Unnoised>> {
+    let mut all = report.models.iter().map(|model| model.model.schedule.as_str());
+    let first = all.next()?;
+    match first.parse::<ProcessSpec>() {
+        Ok(ProcessSpec::Unnoised(range)) if all.all(|other| other == first) => Some(range),
+        _ => None,
     }
 }
 
