@@ -207,8 +207,19 @@ fn singularity(curve: &Curve, schedule: &dyn NoiseSchedule) -> Option<Singularit
     judge(&samples, Over::Sigma, false)
 }
 
+/// The same under a process that has no σ: over steps, on the range that was measured.
+fn singularity_without_sigma(curve: &Curve) -> Option<Singularity> {
+    let sample = |point: &Point| {
+        let t = point.timestep;
+        Some(Sample { t, steps: 1.0 + (t + point.t_next.unwrap_or(t)) / 2.0, value: point.mean?, per_sigma: None })
+    };
+    let measured = curve.points.iter().filter(|_| curve.quantity.has_time_axis());
+    judge(&measured.filter_map(sample).collect::<Vec<_>>(), Over::Steps, false)
+}
+
 /// The verdict on rates and laws of a jump process, per σ, as its total noise σ → 0.
 fn singularity_over_noise(curve: &Curve, process: &dyn ForwardProcess) -> Option<Singularity> {
+    process.jump().filter(|_| curve.quantity.has_time_axis())?;
     let sample = |point: &Point| {
         let t = point.timestep;
         let at = |axis: Axis, t: Timestep| process.coordinate(axis, t);
@@ -223,18 +234,7 @@ fn singularity_over_noise(curve: &Curve, process: &dyn ForwardProcess) -> Option
         let value = point.mean? * per_sigma.abs();
         Some(Sample { t, steps, value, per_sigma: Some(value) })
     };
-    let measured = curve.points.iter().filter(|_| curve.quantity.has_time_axis());
-    judge(&measured.filter_map(sample).collect::<Vec<_>>(), Over::Sigma, false)
-}
-
-/// The same under a process that has no σ: over steps, on the range that was measured.
-fn singularity_without_sigma(curve: &Curve) -> Option<Singularity> {
-    let sample = |point: &Point| {
-        let t = point.timestep;
-        Some(Sample { t, steps: 1.0 + (t + point.t_next.unwrap_or(t)) / 2.0, value: point.mean?, per_sigma: None })
-    };
-    let measured = curve.points.iter().filter(|_| curve.quantity.has_time_axis());
-    judge(&measured.filter_map(sample).collect::<Vec<_>>(), Over::Steps, false)
+    judge(&curve.points.iter().filter_map(sample).collect::<Vec<_>>(), Over::Sigma, false)
 }
 
 /// What [`judge`] looks at. Per σ: times |Δa/Δσ|, or |da/dσ| for a derivative. A quantity in x has no time axis.
