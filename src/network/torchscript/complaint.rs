@@ -49,8 +49,8 @@ impl TorchScript {
                  none ({message})",
                 symbols - 1
             );
-            let next = "Check that --schedule has the process and the number of symbols that it was trained with, and that \
-                        the data has as many positions.";
+            let next = "Check that --schedule has the process and the number of symbols that it was trained with, that the \
+                        data has as many positions, and that --dtype is the one that it was traced in.";
             return file(problem, next);
         }
         if ["same dtype", "scalar type", "should be the same"].iter().any(|words| message.contains(words)) {

@@ -17,6 +17,8 @@ mod absorb;
 mod exact;
 mod flip;
 mod noise;
+#[cfg(test)]
+mod sampler_test;
 mod steps;
 #[cfg(test)]
 mod tests;
