@@ -248,6 +248,32 @@ fn averaged_over_its_latent_a_soft_mixture_is_the_mixture() {
     }
 }
 
+/// The component chosen by η at s, and ε given it at t: with s held where x was drawn, one draw gives K of a fixed component, and
+/// the mean over draws that of weights that are frozen; both by quadrature.
+#[test]
+fn the_law_of_a_latent_is_frozen_by_a_second_time() {
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path();
+    mixture(here);
+    let module = fixture("torchscript/soft_mixture_two_times.pt");
+    let asked = ["measure", &module, "--inputs", "x,t,eta=normal,s=time", "--data", "mixture.safetensors"];
+    let plan = ["--timesteps", "5,50,100,200,500", "--samples", "1024", "--batch", "1024", "--dtype", "f64"];
+    let fixed = [0.0179114692786, 0.00414206905555, 0.00482365360363, 0.00333933210306, 0.00120225413099];
+    let frozen = [0.017770461666, 0.00414204293828, 0.00338428174479, 0.00126143155063, 0.000295457097954];
+    // Of 512 draws an averaged weight is off by 1/√512 of its spread, which adds a per cent or two to a mean of norms.
+    for (more, truths, noise) in [(&[][..], fixed, 0.0), (&["--average", "eta=512"][..], frozen, 0.04)] {
+        clear(here);
+        succeed(here, &[&asked[..], &plan, &["--out", "out", "--quiet"], more].concat());
+        let report = report(&here.join("out"));
+        let points = report["models"][0]["curves"][0]["points"].as_array().unwrap();
+        assert_eq!(points.len(), truths.len());
+        for (point, truth) in points.iter().zip(truths) {
+            let off = (number(point, "mean") - truth).abs();
+            assert!(off < 4.0 * number(point, "std_error") + noise * truth, "{more:?} {point} {truth}");
+        }
+    }
+}
+
 /// E|ε(x, t, η) − ε(x, t, η′)| over two draws of the component, by quadrature.
 #[test]
 fn the_spread_of_a_soft_mixture_is_its_closed_form() {

@@ -1,7 +1,8 @@
 //! A checkpoint argument that is opened and not yet completed.
 
 use super::Model;
-use super::resolve::{Setting, resolve_file, resolve_ideal, widened};
+use super::closed_form::resolve_ideal;
+use super::resolve::{Setting, resolve_file, widened};
 use crate::checkpoint::{self, Checkpoint, Request};
 use crate::clean_data::{self, CleanData, Ideal};
 use crate::data::SampleShape;

@@ -79,7 +79,7 @@ pub struct MeasureOptions {
     /// Samples per network call, or auto
     #[arg(long, value_name = "N", default_value = "auto", help_heading = "Measurement")]
     pub batch: BatchSize,
-    /// Time axis of the denominator [default: step; log-snr for the schedules ve and edm]
+    /// Time axis of the denominator [default: step; log-snr for the schedules ve and edm, sigma for flip, uniform and absorb]
     #[arg(long, value_name = "AXIS", value_enum, help_heading = "Measurement")]
     pub axis: Option<Axis>,
     /// Norm of the numerator
