@@ -3,7 +3,7 @@
 use super::plan::DEFAULT_TIMESTEPS;
 use super::{Facts, Times};
 use crate::checkpoint::{self, Declared};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::model::{self, Opened, Said};
 use crate::network::Takes;
 use crate::of::{self, Of};
@@ -68,7 +68,12 @@ pub(super) fn check<S: AsRef<str>>(
         }
         let named = overrides.schedule.clone().or(declared.schedule);
         if let Some(spec) = named.as_ref().filter(|_| options.quantity.has_jacobian()) {
-            spec.gaussian(&format!("--quantity {}", options.quantity))?;
+            // What `gaussian` says to do next is for commands without quantities.
+            spec.gaussian("").map_err(|_| {
+                let what = format!("--quantity {} under the process {spec}", options.quantity);
+                let allowed = "derivatives in x are there for Gaussian noise, x_t = α x₀ + σ ε";
+                Error::unsupported(what, allowed, "Use --quantity secant or derivative.")
+            })?;
         }
         let timesteps = named.map_or(DEFAULT_TIMESTEPS, |spec| spec.timesteps());
         let own: Option<Share> = declared.share.as_deref().map(str::parse).transpose()?;
