@@ -1,6 +1,6 @@
 //! From norms to a report's points, paired ratios and summaries.
 
-use crate::control_variates::{Control, controlled};
+use crate::control_variates::{Control, Covariates, controlled};
 use crate::estimator::{Method, Norm, Quantity};
 use crate::lipschitz_mass::LipschitzMass;
 use crate::measure::{AtTimestep, Estimated, Subject};
@@ -77,6 +77,7 @@ pub fn add_points(models: &mut [ModelReport], subjects: &[Subject], measured: &A
                 p50: s.quantiles.map(|quantiles| quantiles[1]),
                 p95: s.quantiles.map(|quantiles| quantiles[2]),
                 max: s.max,
+                off_in_state: off_in_state(norms, curve, [subject, &subjects[0]], measured),
                 p999: curve.is_size_of_rate().then(|| quantile_of(norms, 0.999)).flatten(),
                 max_row: largest.map(|(_, row)| *row as u64),
                 skewness: s.skewness,
@@ -88,6 +89,20 @@ pub fn add_points(models: &mut [ModelReport], subjects: &[Subject], measured: &A
             curve.points.insert(place, point);
         }
     }
+}
+
+/// Under masking R (e^σ − 1) is the number of masked positions, whatever the data: by which part it is off in the worst of these
+/// samples, of which the covariates tell the number under the process of the first subject.
+fn off_in_state(norms: &[f64], curve: &Curve, [subject, first]: [&Subject; 2], measured: &AtTimestep) -> Option<f64> {
+    let process = subject.response.process();
+    let jump = process.jump().filter(|jump| curve.is_size_of_rate() && jump.graph.mask().is_some())?;
+    (first.response.process().jump() == Some(jump)).then_some(())?;
+    let sigma = jump.sigma(measured.t);
+    let positions = subject.response.sample_shape().iter().product::<i64>() as f64;
+    let masked = |covariates: &Covariates| positions * (covariates[0] + jump.graph.kernel(sigma).jumps);
+    let rows = norms.iter().zip(&measured.control.covariates).map(|(rate, c)| (rate * sigma.exp_m1(), masked(c)));
+    // A part of a position is rounding.
+    rows.filter(|(rate, masked)| *masked > 0.5 && rate.is_finite()).map(|(r, m)| (r / m - 1.0).abs()).reduce(f64::max)
 }
 
 /// E‖f‖² from the norms of a size.
@@ -162,6 +177,7 @@ pub fn summarise(curve: &Curve, until: Timestep, process: &dyn ForwardProcess, s
         rest: Rest { mean: mean(&rest), max: rest.iter().copied().reduce(f64::max) },
         singularity: match process.gaussian() {
             Some(schedule) => singularity(curve, schedule).filter(|_| !curve.of.divides_by_sigma()),
+            None if process.jump().is_some() => singularity_over_noise(curve, process),
             None => process.linear_gaussian().and_then(|_| singularity_without_sigma(curve)),
         },
         total_variation_all: variation_of_all(curve, process.timesteps()),
@@ -199,6 +215,26 @@ fn singularity_without_sigma(curve: &Curve) -> Option<Singularity> {
     };
     let measured = curve.points.iter().filter(|_| curve.quantity.has_time_axis());
     judge(&measured.filter_map(sample).collect::<Vec<_>>(), Over::Steps, false)
+}
+
+/// The verdict on rates and laws of a jump process, per σ, as its total noise σ → 0.
+fn singularity_over_noise(curve: &Curve, process: &dyn ForwardProcess) -> Option<Singularity> {
+    process.jump().filter(|_| curve.quantity.has_time_axis())?;
+    let sample = |point: &Point| {
+        let t = point.timestep;
+        let at = |axis: Axis, t: Timestep| process.coordinate(axis, t);
+        let sigma = at(Axis::Sigma, t)?;
+        let (steps, per_sigma) = match point.t_next {
+            Some(next) => {
+                let there = at(Axis::Sigma, next)?;
+                ((sigma + there) / 2.0, (at(curve.axis, next)? - at(curve.axis, t)?) / (there - sigma))
+            }
+            None => (sigma, process.coordinate_rate(curve.axis, t)? / process.coordinate_rate(Axis::Sigma, t)?),
+        };
+        let value = point.mean? * per_sigma.abs();
+        Some(Sample { t, steps, value, per_sigma: Some(value) })
+    };
+    judge(&curve.points.iter().filter_map(sample).collect::<Vec<_>>(), Over::Sigma, false)
 }
 
 /// What [`judge`] looks at. Per σ: times |Δa/Δσ|, or |da/dσ| for a derivative. A quantity in x has no time axis.

@@ -128,6 +128,9 @@ fn masked_networks_conserve_probability_whatever_they_are_told() {
         let prediction: Vec<&str> = prediction.into_iter().flat_map(|p| ["--prediction", p]).collect();
         let base = [&base[..], &prediction].concat();
         let (size, _) = run(here, &[&base[..], &["--quantity", "size"]].concat());
+        // Σ_a r_a (e^σ − 1) = 1 at every mask, to the rounding of float32.
+        let worst = number(&size["models"][0]["summary"][0]["calibration"], "worst_state");
+        assert!(worst < 1e-5, "{name} {worst}");
         for (point, u) in points(&size, 0, 0).iter().zip([0.5f64, 0.9]) {
             // L e^−σ, which the number of masks explains to the rounding of float32; all are masked at the most.
             close(number(point, "mean"), 3.0 * (1.0 - 0.999 * u), 1e-5);
@@ -173,9 +176,15 @@ fn what_does_not_fit_is_refused_before_anything_is_measured() {
         (&["measure", &module, "--schedule", "flip", "--data", &bits, "--prediction", "v"], "no such output"),
         (&["measure", &module, "--schedule", "uniform:symbols=3", "--data", &tokens], "symbols 0 to 2 as int64"),
         (&["measure", &masked, "--schedule", "uniform:symbols=2", "--data", &tokens], "[2, 3, 4]"),
-        (&["measure", &plain, "--schedule", "flip", "--data", &bits], "cannot be called"),
+        (&["measure", &plain, "--schedule", "flip", "--data", &bits], "symbols 0 to 1 as int64"),
+        (&["measure", &module, "--schedule", "flip", "--data", &bits, "--rounding"], "Gaussian noise"),
+        (
+            &["measure", &module, "--schedule", "flip", "--data", &bits, "--quantity", "both", "--attribute", "site"],
+            "with --of rate",
+        ),
+        (&["measure", &module, "--schedule", "flip", "--data", &bits, "--scale", "0..1"], "no symbol of it"),
         (&["sample", &module, "--schedule", "flip", "--shape", "5"], "Gaussian noise"),
-        (&["train", "--schedule", "flip", "--data", "digits"], "Gaussian noise"),
+        (&["train", "--schedule", "flip", "--data", "digits"], "it is one of linear"),
     ] {
         let out: &[&str] = if arguments[0] == "train" { &[] } else { &["--out", "out"] };
         refuse(here, &[arguments, out].concat(), &[says]);

@@ -82,7 +82,7 @@ fn what_cannot_be_measured_is_refused_before_anything_is() {
     let here = folder.path();
     let plain = fixture("torchscript/plain.pt");
     for (arguments, says) in [
-        (&["--of", "noise"][..], "epsilon, score, x0, output, excess, guidance"),
+        (&["--of", "noise"][..], "epsilon, score, x0, output, excess, guidance, rate, jumps or spread"),
         (&["--of", "score", "--quantity", "spatial"], "for ε only"),
         (&["--of", "score", "--rounding"], "Leave out --rounding"),
         (&["--of", "guidance"], "no condition"),

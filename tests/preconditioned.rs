@@ -6,10 +6,11 @@ mod common;
 use common::closeness::{Tolerance, assert_close};
 use common::{refuse, succeed};
 use lipscope::checkpoint::{self, Checkpoint, Request};
-use lipscope::denoiser::{AskedNetwork, Denoiser, NetworkDenoiser};
+use lipscope::denoiser::{AskedNetwork, AuxiliaryNetwork, Denoiser, NetworkDenoiser};
 use lipscope::guidance::Asked;
 use lipscope::network::Condition;
 use lipscope::network::recognise::Told;
+use lipscope::process::ProcessSpec;
 use lipscope::response::Response;
 use lipscope::schedule::{self, NoiseSchedule};
 use lipscope::state::State;
@@ -214,6 +215,54 @@ fn score_networks_are_those_of_their_trainer() {
             assert_close(column, &found.get(row), &expected[column].get(row), tolerance);
         }
     }
+}
+
+/// ε_v = −L_vv score_v of CLD-SGM's score function, with its mixed score and its numerical epsilon: x and v go in, v comes out.
+#[test]
+fn networks_of_velocities_are_those_of_their_trainer() {
+    let _guard = tch::no_grad_guard();
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/networks/score_sde");
+    let expected: std::collections::BTreeMap<String, Tensor> =
+        Tensor::read_safetensors(folder.join("cld_sgm.safetensors")).unwrap().into_iter().collect();
+    let t: Vec<f64> = Vec::<f64>::try_from(&expected["t"]).unwrap().iter().map(|unit| 1000.0 * unit - 1.0).collect();
+    for (weights, column) in [(None, "ema"), (Some("raw"), "raw")] {
+        let request = Request { weights, ..Request::on(Device::Cpu) };
+        let Checkpoint { mut network, declared, .. } = checkpoint::open(&folder.join("cld_sgm.pth"), &request).unwrap();
+        network.to(Device::Cpu, Kind::Double).unwrap();
+        let (Some(ProcessSpec::LinearGaussian(process)), Some(conditioning)) =
+            (declared.schedule, declared.conditioning)
+        else {
+            panic!("no process");
+        };
+        assert_eq!((process.name.as_str(), conditioning.to_string().as_str()), ("cld", "ln-unit"));
+        let asked = AskedNetwork {
+            network,
+            map: Arc::new(Identity),
+            conditioning,
+            given: Asked::default(),
+            sample_shape: vec![3, 8, 8],
+            device: Device::Cpu,
+            kind: Kind::Double,
+        };
+        let response = AuxiliaryNetwork::new(asked, process, declared.prediction.unwrap(), None).unwrap();
+        assert_eq!(response.names(), ["v"]);
+        let state = State::unconditional(expected["u"].shallow_clone());
+        let tolerance =
+            Tolerance::of_largest(1e-11, "rounding of float64, and cancellation in the trainer's variances");
+        assert_close(column, &response.value(&state, &t).unwrap(), &expected[column], tolerance);
+        // Exact rates against differences, extrapolated to an error of h⁴.
+        let at = |by: f64| response.value(&state, &t.iter().map(|t| t + by).collect::<Vec<_>>()).unwrap();
+        let central = |h: f64| (at(h) - at(-h)) / (2.0 * h);
+        let difference = (central(1e-3) * 4.0 - central(2e-3)) / 3.0;
+        let tolerance = Tolerance::of_largest(1e-7, "truncation, and rounding over h");
+        assert_close("rate", &response.rate(&state, &t).unwrap(), &difference, tolerance);
+    }
+    let (folder, path) = (tempfile::tempdir().unwrap(), common::fixture("networks/score_sde/cld_sgm.pth"));
+    let measure =
+        ["measure", &path, "--data", "gaussian:dim=192", "--shape", "3,8,8", "--timesteps", "9", "--samples", "2"];
+    let measured = succeed(folder.path(), &[&measure[..], &["--output", "v=0", "--out", "m"]].concat());
+    assert!(measured.contains("of v") && measured.contains("told ln-unit") && measured.contains("predicts mixed"));
+    refuse(folder.path(), &[&measure[..], &["--output", "1"]].concat(), &["TorchScript modules"]);
 }
 
 #[test]

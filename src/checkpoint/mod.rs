@@ -28,7 +28,7 @@ use crate::network::Network;
 use crate::network::recognise::Told;
 use crate::report::WeightsUsed;
 use crate::tensor_file::{self, Sniffed};
-use lipscope_core::cli::args::{Inputs, LoraSpec, ModuleOutput};
+use lipscope_core::cli::args::{Inputs, LoraSpec, ModuleOutput, OutputTensor};
 use std::path::{Path, PathBuf};
 use tch::{Device, Kind};
 use unrecognised::unrecognised;
@@ -165,7 +165,11 @@ pub fn open(path: &Path, request: &Request) -> Result<Checkpoint> {
     let told = request.told.cloned().unwrap_or_default();
     let checkpoint = (format.open)(&source, &Request { told: Some(&told), ..*request })?;
     told.refuse_unused()?;
-    if checkpoint.network.config().is_some() && (request.inputs.is_some() || request.output.is_some()) {
+    // Which variables its one output is of may be said of a native network too.
+    let other = |output: &ModuleOutput| {
+        output.variables.is_empty() || !matches!(output.tensor, None | Some(OutputTensor::Place(0)))
+    };
+    if checkpoint.network.config().is_some() && (request.inputs.is_some() || request.output.is_some_and(other)) {
         let problem = format!("{} is loaded natively, and its inputs are known", path.display());
         return Err(Error::mismatch(problem, "Leave out --inputs and --output; they are for TorchScript modules."));
     }

@@ -6,7 +6,7 @@
 //!   2406.07524): there only the second factor moves by itself.
 
 use super::{LogRates, OFFERS, change_of_log};
-use crate::denoiser::AskedNetwork;
+use crate::denoiser::{AskedNetwork, RateParts};
 use crate::dual::Dual;
 use crate::error::{Doing, Error, Result};
 use crate::network::Condition;
@@ -233,6 +233,10 @@ impl Response for NetworkJumps {
 
     fn network_calls(&self) -> u64 {
         self.asked.calls()
+    }
+
+    fn rate_parts(&self) -> std::result::Result<&dyn RateParts, String> {
+        Err("rates of jumps are not told apart by where t enters".into())
     }
 
     fn offers(&self) -> &'static [Of] {

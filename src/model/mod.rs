@@ -3,11 +3,14 @@
 //!
 //! file → network + schedule + timestep map + prediction + condition, with what was assumed and from where.
 
+mod closed_form;
 mod concatenated;
 mod condition;
 mod embeddings;
 mod opened;
+mod predicted;
 mod resolve;
+mod resolved;
 mod rows;
 mod told;
 mod usual_time;

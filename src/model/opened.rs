@@ -1,7 +1,8 @@
 //! A checkpoint argument that is opened and not yet completed.
 
 use super::Model;
-use super::resolve::{Setting, resolve_file, resolve_ideal, widened};
+use super::closed_form::resolve_ideal;
+use super::resolve::{Setting, resolve_file, widened};
 use crate::checkpoint::{self, Checkpoint, Request};
 use crate::clean_data::{self, CleanData, Ideal};
 use crate::data::SampleShape;
@@ -84,8 +85,15 @@ impl Opened {
             Origin::File(file) => {
                 let input = file.network.input_shape();
                 let sample = file.declared.sample_shape.clone().or(input.sample);
-                let sample = sample.map(|sample| widened(&sample, -self.beside));
-                let channels = input.channels.map(|channels| channels - self.beside);
+                // Of a state with auxiliary variables a sample is one.
+                let variables = match &file.declared.schedule {
+                    Some(ProcessSpec::LinearGaussian(process)) => process.variables() as i64,
+                    _ => 1,
+                };
+                let of_x = |channels: i64| (channels - self.beside) / variables;
+                let sample =
+                    sample.map(|sample| widened(&sample, sample.first().map_or(0, |first| of_x(*first) - first)));
+                let channels = input.channels.map(of_x);
                 SampleShape { sample, channels, resizable: input.resizable, row: input.row }
             }
         }

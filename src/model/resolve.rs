@@ -2,31 +2,23 @@
 
 use super::Model;
 use super::condition::{Conditioned, condition, in_words};
+use super::predicted::{predicted, refuse_variables};
+use super::resolved::Resolved;
 use super::rows::DataRows;
 use super::usual_time;
-use crate::checkpoint::{Checkpoint, Declared};
-use crate::clean_data::Ideal;
-use crate::denoiser::{AskedNetwork, AuxiliaryNetwork, NetworkDenoiser, PlainNetwork};
+use crate::checkpoint::Checkpoint;
+use crate::denoiser::AskedNetwork;
 use crate::device::dtype_name;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::estimator::Quantities;
-use crate::guidance::Guidance;
-use crate::ideal::{IdealDenoiser, IdealJumps, IdealNoise};
-use crate::jumps::{NetworkJumps, Output};
 use crate::lora::Lora;
 use crate::network::Probe;
-use crate::of::Of;
-use crate::prediction::Prediction;
-use crate::process;
-use crate::process::ProcessSpec;
+use crate::process::{self, ProcessSpec};
 use crate::report::{Basis, ModelDescription, Origin, Warning};
-use crate::response::Response;
 use crate::time::Conditioning;
 use crate::timestep_map::{Identity, TimestepMap};
-use lipscope_core::cli::args::{ModuleOutput, Share};
+use lipscope_core::cli::args::Share;
 use lipscope_core::options::Overrides;
-use lipscope_core::process::not_gaussian;
-use std::fmt;
 use std::sync::Arc;
 use tch::{Device, Kind};
 
@@ -73,203 +65,8 @@ impl Derivatives {
     }
 }
 
-fn map(share: Option<&Share>, timesteps: usize) -> Result<Arc<dyn TimestepMap>> {
+pub(super) fn map(share: Option<&Share>, timesteps: usize) -> Result<Arc<dyn TimestepMap>> {
     share.map_or_else(|| Ok(Arc::new(Identity) as Arc<dyn TimestepMap>), |share| share.map(timesteps))
-}
-
-pub(super) fn resolve_ideal(
-    ideal: Ideal,
-    argument: &str,
-    label: String,
-    setting: &Setting,
-    share: Option<&Share>,
-) -> Result<Model> {
-    let Setting { shape, overrides, device, derivatives: Derivatives { in_time, in_x }, .. } = *setting;
-    let spec = match (&overrides.schedule, &setting.ideal_process) {
-        (Some(spec), _) | (None, Some(spec)) => spec.clone(),
-        (None, None) => DEFAULT_SCHEDULE.parse()?,
-    };
-    let map = map(share, spec.timesteps())?;
-    let jumps = matches!(spec, ProcessSpec::Jump(_));
-    let description = ModelDescription {
-        source: argument.to_string(),
-        sha256: ideal.data.description.get("sha256").and_then(|v| v.as_str()).map(str::to_string),
-        format: "closed-form".into(),
-        architecture: if jumps { "exact law of the data" } else { "ideal denoiser" }.into(),
-        parameters: 0,
-        prediction: if jumps { Output::LogRatio.name() } else { Prediction::Epsilon.name() }.into(),
-        conditioning: process::of_spec(&spec).conditioning().to_string(),
-        dtype: dtype_name(Kind::Double).into(),
-        derivative: (in_time && !in_x).then(|| "closed form".into()),
-        ..describe(&spec, &*map, shape)
-    };
-    let response: Box<dyn Response> = match &spec {
-        ProcessSpec::Gaussian(named) => Box::new(IdealDenoiser {
-            distribution: ideal.distribution,
-            process: Arc::clone(&named.schedule).into(),
-            map,
-            sample_shape: shape.to_vec(),
-            device,
-        }),
-        ProcessSpec::Jump(jump) => {
-            let law = crate::jumps::law(&ideal.data, jump)?;
-            let (process, sample_shape) = (Arc::clone(jump), shape.to_vec());
-            Box::new(IdealJumps { law, process, map, sample_shape, device, of: Of::Rate })
-        }
-        ProcessSpec::LinearGaussian(process) => Box::new(IdealNoise {
-            distribution: ideal.distribution,
-            process: Arc::clone(process),
-            map,
-            sample_shape: shape.to_vec(),
-            device,
-        }),
-        ProcessSpec::Unnoised(_) => {
-            let what = format!("a closed form without noise ({spec})");
-            return Err(Error::unsupported(
-                what,
-                "there is no denoiser where nothing is noised",
-                "Measure a checkpoint.",
-            ));
-        }
-    };
-    Ok(Model { label, description, response, clip: None, thresholds: false, warnings: Vec::new() })
-}
-
-/// A checkpoint that is completed: a model whose network has not yet become a response.
-pub(super) struct Resolved {
-    model: Model<AskedNetwork>,
-    spec: ProcessSpec,
-    predicted: Predicted,
-    guidance: Option<Guidance>,
-    output: Option<ModuleOutput>,
-}
-
-impl Resolved {
-    /// The model.
-    ///
-    /// # Errors
-    /// Guidance under a process that has none.
-    pub fn into_model(self) -> Result<Model> {
-        let Resolved { model, spec, predicted, guidance, output } = self;
-        let Model { label, description, response: asked, clip, thresholds, mut warnings } = model;
-        let response: Box<dyn Response> = match (&spec, predicted) {
-            (ProcessSpec::Gaussian(named), Predicted::Noise(prediction)) => {
-                let process = Arc::clone(&named.schedule).into();
-                Box::new(NetworkDenoiser { asked, process, prediction, guidance })
-            }
-            (other, _) if guidance.is_some() => {
-                let allowed = "it combines predictions of Gaussian noise, x_t = α x₀ + σ ε";
-                let next = "Leave out --guidance, or export a module that guides itself.";
-                return Err(Error::unsupported(format!("--guidance under the process {other}"), allowed, next));
-            }
-            (ProcessSpec::Jump(jump), Predicted::Jumps(output)) => {
-                Box::new(NetworkJumps { asked, process: Arc::clone(jump), output, of: Of::Rate }.checked()?)
-            }
-            (ProcessSpec::LinearGaussian(process), Predicted::Noise(prediction)) => {
-                let network = AuxiliaryNetwork::new(asked, Arc::clone(process), prediction, output.as_ref())?;
-                let named = output.is_some_and(|output| !output.variables.is_empty());
-                if let ([one], false) = (&network.names()[..], named) {
-                    let (what, flag) =
-                        (format!("that its output is the noise of {one} alone"), format!("--output {one}=0"));
-                    warnings.push(Warning::Assumed { model: label.clone(), what, flag });
-                }
-                Box::new(network)
-            }
-            _ => Box::new(PlainNetwork { asked, process: process::of_spec(&spec) }),
-        };
-        Ok(Model { label, description, response, clip, thresholds, warnings })
-    }
-
-    /// Its network as a denoiser.
-    ///
-    /// # Errors
-    /// The process is not Gaussian.
-    pub fn into_denoiser(self) -> Result<NetworkDenoiser> {
-        let Resolved { model, spec, predicted, guidance, .. } = self;
-        let process = Arc::clone(&spec.gaussian("ε(x, t)")?.schedule).into();
-        let Predicted::Noise(prediction) = predicted else { return Err(not_gaussian("ε(x, t)", spec.name())) };
-        Ok(NetworkDenoiser { asked: model.response, process, prediction, guidance })
-    }
-}
-
-/// What a network outputs, in terms of its forward process.
-#[derive(Clone, Copy)]
-enum Predicted {
-    /// Under Gaussian noise.
-    Noise(Prediction),
-    /// Under a jump process.
-    Jumps(Output),
-    /// What is measured as it is.
-    Itself,
-}
-
-impl Predicted {
-    /// Whether the network sees another x at another t.
-    fn scales_input(self) -> bool {
-        matches!(self, Predicted::Noise(prediction) if prediction.scales_input())
-    }
-}
-
-impl fmt::Display for Predicted {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Predicted::Noise(prediction) => prediction.fmt(f),
-            Predicted::Jumps(output) => f.write_str(output.name()),
-            Predicted::Itself => Of::Output.fmt(f),
-        }
-    }
-}
-
-/// Variables can be named where there are several.
-fn refuse_variables(spec: &ProcessSpec, output: Option<&ModuleOutput>) -> Result<()> {
-    match output {
-        Some(output) if !output.variables.is_empty() && !matches!(spec, ProcessSpec::LinearGaussian(_)) => {
-            let allowed = format!("under {spec} the prediction has no variables to choose from");
-            Err(Error::argument(
-                "--output",
-                output,
-                allowed,
-                "Give a place or a key; or name the process, --schedule cld.",
-            ))
-        }
-        _ => Ok(()),
-    }
-}
-
-/// What a network predicts, and who says so.
-fn predicted(
-    spec: &ProcessSpec,
-    overrides: &Overrides,
-    declared: &Declared,
-    assumed: &mut dyn FnMut(&str, &str),
-) -> Result<(Predicted, Origin)> {
-    let origin = origin(overrides.prediction.is_some(), "--prediction", &declared.said_in.prediction);
-    let asked = overrides.prediction.or(declared.prediction);
-    match (spec, overrides.prediction) {
-        (ProcessSpec::Unnoised(_), Some(prediction)) => {
-            let allowed = format!("under {spec} the network's output is measured as it is");
-            Err(Error::argument("--prediction", prediction, allowed, "Leave out --prediction."))
-        }
-        (ProcessSpec::Unnoised(_), None) => Ok((Predicted::Itself, Origin::Flag("--schedule".into()))),
-        (ProcessSpec::Jump(jump), _) => Ok((Predicted::Jumps(Output::new(asked, jump)?), origin)),
-        (ProcessSpec::LinearGaussian(_), _) => {
-            if let Some(other) = asked.filter(|named| !matches!(named, Prediction::Epsilon | Prediction::Mixed)) {
-                let allowed = format!("under {spec} it is epsilon or mixed");
-                return Err(Error::argument("--prediction", other, allowed, "Give --prediction epsilon or mixed."));
-            }
-            if asked.is_none() {
-                assumed("epsilon prediction", "--prediction");
-            }
-            Ok((Predicted::Noise(asked.unwrap_or_default()), origin))
-        }
-        (ProcessSpec::Gaussian(_), _) => {
-            let prediction = asked.unwrap_or_else(|| {
-                assumed("epsilon prediction", "--prediction");
-                Prediction::Epsilon
-            });
-            Ok((Predicted::Noise(prediction), origin))
-        }
-    }
 }
 
 pub(super) fn resolve_file(
@@ -387,7 +184,7 @@ pub fn widened(sample: &[i64], beside: i64) -> Vec<i64> {
 }
 
 /// Who says something: the command line before the file.
-fn origin(overridden: bool, flag: &str, file: &Option<String>) -> Origin {
+pub(super) fn origin(overridden: bool, flag: &str, file: &Option<String>) -> Origin {
     match (overridden, file) {
         (true, _) => Origin::Flag(flag.into()),
         (false, Some(part)) => Origin::File(part.clone()),
@@ -396,7 +193,7 @@ fn origin(overridden: bool, flag: &str, file: &Option<String>) -> Origin {
 }
 
 /// The part of a description that schedule, map and shape give.
-fn describe(spec: &ProcessSpec, map: &dyn TimestepMap, shape: &[i64]) -> ModelDescription {
+pub(super) fn describe(spec: &ProcessSpec, map: &dyn TimestepMap, shape: &[i64]) -> ModelDescription {
     ModelDescription {
         source: String::new(),
         sha256: None,

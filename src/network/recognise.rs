@@ -4,7 +4,7 @@
 
 use crate::error::{Error, Result};
 use crate::prediction::Prediction;
-use crate::schedule::NamedSchedule;
+use crate::process::ProcessSpec;
 use crate::time::Conditioning;
 use serde_json::{Map, Value};
 use std::cell::RefCell;
@@ -50,8 +50,8 @@ pub struct Evidence<'a> {
 /// How a network is used.
 #[derive(Debug, Clone)]
 pub struct Use {
-    /// Its noise schedule.
-    pub schedule: NamedSchedule,
+    /// Its forward process.
+    pub schedule: ProcessSpec,
     /// What it outputs; `None` where `--prediction` says it.
     pub prediction: Option<Prediction>,
     /// The number that it gets for t.

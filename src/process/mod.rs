@@ -105,6 +105,7 @@ pub fn of_spec(spec: &ProcessSpec) -> Box<dyn ForwardProcess> {
 pub fn told(process: &dyn ForwardProcess, conditioning: Conditioning, t: Timestep) -> Result<f64> {
     let number = match conditioning {
         Conditioning::Axis { axis, factor, offset } => process.coordinate(axis, t).map(|a| offset + factor * a),
+        Conditioning::LogUnit => process.coordinate(Axis::Unit, t).map(f64::ln),
         Conditioning::Noise(c_noise) => process.gaussian().map(|schedule| c_noise.at(schedule, t).value),
     };
     number.ok_or_else(|| no_such_number(conditioning))
@@ -117,6 +118,10 @@ pub fn told(process: &dyn ForwardProcess, conditioning: Conditioning, t: Timeste
 pub fn told_rate(process: &dyn ForwardProcess, conditioning: Conditioning, t: Timestep) -> Result<f64> {
     let rate = match conditioning {
         Conditioning::Axis { axis, factor, .. } => process.coordinate_rate(axis, t).map(|rate| factor * rate),
+        Conditioning::LogUnit => process
+            .coordinate_rate(Axis::Unit, t)
+            .zip(process.coordinate(Axis::Unit, t))
+            .map(|(rate, unit)| rate / unit),
         Conditioning::Noise(c_noise) => process.gaussian().map(|schedule| c_noise.at(schedule, t).rate),
     };
     rate.ok_or_else(|| no_such_number(conditioning))

@@ -52,6 +52,7 @@ pub(super) fn calibration(curve: &Curve, jump: &Jump, positions: usize) -> Optio
         expected_mean_rate: expected,
         measured: found,
         z: (!exact).then_some(z),
+        worst_state: curve.points.iter().filter_map(|point| point.off_in_state).reduce(f64::max),
         timesteps: known.len() as u64,
         of: curve.points.len() as u64,
     })

@@ -102,9 +102,14 @@ pub enum Conditioning {
         /// What is added to the product.
         offset: f64,
     },
+    /// ln((t + 1)/T), of networks in continuous time whose features are of the logarithm.
+    LogUnit,
     /// c_noise of a preconditioning, a function of σ/α.
     Noise(CNoise),
 }
+
+/// How [`Conditioning::LogUnit`] is typed.
+const LOG_UNIT: &str = "ln-unit";
 
 impl Default for Conditioning {
     fn default() -> Self {
@@ -125,6 +130,7 @@ impl Conditioning {
     pub fn coordinate(self, schedule: &dyn NoiseSchedule, t: Timestep) -> f64 {
         match self {
             Conditioning::Axis { axis, factor, offset } => offset + factor * axis.coordinate(schedule, t),
+            Conditioning::LogUnit => Axis::Unit.coordinate(schedule, t).ln(),
             Conditioning::Noise(c_noise) => c_noise.at(schedule, t).value,
         }
     }
@@ -139,6 +145,7 @@ impl Conditioning {
     pub fn rate(self, schedule: &dyn NoiseSchedule, t: Timestep) -> f64 {
         match self {
             Conditioning::Axis { axis, factor, .. } => factor * axis.rate(schedule, t),
+            Conditioning::LogUnit => Axis::Unit.rate(schedule, t) / Axis::Unit.coordinate(schedule, t),
             Conditioning::Noise(c_noise) => c_noise.at(schedule, t).rate,
         }
     }
@@ -148,6 +155,7 @@ impl fmt::Display for Conditioning {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (axis, factor, offset) = match *self {
             Conditioning::Axis { axis, factor, offset } => (axis, factor, offset),
+            Conditioning::LogUnit => return f.write_str(LOG_UNIT),
             Conditioning::Noise(c_noise) => return c_noise.fmt(f),
         };
         let factor = if offset == 0.0 {
@@ -164,6 +172,9 @@ impl FromStr for Conditioning {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self> {
+        if text == LOG_UNIT {
+            return Ok(Conditioning::LogUnit);
+        }
         if text == "c-noise" {
             return Ok(Conditioning::EDM);
         }
@@ -231,7 +242,9 @@ mod tests {
 
     #[test]
     fn what_is_typed_is_what_is_shown() {
-        for text in ["step", "sigma*1000", "log-snr", "log-snr*-0.125", "1-unit", "1000-unit*1000", "0.5-log-snr*-2"] {
+        for text in
+            ["step", "sigma*1000", "log-snr", "log-snr*-0.125", "1-unit", "1000-unit*1000", "0.5-log-snr*-2", "ln-unit"]
+        {
             assert_eq!(text.parse::<Conditioning>().unwrap().to_string(), text);
         }
         assert_eq!("c-noise".parse::<Conditioning>().unwrap().to_string(), "log-snr*-0.125");
@@ -247,5 +260,7 @@ mod tests {
         assert_eq!([number("1-unit", -1.0), number("1-unit", 249.0), number("1-unit", 999.0)], [1.0, 0.75, 0.0]);
         assert_eq!(number("1000-unit*1000", 249.0), 750.0);
         assert_eq!("1-unit".parse::<Conditioning>().unwrap().rate(&*flow, 3.0), -1e-3);
+        let log = Conditioning::LogUnit;
+        assert_eq!((log.coordinate(&*flow, 249.0), log.rate(&*flow, 249.0)), (0.25f64.ln(), 4e-3));
     }
 }

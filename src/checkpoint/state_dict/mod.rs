@@ -69,7 +69,7 @@ impl Known {
             return Ok(Declared::default());
         };
         let conditioning = Some(conditioning);
-        Ok(Declared { schedule: Some(schedule.into()), prediction, conditioning, ..Declared::default() }.said_in(USUAL))
+        Ok(Declared { schedule: Some(schedule), prediction, conditioning, ..Declared::default() }.said_in(USUAL))
     }
 
     /// An error with the weights that it is about.

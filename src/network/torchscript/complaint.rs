@@ -43,10 +43,6 @@ impl TorchScript {
             );
             return file(format!("it was traced on {other}, which its code names, and cannot run on {here}"), &next);
         }
-        if ["same dtype", "scalar type", "should be the same"].iter().any(|words| message.contains(words)) {
-            let problem = format!("parts of it are cast to another dtype than was asked for ({message})");
-            return file(problem, "Leave out --dtype: then it runs in the dtype that its code names.");
-        }
         if let Some(symbols) = self.symbols {
             let problem = format!(
                 "the module cannot be called with the symbols 0 to {} as int64 of shape {shape:?} and t of shape [2], [1] or \
@@ -56,6 +52,10 @@ impl TorchScript {
             let next = "Check that --schedule has the process and the number of symbols that it was trained with, and that \
                         the data has as many positions.";
             return file(problem, next);
+        }
+        if ["same dtype", "scalar type", "should be the same"].iter().any(|words| message.contains(words)) {
+            let problem = format!("parts of it are cast to another dtype than was asked for ({message})");
+            return file(problem, "Leave out --dtype: then it runs in the dtype that its code names.");
         }
         file(
             format!(

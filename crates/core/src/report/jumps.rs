@@ -30,6 +30,9 @@ pub struct Calibration {
     pub measured: f64,
     /// Their difference in standard errors; `None` of an expectation over all states.
     pub z: Option<f64>,
+    /// Under masking, where R is fixed in every state: by which part it is off in the worst state of all samples.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub worst_state: Option<f64>,
     /// Timesteps of the check: those at which enough samples jumped.
     pub timesteps: u64,
     /// Timesteps that were measured.
@@ -38,6 +41,8 @@ pub struct Calibration {
 
 /// More standard errors than chance brings about.
 const FAR: f64 = 4.0;
+/// Standard errors that are not counted any more.
+const MANY: f64 = 99.0;
 /// A relative difference that matters to no sampler.
 const SMALL: f64 = 1e-3;
 
@@ -71,11 +76,15 @@ impl Calibration {
             let side = if off > 0.0 { "too often" } else { "too seldom" };
             format!("not calibrated: the model jumps {side} by {:.1} %", 100.0 * off.abs())
         };
+        let of_state = self
+            .worst_state
+            .map(|off| format!("; in single states it is off by up to {} %", number(Some(100.0 * off))));
+        let of_state = of_state.unwrap_or_default();
         Some(format!(
-            "E R is {} where the forward process fixes it at {} (z = {}, {} of {} timesteps): {verdict}",
+            "E R is {} where the forward process fixes it at {} ({}, {} of {} timesteps): {verdict}{of_state}",
             number(Some(self.measured)),
             number(Some(self.expected_mean_rate)),
-            format!("{z:.1}").replace('-', "−"),
+            if z.abs() > MANY { format!("|z| > {MANY}") } else { format!("z = {z:.1}").replace('-', "−") },
             self.timesteps,
             self.of
         ))
@@ -112,13 +121,18 @@ mod tests {
     #[test]
     fn a_model_is_calibrated_or_says_by_how_much_it_is_not() {
         let at = |measured: f64, z: f64| {
-            let found = Calibration { expected_mean_rate: 5.0, measured, z: Some(z), timesteps: 8, of: 10 };
+            let found =
+                Calibration { expected_mean_rate: 5.0, measured, z: Some(z), worst_state: None, timesteps: 8, of: 10 };
             found.reading().unwrap()
         };
         assert!(at(5.01, -0.3).ends_with("(z = −0.3, 8 of 10 timesteps): calibrated, as far as these samples tell"));
+        assert!(at(4.5, -4e5).contains("(|z| > 99, 8 of 10"));
         assert!(at(4.5, -9.0).ends_with("not calibrated: the model jumps too seldom by 10.0 %"));
         assert!(at(5.0005, 40.0).ends_with("calibrated to 0.01 %"));
-        let exact = Calibration { expected_mean_rate: 5.0, measured: 5.0, z: None, timesteps: 1, of: 1 };
+        let exact =
+            Calibration { expected_mean_rate: 5.0, measured: 5.0, z: None, worst_state: None, timesteps: 1, of: 1 };
         assert_eq!(exact.reading(), None);
+        let masked = Calibration { z: Some(0.1), worst_state: Some(0.25), ..exact };
+        assert!(masked.reading().unwrap().ends_with("; in single states it is off by up to 25.0 %"));
     }
 }

@@ -211,6 +211,9 @@ pub struct Point {
     pub p95: Option<f64>,
     /// Largest sample: a lower bound of the supremum over x; of a closed form over all states the supremum itself.
     pub max: Option<f64>,
+    /// Of the size of a total rate under masking, which is fixed in every state: by which part it is off in the worst sample.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub off_in_state: Option<f64>,
     /// Of the size of a total rate: the 99.9 % quantile.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub p999: Option<f64>,

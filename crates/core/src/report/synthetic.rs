@@ -189,6 +189,7 @@ pub fn secant(timesteps: impl Iterator<Item = f64>, scale: f64, boundaries: &[f6
             p50: Some(0.98 * mean),
             p95: Some(1.5 * mean),
             max: Some(2.1 * mean),
+            off_in_state: None,
             p999: None,
             max_row: None,
             skewness: None,

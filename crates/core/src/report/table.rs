@@ -1,6 +1,7 @@
 //! The terminal's view of a report: a short table and one line that says what it means. Plain text, no colours.
 
 use super::{ComparisonRow, Curve, MeanSquare, ModelReport, Point, Report, Summary, Terminal};
+use crate::of::Of;
 use crate::quantity::Quantity;
 use crate::singularity::{Driver, Over, Verdict};
 use comfy_table::{CellAlignment, Table, presets};
@@ -226,6 +227,9 @@ fn near_zero(summary: &Summary) -> String {
         (Verdict::Bounded, _) => "bounded on these steps",
         (Verdict::Inconclusive, _) => "inconclusive",
         (Verdict::Singular, Driver::Schedule) => "singular, driven by the schedule",
+        (Verdict::Singular, _) if matches!(summary.of, Of::Rate | Of::Jumps) => {
+            "singular, as it is where the data does not reach all states"
+        }
         (Verdict::Singular, _) if found.over == Over::Sigma => {
             "singular; data near points does that, and so does a network that is told ln σ"
         }

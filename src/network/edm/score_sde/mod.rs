@@ -6,7 +6,10 @@
 //! The network gets ln σ of the trainer, which is c_noise of [`c-noise-ve`](crate::preconditioning). With noise of bounded
 //! variance (VP, sub-VP) the output is ε, and the network gets 999 u, u ∈ (0, 1].
 //!
-//! Reference for tests: yang-song/score_sde_pytorch.
+//! nv-tlabs/CLD-SGM (arXiv 2112.07068) has the same network, of x and a velocity v: twice the channels go in, and the mixed score
+//! of v comes out. It gets ln t, t the time of the process in (0, 1].
+//!
+//! References for tests: yang-song/score_sde_pytorch, nv-tlabs/CLD-SGM.
 
 mod list;
 mod read;

@@ -28,13 +28,15 @@ pub(in super::super) fn config(json: &Value, path: &Path) -> Result<EdmUNetConfi
     }
     let filter = if keys.value("fir", true)? { taps } else { vec![1.0, 1.0] };
     let channels = keys.integer("num_channels", 3, 1..=LARGEST)?;
+    // Fewer come out where some are auxiliary variables.
+    let output_channels = keys.optional_integer("output_channels", 1..=LARGEST)?;
     let config = EdmUNetConfig {
         json: json.clone(),
         naming: Naming::Listed,
         family: Family::Song { fourier, encoder, skip_decoder, filter, rescaled: keys.value("skip_rescale", true)? },
         img_resolution: keys.optional_integer("image_size", 1..=LARGEST)?,
         in_channels: channels,
-        out_channels: channels,
+        out_channels: output_channels.unwrap_or(channels),
         num_scales: keys.optional_integer("num_scales", 1..=LARGEST)?,
         label_dim: 0,
         has_null_label: false,

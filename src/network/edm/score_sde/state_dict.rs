@@ -61,6 +61,10 @@ fn config(shapes: &Shapes, told: &Told, fourier: bool) -> Result<Value> {
         "fir": fir,
         "skip_rescale": told.flag("skip_rescale")?.unwrap_or(true),
     });
+    let (inputs, outputs) = usage::channels(shapes, fourier)?;
+    if outputs != inputs {
+        config["output_channels"] = outputs.into();
+    }
     if shapes.has("sigmas") {
         config["num_scales"] = shapes.size("sigmas", 0)?.into();
     }

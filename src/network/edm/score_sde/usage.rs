@@ -1,7 +1,7 @@
 //! How a network of score_sde is used: its SDE, and what it gets for the noise level.
 
-use crate::error::Error;
-use crate::network::recognise::{Evidence, Usage, Use};
+use crate::error::{Error, Result};
+use crate::network::recognise::{Evidence, Shapes, Usage, Use};
 use crate::preconditioning::CNoise;
 use crate::prediction::Prediction;
 use crate::schedule::NamedSchedule;
@@ -13,7 +13,13 @@ const SIGMAS: &str = "sigmas";
 /// Of a network with Fourier features, which the releases have with the variance-exploding SDE only.
 pub(super) const VE: Usage = Usage {
     buffers: &[SIGMAS],
-    read: |Evidence { told, buffers, .. }| {
+    read: |Evidence { told, buffers, shapes, .. }| {
+        let (inputs, outputs) = channels(shapes, true)?;
+        if outputs < inputs {
+            // CLD-SGM: x and v go in, the mixed score of v comes out, and the features are those of ln t.
+            let (schedule, prediction) = ("cld".parse()?, Some(Prediction::Mixed));
+            return Ok(Some(Use { schedule, prediction, conditioning: Conditioning::LogUnit }));
+        }
         let centered = told.flag("centered")?.unwrap_or(false);
         // [0, 1] is brought to [−1, 1], and σ with it.
         let unit = if centered { 1.0 } else { 2.0 };
@@ -26,7 +32,7 @@ pub(super) const VE: Usage = Usage {
             format!("ve:sigma-min={},sigma-max={}", plain(unit * min), plain(unit * max)).parse()?;
         let conditioning =
             if centered { Conditioning::scaled(Axis::LogSnr, -0.5) } else { Conditioning::Noise(CNoise::Ve) };
-        Ok(Some(Use { schedule, prediction: Some(Prediction::Ve), conditioning }))
+        Ok(Some(Use { schedule: schedule.into(), prediction: Some(Prediction::Ve), conditioning }))
     },
 };
 
@@ -54,6 +60,13 @@ pub(super) const VP: Usage = Usage {
         Ok(Some(Use { schedule: schedule.parse()?, prediction: Some(Prediction::Epsilon), conditioning }))
     },
 };
+
+/// Channels that go in, and that come out of the last convolution.
+pub(super) fn channels(shapes: &Shapes, fourier: bool) -> Result<(i64, i64)> {
+    let first = if fourier { "all_modules.3.weight" } else { "all_modules.2.weight" };
+    let last = format!("all_modules.{}.weight", shapes.count("all_modules.").saturating_sub(1));
+    Ok((shapes.size(first, 1)?, shapes.size(&last, 0)?))
+}
 
 fn unsaid() -> Error {
     Error::mismatch(
