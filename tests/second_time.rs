@@ -292,6 +292,24 @@ fn what_does_not_fit_is_refused() {
     assert!(!here.join("lipscope-out").exists(), "nothing is half-written");
 }
 
+/// Along the flow r follows t: x₀ has the mean and the spread of the data, whose samples are a straight line in the noise.
+#[test]
+fn samples_follow_the_flow_with_both_times() {
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path();
+    let module = fixture("mean_flow/mean_flow.pt");
+    let asked = ["sample", &module, "--inputs", "x,t,r=time", "--schedule", "flow", "--prediction", "flow"];
+    let plan = ["--time-input", "unit", "--shape", "1", "--samples", "4000", "--nfe", "200", "--out", "out", "--json"];
+    let said: serde_json::Value = serde_json::from_str(&succeed(here, &[&asked[..], &plan].concat())).unwrap();
+    assert!(said.to_string().contains(r#""t_moves":true"#) && !said.to_string().contains(r#""moves":false"#), "{said}");
+    let file = Tensor::read_safetensors(here.join("out/samples.safetensors")).unwrap();
+    let samples = file.into_iter().find(|(name, _)| name == "samples").unwrap().1.to_kind(Kind::Double);
+    let (mean, std) = (samples.mean(Kind::Double).double_value(&[]), samples.std(true).double_value(&[]));
+    // Chance: 0.5/√4000 and 0.5/√8000. Two hundred first-order steps leave an error of about half a per cent.
+    assert!((mean - M).abs() < 4.0 * 0.008 && (std - S).abs() < 4.0 * 0.0056 + 0.01, "{mean} {std}");
+    refuse(here, &[&asked[..], &["--shape", "1", "--moves", "t"]].concat(), &["--moves is `t`", "follow t"]);
+}
+
 /// A number is told to a module that wants tensors as t is: r = 0 is x̂₀ in one step.
 #[test]
 fn a_number_may_be_held_in_a_module_that_takes_tensors() {

@@ -78,7 +78,8 @@ impl Subjects {
         } else {
             setup::complete(opened, &shares, (&args.data, &args.model), (device, kind), Derivatives::default())?
         };
-        let Completed { models, data, mut warnings } = completed;
+        let Completed { mut models, data, mut warnings } = completed;
+        models.iter_mut().for_each(Model::follow_time);
         warnings.extend(models.iter().filter_map(Model::sampling_note));
         let mut shape = shape(&models, data.as_ref()).or(args.data.shape.clone());
         let mut models = models.into_iter();

@@ -128,6 +128,14 @@ impl Model<NetworkDenoiser> {
 }
 
 impl<R> Model<R> {
+    /// Says of it that all arguments of time follow t, as they do where nothing is held.
+    pub fn follow_time(&mut self) {
+        if let Some(clock) = &mut self.description.clock {
+            clock.t_moves = true;
+            clock.others.iter_mut().for_each(|other| other.moves = true);
+        }
+    }
+
     /// What a reader of its samples must know.
     pub fn sampling_note(&self) -> Option<Warning> {
         let message = "its scheduler thresholds x̂₀ by a quantile of each sample (`thresholding`), which is not done here: x̂₀ is \

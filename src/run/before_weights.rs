@@ -42,6 +42,10 @@ pub(crate) fn denoisers<S: AsRef<str>>(
     data: &DataOptions,
 ) -> Result<Vec<Option<Declared>>> {
     overrides.schedule.as_ref().map(|spec| spec.gaussian(what)).transpose()?;
+    if let Some(moves) = &overrides.moves {
+        let allowed = format!("it is about changes and rates; in {what} all arguments of time follow t");
+        return Err(Error::argument("--moves", moves, allowed, "Leave it out."));
+    }
     let declared = declared(checkpoints, overrides, data)?;
     let own = declared.iter().flatten().filter_map(|declared| declared.schedule.as_ref());
     own.filter(|_| overrides.schedule.is_none()).try_for_each(|spec| spec.gaussian(what).map(|_| ()))?;

@@ -54,6 +54,7 @@ impl Samples {
         let share = [args.model.share.as_ref()];
         let completed = setup::complete(opened, &share, (&args.data, &args.model), arithmetic, Derivatives::default())?;
         let Completed { mut models, data, mut warnings } = completed;
+        models.iter_mut().for_each(Model::follow_time);
         let Some(model) = models.pop() else {
             return Err(Error::mismatch("there is no model", "Name a checkpoint."));
         };

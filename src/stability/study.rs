@@ -48,6 +48,7 @@ impl Study {
         let shares: Vec<Option<&Share>> = (0..opened.len()).map(|i| share.filter(|_| i > 0)).collect();
         let mut completed =
             setup::complete(opened, &shares, (&args.data, &args.model), arithmetic, Derivatives::default())?;
+        completed.models.iter_mut().for_each(Model::follow_time);
         let settings = settings(args, &completed.models, arithmetic.0)?;
         let models = &completed.models;
         if models.windows(2).any(|pair| pair[0].description.schedule != pair[1].description.schedule) {

@@ -79,7 +79,8 @@ pub struct MeasureOptions {
     /// Samples per network call, or auto
     #[arg(long, value_name = "N", default_value = "auto", help_heading = "Measurement")]
     pub batch: BatchSize,
-    /// Time axis of the denominator [default: step; log-snr for the schedules ve and edm, sigma for flip, uniform and absorb]
+    /// Time axis of the denominator [default: step; log-snr for the schedules ve and edm, sigma for flip, uniform and absorb,
+    /// argument for none]
     #[arg(long, value_name = "AXIS", value_enum, help_heading = "Measurement")]
     pub axis: Option<Axis>,
     /// Norm of the numerator
@@ -107,8 +108,8 @@ pub struct Overrides {
     /// Lay a timestep map over the model: n=5,until=100 or boundaries=0-20-50-100
     #[arg(long, value_name = "SHARING", help_heading = "Model (overrides what the checkpoint says)")]
     pub share: Option<Share>,
-    /// The number that the network gets for t: step, unit, sigma, log-snr or c-noise, or one times a factor (sigma*1000),
-    /// a number minus it where time runs from noise to data (1-unit), or ln-unit
+    /// The number that the network gets for t: step, unit, sigma, log-snr or c-noise, argument with the schedule none, or one
+    /// times a factor (sigma*1000), a number minus it where time runs from noise to data (1-unit), or ln-unit
     #[arg(long, alias = "condition", value_name = "AXIS", help_heading = "Model (overrides what the checkpoint says)")]
     pub time_input: Option<Conditioning>,
     /// Class that a class-conditional network is asked for; @ takes the class of each sample from the data
