@@ -72,7 +72,7 @@ impl RateParts for NetworkDenoiser {
     fn parts(&self, kind: PartKind, state: &State, t: &[Timestep]) -> Result<Vec<Part>> {
         let part = |name: String, way| Part { kind, name, way };
         let mut parts = Vec::new();
-        if !self.prediction.is_noise() {
+        if self.prediction.converts() {
             parts.push(part(CONVERSION.into(), Way::Conversion));
         }
         if self.prediction.scales_input() {

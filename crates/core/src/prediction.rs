@@ -115,9 +115,14 @@ impl Prediction {
         !matches!(self, Prediction::Epsilon | Prediction::V | Prediction::X0 | Prediction::Flow | Prediction::Mixed)
     }
 
-    /// Whether the output is the noise, whatever its sign and its input: then nothing but that follows where α = 0.
+    /// Whether the output tells of the noise alone, whatever its sign and its input: then x₀ does not follow where α = 0.
     pub fn is_noise(self) -> bool {
         matches!(self, Prediction::Epsilon | Prediction::Vp | Prediction::Ve | Prediction::Mixed)
+    }
+
+    /// Whether ε is anything else than the output or its negative, so that the way from one to the other moves with t.
+    pub fn converts(self) -> bool {
+        !matches!(self, Prediction::Epsilon | Prediction::Vp | Prediction::Ve)
     }
 
     /// What the output should be, as factors of (x₀, ε).
