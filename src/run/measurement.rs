@@ -1,27 +1,18 @@
 //! `measure`, `compare` and `theory`: one curve per model and quantity, on the same x_t.
 
-use super::closed_form::{self, Expectation, Expected, WithAuxiliaries};
-use super::finish::{finish, is_short};
-use super::record::Recorder;
 use super::setup::{self, Completed, Setup};
 use super::several::{self, Ideals, guided, limits, own_samples, said_as_asked};
-use super::{
-    Folder, Plan, Store, Watch, attribution, before_weights, enumerated, interrupted, memorisation, provenance,
-    rounding, terminal, warnings,
-};
+use super::{Folder, Plan, before_weights, rounding, terminal, warnings};
 use crate::clean_data::{self, CleanData};
-use crate::compare::empty_curve;
 use crate::data::DataSpec;
-use crate::device;
-use crate::draws::{CleanSamples, Draws};
+use crate::draws::CleanSamples;
 use crate::error::{Error, Result};
-use crate::ideal::{Gaussian, IdealJumps};
+use crate::ideal::Gaussian;
 use crate::jumps;
-use crate::measure::{Estimated, Settings, Subject, Sweep, curves};
 use crate::model::{Derivatives, Model, Opened, RowCount};
-use crate::of::{self, Of};
-use crate::process::{ForwardProcess, ProcessSpec};
-use crate::report::{self, Curve, ModelReport, Report, Warning};
+use crate::of::Of;
+use crate::process::ProcessSpec;
+use crate::report::Warning;
 use crate::response::Response;
 use crate::rounding as dtypes;
 use crate::terminal::DataMoments;
@@ -35,25 +26,25 @@ use tch::Device;
 const COMPARE: &str = "compare";
 
 /// The command whose models are closed forms.
-const THEORY: &str = "theory";
+pub(super) const THEORY: &str = "theory";
 
 /// A measurement, resolved and checked, with its models; nothing is measured yet.
 pub struct Measurement {
-    plan: Plan,
-    models: Vec<Model>,
+    pub(super) plan: Plan,
+    pub(super) models: Vec<Model>,
     /// The clean samples; `None` where the first model has to make them.
-    source: Option<Arc<dyn CleanSamples>>,
-    automatic_batch: bool,
-    device: Device,
-    warnings: Vec<Warning>,
+    pub(super) source: Option<Arc<dyn CleanSamples>>,
+    pub(super) automatic_batch: bool,
+    pub(super) device: Device,
+    pub(super) warnings: Vec<Warning>,
     /// The network whose rounding is measured after the curves, where that was asked for.
-    rounding: Option<dtypes::Subject>,
+    pub(super) rounding: Option<dtypes::Subject>,
     /// The data, where the expectation over it has a closed form.
-    gaussian: Option<Gaussian>,
+    pub(super) gaussian: Option<Gaussian>,
     /// Model by model its own clean samples, where they are not those of all; empty where all have the same.
-    sources: Vec<Option<Arc<dyn CleanSamples>>>,
+    pub(super) sources: Vec<Option<Arc<dyn CleanSamples>>>,
     /// Model by model the moments of its data, where the plan tells how much of it is left and they are known.
-    moments: Vec<DataMoments>,
+    pub(super) moments: Vec<DataMoments>,
 }
 
 impl Measurement {
@@ -251,145 +242,6 @@ impl Measurement {
     pub fn folder(&self, named: Option<&Path>) -> Folder {
         let labels = self.models.iter().map(|model| model.label.as_str());
         Folder::new(named, || setup::default_folder(self.plan.command, labels))
-    }
-
-    /// Measures what the store does not hold yet, and gives the report. Without a store nothing is kept.
-    ///
-    /// # Errors
-    /// [`Error::Interrupted`] where the watcher stopped it: a partial report is in the store's folder then.
-    pub fn run(self, mut store: Option<&mut Store>, watch: &dyn Watch) -> Result<Report> {
-        let mut report = self.empty_report()?;
-        if let Some(gaussian) = &self.gaussian {
-            store.map_or(Ok(()), |store| store.end_of_shard(false))?;
-            self.closed_form(&mut report, gaussian);
-            return Ok(report);
-        }
-        if self.is_enumerated() {
-            return Ok(self.enumerated(report));
-        }
-        let Measurement { plan, models, source, warnings, rounding, automatic_batch, moments, sources, .. } = self;
-        let batch = (plan.batch, plan.seed);
-        let is_shard = store.as_ref().is_some_and(|store| store.shard().is_some());
-        let draws = clean_data::draws(&models, source.as_ref(), batch, store.as_deref_mut(), watch)?;
-        let Some(draws) = draws else { return Err(interrupted(store.as_deref())) };
-        let by_row = Draws { noises: plan.noises, ..draws.clone() };
-        let subject = |(place, model): (usize, Model)| Subject {
-            response: model.response.asked_for(plan.of, &plan.guidance),
-            estimators: plan.estimators(),
-            source: sources.get(place).cloned().flatten(),
-        };
-        let subjects: Vec<Subject> = models.into_iter().enumerate().map(subject).collect();
-        let settings = Settings { rule: plan.samples, batch: plan.batch, probe: automatic_batch && !is_shard };
-        let mut sweep = Sweep::new(&subjects, &by_row, &settings);
-        report.warnings = warnings;
-        watch.begin(plan.timesteps.len() as u64, "timesteps");
-        let mut recorder = Recorder::new(&mut report, &subjects, &plan, store.as_deref_mut(), watch);
-        let resolution = recorder.measure(&mut sweep, draws.expected())?;
-        let smaller = recorder.smaller_batch;
-        watch.end();
-        report.warnings.extend(smaller.map(|batch| Warning::SmallerBatch { batch }));
-        report.resolution = resolution;
-        let stop = |report: &Report, store: Option<&mut Store>| -> Error {
-            let kept =
-                store.map(|store| store.publish(&report::files(report, &[])?).map(|()| interrupted(Some(store))));
-            kept.transpose().map_or_else(|error| error, |error| error.unwrap_or_else(|| interrupted(None)))
-        };
-        if is_short(&report, &plan) {
-            return Err(stop(&report, store));
-        }
-        store.as_deref_mut().map_or(Ok(()), |store| store.end_of_shard(false))?;
-        if !memorisation::add(&mut report, &subjects, (&plan, &draws), store.as_deref_mut(), watch)? {
-            return Err(stop(&report, store));
-        }
-        if let Some(subject) = rounding {
-            let Some(found) = rounding::measure(subject, &draws, &report, &plan, store.as_deref_mut(), watch)? else {
-                return Err(stop(&report, store));
-            };
-            report.provenance.wall_seconds += found.wall_seconds;
-            report.rounding = Some(found);
-        }
-        if let Some(attribute) = plan.attribute {
-            let to_store = store.as_deref_mut();
-            if !attribution::measure(attribute, &subjects, &draws, &mut report, (&plan, to_store, watch))? {
-                return Err(stop(&report, store));
-            }
-        }
-        let processes: Vec<&dyn ForwardProcess> = subjects.iter().map(|subject| subject.response.process()).collect();
-        finish(&mut report, &plan, &processes, &moments);
-        Ok(report)
-    }
-
-    /// The curves of a model before the first point: of each block, or of each guidance scale, one for each estimator.
-    fn empty_curves(&self, model: &Model) -> Vec<Curve> {
-        let (estimators, of) = (self.plan.estimators(), self.plan.of);
-        let scales = &self.plan.guidance;
-        if scales.is_empty() {
-            return curves(&estimators, &*model.response).iter().map(|curve| empty_curve(curve, of)).collect();
-        }
-        let blocks = || scales.iter().map(|&scale| Some(of::scale_name(scale)));
-        let each =
-            estimators.iter().flat_map(|estimator| blocks().map(|block| Estimated { estimator: &**estimator, block }));
-        each.map(|curve| empty_curve(&curve, of)).collect()
-    }
-
-    /// The report before the first point.
-    fn empty_report(&self) -> Result<Report> {
-        let curves = |model: &Model| self.empty_curves(model);
-        let model = |model: &Model| ModelReport {
-            label: model.label.clone(),
-            model: model.description.clone(),
-            curves: curves(model),
-            spent: report::Spent::default(),
-            own_weights: Vec::new(),
-            summary: Vec::new(),
-            attribution: None,
-        };
-        Ok(Report {
-            schema_version: report::SCHEMA_VERSION,
-            complete: false,
-            command: self.plan.command.into(),
-            provenance: provenance(self.plan.to_json()?, device::name(self.device)),
-            models: self.models.iter().map(model).collect(),
-            comparison: Vec::new(),
-            resolution: None,
-            rounding: None,
-            warnings: Vec::new(),
-        })
-    }
-
-    /// Whether its expectations are those over all states.
-    fn is_enumerated(&self) -> bool {
-        self.plan.command == THEORY && self.models.iter().all(|model| model.response.by_enumeration().is_some())
-    }
-
-    /// The report with the expectations over all states.
-    fn enumerated(self, mut report: Report) -> Report {
-        let Measurement { plan, models, warnings, moments, .. } = self;
-        let asked = |model: Model| model.response.asked_for(plan.of, &plan.guidance);
-        let responses: Vec<Box<dyn Response>> = models.into_iter().map(asked).collect();
-        let ideals: Vec<&IdealJumps> = responses.iter().filter_map(|response| response.by_enumeration()).collect();
-        report.resolution = enumerated::fill(&mut report.models, &ideals, &plan);
-        report.warnings = warnings;
-        let processes: Vec<&dyn ForwardProcess> = responses.iter().map(|response| response.process()).collect();
-        finish(&mut report, &plan, &processes, &moments);
-        report
-    }
-
-    /// The expectations themselves, where the data is Gaussian.
-    fn expected<'a>(&self, gaussian: &Gaussian, response: &'a dyn Response) -> Option<Box<dyn Expected + 'a>> {
-        if let Some(linear) = response.process().linear_gaussian() {
-            return Some(Box::new(WithAuxiliaries::new(gaussian, linear, response.timestep_map())));
-        }
-        Some(Box::new(Expectation::new(gaussian, response.as_denoiser()?, self.plan.of)))
-    }
-
-    /// Fills them in.
-    fn closed_form(&self, report: &mut Report, gaussian: &Gaussian) {
-        let (Some(model), Some(entry)) = (self.models.first(), report.models.first_mut()) else { return };
-        let Some(expected) = self.expected(gaussian, &*model.response) else { return };
-        report.resolution = closed_form::fill(&*expected, entry, &self.plan);
-        report.warnings = self.warnings.clone();
-        finish(report, &self.plan, &[model.response.process()], &self.moments);
     }
 }
 

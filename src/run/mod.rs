@@ -7,6 +7,7 @@
 
 mod attribution;
 pub(crate) mod before_weights;
+mod carry_out;
 mod closed_form;
 mod coordinates;
 mod enumerated;
@@ -17,6 +18,7 @@ mod memorisation;
 mod plan;
 mod points;
 mod record;
+mod refusals;
 mod rounding;
 pub mod sampling;
 pub mod setup;

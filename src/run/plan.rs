@@ -1,6 +1,7 @@
 //! The resolved plan: every setting that the numbers depend on, checked before anything is measured.
 
 use super::coordinates::{with_coordinates, with_values};
+use super::refusals::{refuse_other_states, refuse_without_jacobian, refuse_without_parts, refuse_without_rate};
 use crate::error::{Error, Result};
 use crate::estimator::{Estimator, Norm, Quantities, estimators, no_axis};
 use crate::measure::SampleRule;
@@ -338,70 +339,6 @@ pub fn common_timesteps(models: &[Facts]) -> Result<usize> {
                 first.label, first.timesteps, other.label, other.timesteps
             ),
             "Compare models of one T, or measure them one by one.",
-        )),
-    }
-}
-
-/// Refuses models that cannot share their states: others of them, or of other variables.
-fn refuse_other_states(models: &[Model]) -> Result<()> {
-    let shape = |model: &Model| {
-        let process = model.response.process();
-        (process.state_shape(model.response.sample_shape()), process.noise())
-    };
-    match models.windows(2).find(|pair| shape(&pair[0]) != shape(&pair[1])) {
-        None => Ok(()),
-        Some([first, second, ..]) => Err(Error::mismatch(
-            format!(
-                "{} is measured under {} and {} under {}, whose states are not of one kind",
-                first.label, first.description.schedule, second.label, second.description.schedule
-            ),
-            "Compare models of one process, or measure them one by one.",
-        )),
-        Some(_) => Ok(()),
-    }
-}
-
-fn refuse_without_jacobian(models: &[Model], quantity: Quantities) -> Result<()> {
-    let lacks = |model: &Model| match model.response.as_denoiser() {
-        Some(denoiser) => denoiser.lacks_jacobian(),
-        None => Some(format!("model under the process {}", model.description.schedule)),
-    };
-    match models.iter().find_map(|model| lacks(model).map(|what| (&model.label, what))) {
-        None => Ok(()),
-        Some((label, what)) => Err(Error::unsupported(
-            format!("--quantity {quantity} for {label}, a {what}"),
-            "derivatives in x are available for networks from files and for closed forms",
-            "Use --quantity secant or derivative.",
-        )),
-    }
-}
-
-/// Refuses what has no places where t enters that lipscope knows.
-fn refuse_without_parts(command: &str, models: &[Model], (attribute, of): (Attribute, Of)) -> Result<()> {
-    let next = "Leave out --attribute, or give checkpoints of an architecture that `lipscope inspect` names.";
-    if command == "theory" {
-        let problem = "--attribute tells apart where t enters a network, and `theory` has none";
-        return Err(Error::mismatch(problem, "Use `lipscope measure CKPT --quantity derivative --attribute both`."));
-    }
-    if !of.is_epsilon() {
-        let what = format!("--attribute with --of {of}");
-        return Err(Error::unsupported(what, "it tells ∂ε/∂t apart", "Leave out one of them."));
-    }
-    for model in models {
-        let refused = |why: String| Error::unsupported(format!("--attribute for {}", model.label), why, next);
-        let parts = model.response.rate_parts().map_err(refused)?;
-        attribute.kinds().iter().try_for_each(|kind| parts.check(*kind))?;
-    }
-    Ok(())
-}
-
-fn refuse_without_rate(models: &[Model]) -> Result<()> {
-    match models.iter().find_map(|model| model.response.lacks_rate().map(|what| (&model.label, what))) {
-        None => Ok(()),
-        Some((label, what)) => Err(Error::unsupported(
-            format!("--quantity derivative for {label}, a {what}"),
-            "∂/∂t cannot be computed for it",
-            "Use --quantity secant.",
         )),
     }
 }
