@@ -161,7 +161,7 @@ fn parts_add_up_whatever_is_around_the_network() {
             let rate = denoiser.rate(&state, &t).unwrap();
             for kind in KINDS {
                 let parts = denoiser.parts(kind, &state, &t).unwrap();
-                assert_eq!(parts.iter().any(|part| part.name == "conversion"), !prediction.is_noise());
+                assert_eq!(parts.iter().any(|part| part.name == "conversion"), prediction.converts());
                 assert_eq!(parts.iter().any(|part| part.name == "input"), prediction.scales_input());
                 compare(&sum(&denoiser, &parts, &state, &t), &rate, tolerance)
                     .unwrap_or_else(|e| panic!("{prediction}, {kind}, guided {guided}: {e}"));

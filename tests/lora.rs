@@ -56,6 +56,7 @@ fn epsilon(network: &dyn Network, expected: &BTreeMap<String, Tensor>, kind: Kin
 
 #[test]
 fn merged_adaptations_compute_what_peft_computes() {
+    common::exponentials_of_the_fixtures();
     let _guard = tch::no_grad_guard();
     let single = Tolerance::of_largest(1e-5, "rounding of float32 is 1e-6; ten times that for other processors");
     let double = Tolerance::of_largest(2e-12, "rounding of float64");
@@ -74,6 +75,7 @@ fn merged_adaptations_compute_what_peft_computes() {
 
 #[test]
 fn scales_add_up() {
+    common::exponentials_of_the_fixtures();
     let _guard = tch::no_grad_guard();
     let weight = |merges: &[f64]| {
         let network = network("unet2d_condition/stable_diffusion_1", Kind::Double);
@@ -123,6 +125,7 @@ const PLAN: [&str; 13] = [
 
 #[test]
 fn reports_name_what_was_merged() {
+    common::exponentials_of_the_fixtures();
     let folder = tempfile::tempdir().unwrap();
     let here = folder.path();
     arrays(here);
@@ -154,6 +157,7 @@ fn reports_name_what_was_merged() {
 
 #[test]
 fn what_cannot_be_merged_is_named() {
+    common::exponentials_of_the_fixtures();
     let folder = tempfile::tempdir().unwrap();
     let here = folder.path();
     arrays(here);

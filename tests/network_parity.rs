@@ -139,6 +139,7 @@ impl Failures {
 
 #[test]
 fn values_agree_with_the_originals() {
+    common::exponentials_of_the_fixtures();
     let _guard = tch::no_grad_guard();
     // Both sum some hundred products per output in an order of their own: 1e-6 is rounding in float32, and a wrong term is
     // at 1e-2.
@@ -158,6 +159,7 @@ fn values_agree_with_the_originals() {
 
 #[test]
 fn time_derivatives_agree_with_the_originals() {
+    common::exponentials_of_the_fixtures();
     let _guard = tch::no_grad_guard();
     let tolerance = Tolerance::of_largest(1e-6, "of the script's differences: O(h⁶) and float64 rounding over h");
     let mut failures = Failures::default();
@@ -205,6 +207,7 @@ fn sums(fixture: &Fixture, kind: Kind) -> (Tensor, [(usize, Tensor); 2]) {
 
 #[test]
 fn tangents_of_sites_and_of_frequencies_add_up() {
+    common::exponentials_of_the_fixtures();
     let _guard = tch::no_grad_guard();
     let mut failures = Failures::default();
     let fixtures: Vec<Fixture> = Fixture::all();
@@ -228,6 +231,7 @@ fn tangents_of_sites_and_of_frequencies_add_up() {
 
 #[test]
 fn tangents_of_x_are_jacobian_vector_products() {
+    common::exponentials_of_the_fixtures();
     let _guard = tch::no_grad_guard();
     let tolerance = Tolerance::of_largest(1e-6, "of the differences: O(h⁶) and float64 rounding over h");
     let mut failures = Failures::default();
@@ -248,6 +252,7 @@ fn tangents_of_x_are_jacobian_vector_products() {
 
 #[test]
 fn networks_are_built_again_from_what_they_say_of_themselves() {
+    common::exponentials_of_the_fixtures();
     for fixture in Fixture::all() {
         let network = fixture.network(Kind::Float);
         let weights = Weights::new(network.parameters().into_iter().collect(), &fixture.folder);
@@ -261,6 +266,7 @@ fn networks_are_built_again_from_what_they_say_of_themselves() {
 
 #[test]
 fn half_precision_networks_embed_time_in_float32() {
+    common::exponentials_of_the_fixtures();
     let _guard = tch::no_grad_guard();
     for fixture in Fixture::all() {
         let (x, t) = (fixture.tensor("x", Kind::BFloat16), fixture.tensor("t", Kind::Float));

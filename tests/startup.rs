@@ -42,7 +42,11 @@ fn what_needs_no_libtorch_works_without_the_engine() {
         (&["inspect", report], 0, "lipscope         report, of lipscope compare"),
         (&[], 2, "Usage: lipscope"),
         (&["measure"], 2, "<CKPT>"),
-        (&["measure", "a.pt", "--axis", "time"], 2, "--axis is `time`, but it is step, unit, sigma or log-snr"),
+        (
+            &["measure", "a.pt", "--axis", "time"],
+            2,
+            "--axis is `time`, but it is step, unit, sigma, log-snr or argument",
+        ),
         (&["measure", "a.pt", "--timesteps", "0..x"], 2, "--timesteps is `0..x`"),
         (&["sample", "a.pt", "--sampler", "euler"], 2, "dpm-solver++-2m"),
         (&["stability", "a.pt", "--sizes", "0.1,-1"], 2, "--sizes is `0.1,-1`"),

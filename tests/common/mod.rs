@@ -14,6 +14,15 @@ pub fn fixture(name: &str) -> String {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(name).display().to_string()
 }
 
+/// Has this process take exponentials of float32 numbers as the one that made the fixtures did. MKL's differ in the last digit
+/// from processor to processor, unless it is told not to use what only some of them have; and with them differ the frequencies of
+/// time embeddings, by 1e-7, which is 1e-5 in a network's output. To be called before anything is computed.
+pub fn exponentials_of_the_fixtures() {
+    static ONCE: std::sync::Once = std::sync::Once::new();
+    // SAFETY: the tests of a program all wait here, before any of them has libtorch read the environment.
+    ONCE.call_once(|| unsafe { std::env::set_var("MKL_CBWR", "COMPATIBLE") });
+}
+
 /// Runs lipscope in `folder`.
 pub fn lipscope(folder: &Path, arguments: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_lipscope"));
