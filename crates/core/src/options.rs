@@ -177,7 +177,7 @@ pub struct Overrides {
     #[arg(long, value_name = "NAME=FILE", help_heading = "Model (overrides what the checkpoint says)")]
     pub null: Vec<NullInput>,
     /// Inputs of a TorchScript module in their order: x, t, class, context, and for others NAME=NUMBER, NAME=FILE,
-    /// NAME=@COLUMN (of the data's file, drawn with x₀), NAME=normal[:DxD…] (random, held while t moves) or NAME=time[*FACTOR][+OFFSET]
+    /// NAME=@COLUMN (of the data's file, drawn with x₀), NAME=normal[:DxD…] (random, held while t moves) or NAME=time*FACTOR+OFFSET
     /// (follows the number that t is told) [default: x,t]
     #[arg(long, value_name = "LIST", help_heading = "Model (overrides what the checkpoint says)")]
     pub inputs: Option<Inputs>,
