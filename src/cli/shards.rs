@@ -2,7 +2,7 @@
 //! then the command itself puts them together.
 
 use super::watch::Terminal;
-use crate::device;
+use crate::device::{self, DeviceChoice};
 use crate::error::{Error, Result};
 use crate::run::{Store, Watch, interrupted};
 use lipscope_core::cli::args::Global;
@@ -81,19 +81,20 @@ fn round(count: usize, store: &Store, global: &Global, watch: &Terminal) -> Resu
     Ok(())
 }
 
-/// The same command for one shard: with its part of the cores, or a GPU of its own.
+/// The same command for one shard: with its part of the cores, and the device that was named or else a GPU of its own.
 fn start(index: usize, count: usize, store: &Store, global: &Global) -> Result<Shard> {
     let wrong = |e: std::io::Error| Error::io("lipscope", "starting a shard", &e);
     let said = tempfile::tempfile().map_err(wrong)?;
     let program = std::env::current_exe().map_err(wrong)?;
     let mut command = Command::new(program);
     command.args(without(std::env::args_os().skip(1), &["--shards", "--device", "--threads", "--out"]));
-    let device = match device::resolve(global.device)? {
-        Device::Cuda(first) => {
+    let device = match (global.device, device::resolve(global.device)?) {
+        (DeviceChoice::Auto, Device::Cuda(_)) => {
+            // The CPU is one of them.
             let gpus = device::available().len().saturating_sub(1).max(1);
-            format!("cuda:{}", if count > 1 { index % gpus } else { first })
+            format!("cuda:{}", index % gpus)
         }
-        device => device::name(device),
+        (_, device) => device::name(device),
     };
     let threads = global.threads.unwrap_or((tch::get_num_threads().max(1) as usize / count).max(1));
     command.arg("--out").arg(store.folder()).args(["--device", &device, "--threads", &threads.to_string()]);
