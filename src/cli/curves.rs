@@ -5,7 +5,7 @@ use super::shards;
 use super::watch::Terminal;
 use crate::error::Result;
 use crate::report::Report;
-use crate::run::{Measurement, Store};
+use crate::run::Measurement;
 use lipscope_core::cli::args::{Global, OutputOptions};
 use lipscope_core::cli::output;
 
@@ -18,11 +18,7 @@ pub(super) fn curves(measurement: Measurement, options: &OutputOptions, global: 
     // Before anything is written, so that a signal finds no half-written file.
     let watch = Terminal::new(global.quiet)?;
     let folder = measurement.folder(options.out.as_deref());
-    let mut store = Store::open(&folder, &plan)?.sharded(options.shard);
-    if options.shards.is_some() {
-        shards::spread(options.shards, &store, global, &watch)?;
-        store = Store::open(&folder, &plan)?;
-    }
+    let mut store = shards::store((&folder, &plan), options, global, &watch)?;
     store.damaged().iter().for_each(|part| output::warn(part));
     let report = measurement.run(Some(&mut store), &watch)?;
     present::curves(&report, &mut store, options, global)?;

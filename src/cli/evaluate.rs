@@ -6,7 +6,6 @@ use super::shards;
 use super::watch::Terminal;
 use crate::error::Result;
 use crate::evaluate::Evaluation;
-use crate::run::Store;
 use lipscope_core::cli::args::{EvaluateArgs, Global};
 use lipscope_core::cli::{Outcome, output};
 
@@ -19,11 +18,7 @@ pub(super) fn run(args: &EvaluateArgs, global: &Global) -> Result<Option<Outcome
     // Before anything is written, so that a signal finds no half-written file.
     let watch = Terminal::new(global.quiet)?;
     let folder = evaluation.folder(args.output.out.as_deref());
-    let mut store = Store::open(&folder, evaluation.plan())?.sharded(args.output.shard);
-    if args.output.shards.is_some() {
-        shards::spread(args.output.shards, &store, global, &watch)?;
-        store = Store::open(&folder, evaluation.plan())?;
-    }
+    let mut store = shards::store((&folder, evaluation.plan()), &args.output, global, &watch)?;
     let report = evaluation.run(&mut store, &watch)?;
     let shown = Evaluation::shown(&report);
     present::tables(&report, shown, &mut store, &args.output, global).map(|()| None)

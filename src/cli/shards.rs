@@ -4,9 +4,10 @@
 use super::watch::Terminal;
 use crate::device::{self, DeviceChoice};
 use crate::error::{Error, Result};
-use crate::run::{Store, Watch, interrupted};
-use lipscope_core::cli::args::Global;
+use crate::run::{Folder, Store, Watch, interrupted};
+use lipscope_core::cli::args::{Global, OutputOptions};
 use lipscope_core::store::Survey;
+use serde_json::Value;
 use std::ffi::OsString;
 use std::io::{Read, Seek, SeekFrom};
 use std::process::{Child, Command, Stdio};
@@ -16,13 +17,25 @@ use tch::Device;
 
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// Runs the shards of this very command into the folder of `store`, again as long as that adds units: `auto` finds out only
-/// then which timesteps are next.
+/// The store of a plan, for the part of its units that `options` name; with `--shards`, after those have done them.
 ///
 /// # Errors
-/// A shard fails, with what it says; or [`Error::Interrupted`].
-pub(super) fn spread(shards: Option<u32>, store: &Store, global: &Global, watch: &Terminal) -> Result<()> {
-    let Some(count) = shards.map(|count| count as usize) else { return Ok(()) };
+/// As [`Store::open`]; a shard fails, with what it says; or [`Error::Interrupted`].
+pub(super) fn store(
+    (folder, plan): (&Folder, &Value),
+    options: &OutputOptions,
+    global: &Global,
+    watch: &Terminal,
+) -> Result<Store> {
+    let store = Store::open(folder, plan)?.sharded(options.shard);
+    let Some(count) = options.shards else { return Ok(store) };
+    spread(count as usize, &store, global, watch)?;
+    Store::open(folder, plan)
+}
+
+/// Runs the shards of this very command into the folder of `store`, again as long as that adds units: `auto` finds out only
+/// then which timesteps are next.
+fn spread(count: usize, store: &Store, global: &Global, watch: &Terminal) -> Result<()> {
     let finished = || Ok::<usize, Error>(Survey::of(store.folder())?.map_or(0, |survey| survey.units.len()));
     let mut before = finished()?;
     watch.begin(count as u64, "shards");

@@ -5,7 +5,6 @@ use super::setup::setup;
 use super::shards;
 use super::watch::Terminal;
 use crate::error::Result;
-use crate::run::Store;
 use crate::stability::Study;
 use lipscope_core::cli::args::{Global, StabilityArgs};
 use lipscope_core::cli::{Outcome, output};
@@ -19,11 +18,7 @@ pub(super) fn run(args: &StabilityArgs, global: &Global) -> Result<Option<Outcom
     // Before anything is written, so that a signal finds no half-written file.
     let watch = Terminal::new(global.quiet)?;
     let folder = study.folder(args.output.out.as_deref());
-    let mut store = Store::open(&folder, study.plan())?.sharded(args.output.shard);
-    if args.output.shards.is_some() {
-        shards::spread(args.output.shards, &store, global, &watch)?;
-        store = Store::open(&folder, study.plan())?;
-    }
+    let mut store = shards::store((&folder, study.plan()), &args.output, global, &watch)?;
     let report = study.run(&mut store, &watch)?;
     let shown = report.tables.first().cloned();
     present::tables(&report, shown, &mut store, &args.output, global).map(|()| None)

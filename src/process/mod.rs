@@ -103,11 +103,7 @@ pub fn of_spec(spec: &ProcessSpec) -> Box<dyn ForwardProcess> {
 /// # Errors
 /// The process has no such number.
 pub fn told(process: &dyn ForwardProcess, conditioning: Conditioning, t: Timestep) -> Result<f64> {
-    let number = match conditioning {
-        Conditioning::Axis { axis, factor, offset } => process.coordinate(axis, t).map(|a| offset + factor * a),
-        Conditioning::LogUnit => process.coordinate(Axis::Unit, t).map(f64::ln),
-        Conditioning::Noise(c_noise) => process.gaussian().map(|schedule| c_noise.at(schedule, t).value),
-    };
+    let number = conditioning.of_axes(|axis| process.coordinate(axis, t), process.gaussian(), t);
     number.ok_or_else(|| no_such_number(conditioning))
 }
 

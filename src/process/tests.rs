@@ -168,3 +168,14 @@ fn a_jump_process_has_no_log_snr() {
     let refused = told_rate(&*process, "log-snr".parse().unwrap(), 3.0).unwrap_err().to_string();
     assert!(refused.contains("--time-input"), "{refused}");
 }
+
+#[test]
+fn numbers_that_are_told_have_their_rates() {
+    let flow = Gaussian::from(schedule::parse("flow").unwrap());
+    let rate = |text: &str, t: f64| told_rate(&flow, text.parse().unwrap(), t).unwrap();
+    // Exact in float64: d(1 − (t + 1)/1000)/dt, and d ln u/dt = 1/(1000 u) at u = 0.25.
+    assert_eq!((rate("1-unit", 3.0), rate("ln-unit", 249.0)), (-1e-3, 4e-3));
+    let range = of_spec(&"none:from=0,to=1".parse().unwrap());
+    let error = told(&*range, Conditioning::scaled(Axis::Sigma, 1.0), 3.0).unwrap_err().to_string();
+    assert!(error.contains("--time-input") && error.contains("step"), "{error}");
+}

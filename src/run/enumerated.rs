@@ -1,11 +1,11 @@
 //! The curves of a data set under a jump process: expectations, quantiles and suprema over all states, without samples.
 
 use super::Plan;
-use super::record::known;
+use super::closed_form::over_timesteps;
 use crate::compare::{bare_point, closed_form_curve};
 use crate::estimator::Quantity;
 use crate::ideal::IdealJumps;
-use crate::refine::{Next, Resolution};
+use crate::refine::Resolution;
 use crate::report::{Curve, MeanSquare, ModelReport, Point};
 use crate::time::Timestep;
 use lipscope_core::process::jump::Expectation;
@@ -17,21 +17,9 @@ pub(super) fn fill(models: &mut [ModelReport], ideals: &[&IdealJumps], plan: &Pl
         closed_form_curve((quantity, plan.of), plan.axis, plan.norm, dt)
     };
     models.iter_mut().for_each(|model| model.curves = plan.quantity.all().iter().map(curve).collect());
-    let mut next = Next::Measure(plan.timesteps.clone());
-    loop {
-        let timesteps = match next {
-            Next::Measure(timesteps) => timesteps,
-            Next::Done(resolution) => return Some(resolution),
-        };
-        for (model, ideal) in models.iter_mut().zip(ideals) {
-            for curve in &mut model.curves {
-                let points: Vec<Point> = timesteps.iter().map(|&t| point(ideal, t, curve)).collect();
-                curve.points.extend(points);
-                curve.points.sort_by(|a, b| a.timestep.total_cmp(&b.timestep));
-            }
-        }
-        next = plan.refinement?.next(&plan.timesteps, &known(models));
-    }
+    over_timesteps(models, plan, |place, t, curve| {
+        ideals.get(place).map(|ideal| point(ideal, t, curve)).unwrap_or_default()
+    })
 }
 
 /// The point of a curve at t.

@@ -128,10 +128,22 @@ impl Conditioning {
 
     /// The number that stands for t.
     pub fn coordinate(self, schedule: &dyn NoiseSchedule, t: Timestep) -> f64 {
+        // A schedule has all of them.
+        self.of_axes(|axis| Some(axis.coordinate(schedule, t)), Some(schedule), t).unwrap_or(f64::NAN)
+    }
+
+    /// The same from the coordinates a(t) of a process, which may lack some, and its schedule where there is one; `None` where
+    /// the number does not exist.
+    pub fn of_axes(
+        self,
+        a: impl Fn(Axis) -> Option<f64>,
+        schedule: Option<&dyn NoiseSchedule>,
+        t: Timestep,
+    ) -> Option<f64> {
         match self {
-            Conditioning::Axis { axis, factor, offset } => offset + factor * axis.coordinate(schedule, t),
-            Conditioning::LogUnit => Axis::Unit.coordinate(schedule, t).ln(),
-            Conditioning::Noise(c_noise) => c_noise.at(schedule, t).value,
+            Conditioning::Axis { axis, factor, offset } => a(axis).map(|a| offset + factor * a),
+            Conditioning::LogUnit => a(Axis::Unit).map(f64::ln),
+            Conditioning::Noise(c_noise) => schedule.map(|schedule| c_noise.at(schedule, t).value),
         }
     }
 
@@ -139,15 +151,6 @@ impl Conditioning {
     pub fn probes(self, schedule: &dyn NoiseSchedule) -> [f64; 2] {
         let middle = (schedule.timesteps() / 2) as f64;
         [self.coordinate(schedule, 0.0), self.coordinate(schedule, middle)]
-    }
-
-    /// Its derivative along t.
-    pub fn rate(self, schedule: &dyn NoiseSchedule, t: Timestep) -> f64 {
-        match self {
-            Conditioning::Axis { axis, factor, .. } => factor * axis.rate(schedule, t),
-            Conditioning::LogUnit => Axis::Unit.rate(schedule, t) / Axis::Unit.coordinate(schedule, t),
-            Conditioning::Noise(c_noise) => c_noise.at(schedule, t).rate,
-        }
     }
 }
 
@@ -259,8 +262,6 @@ mod tests {
         let number = |text: &str, t: f64| text.parse::<Conditioning>().unwrap().coordinate(&*flow, t);
         assert_eq!([number("1-unit", -1.0), number("1-unit", 249.0), number("1-unit", 999.0)], [1.0, 0.75, 0.0]);
         assert_eq!(number("1000-unit*1000", 249.0), 750.0);
-        assert_eq!("1-unit".parse::<Conditioning>().unwrap().rate(&*flow, 3.0), -1e-3);
-        let log = Conditioning::LogUnit;
-        assert_eq!((log.coordinate(&*flow, 249.0), log.rate(&*flow, 249.0)), (0.25f64.ln(), 4e-3));
+        assert_eq!(Conditioning::LogUnit.coordinate(&*flow, 249.0), 0.25f64.ln());
     }
 }

@@ -38,18 +38,29 @@ pub(super) trait Expected {
 /// The curves of a plan, complete, into `entry`; how well the refined timesteps resolve them.
 pub(super) fn fill(expected: &dyn Expected, entry: &mut ModelReport, plan: &Plan) -> Option<Resolution> {
     entry.curves = empty_curves(expected, plan);
+    over_timesteps(std::slice::from_mut(entry), plan, |_, t, curve| point(expected, t, curve))
+}
+
+/// Fills in the points of all curves, by place of the model, on the timesteps of the plan and those that its refinement adds.
+pub(super) fn over_timesteps(
+    models: &mut [ModelReport],
+    plan: &Plan,
+    point: impl Fn(usize, Timestep, &Curve) -> Point,
+) -> Option<Resolution> {
     let mut next = Next::Measure(plan.timesteps.clone());
     loop {
         let timesteps = match next {
             Next::Measure(timesteps) => timesteps,
             Next::Done(resolution) => return Some(resolution),
         };
-        for curve in &mut entry.curves {
-            let points: Vec<Point> = timesteps.iter().map(|&t| point(expected, t, curve)).collect();
-            curve.points.extend(points);
-            curve.points.sort_by(|a, b| a.timestep.total_cmp(&b.timestep));
+        for (place, model) in models.iter_mut().enumerate() {
+            for curve in &mut model.curves {
+                let points: Vec<Point> = timesteps.iter().map(|&t| point(place, t, curve)).collect();
+                curve.points.extend(points);
+                curve.points.sort_by(|a, b| a.timestep.total_cmp(&b.timestep));
+            }
         }
-        next = plan.refinement?.next(&plan.timesteps, &known(std::slice::from_ref(entry)));
+        next = plan.refinement?.next(&plan.timesteps, &known(models));
     }
 }
 
