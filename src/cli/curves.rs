@@ -19,7 +19,6 @@ pub(super) fn curves(measurement: Measurement, options: &OutputOptions, global: 
     let watch = Terminal::new(global.quiet)?;
     let folder = measurement.folder(options.out.as_deref());
     let mut store = shards::store((&folder, &plan), options, global, &watch)?;
-    store.damaged().iter().for_each(|part| output::warn(part));
     let report = measurement.run(Some(&mut store), &watch)?;
     present::curves(&report, &mut store, options, global)?;
     Ok(Some(report))

@@ -8,6 +8,7 @@ mod doctor;
 mod evaluate;
 mod inspect;
 mod measure;
+mod merge;
 mod present;
 mod reproduce;
 mod sample;
@@ -39,6 +40,10 @@ pub fn main() -> ExitCode {
 
 fn run(cli: &Cli) -> Result<Outcome> {
     let global = &cli.global;
+    if global.device.all().len() > 1 && !shares_work(&cli.command) {
+        let allowed = "only measure, compare, theory, stability and evaluate share their work between devices";
+        return Err(Error::argument("--device", &global.device, allowed, "Name one device."));
+    }
     let done = match &cli.command {
         Command::Measure(args) => measure::run(args, global),
         Command::Compare(args) => compare::run(args, global),
@@ -50,8 +55,16 @@ fn run(cli: &Cli) -> Result<Outcome> {
         Command::Reproduce(args) => reproduce::run(args, global),
         Command::Demo(args) => demo::run(args, global),
         Command::Inspect(args) => inspect::run(args, global),
+        Command::Merge(args) => return merge::run(args, global),
         Command::Doctor => doctor::run(global),
-        Command::Suggest(_) | Command::Export(_) | Command::Completions { .. } | Command::Man => Ok(None),
+        Command::Suggest(_) | Command::Export(_) | Command::Status(_) | Command::Completions { .. } | Command::Man => {
+            Ok(None)
+        }
     };
     done.map(|done| done.unwrap_or(Outcome::Done))
+}
+
+fn shares_work(command: &Command) -> bool {
+    use Command::{Compare, Evaluate, Measure, Stability, Theory};
+    matches!(command, Measure(_) | Compare(_) | Theory(_) | Stability(_) | Evaluate(_))
 }

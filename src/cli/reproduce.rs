@@ -72,7 +72,7 @@ fn check(step: &Step, results: &Results) -> Result<()> {
 }
 
 fn resources(args: &ReproduceArgs, global: &Global) -> Result<Resources> {
-    let device = device::resolve(global.device)?;
+    let device = device::resolve(global.device.first())?;
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let jobs = args.jobs.unwrap_or(if device == Device::Cpu { cores } else { 1 });
     if jobs == 0 {

@@ -7,6 +7,7 @@ pub mod inspect;
 mod outcome;
 pub mod output;
 pub mod pages;
+pub mod status;
 pub mod suggest;
 pub mod terminal;
 
@@ -85,6 +86,7 @@ pub fn run(cli: &Cli) -> Option<Result<Outcome>> {
     let done = match &cli.command {
         Command::Suggest(args) => suggest::run(args, &cli.global),
         Command::Export(args) => export::run(args, &cli.global),
+        Command::Status(args) => status::run(args, &cli.global),
         Command::Inspect(args) => inspect::run(args, &cli.global)?,
         Command::Completions { shell } => output::print(&pages::completions(*shell)),
         Command::Man => pages::man()

@@ -6,6 +6,7 @@ mod artifact;
 mod attribution;
 mod basis;
 mod chart;
+mod contribution;
 mod csv;
 mod document;
 mod drawing;
@@ -40,6 +41,7 @@ pub use attribution::{
 pub(crate) use attribution::{part_name, percent};
 pub use basis::{Basis, Origin, WeightsUsed};
 pub use chart::chart;
+pub use contribution::Contribution;
 pub use csv::{comparison_csv, curve_csv, rounding_csv};
 pub use drawing::{Figure, FigureFormat};
 pub use export::{ExportFormat, export};
@@ -118,6 +120,9 @@ pub struct Provenance {
     pub began: String,
     /// Wall time so far in seconds, over all resumed parts.
     pub wall_seconds: f64,
+    /// Who measured what; empty where it was one process alone.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub parts: Vec<Contribution>,
 }
 
 /// One model: what it is, its curves, and what they come to.

@@ -14,7 +14,7 @@ mod suggest;
 mod train;
 mod values;
 
-use crate::device_choice::DeviceChoice;
+use crate::device_choice::Devices;
 pub use crate::options::{DataOptions, MeasureOptions, Overrides};
 use crate::process::ProcessSpec;
 use crate::report::FigureFormat;
@@ -47,9 +47,9 @@ pub struct Cli {
 /// Arguments of every command.
 #[derive(Debug, Args)]
 pub struct Global {
-    /// Where to compute: auto, cpu, cuda, cuda:N or mps
+    /// Where to compute: auto, cpu, cuda, cuda:N or mps; cuda:0,1 shares the work between GPUs, as --shards does
     #[arg(long, global = true, default_value = "auto", value_name = "DEVICE", help_heading = "Global options")]
-    pub device: DeviceChoice,
+    pub device: Devices,
     /// CPU threads [default: SLURM_CPUS_PER_TASK, else the cores that this process may use]
     #[arg(long, global = true, value_name = "N", help_heading = "Global options")]
     pub threads: Option<usize>,
@@ -94,6 +94,10 @@ pub enum Command {
     Demo(DemoArgs),
     /// Say what a checkpoint, a file of arrays, a report or the folder of a run holds
     Inspect(InspectArgs),
+    /// Put the finished shards of a run together and report; name what is missing (exit 2)
+    Merge(MergeArgs),
+    /// Say which units of a run are finished, which are missing, and who did them
+    Status(StatusArgs),
     /// Say what this installation can use: libtorch, devices, threads
     Doctor,
     /// Print a completion script for a shell
@@ -182,6 +186,28 @@ pub struct InspectArgs {
     pub checkpoint: PathBuf,
 }
 
+#[derive(Debug, Args)]
+pub struct MergeArgs {
+    /// Folder of the run, as --out named it; made where it is not there
+    #[arg(value_name = "OUT")]
+    pub out: PathBuf,
+    /// Folders of the same run elsewhere, whose parts are copied to OUT first
+    #[arg(value_name = "DIR")]
+    pub from: Vec<PathBuf>,
+    /// Refuse parts from unlike devices or versions of libtorch, which otherwise are a warning
+    #[arg(long)]
+    pub strict: bool,
+    #[command(flatten)]
+    pub figures: FigureOptions,
+}
+
+#[derive(Debug, Args)]
+pub struct StatusArgs {
+    /// Folder of the run, as --out named it
+    #[arg(value_name = "OUT")]
+    pub out: PathBuf,
+}
+
 /// Figures beside the tables.
 #[derive(Debug, Clone, Args)]
 pub struct FigureOptions {
@@ -218,4 +244,10 @@ pub struct OutputOptions {
     /// Do the work in N processes side by side: one for each GPU, or each on a part of the cores
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024), help_heading = "Output")]
     pub shards: Option<u32>,
+    /// Measure nothing: put together what shards have finished, and name what is missing (exit 2)
+    #[arg(long, conflicts_with_all = ["shard", "shards"], help_heading = "Output")]
+    pub merge: bool,
+    /// Refuse parts from unlike devices or versions of libtorch, which otherwise are a warning
+    #[arg(long, help_heading = "Output")]
+    pub strict: bool,
 }
