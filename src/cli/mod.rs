@@ -48,6 +48,9 @@ fn run(cli: &Cli) -> Result<Outcome> {
     if let Some(of) = spread::count(cli) {
         return spread::run(cli, of);
     }
+    if let Some(client) = spread::for_dry_run(cli)? {
+        return run(&client);
+    }
     let done = match &cli.command {
         Command::Measure(args) => measure::run(args, global),
         Command::Compare(args) => compare::run(args, global),

@@ -74,20 +74,35 @@ fn refuse(of: usize, output: &OutputOptions, global: &Global) -> Result<()> {
 
 /// The same command where it only merges.
 fn merging(cli: &Cli) -> Result<Cli> {
+    let mut again = as_client(cli)?;
+    again.command.output_mut().into_iter().for_each(|output| output.merge = true);
+    Ok(again)
+}
+
+/// The same command where it computes for tasks whose device need not be here.
+fn as_client(cli: &Cli) -> Result<Cli> {
     let wrong = |e: clap::Error| Error::mismatch(format!("the command cannot be read again ({e})"), "Report this.");
     let mut again = Cli::try_parse().map_err(wrong)?;
-    let Some(output) = again.command.output_mut() else { return Ok(again) };
-    output.merge = true;
-    if output.executor.is_slurm() {
-        again.global.cut_for = Some(task_device(&output.executor, &cli.global));
-        // The device of the tasks need not be here.
+    let executor = again.command.output().map(|output| &output.executor).filter(|executor| executor.is_slurm());
+    if let Some(executor) = executor {
+        again.global.cut_for = Some(task_device(executor, &cli.global));
         again.global.device = "cpu".parse()?;
     }
     Ok(again)
 }
 
+/// The command of a client, where `--dry-run` asks what would be submitted.
+pub(super) fn for_dry_run(cli: &Cli) -> Result<Option<Cli>> {
+    let is_slurm = cli.command.output().is_some_and(|output| output.executor.is_slurm());
+    let asks = cli.global.dry_run && is_slurm && cli.global.cut_for.is_none();
+    asks.then(|| as_client(cli)).transpose()
+}
+
 /// The device of a job's tasks: a GPU where the words ask for one, so that a task without fails instead of crawling.
 fn task_device(options: &ExecutorOptions, global: &Global) -> DeviceChoice {
+    if let Some(device) = global.cut_for {
+        return device;
+    }
     let asks = options.words().ask_for_gpu(|name| std::env::var(name).ok());
     match global.device.first() {
         DeviceChoice::Auto if asks => DeviceChoice::Cuda(0),

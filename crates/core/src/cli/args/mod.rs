@@ -52,7 +52,7 @@ pub struct Global {
     /// Where to compute: auto, cpu, cuda, cuda:N or mps; cuda:0,1 shares the work between GPUs, as --shards does
     #[arg(long, global = true, default_value = "auto", value_name = "DEVICE", help_heading = "Global options")]
     pub device: Devices,
-    /// CPU threads [default: SLURM_CPUS_PER_TASK, else the cores that this process may use]
+    /// CPU threads [default: the CPUs of a Slurm job, else the cores that this process may use]
     #[arg(long, global = true, value_name = "N", help_heading = "Global options")]
     pub threads: Option<usize>,
     /// Seed of every random stream
