@@ -95,11 +95,14 @@ fn a_dry_run_shows_what_would_be_submitted_and_runs_nothing() {
     let told: Value = serde_json::from_slice(&output.stdout).unwrap();
     let words: Vec<&str> = told["sbatch"][0].as_array().unwrap().iter().map(|word| word.as_str().unwrap()).collect();
     let here = folder.path().canonicalize().unwrap();
-    for expected in ["--parsable", "--array=0-1%1", "--open-mode=append", "--signal=B:TERM@120", "--requeue", "--shard"] {
+    for expected in ["--parsable", "--array=0-1%1", "--open-mode=append", "--signal=B:TERM@120", "--requeue", "--shard"]
+    {
         assert!(words.contains(&expected), "{expected}: {words:?}");
     }
     let at = |word: &str| words.iter().position(|own| *own == word).unwrap_or_else(|| panic!("{word}: {words:?}"));
-    assert!(at("--requeue") < at("two words") && at("two words") < at("/dev/stdin") && at("/dev/stdin") < at("it's a b"));
+    assert!(
+        at("--requeue") < at("two words") && at("two words") < at("/dev/stdin") && at("/dev/stdin") < at("it's a b")
+    );
     assert!(words.contains(&format!("--chdir={}", here.display()).as_str()), "{words:?}");
     let device = words[at("--device") + 1];
     assert_eq!(device, "cuda:0", "tasks that ask for a GPU must have one");
@@ -137,7 +140,8 @@ fn what_cannot_be_submitted_is_refused_beforehand() {
     }
     // Samples that a model makes of itself differ between machines.
     let fake = Fake::new(&[("sbatch", "true")]);
-    let output = fake.run(folder.path(), &[&["measure", &pipeline, "--timesteps", "0,1", "--quiet"][..], &SLURM].concat());
+    let output =
+        fake.run(folder.path(), &[&["measure", &pipeline, "--timesteps", "0,1", "--quiet"][..], &SLURM].concat());
     assert!(said(&output).contains("--data"), "{}", said(&output));
 }
 
@@ -183,12 +187,17 @@ fn a_job_that_was_taken_without_an_answer_is_not_submitted_twice() {
 
 #[test]
 fn what_sbatch_refuses_is_told_in_its_words() {
-    let fake = Fake::new(&[("sbatch", "echo 'sbatch: error: invalid partition specified: x' >&2; exit 1"), ("squeue", "")]);
+    let fake =
+        Fake::new(&[("sbatch", "echo 'sbatch: error: invalid partition specified: x' >&2; exit 1"), ("squeue", "")]);
     let (folder, out) = fresh("out");
     let pipeline = fixture("torchscript/pipeline");
     let output = fake.run(folder.path(), &[&measure(&pipeline)[..], &SLURM].concat());
     assert_eq!(output.status.code(), Some(2));
-    assert!(said(&output).contains("sbatch submitted nothing: invalid partition specified: x. Change --slurm"), "{}", said(&output));
+    assert!(
+        said(&output).contains("sbatch submitted nothing: invalid partition specified: x. Change --slurm"),
+        "{}",
+        said(&output)
+    );
     assert!(names(&out.join("submissions")).is_empty());
 }
 

@@ -6,6 +6,7 @@ mod common;
 
 use common::cluster::{Cluster, is_there, wait_for};
 use common::{fixture, fresh, names, outcome, report};
+use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
 
@@ -21,7 +22,8 @@ impl Case {
     /// Measures `whole` in one process. Sums of float32 numbers may depend on the number of threads.
     fn new(command: &[&str]) -> Case {
         let (folder, out) = fresh("out");
-        let command: Vec<String> = command.iter().chain(&["--threads", "1", "--quiet"]).map(|w| w.to_string()).collect();
+        let command: Vec<String> =
+            command.iter().chain(&["--threads", "1", "--quiet"]).map(|w| w.to_string()).collect();
         let case = Case { cluster: Cluster::start(), folder, out, command };
         let whole = case.run(&["--out", "whole"]);
         assert!(whole.status.success(), "{}", said(&whole));
@@ -31,7 +33,18 @@ impl Case {
     /// Work of some seconds for each shard, in many units.
     fn long() -> Case {
         let pipeline = fixture("torchscript/pipeline");
-        Case::new(&["measure", &pipeline, "--data", "digits", "--samples", "500", "--batch", "8", "--timesteps", "0..12"])
+        Case::new(&[
+            "measure",
+            &pipeline,
+            "--data",
+            "digits",
+            "--samples",
+            "500",
+            "--batch",
+            "8",
+            "--timesteps",
+            "0..12",
+        ])
     }
 
     fn here(&self) -> &Path {
@@ -154,7 +167,11 @@ fn a_task_that_is_cancelled_is_named_and_done_by_the_same_command() {
     case.wait_for_a_part();
     case.cluster.run("scancel", &["1_1"]);
     let waited = case.submit(&["--attempts", "1"]);
-    assert!(waited.status.success(), "the first run waits for what is there, and then submits the rest: {}", said(&waited));
+    assert!(
+        waited.status.success(),
+        "the first run waits for what is there, and then submits the rest: {}",
+        said(&waited)
+    );
     assert!(outcome(&case.out) == outcome(&case.here().join("whole")));
     let submissions = case.submissions();
     assert_eq!(submissions.len(), 2);
@@ -178,7 +195,8 @@ fn what_is_missing_in_the_end_is_an_error_that_names_it() {
     }
     let kept = case.parts();
     assert!(kept >= 2, "what was finished was not kept");
-    let status = String::from_utf8(case.cluster.lipscope(case.here(), &["status", "out"]).output().unwrap().stdout).unwrap();
+    let status =
+        String::from_utf8(case.cluster.lipscope(case.here(), &["status", "out"]).output().unwrap().stdout).unwrap();
     assert!(status.contains("job 1") && status.contains("interrupted"), "{status}");
     case.ends_well();
     assert_eq!(case.submissions()[1]["jobs"][0]["indices"], serde_json::json!([0]));
@@ -224,16 +242,19 @@ fn a_user_who_stops_waiting_is_told_how_to_go_on() {
     let case = Case::long();
     for (cancels, code, signal) in [(false, 130, "-INT"), (true, 143, "-TERM")] {
         let more: &[&str] = if cancels { &["--cancel-on-interrupt"] } else { &[] };
-        let words = case.words(&[&SLURM[..], more].concat()).into_iter().map(String::from).collect::<Vec<_>>();
-        let words: Vec<&str> = words.iter().map(String::as_str).collect();
-        let waiting = case.cluster.lipscope(case.here(), &words).stderr(Stdio::piped()).spawn().unwrap();
-        wait_for("running tasks", || case.cluster.states().iter().any(|state| state.contains("RUNNING")));
+        let words = [&SLURM[..], more].concat();
+        let words: Vec<&str> = case.words(&words).into_iter().filter(|word| *word != "--quiet").collect();
+        let mut waiting = case.cluster.lipscope(case.here(), &words).stderr(Stdio::piped()).spawn().unwrap();
+        let mut lines = BufReader::new(waiting.stderr.take().unwrap()).lines().map(Result::unwrap);
+        let begins =
+            if cancels { "job 1 of an earlier submission is still at work" } else { "submitted 2 tasks as job 1" };
+        assert!(lines.any(|line| line.starts_with(begins)), "{begins}");
         case.wait_for_a_part();
         std::process::Command::new("kill").args([signal, &waiting.id().to_string()]).status().unwrap();
-        let output = waiting.wait_with_output().unwrap();
-        assert_eq!(output.status.code(), Some(code), "{}", said(&output));
-        let expected = if cancels { "was cancelled" } else { "Job 1 goes on" };
-        assert!(said(&output).contains(expected), "{}", said(&output));
+        let told = lines.collect::<Vec<_>>().join("\n");
+        assert_eq!(waiting.wait().unwrap().code(), Some(code), "{told}");
+        let expected = if cancels { "Job 1 was cancelled" } else { "Job 1 goes on" };
+        assert!(told.contains(expected), "{told}");
         let is_over = |state: &String| ["CANCELLED", "COMPLETED", "COMPLETING"].iter().any(|over| state.contains(over));
         if cancels {
             wait_for("the end of tasks", || case.cluster.states().iter().all(is_over));
@@ -273,14 +294,16 @@ fn more_shards_than_an_array_may_have_are_several_arrays() {
         return;
     }
     let pipeline = fixture("torchscript/pipeline");
-    let case = Case::new(&["measure", &pipeline, "--data", "digits", "--samples", "4", "--batch", "4", "--timesteps", "0..5"]);
+    let case =
+        Case::new(&["measure", &pipeline, "--data", "digits", "--samples", "4", "--batch", "4", "--timesteps", "0..5"]);
     let case = Case { cluster: Cluster::with_arrays_below(3), ..case };
     let output = case.submit(&["--shards", "5"]);
     assert!(!output.status.success(), "--shards twice");
     let output = case.run(&["--out", "out", "--executor", "slurm", "--shards", "5"]);
     assert!(output.status.success(), "{}", said(&output));
     assert!(outcome(&case.out) == outcome(&case.here().join("whole")));
-    let offsets: Vec<_> = case.submissions()[0]["jobs"].as_array().unwrap().iter().map(|job| job["offset"].clone()).collect();
+    let offsets: Vec<_> =
+        case.submissions()[0]["jobs"].as_array().unwrap().iter().map(|job| job["offset"].clone()).collect();
     assert_eq!(offsets, [0, 3]);
 }
 

@@ -59,7 +59,8 @@ fn a_thousand_units_survive_everything() {
             }
             std::thread::sleep(Duration::from_millis(1000));
             let states = cluster.states();
-            let running: Vec<&str> = states.iter().filter(|s| s.contains(" RUNNING ")).filter_map(|s| s.split(' ').next()).collect();
+            let running: Vec<&str> =
+                states.iter().filter(|s| s.contains(" RUNNING ")).filter_map(|s| s.split(' ').next()).collect();
             // Disasters get rarer, so that there is an end.
             let total: usize = disasters.iter().sum();
             if running.is_empty() || dice.roll(1 + total / 4) > 0 {
@@ -102,7 +103,9 @@ fn a_thousand_units_survive_everything() {
     let submissions = names(&here.join("out/submissions")).len();
     let parts = names(&here.join("out/parts")).len();
     let makers = &report(&here.join("out"))["provenance"]["parts"];
-    println!("one process {alone:.1?}; eight tasks {spread:.1?}, {submissions} submissions, {rounds} commands, {parts} parts");
+    println!(
+        "one process {alone:.1?}; eight tasks {spread:.1?}, {submissions} submissions, {rounds} commands, {parts} parts"
+    );
     println!("requeued {requeued}, killed {killed}, cancelled {cancelled}, done beside {doubled}, nodes lost {lost}");
     println!("{makers}");
 }

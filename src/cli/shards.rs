@@ -22,10 +22,9 @@ pub(super) fn store(folder: &Folder, plan: &Value, options: &OutputOptions, glob
     store.damaged().iter().for_each(|part| output::warn(part));
     let is_mixed = |warning: &Warning| matches!(warning, Warning::MixedHardware { .. });
     match store.warnings().into_iter().find(is_mixed).filter(|_| options.strict) {
-        Some(mixed) => Err(Error::mismatch(
-            mixed.to_string().trim_end_matches('.'),
-            "Leave out --strict to put them together.",
-        )),
+        Some(mixed) => {
+            Err(Error::mismatch(mixed.to_string().trim_end_matches('.'), "Leave out --strict to put them together."))
+        }
         None => Ok(if options.merge { store.only_merging() } else { store }),
     }
 }

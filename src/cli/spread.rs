@@ -267,9 +267,9 @@ fn lacking(folder: &Path, survey: &Survey, of: usize, is_slurm: bool) -> Error {
     let submissions = Submission::all(folder);
     let one = |shard: &usize| {
         let own = survey.missing().filter(|(_, _, place)| place % of == *shard).collect::<Vec<_>>();
-        let names = own.chunk_by(|a, b| a.0 == b.0).map(|group| {
-            unit_names(group[0].0, &group.iter().map(|(_, key, _)| *key).collect::<Vec<_>>())
-        });
+        let names = own
+            .chunk_by(|a, b| a.0 == b.0)
+            .map(|group| unit_names(group[0].0, &group.iter().map(|(_, key, _)| *key).collect::<Vec<_>>()));
         let names = names.collect::<Vec<_>>().join("; ");
         let log = submissions.iter().rev().filter(|own| own.of == of).find_map(|own| own.log(folder, *shard));
         let said = if is_slurm { format!("; {}", last_words(log.as_deref())) } else { String::new() };

@@ -133,7 +133,13 @@ impl Slurm {
     ///
     /// # Errors
     /// sbatch refuses. What was submitted before stays, and is written down.
-    pub fn submit(&mut self, task: &Task, tasks: &[usize], after: Vec<String>, watch: &dyn Watch) -> Result<Vec<String>> {
+    pub fn submit(
+        &mut self,
+        task: &Task,
+        tasks: &[usize],
+        after: Vec<String>,
+        watch: &dyn Watch,
+    ) -> Result<Vec<String>> {
         let mut submission = submission(task);
         let path = submission.path(&self.out);
         submission.keep(&self.out)?;
@@ -152,7 +158,12 @@ impl Slurm {
         }
         let ids: Vec<String> = submission.jobs.iter().map(|job| job.id.clone()).collect();
         let plural = if tasks.len() == 1 { "task" } else { "tasks" };
-        watch.note(&format!("submitted {} {plural} as job {}: {}", tasks.len(), ids.join(", "), self.names(tasks, task)));
+        watch.note(&format!(
+            "submitted {} {plural} as job {}: {}",
+            tasks.len(),
+            ids.join(", "),
+            self.names(tasks, task)
+        ));
         self.jobs.extend(submission.jobs);
         self.query = Query { told: std::mem::take(&mut self.query.told), ..Query::new() };
         Ok(ids)
@@ -181,7 +192,8 @@ impl Slurm {
         let tasks = match self.client.queue(&self.jobs.iter().collect::<Vec<_>>()) {
             Answer::Tasks(tasks) => tasks,
             Answer::Nothing(said) => {
-                self.query.tell(format!("the queue does not answer ({said}); files go on telling how far it is"), watch);
+                self.query
+                    .tell(format!("the queue does not answer ({said}); files go on telling how far it is"), watch);
                 self.query.put_off(false);
                 return Ok(Life::Busy(self.query.words.clone()));
             }
@@ -210,7 +222,9 @@ impl Slurm {
         let jobs = jobs.into_iter().collect::<Vec<_>>().join(" ");
         Error::mismatch(
             format!("what is left waits for what will not come by itself: {}", told.join(", ")),
-            format!("`scancel {jobs}`, and give the command again with other words in --slurm; what is finished is kept."),
+            format!(
+                "`scancel {jobs}`, and give the command again with other words in --slurm; what is finished is kept."
+            ),
         )
     }
 }

@@ -42,7 +42,10 @@ impl SlurmTable {
     /// What is wrong with it.
     pub fn check(&self) -> Option<String> {
         if let Some(name) = self.commands.keys().find(|name| !COMMANDS.contains(&name.as_str())) {
-            return Some(format!("[slurm] has `{name}`, and takes words, setup, program and tables of {}", COMMANDS.join(", ")));
+            return Some(format!(
+                "[slurm] has `{name}`, and takes words, setup, program and tables of {}",
+                COMMANDS.join(", ")
+            ));
         }
         let mut jobs = self.commands.values().chain([&self.all]);
         jobs.find_map(|job| job.words.parse::<Words>().err().map(|e| format!("of [slurm], {}", e.problem())))
@@ -89,7 +92,9 @@ mod tests {
 
     #[test]
     fn a_command_has_the_words_of_all_and_its_own() {
-        let of = table("words = '-p gpu -t 60'\nsetup = 'module load a'\n[train]\nwords = '-t 24:00:00'\nprogram = 'x run \"a b\"'");
+        let of = table(
+            "words = '-p gpu -t 60'\nsetup = 'module load a'\n[train]\nwords = '-t 24:00:00'\nprogram = 'x run \"a b\"'",
+        );
         let later: Words = "--qos=high".parse().unwrap();
         assert_eq!(of.words("train", &later).unwrap().to_string(), "-p gpu -t 60 -t 24:00:00 --qos=high");
         assert_eq!(of.words("evaluate", &Words::default()).unwrap().to_string(), "-p gpu -t 60");

@@ -57,7 +57,10 @@ mod tests {
             groups.iter().map(|group| (group.wave, group.command.to_string(), group.steps.len())).collect()
         };
         let expected = [(0, "train", 2), (0, "theory", 1), (1, "compare", 1), (1, "evaluate", 1)];
-        assert_eq!(told(&groups(&steps, &results)), expected.map(|(wave, name, count)| (wave, name.to_string(), count)));
+        assert_eq!(
+            told(&groups(&steps, &results)),
+            expected.map(|(wave, name, count)| (wave, name.to_string(), count))
+        );
         // What is done is in no wave, and what needs it alone is in the first.
         std::fs::create_dir_all(results.folder(&steps[0].key)).unwrap();
         results.finish(&steps[0].key, &Done { name: "a".into(), command: Vec::new(), wall_seconds: 1.0 }).unwrap();

@@ -80,6 +80,8 @@ daemon() {
     shift
     setsid "${as_localhost[@]}" "$@" >"$dir/log/$name.out" 2>&1 </dev/null &
     echo $! >"$dir/run/$name.number"
+    # Else the shell tells of those that are killed.
+    disown
 }
 
 within() { # SECONDS COMMAND…

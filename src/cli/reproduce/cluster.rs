@@ -62,8 +62,9 @@ impl Cluster<'_> {
         }
         if self.args.executor.submit_only {
             let (ids, is) = (slurm.ids(), if adopts { "is still at work" } else { "was submitted" });
-            let message =
-                format!("job {ids} {is}. The same command without --submit-only waits for it, and makes tables and figures.");
+            let message = format!(
+                "job {ids} {is}. The same command without --submit-only waits for it, and makes tables and figures."
+            );
             return Err(Error::Part { message });
         }
         let files = Done { keys: self.steps.iter().map(|step| step.key.as_str()).collect(), results: self.results };
@@ -144,7 +145,11 @@ impl Cluster<'_> {
         };
         let told: Vec<String> = failed.iter().map(one).collect();
         let names: Vec<String> = blocked.iter().map(|step| format!("`{}`", step.name())).collect();
-        let waits = if names.is_empty() { String::new() } else { format!(". Not run, as it needs these: {}", names.join(", ")) };
+        let waits = if names.is_empty() {
+            String::new()
+        } else {
+            format!(". Not run, as it needs these: {}", names.join(", "))
+        };
         let all: BTreeSet<&str> = self.steps.iter().map(|step| step.key.as_str()).collect();
         let count = format!("{} of {} steps failed", failed.len(), all.len());
         Error::mismatch(

@@ -64,7 +64,11 @@ impl Client {
     }
 
     /// Submits a script; the job's number, and the cluster where one was named.
-    pub(super) fn sbatch(&self, words: &[String], script: &str) -> std::result::Result<(String, Option<String>), Refusal> {
+    pub(super) fn sbatch(
+        &self,
+        words: &[String],
+        script: &str,
+    ) -> std::result::Result<(String, Option<String>), Refusal> {
         let done = Client::run("sbatch", words, script).map_err(|e| Refusal::Final(absent("sbatch", &e)))?;
         let (stdout, stderr) = (String::from_utf8_lossy(&done.stdout), String::from_utf8_lossy(&done.stderr));
         if done.status.success() {
@@ -94,7 +98,8 @@ impl Client {
         for cluster in clusters {
             let own = jobs.iter().filter(|job| job.cluster.as_deref() == cluster).map(|job| job.id.as_str());
             let ids = own.collect::<Vec<_>>().join(",");
-            let mut words: Vec<String> = ["-h", "-r", "-t", "all", "-o", queue::FORMAT, "-j", &ids].map(String::from).into();
+            let mut words: Vec<String> =
+                ["-h", "-r", "-t", "all", "-o", queue::FORMAT, "-j", &ids].map(String::from).into();
             words.extend(cluster.iter().map(|name| format!("--clusters={name}")));
             match query(&words) {
                 Ok(text) => tasks.extend(parse_queue(&text)),
@@ -169,9 +174,17 @@ fn said(stderr: &str) -> String {
 /// Whether a complaint is about the moment, and not about what was asked.
 fn is_passing(said: &str) -> bool {
     let said = said.to_lowercase();
-    ["timed out", "unable to contact", "connection refused", "temporarily", "connection reset", "try again", "slow down"]
-        .iter()
-        .any(|words| said.contains(words))
+    [
+        "timed out",
+        "unable to contact",
+        "connection refused",
+        "temporarily",
+        "connection reset",
+        "try again",
+        "slow down",
+    ]
+    .iter()
+    .any(|words| said.contains(words))
 }
 
 fn absent(program: &str, why: &std::io::Error) -> Error {

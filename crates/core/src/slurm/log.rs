@@ -34,7 +34,10 @@ mod tests {
             ("", None),
             ("one\n\n", Some("one")),
             ("error: no room. Make some.\nwarning: old\n", Some("no room. Make some.")),
-            ("x\nslurmstepd: error: *** JOB 7 ON n1 CANCELLED AT T ***\n", Some("slurmstepd: error: *** JOB 7 ON n1 CANCELLED AT T ***")),
+            (
+                "x\nslurmstepd: error: *** JOB 7 ON n1 CANCELLED AT T ***\n",
+                Some("slurmstepd: error: *** JOB 7 ON n1 CANCELLED AT T ***"),
+            ),
         ] {
             std::fs::write(&path, text).unwrap();
             assert_eq!(telling_line(&path).as_deref(), says);

@@ -85,7 +85,8 @@ pub fn is_final(reason: &str) -> bool {
         "job requeued in held state",
     ];
     // Limits of one job, as against those of all jobs together: `QOSMaxWallDurationPerJobLimit`, `AssocMaxNodePerJobLimit`.
-    let of_one_job = reason.ends_with("PerJobLimit") || reason.ends_with("MinGRES") || reason.ends_with("MinCpuNotSatisfied");
+    let of_one_job =
+        reason.ends_with("PerJobLimit") || reason.ends_with("MinGRES") || reason.ends_with("MinCpuNotSatisfied");
     of_one_job || FINAL.contains(&reason)
 }
 
@@ -107,7 +108,8 @@ mod tests {
 
     #[test]
     fn reasons_that_never_end_are_known() {
-        for reason in ["PartitionTimeLimit", "DependencyNeverSatisfied", "QOSMaxWallDurationPerJobLimit", "JobHeldUser"] {
+        for reason in ["PartitionTimeLimit", "DependencyNeverSatisfied", "QOSMaxWallDurationPerJobLimit", "JobHeldUser"]
+        {
             assert!(is_final(reason), "{reason}");
         }
         for reason in ["Resources", "Priority", "None", "QOSMaxJobsPerUserLimit", "BeginTime", "AssocGrpCpuLimit"] {

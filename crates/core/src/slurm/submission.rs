@@ -75,7 +75,8 @@ impl Submission {
             fs::create_dir_all(&folder).map_err(|e| Error::io(&folder, "creating the folder", &e))?;
         }
         let text = serde_json::to_vec_pretty(self);
-        let text = text.map_err(|e| Error::mismatch(format!("a submission cannot be written ({e})"), "Report this."))?;
+        let text =
+            text.map_err(|e| Error::mismatch(format!("a submission cannot be written ({e})"), "Report this."))?;
         atomic::write(&self.path(out), &text)
     }
 
@@ -85,14 +86,16 @@ impl Submission {
     /// It cannot be read.
     pub fn read(path: &Path) -> Result<Self> {
         let text = fs::read(path).map_err(|e| Error::io(path, "reading", &e))?;
-        let damaged = |e| Error::file(path, format!("this is no submission ({e})"), "Give the command of the run again.");
+        let damaged =
+            |e| Error::file(path, format!("this is no submission ({e})"), "Give the command of the run again.");
         serde_json::from_slice(&text).map_err(damaged)
     }
 
     /// All of a folder, the oldest first; what cannot be read is none.
     pub fn all(out: &Path) -> Vec<Self> {
         let entries = fs::read_dir(out.join(FOLDER)).into_iter().flatten().flatten().map(|entry| entry.path());
-        let mut paths: Vec<PathBuf> = entries.filter(|path| path.extension().is_some_and(|end| end == "json")).collect();
+        let mut paths: Vec<PathBuf> =
+            entries.filter(|path| path.extension().is_some_and(|end| end == "json")).collect();
         paths.sort();
         paths.iter().filter_map(|path| Submission::read(path).ok()).collect()
     }

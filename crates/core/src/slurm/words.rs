@@ -22,7 +22,10 @@ const TAKEN: [(&[&str], &str); 5] = [
     (&["--array", "-a"], "Give the number of tasks with --shards; --array=%N here limits how many run at once"),
     (&["--wrap"], "The command is lipscope's own; leave it out"),
     (&["--wait", "-W"], "lipscope waits by itself, unless --submit-only is given; leave it out"),
-    (&["--test-only", "--help", "-h", "--usage", "--version", "-V"], "--dry-run shows what would be submitted; leave it out"),
+    (
+        &["--test-only", "--help", "-h", "--usage", "--version", "-V"],
+        "--dry-run shows what would be submitted; leave it out",
+    ),
     (&["--dependency", "-d"], "A later run of the same command takes what is finished by then; leave it out"),
 ];
 
@@ -188,7 +191,9 @@ mod tests {
     #[test]
     fn a_gpu_is_asked_for_in_many_ways() {
         let none = |_: &str| None;
-        for text in ["--gres=gpu:1", "--gres gpu", "-G 1", "-G2", "--gpus=a100:2", "--gpus-per-task 1", "--gres=x:1,gpu:2"] {
+        for text in
+            ["--gres=gpu:1", "--gres gpu", "-G 1", "-G2", "--gpus=a100:2", "--gpus-per-task 1", "--gres=x:1,gpu:2"]
+        {
             assert!(words(text).ask_for_gpu(none), "{text}");
         }
         for text in ["-p gpu", "--gres=shard:1", "", "--gpus=0", "--gres=gpu:0", "--gres=gpu:1 --gres=none"] {

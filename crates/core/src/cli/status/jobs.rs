@@ -53,7 +53,8 @@ impl Jobs {
             Answer::Tasks(tasks) => (tasks, None),
             Answer::Nothing(why) => (Vec::new(), Some(why)),
         };
-        let counted = if unanswered.is_none() { jobs.iter().map(|job| count(job, &tasks)).collect() } else { Vec::new() };
+        let counted =
+            if unanswered.is_none() { jobs.iter().map(|job| count(job, &tasks)).collect() } else { Vec::new() };
         let is_alive = |job: &Job, index: usize| {
             tasks.iter().any(|task| task.job == job.id && task.index == Some(index) && task.life() != State::Over)
         };
@@ -72,7 +73,8 @@ impl Jobs {
                         continue;
                     }
                     let log = submission.log(out, number).unwrap_or_default();
-                    let line = telling_line(&log).filter(|line| step.is_none() || line.contains("failed") || line.contains("needs"));
+                    let line = telling_line(&log)
+                        .filter(|line| step.is_none() || line.contains("failed") || line.contains("needs"));
                     said.extend(line.map(|line| Said { task, log, line }));
                 }
             }

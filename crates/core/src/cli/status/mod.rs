@@ -8,8 +8,8 @@ use super::output;
 use crate::error::{Error, Result};
 use crate::report::{Contribution, Finished};
 use crate::store::{Invocation, PLAN, Survey};
-use serde::Serialize;
 use jobs::Jobs;
+use serde::Serialize;
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
