@@ -165,9 +165,8 @@ impl fmt::Display for Fact {
                 f,
                 "D of {model} is 0 inside its sub-intervals by construction and does not exist at their ends. Judge it by K."
             ),
-            Fact::Rates { sentence } | Fact::Terminal { sentence } | Fact::Memorisation { sentence } => {
-                f.write_str(&as_sentence(sentence))
-            }
+            Fact::Rates { sentence } | Fact::Terminal { sentence } => f.write_str(&as_sentence(sentence)),
+            Fact::Memorisation { sentence } => write!(f, "{sentence}."),
             Fact::Nothing { sentence } => f.write_str(sentence),
         }
     }
@@ -195,17 +194,18 @@ impl Fact {
         let signed = |p: f64| format!("{p:.2}").replace('-', "−");
         let power = format!("{} [{}, {}]", signed(*exponent), signed(interval.0), signed(interval.1));
         let (from, until) = range;
+        let grows = if *exponent < 0.0 { "grows" } else { "falls" };
         let law = match over {
             Over::Steps => {
                 let flattens = flattens_below.map(|t| format!(", and flattens below t = {t:.0}")).unwrap_or_default();
                 format!(
-                    "Over t = {from} … {until} it grows as s^{power}, s counting steps from the clean sample{flattens}."
+                    "Over t = {from} … {until} it {grows} as s^{power}, s counting steps from the clean sample{flattens}."
                 )
             }
             Over::Sigma => {
                 let flattens = |sigma: f64| format!(", and flattens below σ = {}", number(Some(sigma)));
                 let flattens = flattens_below.map(flattens).unwrap_or_default();
-                format!("Over t = {from} … {until}, per σ, it grows as σ^{power} as σ → 0{flattens}.")
+                format!("Over t = {from} … {until}, per σ, it {grows} as σ^{power} as σ → 0{flattens}.")
             }
         };
         format!("{law} {}", self.verdict())
