@@ -127,7 +127,8 @@ mod tests {
 
     #[test]
     fn what_is_no_configuration_is_refused() {
-        for text in ["a: [1, 2", "a: &x 1\nb: *x\n", "a: 'open", "? [1]\n: 2\n", "\t- a: b\n  c", &"[".repeat(100_000)] {
+        for text in ["a: [1, 2", "a: &x 1\nb: *x\n", "a: 'open", "? [1]\n: 2\n", "\t- a: b\n  c", &"[".repeat(100_000)]
+        {
             assert!(parse(text).is_err(), "{:.20}", text);
         }
     }

@@ -58,7 +58,8 @@ fn place(source: &Source) -> Option<Place> {
     }
     // Of `FILE` the folder is `.`.
     let beside = source.path.parent()?.join(".");
-    let (folder, part) = [(beside.clone(), HUB), (beside.join(".."), RUN)].into_iter().find(|(f, part)| trained(f, part))?;
+    let (folder, part) =
+        [(beside.clone(), HUB), (beside.join(".."), RUN)].into_iter().find(|(f, part)| trained(f, part))?;
     let is_weights = (state_dict::FORMAT.recognises)(source);
     is_weights.then(|| Place { folder, part, file: Some(source.path.to_path_buf()) })
 }

@@ -8,8 +8,8 @@ use crate::error::{Doing, Result};
 use crate::network::native::{Facts, Inputs, Layers};
 use crate::network::{Additions, InputShape, STANDS_STILL};
 use crate::nn::{
-    Activation, FeedForward, Init, LayerNorm, Linear, Nonlinearity, TimeProjection, TimeSignal, TimestepEmbedding, Weights,
-    attend, chunks, modulate,
+    Activation, FeedForward, Init, LayerNorm, Linear, Nonlinearity, TimeProjection, TimeSignal, TimestepEmbedding,
+    Weights, attend, chunks, modulate,
 };
 use serde_json::Value;
 use std::path::Path;
@@ -51,7 +51,11 @@ impl Layers for SeddLayers {
             architecture: config.class_name,
             config: config.json.clone(),
             // Positions are rotations, of which there are as many as are wanted.
-            input: InputShape { sample: config.length.map(|length| vec![length]), resizable: true, ..InputShape::default() },
+            input: InputShape {
+                sample: config.length.map(|length| vec![length]),
+                resizable: true,
+                ..InputShape::default()
+            },
             size_factor: 1,
             classes: None,
             null_label: None,
@@ -179,7 +183,8 @@ impl Block {
     fn attention(&self, h: &Dual, turns: &Turns) -> Result<Dual> {
         let all = self.qkv.forward(h)?;
         // [B, L, 3·h·d] → [B, h, L, d]
-        let part = |i| all.linear(|x| x.f_unflatten(2, [3, self.heads, self.head_dim])?.f_select(2, i)?.f_transpose(1, 2));
+        let part =
+            |i| all.linear(|x| x.f_unflatten(2, [3, self.heads, self.head_dim])?.f_select(2, i)?.f_transpose(1, 2));
         let (query, key) = (turns.rotate(&part(0)?)?, turns.rotate(&part(1)?)?);
         let out = attend(&query, &key, &part(2)?).doing("applying attention")?;
         // [B, h, L, d] → [B, L, h·d]

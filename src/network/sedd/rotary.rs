@@ -32,7 +32,8 @@ impl Rotary {
             return Ok(Rotary { omega, computed: false });
         }
         let exponent = Tensor::f_arange_start_step(0, head_dim, 2, (Kind::Float, weights.device()));
-        let omega = exponent.and_then(|x| Tensor::f_pow_scalar(THETA, &x.f_div_scalar(head_dim as f64)?)?.f_reciprocal());
+        let omega =
+            exponent.and_then(|x| Tensor::f_pow_scalar(THETA, &x.f_div_scalar(head_dim as f64)?)?.f_reciprocal());
         Ok(Rotary { omega: omega.doing(DOING)?, computed: true })
     }
 
@@ -89,7 +90,12 @@ mod tests {
         let turned = || turns.rotate(&Dual::constant(same())).unwrap().value;
         let products = turned().matmul(&turned().transpose(2, 3)).squeeze();
         let tolerance = Tolerance::absolute(1e-13, "rounding of float64");
-        assert_close("products", &products.slice(0, 0, 8, 1).slice(1, 0, 8, 1), &products.slice(0, 1, 9, 1).slice(1, 1, 9, 1), tolerance);
+        assert_close(
+            "products",
+            &products.slice(0, 0, 8, 1).slice(1, 0, 8, 1),
+            &products.slice(0, 1, 9, 1).slice(1, 1, 9, 1),
+            tolerance,
+        );
         assert!((products.double_value(&[0, 1]) - products.double_value(&[0, 2])).abs() > 1e-3);
     }
 
