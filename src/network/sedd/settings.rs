@@ -128,8 +128,10 @@ impl Settings {
             return Ok(());
         }
         let next = "Export a module whose symbols have the mask behind all others, with torch.jit.trace.";
-        let what = format!("the tokenizer `{tokenizer}`");
-        Err(Error::unsupported(what, "with gpt2 the mask is the last symbol, and it may have one of its own", next))
+        let problem = format!(
+            "the tokenizer `{tokenizer}` may have a mask of its own, and only with gpt2 is it known to be the last symbol"
+        );
+        Err(Error::mismatch(problem, next))
     }
 
     /// The configuration of the network, whose table of symbols has `rows` rows and which has `width` channels in
@@ -175,7 +177,8 @@ impl Settings {
 
 fn gives(get: &Lookup) -> Result<Option<Gives>> {
     let refused = |what: String, allowed: &str| {
-        Err(Error::unsupported(what, allowed, "Export the network with torch.jit.trace and open that file instead."))
+        let next = "Export the network with torch.jit.trace and open that file instead.";
+        Err(Error::mismatch(format!("{what} is not known here: {allowed}"), next))
     };
     if let Some(graph) = find(get, &["graph.type"]).or_else(|| get("graph")) {
         let absorb = match graph.as_str() {
