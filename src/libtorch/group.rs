@@ -68,9 +68,8 @@ impl KeyStore {
         let (host, prefix, mut store) = (text(host)?, text(prefix)?, std::ptr::null_mut());
         let timeout = milliseconds(timeout);
         // SAFETY: the strings outlive the call, which sets `store` where it returns no message.
-        let message = unsafe {
-            ffi::lipscope_store_open(host.as_ptr(), port, serve, timeout, prefix.as_ptr(), &raw mut store)
-        };
+        let message =
+            unsafe { ffi::lipscope_store_open(host.as_ptr(), port, serve, timeout, prefix.as_ptr(), &raw mut store) };
         check(message, "connecting with the other ranks").map(|()| KeyStore(store))
     }
 
@@ -78,7 +77,10 @@ impl KeyStore {
     pub fn set(&self, key: &str, value: &str) -> Result<()> {
         let key = text(key)?;
         // SAFETY: the store is open, and key and value outlive the call.
-        check(unsafe { ffi::lipscope_store_set(self.0, key.as_ptr(), value.as_ptr(), value.len()) }, "telling other ranks")
+        check(
+            unsafe { ffi::lipscope_store_set(self.0, key.as_ptr(), value.as_ptr(), value.len()) },
+            "telling other ranks",
+        )
     }
 
     /// The value of a key; `None` where it is not set yet.
@@ -106,7 +108,10 @@ impl KeyStore {
     pub fn count(&self, key: &str) -> Result<i64> {
         let (key, mut value) = (text(key)?, 0);
         // SAFETY: the store is open, and key and number outlive the call.
-        check(unsafe { ffi::lipscope_store_add(self.0, key.as_ptr(), 1, &raw mut value) }, "counting with other ranks")?;
+        check(
+            unsafe { ffi::lipscope_store_add(self.0, key.as_ptr(), 1, &raw mut value) },
+            "counting with other ranks",
+        )?;
         Ok(value)
     }
 }
@@ -142,8 +147,7 @@ impl Group {
         let (rank, of) = (rank as c_int, of as c_int);
         let mut group = std::ptr::null_mut();
         // SAFETY: the store is open, and c10d keeps it alive; the call sets `group` where it returns no message.
-        let message =
-            unsafe { ffi::lipscope_group_open(store.0, rank, of, milliseconds(timeout), &raw mut group) };
+        let message = unsafe { ffi::lipscope_group_open(store.0, rank, of, milliseconds(timeout), &raw mut group) };
         check(message, "connecting with the other ranks").map(|()| Group(group))
     }
 
