@@ -86,10 +86,14 @@ impl KeyStore {
     /// The value of a key; `None` where it is not set yet.
     pub fn get(&self, key: &str) -> Result<Option<String>> {
         extern "C" fn take(context: *mut c_void, bytes: *const c_char, length: usize) {
-            // SAFETY: `context` is the vector of the call below, and `bytes` are `length` bytes.
-            let (value, bytes) =
-                unsafe { (&mut *context.cast::<Vec<u8>>(), std::slice::from_raw_parts(bytes.cast::<u8>(), length)) };
-            value.extend_from_slice(bytes);
+            // Of an empty value there may be no pointer.
+            if length > 0 {
+                // SAFETY: `context` is the vector of the call below, and `bytes` are `length` bytes.
+                let (value, bytes) = unsafe {
+                    (&mut *context.cast::<Vec<u8>>(), std::slice::from_raw_parts(bytes.cast::<u8>(), length))
+                };
+                value.extend_from_slice(bytes);
+            }
         }
         let (name, mut there, mut value) = (text(key)?, false, Vec::<u8>::new());
         let doing = "asking for what other ranks say";
@@ -226,6 +230,8 @@ mod tests {
             assert_eq!(Vec::<f64>::try_from(&tensor).unwrap(), [5.0, 5.0]);
             assert_eq!(store.get(&other).unwrap().as_deref(), Some("here"));
             assert_eq!(store.get("never").unwrap(), None);
+            store.set("empty", "").unwrap();
+            assert_eq!(store.get("empty").unwrap().as_deref(), Some(""));
             assert!((1..=2).contains(&store.count("together").unwrap()));
             // The server goes last.
             let last = group.begin(Collective::Sum, &tensor).unwrap();
