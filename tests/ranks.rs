@@ -122,35 +122,47 @@ fn log(out: &Path) -> Vec<Vec<f64>> {
     text.lines().skip(1).map(|line| line.rsplit_once(',').unwrap().0.split(',').map(number).collect()).collect()
 }
 
-/// The largest relative difference of losses, and that of the state, of each tensor by its largest number.
+/// The largest relative difference of losses, and of the state: of weights, averages and moments by the largest of their
+/// group.
 fn differences(a: &Path, b: &Path) -> (f64, f64) {
     let (rows, others) = (log(a), log(b));
     assert_eq!(rows.len(), others.len());
-    let relative = |a: &f64, b: &f64| if a == b { 0.0 } else { (a - b).abs() / a.abs().max(b.abs()) };
-    let losses = rows.iter().flatten().zip(others.iter().flatten()).map(|(a, b)| relative(a, b));
+    let most = |values: &mut dyn Iterator<Item = f64>| values.fold(0f64, |a, b| if b.is_nan() { b } else { a.max(b) });
+    let relative = |(a, b): (&f64, &f64)| if a == b { 0.0 } else { (a - b).abs() / a.abs().max(b.abs()) };
+    let losses = most(&mut rows.iter().flatten().zip(others.iter().flatten()).map(relative));
     let (state, other) = (state(a), state(b));
     assert!(state.keys().eq(other.keys()) && state.len() > 10);
-    let tensors = state.values().zip(other.values()).map(|(a, b)| {
-        let largest = a.iter().fold(0f64, |most, x| most.max(x.abs())).max(f64::MIN_POSITIVE);
-        a.iter()
-            .zip(b)
-            .fold(0f64, |most, (a, b)| if (a - b).is_nan() { f64::NAN } else { most.max((a - b).abs() / largest) })
+    let group = |name: &str| name.split('/').next().unwrap().to_string();
+    let mut largest: BTreeMap<String, f64> = BTreeMap::new();
+    for (name, numbers) in &state {
+        let of_group = largest.entry(group(name)).or_default();
+        *of_group = numbers.iter().fold(*of_group, |most, x| most.max(x.abs()));
+    }
+    let tensors = state.iter().zip(other.values()).map(|((name, a), b)| {
+        assert_eq!(a.len(), b.len());
+        most(&mut a.iter().zip(b).map(|(a, b)| if a == b { 0.0 } else { (a - b).abs() / largest[&group(name)] }))
     });
-    let most = |values: &mut dyn Iterator<Item = f64>| values.fold(0f64, |a, b| if b.is_nan() { b } else { a.max(b) });
-    (most(&mut losses.into_iter()), most(&mut tensors.into_iter()))
+    (losses, most(&mut tensors.into_iter()))
 }
 
 const FIFTY: [[&str; 2]; 3] = [["--steps", "50"], ["--log-every", "1"], ["--save-every", "25"]];
 
+const UNET: [&str; 2] = ["--arch", "unet:channels=8-16,attention=4,head-dim=8"];
+
+/// A UNet has weights that its output does not depend on: biases of convolutions in front of a norm over one channel, and of
+/// attention's keys. Their gradient is rounding r, and a step of Adam moves them by rate · r / (r + 1e-8), differently in
+/// every order of sums. In float64 r is 1e-16 and fifty steps are 1e-10 at most; in float32 each may be of the whole rate,
+/// 2e-4, in either direction.
 #[test]
 fn several_processes_take_the_steps_of_one_in_float64() {
     let folder = tempfile::tempdir().unwrap();
     let here = folder.path();
-    let unet = ["--arch", "unet:channels=8-16,attention=4,head-dim=8"];
     // Five processes share parts of six: one of them takes two.
-    for (name, more, worlds) in
-        [("mlp", ["--accumulate", "2"], &[2, 5][..]), ("unet", unet, &[2]), ("penalty", ["--variant", "penalty"], &[3])]
-    {
+    for (name, more, worlds, tolerance) in [
+        ("mlp", ["--accumulate", "2"], &[2, 5][..], 1e-12),
+        ("unet", UNET, &[2], 1e-10),
+        ("penalty", ["--variant", "penalty"], &[3], 1e-12),
+    ] {
         let of = |out: &str| -> Vec<String> {
             let all = [&FIFTY[..], &[more, ["--dtype", "f64"], ["--out", out]]].concat();
             train(&all).into_iter().map(String::from).collect()
@@ -165,22 +177,24 @@ fn several_processes_take_the_steps_of_one_in_float64() {
             run(world, &out);
             let (losses, state) = differences(&here.join(name), &here.join(&out));
             println!("{name}, {world} processes, float64: losses {losses:.1e}, state {state:.1e}");
-            assert!(losses < 1e-12 && state < 1e-12, "{name} {world}: {losses:e} {state:e}");
+            assert!(losses < 1e-12 && state < tolerance, "{name} {world}: {losses:e} {state:e}");
         }
     }
 }
 
-/// In float32 the order of sums changes the seventh digit of a gradient; Adam divides by its size, so that weights whose
-/// gradient is little more than rounding move apart by a part of the rate. Losses are those of the whole network.
+/// In float32 the order of sums changes the seventh digit of a gradient, and Adam divides by its size.
 #[test]
 fn several_processes_take_the_steps_of_one_in_float32() {
     let folder = tempfile::tempdir().unwrap();
     let here = folder.path();
-    succeed(here, 1, &train(&[&FIFTY[..], &[["--out", "whole"]]].concat()));
-    succeed(here, 2, &train(&[&FIFTY[..], &[["--out", "out"]]].concat()));
-    let (losses, state) = differences(&here.join("whole"), &here.join("out"));
-    println!("mlp, 2 processes, float32: losses {losses:.1e}, state {state:.1e}");
-    assert!(losses < 1e-4 && state < 1e-3, "{losses:e} {state:e}");
+    for (name, arch, tolerance) in [("mlp", ["--warmup", "5"], 1e-5), ("unet", UNET, 5e-3)] {
+        let two = format!("{name}-2");
+        succeed(here, 1, &train(&[&FIFTY[..], &[arch, ["--out", name]]].concat()));
+        succeed(here, 2, &train(&[&FIFTY[..], &[arch, ["--out", &two]]].concat()));
+        let (losses, state) = differences(&here.join(name), &here.join(&two));
+        println!("{name}, 2 processes, float32: losses {losses:.1e}, state {state:.1e}");
+        assert!(losses < 1e-5 && state < tolerance, "{losses:e} {state:e}");
+    }
 }
 
 #[test]
