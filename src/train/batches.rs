@@ -5,6 +5,7 @@ use crate::random::{Purpose, fill_normal, stream};
 use ndarray::Array2;
 use rand::RngExt;
 use rand::seq::SliceRandom;
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
@@ -47,6 +48,8 @@ pub struct Batches {
     pub seed: u64,
     /// Samples per batch.
     pub size: u64,
+    /// Those of each batch that are made here; the others are made by other processes.
+    pub rows: Range<u64>,
 }
 
 impl Batches {
@@ -66,13 +69,19 @@ impl Batches {
         }
     }
 
-    /// Batch number `number`: the samples from number · size on.
+    /// The numbers of the samples of batch number `number` that are made here.
+    fn samples(&self, number: u64) -> Range<u64> {
+        let first = number * self.size;
+        first + self.rows.start..first + self.rows.end
+    }
+
+    /// Batch number `number`, as far as it is made here.
     fn batch(&self, number: u64, order: &mut Order) -> Batch {
         let dim: usize = self.shape.iter().product::<i64>() as usize;
-        let size = self.size as usize;
+        let samples = self.samples(number);
+        let size = (samples.end - samples.start) as usize;
         let mut batch = Batch { x0: vec![0.0; size * dim], noise: vec![0.0; size * dim], t: vec![0; size] };
-        for row in 0..size {
-            let sample = number * self.size + row as u64;
+        for (row, sample) in samples.enumerate() {
             let here = row * dim..(row + 1) * dim;
             // Both are always drawn, so that the timesteps do not depend on whether samples are mirrored.
             let mut rng = stream(self.seed, Purpose::Training, 0.0, sample);
@@ -127,7 +136,15 @@ mod tests {
 
     fn batches(flip: bool) -> Batches {
         let rows = Array2::from_shape_fn((6, 4), |(row, column)| (10 * row + column) as f32);
-        Batches { data: Data::Rows(Arc::new(rows)), shape: vec![1, 2, 2], timesteps: 1000, flip, seed: 5, size: 4 }
+        Batches {
+            data: Data::Rows(Arc::new(rows)),
+            shape: vec![1, 2, 2],
+            timesteps: 1000,
+            flip,
+            seed: 5,
+            size: 4,
+            rows: 0..4,
+        }
     }
 
     fn first(batches: Batches, from: u64, count: usize) -> Vec<Batch> {
@@ -139,10 +156,25 @@ mod tests {
         let straight = first(batches(false), 0, 6);
         assert_eq!(first(batches(false), 3, 3), straight[3..]);
         // Twice the size, half the number.
-        let large = first(Batches { size: 8, ..batches(false) }, 0, 3);
+        let large = first(Batches { size: 8, rows: 0..8, ..batches(false) }, 0, 3);
         for (i, batch) in large.iter().enumerate() {
             assert_eq!(batch.t, [&straight[2 * i].t[..], &straight[2 * i + 1].t[..]].concat());
             assert_eq!(batch.noise, [&straight[2 * i].noise[..], &straight[2 * i + 1].noise[..]].concat());
+        }
+    }
+
+    #[test]
+    fn rows_of_several_processes_are_the_batch_of_one() {
+        let whole = first(batches(true), 2, 3);
+        for edges in [vec![0, 2, 4], vec![0, 1, 2, 4]] {
+            let parts: Vec<Vec<Batch>> =
+                edges.windows(2).map(|edge| first(Batches { rows: edge[0]..edge[1], ..batches(true) }, 2, 3)).collect();
+            for (i, batch) in whole.iter().enumerate() {
+                let of =
+                    |part: &dyn Fn(&Batch) -> Vec<f32>| parts.iter().flat_map(|p| part(&p[i])).collect::<Vec<f32>>();
+                assert_eq!((of(&|b| b.x0.clone()), of(&|b| b.noise.clone())), (batch.x0.clone(), batch.noise.clone()));
+                assert_eq!(parts.iter().flat_map(|p| p[i].t.clone()).collect::<Vec<_>>(), batch.t);
+            }
         }
     }
 
