@@ -73,7 +73,7 @@ impl Job {
     pub fn run(self, watch: &dyn Watch) -> Result<Done> {
         let store = self.open()?;
         let out = store.folder().to_path_buf();
-        let Job { plan, network, data, writers, sidecar, reference, every, device, .. } = self;
+        let Job { plan, network, data, writers, sidecar, reference, every, device, workers, .. } = self;
         let state = out.join(STATE);
         atomic::remove_leftovers(&out, STATE);
         writers.iter().for_each(|writer| atomic::remove_leftovers(&out, writer.file_name));
@@ -89,6 +89,7 @@ impl Job {
             flip: plan.flip,
             seed: plan.seed,
             size: plan.batch / plan.accumulate,
+            workers,
         };
         let batches = batches.start(trainer.step() * plan.accumulate);
         let keeper = Keeper { out: &out, state: &state, writers: &writers, sidecar: &sidecar, reference: &reference };
@@ -117,13 +118,15 @@ impl Job {
 fn train(
     trainer: &mut Trainer,
     steps: u64,
-    batches: &Receiver<Batch>,
+    batches: &Receiver<Result<Batch>>,
     every: Every,
     (keeper, log, watch): (&Keeper, &mut Log, &dyn Watch),
 ) -> Result<Option<Row>> {
     let mut last = None;
     while trainer.step() < steps {
-        trainer.take_step(batches).map_err(|e| keeper.with_last_good(e))?;
+        if let Err(error) = trainer.take_step(batches) {
+            return Err(keeper.ended_by(error, trainer));
+        }
         let step = trainer.step();
         if step.is_multiple_of(every.log) || step == steps {
             last = trainer.row().map_err(|e| keeper.with_last_good(e))?;
@@ -177,17 +180,28 @@ impl Keeper<'_> {
         self.writers.iter().try_for_each(|writer| (writer.write)(&content, &self.out.join(writer.file_name)))
     }
 
+    /// The error that ends a training. Where a sample could not be read nothing is wrong with the state, and it is saved.
+    fn ended_by(&self, error: Error, trainer: &mut Trainer) -> Error {
+        if matches!(error, Error::File { .. }) && trainer.step() > 0 {
+            return match self.save(trainer) {
+                Ok(()) => self.with_last_good(error),
+                Err(worse) => worse,
+            };
+        }
+        self.with_last_good(error)
+    }
+
     /// The error, with where the last good state is.
     fn with_last_good(&self, error: Error) -> Error {
         let step = crate::tensor_file::entries(self.state)
             .ok()
             .and_then(|listing| listing.metadata.into_iter().find(|(key, _)| key == "step").map(|(_, step)| step));
-        match (error, step) {
-            (Error::Mismatch { problem, next }, Some(step)) => Error::Mismatch {
-                problem,
-                next: format!("{next} The last good state, of step {step}, is {}.", self.state.display()),
-            },
-            (other, _) => other,
+        let Some(step) = step else { return error };
+        let with = |next: String| format!("{next} The last good state, of step {step}, is {}.", self.state.display());
+        match error {
+            Error::Mismatch { problem, next } => Error::Mismatch { problem, next: with(next) },
+            Error::File { path, problem, next } => Error::File { path, problem, next: with(next) },
+            other => other,
         }
     }
 }

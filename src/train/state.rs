@@ -166,6 +166,7 @@ mod tests {
             flip: true,
             seed: trainer.plan.seed,
             size: trainer.plan.batch / trainer.plan.accumulate,
+            workers: 1,
         };
         let receiver = batches.start(trainer.step * trainer.plan.accumulate);
         while trainer.step < until {
@@ -242,6 +243,7 @@ mod tests {
             flip: false,
             seed: 0,
             size: 4,
+            workers: 1,
         };
         let receiver = batches.start(0);
         let error = (0..40).find_map(|_| trainer.take_step(&receiver).err()).unwrap().to_string();

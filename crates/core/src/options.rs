@@ -6,7 +6,7 @@ use crate::cli::args::{
     Precision, PredictionParser, Scales, Share,
 };
 use crate::clock::Moves;
-use crate::data::{DataSpec, ScaleOverride};
+use crate::data::{ByteSize, DataSpec, ScaleOverride};
 use crate::error::Result;
 use crate::of::Of;
 use crate::prediction::Prediction;

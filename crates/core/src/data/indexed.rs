@@ -9,6 +9,9 @@ use crate::error::{Error, Result};
 use crate::tensor_file::{Array, Dtype};
 use rayon::prelude::*;
 
+/// Numbers that are read at a time.
+const AT_A_TIME: usize = 4 << 20;
+
 /// The samples of a data set, read by index from any thread.
 pub struct Indexed {
     stored: Box<dyn Stored>,
@@ -118,6 +121,27 @@ impl Indexed {
             return Err(Error::mismatch(problem, "Say --scale a..b to map that range to [−1, 1], or --scale none."));
         }
         self.check_finite(row, out)
+    }
+
+    /// Reads all samples in their order, some at a time, and hands them to `take`.
+    ///
+    /// # Errors
+    /// A sample cannot be read, or what `take` says.
+    pub fn pass(&self, take: &mut dyn FnMut(&[f32]) -> Result<()>) -> Result<()> {
+        let group = self.group().min(self.count);
+        let mut numbers = vec![0.0f32; group * self.width()];
+        for first in (0..self.count).step_by(group) {
+            let numbers = &mut numbers[..(self.count - first).min(group) * self.width()];
+            let rows = numbers.par_chunks_mut(self.width()).enumerate();
+            rows.try_for_each(|(i, out)| self.read(first + i, out))?;
+            take(numbers)?;
+        }
+        Ok(())
+    }
+
+    /// Samples that are read at a time.
+    pub(super) fn group(&self) -> usize {
+        (AT_A_TIME / self.width().max(1)).clamp(1, 4096)
     }
 
     /// All samples in memory, as their source has them.

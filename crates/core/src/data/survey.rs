@@ -15,8 +15,6 @@ pub const WHOLE: u64 = 4 << 30;
 const FEW: usize = 4096;
 /// Evenly spaced samples that stand for a larger set.
 const SOME: usize = 256;
-/// Numbers that are read at a time.
-const AT_A_TIME: usize = 4 << 20;
 
 /// What is known of a set.
 #[derive(Debug, Clone, PartialEq)]
@@ -43,7 +41,7 @@ impl Indexed {
         let count = if whole { self.len() } else { SOME };
         let rows = |i: usize| super::spaced(i, self.len(), count);
         let width = self.width();
-        let group = (AT_A_TIME / width.max(1)).clamp(1, 4096);
+        let group = self.group();
         let mut numbers = vec![0.0f32; group.min(count) * width];
         for first in (0..count).step_by(group) {
             let here = (count - first).min(group);

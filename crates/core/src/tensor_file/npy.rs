@@ -11,7 +11,7 @@ pub(super) struct Header {
     pub shape: Vec<usize>,
     pub dtype: Dtype,
     big_endian: bool,
-    column_major: bool,
+    pub column_major: bool,
     /// Where the numbers begin.
     pub data_start: usize,
 }

@@ -87,9 +87,9 @@ impl Chunk {
             return Err(wrong(source.path(), "its column lies beyond the end of the file"));
         };
         // A run can stand for many rows in no bytes, but not for more than this.
-        if rows as u64 > source.bytes().saturating_mul(1 << 16) || rows > u32::MAX as usize {
-            return Err(wrong(source.path(), format!("it claims {rows} rows")));
-        }
+        Budget::for_file(source.bytes())
+            .spend((rows as u64).saturating_mul(size_of::<(u32, u32)>() as u64))
+            .map_err(|problem| wrong(source.path(), format!("it claims {rows} rows: {problem}")))?;
         let level = u32::try_from(column.descriptor().descriptor.max_def_level).unwrap_or(0);
         let physical = column.physical_type();
         Ok(Chunk { at, end, rows, compression: column.compression(), level, physical })
