@@ -87,6 +87,7 @@ pub mod tensor_file;
 #[cfg(test)]
 mod testing;
 pub mod train;
+mod yaml;
 
 pub use lipscope_core::{
     atomic, control_variates, data, expectation, lipschitz_mass, preconditioning, prediction, random, ratio, refine,

@@ -128,6 +128,7 @@ impl Measurement {
             comparison: Vec::new(),
             resolution: None,
             rounding: None,
+            reading: Vec::new(),
             warnings: Vec::new(),
         })
     }

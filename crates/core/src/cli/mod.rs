@@ -108,6 +108,7 @@ pub fn exit(done: Result<Outcome>) -> ExitCode {
             output::complain("check failed", &message);
             ExitCode::from(1)
         }
+        Ok(Outcome::ToldElsewhere(status)) => ExitCode::from(status),
         Err(Error::Part { message }) => {
             output::note(&message);
             ExitCode::SUCCESS
