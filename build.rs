@@ -20,8 +20,8 @@ fn main() {
 
 /// `folder` is the lib folder of libtorch; its headers lie beside it, in the download as in a Python package.
 fn compile_extra(folder: &Path) {
-    let source = "src/libtorch/extra.cpp";
-    println!("cargo:rerun-if-changed={source}");
+    let sources = ["src/libtorch/extra.cpp", "src/libtorch/stand_in.cpp"];
+    sources.iter().for_each(|source| println!("cargo:rerun-if-changed={source}"));
     let include = folder.with_file_name("include");
     let api = include.join("torch/csrc/api/include");
     // Warnings in libtorch's headers are not ours to mend.
@@ -31,6 +31,6 @@ fn compile_extra(folder: &Path) {
         .warnings(false)
         .include(&include)
         .include(&api)
-        .file(source)
+        .files(sources)
         .compile("lipscope_extra");
 }

@@ -81,6 +81,8 @@ impl Checkpoint {
 pub struct Request<'a> {
     /// Where its tensors go.
     pub device: Device,
+    /// The dtype that its network will have, so that weights are in memory in that one only; `None` for the file's own.
+    pub kind: Option<Kind>,
     /// Which of several sets of weights, as `--weights` takes it.
     pub weights: Option<&'a str>,
     /// What the user says of the network, as `--config` takes it.
@@ -113,6 +115,7 @@ impl Request<'_> {
     pub fn on(device: Device) -> Self {
         Request {
             device,
+            kind: None,
             weights: None,
             told: None,
             inputs: None,

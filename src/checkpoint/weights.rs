@@ -1,12 +1,12 @@
 //! Sets of weights in one checkpoint: averages and the raw ones beside them, and which of them is meant.
 
-use super::Training;
+use super::{Request, Training, all_finite};
 use crate::error::{Doing, Error, Result};
 use crate::tensor_file::{Array, IntoTensor};
 use ndarray::Array2;
 use std::collections::BTreeMap;
 use std::path::Path;
-use tch::{Device, Tensor};
+use tch::{Kind, Tensor};
 
 /// Name of the array of reference samples, [N, …].
 pub(super) const REFERENCE: &str = "reference_samples";
@@ -42,11 +42,24 @@ pub(super) fn choose<'a>(training: Option<&'a Training>, asked: Option<&str>, pa
     }
 }
 
-/// Tensors on `device`, by the part of their names behind `prefix`; others are left out.
+/// An array on the device that is asked for, and in the dtype. One after the other, so that all weights together are in
+/// memory once, in the dtype of the network.
+///
+/// Vectors stay in the file's dtype until there is a network: some are frequencies of its time embedding, which are never
+/// narrowed. So does what float16 cannot hold.
+pub(super) fn placed(array: Array, request: &Request) -> Result<Tensor> {
+    let doing = "moving weights";
+    let tensor = array.into_tensor()?.f_to_device(request.device).doing(doing)?;
+    let Some(kind) = request.kind.filter(|_| tensor.dim() > 1 && tensor.is_floating_point()) else { return Ok(tensor) };
+    let converted = tensor.f_to_kind(kind).doing(doing)?;
+    Ok(if kind == Kind::Half && !all_finite(&converted) { tensor } else { converted })
+}
+
+/// Tensors where and as they are asked for, by the part of their names behind `prefix`; others are left out.
 pub(super) fn tensors(
     arrays: Vec<(String, Array)>,
     prefix: Option<&str>,
-    device: Device,
+    request: &Request,
 ) -> Result<BTreeMap<String, Tensor>> {
     let mut tensors = BTreeMap::new();
     for (name, array) in arrays {
@@ -55,8 +68,7 @@ pub(super) fn tensors(
             None => Some(name).filter(|name| !name.contains('/') && name != REFERENCE),
         };
         let Some(name) = name else { continue };
-        let tensor = array.into_tensor()?.f_to_device(device).doing("moving weights")?;
-        tensors.insert(name, tensor);
+        tensors.insert(name, placed(array, request)?);
     }
     Ok(tensors)
 }

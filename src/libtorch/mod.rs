@@ -1,6 +1,8 @@
 //! The few calls of libtorch's C++ interface that tch does not offer; `extra.cpp` is their other side. All unsafe code
 //! of this crate that touches libtorch is here.
 
+pub mod stand_in;
+
 use crate::error::{Error, Result, torch_message};
 use crate::tensor_file;
 use std::ffi::{CStr, CString, c_char, c_int, c_void};

@@ -2,7 +2,7 @@
 
 use super::shards::{Index, Parameters, read_file};
 use crate::checkpoint::sets::Set;
-use crate::checkpoint::sha256;
+use crate::checkpoint::{Request, sha256};
 use crate::error::{Doing, Result};
 use crate::tensor_file::{self, Dtype, Entry};
 use std::collections::BTreeMap;
@@ -38,11 +38,11 @@ impl Stored {
     }
 
     /// The tensors of a set.
-    pub fn read(&self, set: &Set, device: Device) -> Result<Parameters> {
+    pub fn read(&self, set: &Set, request: &Request) -> Result<Parameters> {
         let wanted = |name: &str| set.names.contains_key(name);
         let (tensors, left_out) = match self {
-            Stored::File(path) => read_file(path, &wanted, device)?,
-            Stored::Shards(index) => index.tensors(&wanted, device)?,
+            Stored::File(path) => read_file(path, &wanted, request)?,
+            Stored::Shards(index) => index.tensors(&wanted, request)?,
         };
         let own = |(name, tensor)| Some((set.names.get(&name)?.clone(), tensor));
         Ok((tensors.into_iter().filter_map(own).collect(), left_out))

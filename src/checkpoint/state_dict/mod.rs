@@ -9,13 +9,14 @@ mod buffers;
 
 use super::declared::USUAL;
 use super::sets::{self, Names, Set};
+use super::weights::placed;
 use super::{Checkpoint, Declared, Format, Request, Source, sha256};
-use crate::error::{Doing, Error, Result};
+use crate::error::{Error, Result};
 use crate::network::recognise::{Evidence, Shapes, StateDict, Told, Use};
 use crate::network::{self};
 use crate::nn::Weights;
 use crate::report::WeightsUsed;
-use crate::tensor_file::{self, Format as File, IntoTensor, Listing, NamedArrays};
+use crate::tensor_file::{self, Format as File, Listing, NamedArrays};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -152,8 +153,7 @@ fn open(source: &Source, request: &Request) -> Result<Checkpoint> {
     let mut tensors: BTreeMap<String, Tensor> = BTreeMap::new();
     for (name, array) in named.arrays {
         let Some(own) = set.names.get(&name) else { continue };
-        let tensor = array.into_tensor()?.f_to_device(request.device).doing("moving weights")?;
-        tensors.insert(own.clone(), tensor);
+        tensors.insert(own.clone(), placed(array, request)?);
     }
     let weights = Weights::new(tensors, path);
     let network = network::build(&config, &weights, path)?;

@@ -3,7 +3,7 @@
 mod header;
 
 use super::array::Array;
-use super::contents::{Contents, Wanted};
+use super::contents::{Contents, Take, Wanted};
 use super::damage::damaged;
 use super::listing::{Entry, Listing};
 use super::source::Source;
@@ -36,6 +36,21 @@ pub(super) fn read(path: &Path, wanted: Wanted) -> Result<Contents> {
 
 /// Reads the wanted arrays of `bytes` bytes in this format, which are in the file at `path`.
 pub(super) fn read_at(read: ReadAt, bytes: u64, path: &Path, wanted: Wanted) -> Result<Contents> {
+    let mut arrays = Vec::new();
+    let rest = each_at(read, bytes, path, wanted, &mut |name, array| {
+        arrays.push((name, array));
+        Ok(())
+    })?;
+    Ok(Contents { arrays, ..rest })
+}
+
+/// Hands over the wanted arrays one by one, each read when the one before has been taken; gives what else the file holds.
+pub(super) fn each(path: &Path, wanted: Wanted, take: Take) -> Result<Contents> {
+    let source = Source::open(path)?;
+    each_at(&mut |at, count| source.read(at, count), source.bytes(), path, wanted, take)
+}
+
+fn each_at(read: ReadAt, bytes: u64, path: &Path, wanted: Wanted, take: Take) -> Result<Contents> {
     let (header, data_start) = open(read, bytes, path)?;
     let mut contents = Contents { metadata: header.metadata, ..Contents::default() };
     for tensor in header.tensors {
@@ -49,7 +64,7 @@ pub(super) fn read_at(read: ReadAt, bytes: u64, path: &Path, wanted: Wanted) -> 
         let data = read(data_start + tensor.start, tensor.end - tensor.start)?;
         let array = Array::new(tensor.shape, dtype, Arc::new(data))
             .map_err(|e| damaged(path, format!("its array {} is wrong: {e}", tensor.name)))?;
-        contents.arrays.push((tensor.name, array));
+        take(tensor.name, array)?;
     }
     Ok(contents)
 }
