@@ -50,7 +50,7 @@ fn run(cli: &Cli) -> Result<Outcome> {
         Command::Reproduce(args) => reproduce::run(args, global),
         Command::Demo(args) => demo::run(args, global),
         Command::Inspect(args) => inspect::run(args, global),
-        Command::Doctor => doctor::run(global),
+        Command::Doctor(args) => doctor::run(args, global),
         Command::Suggest(_) | Command::Export(_) | Command::Completions { .. } | Command::Man => Ok(None),
     };
     done.map(|done| done.unwrap_or(Outcome::Done))

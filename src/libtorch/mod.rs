@@ -59,6 +59,8 @@ mod ffi {
         pub fn lipscope_forward_level(open: bool, level: *mut u64) -> Message;
         pub fn lipscope_plain_attention(plain: bool) -> Message;
         pub fn lipscope_autocast(device: c_int, dtype: c_int) -> Message;
+        pub fn lipscope_pinned(host: Handle, pinned: Handle) -> Message;
+        pub fn lipscope_free_memory(device: c_int, bytes: *mut u64) -> Message;
     }
 }
 
@@ -221,6 +223,22 @@ fn with_plain_attention<T>(f: impl FnOnce() -> Result<T>) -> Result<T> {
 }
 
 pub use lipscope_core::cli::args::Autocast;
+
+/// A copy of a tensor on the CPU in memory that a GPU reads while the host goes on. tch's own call names the device, about
+/// which libtorch complains.
+pub fn pinned(host: &Tensor) -> Result<Tensor> {
+    let copy = Tensor::new();
+    // SAFETY: `host` is a live tensor, and `copy` one that the call may assign to.
+    check(unsafe { ffi::lipscope_pinned(handle(host), handle(&copy)) }, "pinning memory").map(|()| copy)
+}
+
+/// Bytes that a CUDA device has free, where libtorch can tell.
+pub fn free_memory(device: usize) -> Option<u64> {
+    let (index, mut bytes) = (c_int::try_from(device).ok()?, 0);
+    // SAFETY: `bytes` is a live number.
+    let told = check(unsafe { ffi::lipscope_free_memory(index, &raw mut bytes) }, "asking for free memory");
+    told.is_ok().then_some(bytes)
+}
 
 /// Runs `f` under autocast on `device`, or as it is without one.
 pub fn autocast<T>(device: Device, dtype: Option<Autocast>, f: impl FnOnce() -> Result<T>) -> Result<T> {

@@ -94,8 +94,8 @@ pub enum Command {
     Demo(DemoArgs),
     /// Say what a checkpoint, a file of arrays, a report or the folder of a run holds
     Inspect(InspectArgs),
-    /// Say what this installation can use: libtorch, devices, threads
-    Doctor,
+    /// Say what this installation can use, and how fast it is: libtorch, devices, threads
+    Doctor(DoctorArgs),
     /// Print a completion script for a shell
     #[command(hide = true)]
     Completions {
@@ -180,6 +180,14 @@ pub struct InspectArgs {
     /// Any file or folder
     #[arg(value_name = "PATH")]
     pub checkpoint: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub struct DoctorArgs {
+    /// Also measure, in about half a minute, how fast each device is: forward passes, what derivatives and secants cost
+    /// beside them, copies
+    #[arg(long)]
+    pub bench: bool,
 }
 
 /// Figures beside the tables.
