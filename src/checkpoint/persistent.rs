@@ -117,7 +117,7 @@ fn open(source: &Source, request: &Request) -> Result<Checkpoint> {
     let mut tensors: BTreeMap<String, Tensor> = BTreeMap::new();
     for (name, array) in named.arrays {
         let own = name.get(prefix.len()..).unwrap_or_default().to_string();
-        tensors.insert(own, placed(array, request)?);
+        tensors.insert(own, placed(&array, request)?);
     }
     let weights = Weights::new(tensors, path);
     let network = network::build(&config, &weights, path)?;

@@ -1,8 +1,8 @@
 //! Sets of weights in one checkpoint: averages and the raw ones beside them, and which of them is meant.
 
 use super::{Request, Training, all_finite};
-use crate::error::{Doing, Error, Result};
-use crate::tensor_file::{Array, IntoTensor};
+use crate::error::{Error, Result};
+use crate::tensor_file::{self, Array};
 use ndarray::Array2;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -47,12 +47,14 @@ pub(super) fn choose<'a>(training: Option<&'a Training>, asked: Option<&str>, pa
 ///
 /// Vectors stay in the file's dtype until there is a network: some are frequencies of its time embedding, which are never
 /// narrowed. So does what float16 cannot hold.
-pub(super) fn placed(array: Array, request: &Request) -> Result<Tensor> {
-    let doing = "moving weights";
-    let tensor = array.into_tensor()?.f_to_device(request.device).doing(doing)?;
-    let Some(kind) = request.kind.filter(|_| tensor.dim() > 1 && tensor.is_floating_point()) else { return Ok(tensor) };
-    let converted = tensor.f_to_kind(kind).doing(doing)?;
-    Ok(if kind == Kind::Half && !all_finite(&converted) { tensor } else { converted })
+pub(super) fn placed(array: &Array, request: &Request) -> Result<Tensor> {
+    let own = tensor_file::kind(array.dtype())?;
+    let as_in_file = || tensor_file::converted(array, (own, request.device));
+    let Some(kind) = request.kind.filter(|_| array.shape().len() > 1 && array.dtype().is_float()) else {
+        return as_in_file();
+    };
+    let tensor = tensor_file::converted(array, (kind, request.device))?;
+    if kind == Kind::Half && !all_finite(&tensor) { as_in_file() } else { Ok(tensor) }
 }
 
 /// Tensors where and as they are asked for, by the part of their names behind `prefix`; others are left out.
@@ -68,7 +70,7 @@ pub(super) fn tensors(
             None => Some(name).filter(|name| !name.contains('/') && name != REFERENCE),
         };
         let Some(name) = name else { continue };
-        tensors.insert(name, placed(array, request)?);
+        tensors.insert(name, placed(&array, request)?);
     }
     Ok(tensors)
 }

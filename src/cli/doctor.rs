@@ -136,7 +136,8 @@ fn bench_text(text: &mut String, examined: &Examined, network: &str) {
         let free = device.free_bytes.map(|bytes| format!("{:.1} GB of memory free", bytes as f64 / 1e9));
         let copies = device.copies.as_ref().map(|copies| {
             let pinned = copies.pinned.map(|rate| format!(", from pinned memory {rate:.1} GB/s")).unwrap_or_default();
-            format!("copies from main memory {:.1} GB/s{pinned}", copies.plain)
+            let place = if device.name == "cpu" { "within" } else { "from" };
+            format!("copies {place} main memory {:.1} GB/s{pinned}", copies.plain)
         });
         let known: Vec<String> = free.into_iter().chain(copies).collect();
         let _ = writeln!(text, "{}: {}", device.name, known.join(", "));

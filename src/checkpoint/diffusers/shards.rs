@@ -124,7 +124,7 @@ fn shard(folder: &Path, name: &str, index: &Path) -> Result<PathBuf> {
 pub(super) fn read_file(path: &Path, wanted: &dyn Fn(&str) -> bool, request: &Request) -> Result<Parameters> {
     let mut tensors = BTreeMap::new();
     let left_out = tensor_file::read_each(path, wanted, &mut |name, array| {
-        tensors.insert(name, placed(array, request)?);
+        tensors.insert(name.into(), placed(array, request)?);
         Ok(())
     })?;
     Ok((tensors, left_out))

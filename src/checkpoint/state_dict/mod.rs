@@ -153,7 +153,7 @@ fn open(source: &Source, request: &Request) -> Result<Checkpoint> {
     let mut tensors: BTreeMap<String, Tensor> = BTreeMap::new();
     for (name, array) in named.arrays {
         let Some(own) = set.names.get(&name) else { continue };
-        tensors.insert(own.clone(), placed(array, request)?);
+        tensors.insert(own.clone(), placed(&array, request)?);
     }
     let weights = Weights::new(tensors, path);
     let network = network::build(&config, &weights, path)?;

@@ -17,4 +17,4 @@ pub(super) struct Contents {
 pub(super) type Wanted<'a> = &'a dyn Fn(&str) -> bool;
 
 /// Takes one array after the other.
-pub(super) type Take<'a> = &'a mut dyn FnMut(String, Array) -> Result<()>;
+pub(super) type Take<'a> = &'a mut dyn FnMut(&str, &Array) -> Result<()>;

@@ -82,22 +82,22 @@ pub fn read_selected(path: impl AsRef<Path>, wanted: &dyn Fn(&str) -> bool) -> R
 }
 
 /// Hands the `wanted` arrays of a file to `take`, one by one; gives what was left out, as [`NamedArrays::opaque`] has it. Of
-/// a safetensors file each array is read when the one before has been taken, so that no two of them are in memory; others
-/// are read as a whole.
+/// a safetensors file each array is read when the one before has been taken, into the same memory; others are read as a
+/// whole.
 ///
 /// # Errors
 /// Those of [`read_selected`], and the first of `take`.
 pub fn read_each(
     path: impl AsRef<Path>,
     wanted: &dyn Fn(&str) -> bool,
-    take: &mut dyn FnMut(String, Array) -> Result<()>,
+    take: &mut dyn FnMut(&str, &Array) -> Result<()>,
 ) -> Result<Vec<String>> {
     let path = path.as_ref();
     if sniff(path)?.format == Format::Safetensors {
         return Ok(safetensors_file::each(path, wanted, take)?.opaque);
     }
     let NamedArrays { arrays, opaque, .. } = read_selected(path, wanted)?;
-    arrays.into_iter().try_for_each(|(name, array)| take(name, array))?;
+    arrays.into_iter().try_for_each(|(name, array)| take(&name, &array))?;
     Ok(opaque)
 }
 
