@@ -362,14 +362,15 @@ fn peak(folder: &Path, model: &str) -> i64 {
     command.current_dir(folder).args(["measure", model, "--dtype", "bf16", "--data", "x0.safetensors"]);
     command.args(["--context", "text.safetensors", "--pooled", "pooled.safetensors", "--timesteps", "10", "--quiet"]);
     command.args(["--samples", "1", "--batch", "1", "--threads", "1", "--out"]).arg(format!("out-{model}"));
-    let child = command.spawn().unwrap();
-    let mut status = 0;
-    // SAFETY: a struct of numbers, for which all zeros are valid.
-    let mut usage: libc::rusage = unsafe { std::mem::zeroed() };
-    // SAFETY: both pointers are to live values, and the child is ours and not waited for elsewhere.
-    let waited = unsafe { libc::wait4(child.id() as i32, &raw mut status, 0, &raw mut usage) };
-    assert!(waited > 0 && status == 0, "lipscope measure ended with {status}");
-    usage.ru_maxrss * 1024
+    let mut child = command.spawn().unwrap();
+    // Not what wait4 tells: that is the largest of before the program began, too, when it was a copy of this one.
+    let mut most = 0;
+    while child.try_wait().unwrap().is_none() {
+        most = lipscope::device::memory::peak(child.id()).map_or(most, |bytes| bytes as i64);
+        std::thread::sleep(std::time::Duration::from_millis(2));
+    }
+    assert!(child.wait().unwrap().success(), "lipscope measure failed");
+    most
 }
 
 /// Weights in float32 are in memory once, in bfloat16, and one array besides: not the files, nor a float32 network.
@@ -391,5 +392,5 @@ fn large_weights_are_in_memory_once_and_in_the_dtype_asked_for() {
     assert!(bytes > 150 << 20, "{bytes}");
     let grown = peak(here, "large") - peak(here, "small");
     println!("{:.2} of the weights in bfloat16", grown as f64 / bytes as f64);
-    assert!(grown < bytes * 3 / 2, "{grown} bytes for weights of {bytes} in bfloat16");
+    assert!(grown < bytes * 13 / 10, "{grown} bytes for weights of {bytes} in bfloat16");
 }

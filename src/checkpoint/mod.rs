@@ -226,7 +226,8 @@ fn refuse_non_finite(checkpoint: &Checkpoint) -> Result<()> {
     }
 }
 
-/// NaN and ±∞ times 0 are NaN, so one sum tells, without a tensor of flags.
+/// NaN and ±∞ times 0 are NaN, so one sum tells, without a tensor of flags; in the tensor's own dtype, because for another
+/// libtorch would first make a copy of it in that one.
 fn all_finite(tensor: &tch::Tensor) -> bool {
-    (tensor * 0.0).sum(Kind::Double).double_value(&[]) == 0.0
+    (tensor * 0.0).sum(tensor.kind()).double_value(&[]) == 0.0
 }
