@@ -22,7 +22,9 @@ from .report import Report
 from .suggestion import Suggestion
 
 if TYPE_CHECKING:
-    from .sharing import Boundaries, Shared, torch
+    import torch
+
+    from .sharing import Boundaries, Shared
 
 __all__ = ["Error", "Monitor", "Report", "Suggestion", "compare", "measure", "share", "suggest", "theory"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Mapping
+from typing import TYPE_CHECKING, Any, Mapping, cast
 
 if TYPE_CHECKING:
     import numpy
@@ -41,7 +41,7 @@ def text(value: Any, folder: Path, name: str) -> str:
     if isinstance(value, str):
         return value
     if isinstance(value, os.PathLike):
-        return os.fspath(value)
+        return str(os.fspath(value))
     found = array(value)
     if found is None or found.ndim == 0:
         return str(value if found is None else found.item())
@@ -61,9 +61,8 @@ def array(value: Any) -> numpy.ndarray[Any, Any] | None:
     torch = sys.modules.get("torch")
     if torch is not None and isinstance(value, torch.Tensor):
         value = value.detach().cpu()
-        result: numpy.ndarray[Any, Any] = (value.float() if value.dtype == torch.bfloat16 else value).numpy()
-        return result
-    numpy = sys.modules.get("numpy")
-    if numpy is not None and isinstance(value, (numpy.ndarray, numpy.generic)):
-        return numpy.asarray(value)
+        return cast("numpy.ndarray[Any, Any]", (value.float() if value.dtype == torch.bfloat16 else value).numpy())
+    library = sys.modules.get("numpy")
+    if library is not None and isinstance(value, (library.ndarray, library.generic)):
+        return cast("numpy.ndarray[Any, Any]", library.asarray(value))
     return None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Iterable
 
 from .commands import run
 from .needed import needed
@@ -59,10 +59,10 @@ class Monitor:
     @property
     def history(self) -> pandas.DataFrame:
         """All curves in one table, with the training step in the column `step`."""
-        pandas = needed("pandas", "tables")
+        library = needed("pandas", "tables")
         if not self.reports:
             raise Error(f"Nothing is measured yet. Call the monitor at a step that is a multiple of {self.every}.")
-        table: pandas.DataFrame = pandas.concat(
+        table: pandas.DataFrame = library.concat(
             [report.curve.assign(step=step) for step, report in self.reports], ignore_index=True
         )
         return table
@@ -79,7 +79,7 @@ class Monitor:
         positive = table.where(table > 0)
         axes: Axes = pyplot.subplots()[1] if ax is None else ax
         norm = colours.LogNorm(float(positive.min().min()), float(positive.max().max()))
-        mesh = axes.pcolormesh(_edges(list(table.columns)), _edges(list(table.index)), positive.to_numpy(), norm=norm)
+        mesh = axes.pcolormesh(_edges(table.columns), _edges(table.index), positive.to_numpy(), norm=norm)
         axes.set_yscale("symlog", linthresh=1)
         axes.set_ylim(bottom=0)
         axes.set_xlabel("training step")
@@ -104,8 +104,9 @@ def scalars(report: Report) -> dict[str, float]:
     return {name: float(number) for name, number in numbers.items() if number is not None}
 
 
-def _edges(centres: list[float]) -> list[float]:
+def _edges(numbers: Iterable[Any]) -> list[float]:
     """Ends of the cells around these numbers: half-way between neighbours."""
+    centres = [float(number) for number in numbers]
     if len(centres) == 1:
         return [centres[0] - 0.5, centres[0] + 0.5]
     middles = [(a + b) / 2 for a, b in zip(centres, centres[1:])]

@@ -96,7 +96,10 @@ def run(arguments: Sequence[str], silent: bool = False) -> str:
             code, output = progress.follow(process)
         except KeyboardInterrupt:
             process.send_signal(signal.SIGINT)
-            progress.follow(process)
+            try:
+                progress.follow(process)
+            except KeyboardInterrupt:
+                process.send_signal(signal.SIGINT)  # the second one ends it at once
             raise
         except BaseException:
             process.terminate()

@@ -39,6 +39,10 @@ class Progress:
         self._notebook = not self._silent and in_notebook()
         self._terminal = not self._silent and not self._notebook and sys.stderr.isatty()
         self._shown = time.monotonic()
+        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
+        self._rest = ""
+        self._stdout: list[bytes] = []
+        self._thread: threading.Thread | None = None
         if self._notebook or self._terminal:
             self._reader, self.writer = pty.openpty()
             self._copy_size()
@@ -67,14 +71,11 @@ class Progress:
     def follow(self, process: subprocess.Popen[bytes]) -> tuple[int, str]:
         """Shows what comes until the program ends; its exit code and stdout. After an interrupt it may be called again."""
         self._close_writer()
-        if not hasattr(self, "_stdout"):
-            self._stdout: list[bytes] = []
+        if self._thread is None:
             assert process.stdout is not None
             read = process.stdout.read
             self._thread = threading.Thread(target=lambda: self._stdout.append(read()), daemon=True)
             self._thread.start()
-            self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
-            self._rest = ""
         while chunk := self._read():
             self._take(self._decoder.decode(chunk))
         self._show(self._rest)

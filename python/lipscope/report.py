@@ -52,9 +52,9 @@ class Report:
         return self._table("comparison.csv")
 
     def _table(self, name: str) -> pandas.DataFrame:
-        pandas = needed("pandas", f"tables ({name})")
+        library = needed("pandas", f"tables ({name})")
         # Numbers are read to the last bit, and a label such as "NA" stays what it is.
-        table: pandas.DataFrame = pandas.read_csv(
+        table: pandas.DataFrame = library.read_csv(
             self.folder / name, float_precision="round_trip", keep_default_na=False, na_values=[""]
         )
         return table.astype({column: object for column in ("model", "block") if column in table})

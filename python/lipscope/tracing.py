@@ -84,7 +84,9 @@ def example(batch: int, shape: tuple[int, ...], kind: torch.dtype) -> tuple[torc
 def _traced(function: torch.nn.Module, inputs: tuple[torch.Tensor, ...], name: str) -> torch.jit.ScriptModule:
     try:
         # The tracer's own check runs at the example's batch size only; ours runs at others.
-        script: torch.jit.ScriptModule = torch.jit.trace(function, inputs, check_trace=False, strict=False)
+        script: torch.jit.ScriptModule = torch.jit.trace(  # type: ignore[no-untyped-call, unused-ignore]
+            function, inputs, check_trace=False, strict=False
+        )
         return script
     except Exception as error:
         raise Error(f"{name} cannot be traced ({type(error).__name__}: {error}). Save it as TorchScript and pass its path.") from error
