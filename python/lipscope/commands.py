@@ -68,8 +68,9 @@ def run(
     inputs = folder / INPUTS
     if options.get("share") is not None:
         options["share"] = boundaries(options["share"])
+    saved = []
     try:
-        saved = [save(model, inputs / str(i), scheduler, options) for i, model in enumerate(models)]
+        saved += [save(model, inputs / str(i), scheduler, options) for i, model in enumerate(models)]
         for one in saved:
             _merge(options, one.options)
         arguments = [command, *(one.path for one in saved), *flags({**options, "out": folder}, inputs)]
@@ -79,8 +80,9 @@ def run(
             shutil.rmtree(folder, ignore_errors=True)
         raise
     finally:
-        for i in range(len(models)):
-            shutil.rmtree(inputs / str(i), ignore_errors=True)
+        for one in saved:
+            if one.needless:
+                shutil.rmtree(one.needless, ignore_errors=True)
         if inputs.is_dir() and not any(inputs.iterdir()):
             inputs.rmdir()
     report = Report(folder, text)

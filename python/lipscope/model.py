@@ -33,6 +33,8 @@ class Saved:
 
     path: str
     options: dict[str, Any] = field(default_factory=dict)
+    needless: Path | None = None
+    """A folder that would be saved again to the last bit, and need not outlast the run."""
 
 
 def save(model: Model, folder: Path, scheduler: Any, options: Mapping[str, Any]) -> Saved:
@@ -50,7 +52,7 @@ def save(model: Model, folder: Path, scheduler: Any, options: Mapping[str, Any])
     model = _unwrapped(model)
     if isinstance(model, Shared):
         saved = save(model.module, folder, scheduler, options)
-        return Saved(saved.path, {**saved.options, "share": model.typed})
+        return Saved(saved.path, {**saved.options, "share": model.typed}, saved.needless)
     name = type(model).__name__
     place = NATIVE.get(name)
     if place and hasattr(model, "save_pretrained"):
@@ -58,7 +60,7 @@ def save(model: Model, folder: Path, scheduler: Any, options: Mapping[str, Any])
         model.save_pretrained(path / place)
         if scheduler is not None:
             scheduler.save_pretrained(path / "scheduler")
-        return Saved(str(path))
+        return Saved(str(path), needless=folder)
     from .tracing import trace
 
     folder.mkdir(parents=True, exist_ok=True)

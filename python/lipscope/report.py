@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import html
 import json
 import shutil
@@ -20,6 +21,10 @@ if TYPE_CHECKING:
 
 REPORT = "report.json"
 PAGE_HEIGHT = 700
+
+# Columns of the tables that hold words, and those that count.
+WORDS = frozenset({"model", "quantity", "estimator", "block", "of", "baseline_model"})
+COUNTS = frozenset({"samples", "non_finite", "unconverged"})
 
 # Okabe and Ito's palette, which colour-blind readers tell apart.
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#000000")
@@ -53,11 +58,11 @@ class Report:
 
     def _table(self, name: str) -> pandas.DataFrame:
         library = needed("pandas", f"tables ({name})")
-        # Numbers are read to the last bit, and a label such as "NA" stays what it is.
-        table: pandas.DataFrame = library.read_csv(
-            self.folder / name, float_precision="round_trip", keep_default_na=False, na_values=[""]
-        )
-        return table.astype({column: object for column in ("model", "block") if column in table})
+        # Not read_csv, which rounds by version of pandas, and reads a label such as "NA" as missing.
+        with open(self.folder / name, newline="", encoding="utf-8") as file:
+            columns: list[tuple[str, ...]] = list(zip(*csv.reader(file)))
+        table: pandas.DataFrame = library.DataFrame({name: _column(name, values) for name, *values in columns})
+        return table
 
     @property
     def summary(self) -> list[dict[str, Any]]:
@@ -118,3 +123,12 @@ class Report:
         labels = ", ".join(model["label"] for model in self.data["models"])
         complete = "" if self.data["complete"] else ", incomplete"
         return f"<lipscope.Report {self.data['command']}: {labels}{complete}>"
+
+
+def _column(name: str, values: list[str]) -> list[Any]:
+    """Values of a column: text, whole numbers where all are, numbers to the last bit; a missing one is None or NaN."""
+    if name in WORDS:
+        return [value or None for value in values]
+    if name in COUNTS and all(values):
+        return [int(value) for value in values]
+    return [float(value) if value else float("nan") for value in values]

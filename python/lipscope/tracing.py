@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +34,8 @@ class _Function(torch.nn.Module):
 def trace(module: torch.nn.Module, path: Path, shape: tuple[int, ...]) -> None:
     """Traces a copy of `module` on the CPU in eval mode and in its own dtype, for samples of this shape, into `path`.
 
-    The module itself stays as it is. Raises `Error` where it cannot be traced, or its trace answers otherwise than it does.
+    The module itself stays as it is. A file that is there already and is a trace of the same module stays too: two traces in one
+    process differ in the names of their classes, and the program would take them for two models. Raises `Error` where it cannot be traced, or its trace answers otherwise than it does.
     """
     name = type(module).__name__
     copied = cpu_copy(module).eval()
@@ -53,10 +55,15 @@ def trace(module: torch.nn.Module, path: Path, shape: tuple[int, ...]) -> None:
                 f"{name} does not answer to f(x, t) on the CPU, with x {[2, *shape]} and t [2]: {problem} Pass a module whose "
                 "forward takes x and one t per sample, such as one that wraps yours and adds the other arguments."
             )
+        examples = [example(batch, shape, kind) for batch in BATCHES]
+        if path.is_file() and _is_of(path, function, examples):
+            return
         script = _traced(function, example(2, shape, kind), name)
-        for batch in BATCHES:
-            _check(function, script, example(batch, shape, kind), name)
-    torch.jit.save(script, str(path))
+        for inputs in examples:
+            _check(function, script, inputs, name)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)
+        torch.jit.save(script, str(path))
 
 
 def cpu_copy(module: torch.nn.Module) -> torch.nn.Module:
@@ -84,9 +91,11 @@ def example(batch: int, shape: tuple[int, ...], kind: torch.dtype) -> tuple[torc
 def _traced(function: torch.nn.Module, inputs: tuple[torch.Tensor, ...], name: str) -> torch.jit.ScriptModule:
     try:
         # The tracer's own check runs at the example's batch size only; ours runs at others.
-        script: torch.jit.ScriptModule = torch.jit.trace(  # type: ignore[no-untyped-call, unused-ignore]
-            function, inputs, check_trace=False, strict=False
-        )
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)  # torch 2.13 reads and writes TorchScript, and calls it deprecated
+            script: torch.jit.ScriptModule = torch.jit.trace(  # type: ignore[no-untyped-call, unused-ignore]
+                function, inputs, check_trace=False, strict=False
+            )
         return script
     except Exception as error:
         raise Error(f"{name} cannot be traced ({type(error).__name__}: {error}). Save it as TorchScript and pass its path.") from error
@@ -103,6 +112,19 @@ def _check(function: torch.nn.Module, script: torch.jit.ScriptModule, inputs: tu
     scale = own.abs().max()
     if own.shape != traced.shape or not (own - traced).abs().max() <= TOLERANCE.get(own.dtype, 1e-4) * scale.clamp(min=1e-30):
         raise Error(f"The trace of {name} answers otherwise than {name} with a batch of {batch}. {advice}")
+
+
+def _is_of(path: Path, function: torch.nn.Module, examples: list[tuple[torch.Tensor, torch.Tensor]]) -> bool:
+    """Whether the file has the same weights and gives the same answers, bit for bit."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)
+            script = torch.jit.load(str(path))  # type: ignore[no-untyped-call, unused-ignore]
+        own, stored = dict(function.state_dict()), dict(script.state_dict())
+        same = own.keys() == stored.keys() and all(torch.equal(own[name], stored[name]) for name in own)
+        return same and all(torch.equal(_first(script(*inputs)), _first(function(*inputs))) for inputs in examples)
+    except Exception:  # a file of anything else
+        return False
 
 
 def _first(output: Any) -> torch.Tensor:
