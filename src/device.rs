@@ -7,6 +7,7 @@ mod cuda;
 pub mod memory;
 mod upload;
 
+pub use cuda::libtorch_folder;
 pub(crate) use upload::read_back;
 pub use upload::{fetch, scale_rows, upload, upload_labels};
 

@@ -11,7 +11,7 @@ use tch::{Kind, Tensor};
 pub(super) fn run(global: &Global) -> Result<Option<Outcome>> {
     device::set_threads(global.threads)?;
     let mut text = format!("lipscope {}\n", env!("CARGO_PKG_VERSION"));
-    let _ = writeln!(text, "libtorch in {}", env!("LIPSCOPE_LIBTORCH_LIB"));
+    let _ = writeln!(text, "libtorch in {}", device::libtorch_folder().display());
     let _ = writeln!(text, "threads: {}", tch::get_num_threads());
     for found in device::available() {
         let ones = Tensor::f_ones([64, 64], (Kind::Float, found));

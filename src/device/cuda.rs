@@ -83,9 +83,9 @@ fn gpu_present() -> bool {
     ["/dev/nvidiactl", "/dev/dxg", "/dev/nvmap"].iter().any(|file| Path::new(file).exists())
 }
 
-/// Where libtorch is. What is loaded counts, since LD_LIBRARY_PATH may have chosen another than the one linked with,
-/// and the two halves must come from one build.
-fn libtorch_folder() -> PathBuf {
+/// Where libtorch is. What is loaded counts, and not what was linked with: LD_LIBRARY_PATH may have chosen another, a wheel runs
+/// on the installed torch's, and the two halves must come from one build.
+pub fn libtorch_folder() -> PathBuf {
     let maps = std::fs::read_to_string("/proc/self/maps").unwrap_or_default();
     loaded_from(&maps).unwrap_or_else(|| PathBuf::from(env!("LIPSCOPE_LIBTORCH_LIB")))
 }
