@@ -158,7 +158,9 @@ pub fn set_threads(threads: Option<usize>) -> Result<()> {
 
 /// CPUs that a scheduler gave this process; where no limit is enforced, it is told so only.
 fn allocated() -> Option<usize> {
-    std::env::var("SLURM_CPUS_PER_TASK").ok()?.trim().parse().ok().filter(|cpus| *cpus > 0)
+    // The second is told to every job, the first to those that ask for CPUs by the task.
+    let said = ["SLURM_CPUS_PER_TASK", "SLURM_CPUS_ON_NODE"].into_iter().find_map(|name| std::env::var(name).ok());
+    said?.trim().parse().ok().filter(|cpus| *cpus > 0)
 }
 
 /// No more threads than libtorch would take, than the CPUs that this process may run on (by its affinity and its control

@@ -3,31 +3,9 @@
 
 mod common;
 
-use common::{fixture, fresh, lipscope, names, refuse, report, succeed};
+use common::{fixture, fresh, lipscope, names, outcome, refuse, report, succeed};
 use serde_json::Value;
 use std::path::Path;
-
-/// What was measured: the report without times; tables have their seconds in the last column of `seeds`.
-fn outcome(out: &Path) -> Value {
-    fn numbers(value: &Value) -> Value {
-        match value {
-            Value::Object(object) => {
-                let timed = ["wall_seconds", "began", "threads", "parts"];
-                let kept = object.iter().filter(|(key, _)| !timed.contains(&key.as_str()));
-                kept.map(|(key, value)| (key.clone(), numbers(value))).collect()
-            }
-            Value::Array(items) => items.iter().map(numbers).collect(),
-            other => other.clone(),
-        }
-    }
-    let mut report = numbers(&report(out));
-    for table in report["tables"].as_array_mut().into_iter().flatten().filter(|table| table["name"] == "seeds") {
-        for row in table["rows"].as_array_mut().unwrap() {
-            row.as_array_mut().unwrap().pop();
-        }
-    }
-    report
-}
 
 fn parts(out: &Path) -> usize {
     names(&out.join("parts")).len()

@@ -2,7 +2,7 @@
 
 use crate::error::{Error, Result};
 use clap::Parser;
-use lipscope_core::cli::args::{Cli, Command, Global, MergeArgs, OutputOptions};
+use lipscope_core::cli::args::{Cli, Global, MergeArgs};
 use lipscope_core::cli::{Outcome, output};
 use lipscope_core::store::{self, Invocation};
 use std::path::Path;
@@ -20,13 +20,15 @@ pub(super) fn run(args: &MergeArgs, global: &Global) -> Result<Outcome> {
     })?;
     let out = std::path::absolute(&args.out).map_err(|e| Error::io(&args.out, "finding the folder", &e))?;
     let mut cli = parsed(&again, &args.out)?;
-    let Some(options) = output_options(&mut cli.command) else { return Err(unknown(&again, &args.out)) };
+    let Some(options) = cli.command.output_mut() else { return Err(unknown(&again, &args.out)) };
     options.out = Some(out);
     (options.merge, options.strict) = (true, args.strict);
     if let Some(formats) = &args.figures.plot {
         options.figures.plot = Some(formats.clone());
     }
-    cli.global = Global { seed: cli.global.seed, device: global.device.clone(), ..*global };
+    // A batch of `auto` depends on where the shards ran, and not on where they are put together.
+    let cut_for = again.device.as_ref().and_then(|device| device.parse().ok());
+    cli.global = Global { seed: cli.global.seed, device: global.device.clone(), cut_for, ..*global };
     std::env::set_current_dir(&again.directory).map_err(|e| {
         Error::io(&again.directory, "entering the folder in which the command was given, where its paths start", &e)
     })?;
@@ -41,16 +43,4 @@ fn parsed(again: &Invocation, out: &Path) -> Result<Cli> {
 fn unknown(again: &Invocation, out: &Path) -> Error {
     let problem = format!("its command.json holds a command that has no parts: `{}`", again.line());
     Error::file(out, problem, "Give the command of the run again, with --merge.")
-}
-
-/// The options of a command whose work can be shared.
-fn output_options(command: &mut Command) -> Option<&mut OutputOptions> {
-    match command {
-        Command::Measure(args) => Some(&mut args.output),
-        Command::Compare(args) => Some(&mut args.output),
-        Command::Theory(args) => Some(&mut args.output),
-        Command::Evaluate(args) => Some(&mut args.output),
-        Command::Stability(args) => Some(&mut args.output),
-        _ => None,
-    }
 }

@@ -14,6 +14,7 @@ mod reproduce;
 mod sample;
 mod setup;
 mod shards;
+mod spread;
 mod stability;
 mod theory;
 mod train;
@@ -40,9 +41,15 @@ pub fn main() -> ExitCode {
 
 fn run(cli: &Cli) -> Result<Outcome> {
     let global = &cli.global;
-    if global.device.all().len() > 1 && !shares_work(&cli.command) {
+    if global.device.all().len() > 1 && cli.command.output().is_none() {
         let allowed = "only measure, compare, theory, stability and evaluate share their work between devices";
         return Err(Error::argument("--device", &global.device, allowed, "Name one device."));
+    }
+    if let Some(of) = spread::count(cli) {
+        return spread::run(cli, of);
+    }
+    if let Some(client) = spread::for_dry_run(cli)? {
+        return run(&client);
     }
     let done = match &cli.command {
         Command::Measure(args) => measure::run(args, global),
@@ -64,7 +71,9 @@ fn run(cli: &Cli) -> Result<Outcome> {
     done.map(|done| done.unwrap_or(Outcome::Done))
 }
 
-fn shares_work(command: &Command) -> bool {
-    use Command::{Compare, Evaluate, Measure, Stability, Theory};
-    matches!(command, Measure(_) | Compare(_) | Theory(_) | Stability(_) | Evaluate(_))
+/// This program as a job starts it: the one that becomes the engine, where it lies beside it.
+fn program() -> Result<String> {
+    let engine = std::env::current_exe().map_err(|e| Error::io("lipscope", "finding this program", &e))?;
+    let front = engine.with_file_name("lipscope");
+    Ok(if front.is_file() { front } else { engine }.display().to_string())
 }

@@ -51,7 +51,7 @@ impl Evaluation {
         let subjects = Subjects::open(args, arithmetic)?;
         subjects.models().try_for_each(|model| wanted.fits(model))?;
         let yardstick = Yardstick::new(args, &wanted, &subjects, arithmetic.0, setup.seed)?;
-        let batch = sampling::batch(args.batch, &subjects.shape, arithmetic.0);
+        let batch = sampling::batch(args.batch, &subjects.shape, setup.cut_for(arithmetic.0));
         let plan = plan(&wanted, &subjects, &yardstick, (setup.seed, batch));
         Ok(Evaluation { plan, wanted, subjects, yardstick, batch, seed: setup.seed, device: arithmetic.0 })
     }

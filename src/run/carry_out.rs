@@ -85,7 +85,7 @@ impl Measurement {
                 return Err(stop(&report, store));
             }
         }
-        if let Some(store) = store.as_deref_mut() {
+        if let Some(store) = store {
             store.end_of_shard(false)?;
             told_of_parts(store, &mut report.provenance, &mut report.warnings);
         }
@@ -128,6 +128,7 @@ impl Measurement {
             comparison: Vec::new(),
             resolution: None,
             rounding: None,
+            reading: Vec::new(),
             warnings: Vec::new(),
         })
     }

@@ -113,7 +113,7 @@ fn at(denoiser: &dyn Denoiser, draws: &Draws, t: Timestep, samples: u64, batch: 
     let level = denoiser.schedule().level(t);
     for first in (0..samples).step_by(batch.max(1) as usize) {
         let here: Vec<Draw> = (first..(first + batch.max(1)).min(samples)).map(|sample| Draw { t, sample }).collect();
-        let rows = draws.rows(&here);
+        let rows = draws.rows(&here)?;
         let pairs = draws.to_device(&rows, denoiser.device(), denoiser.kind())?;
         let times = vec![t; here.len()];
         let state = pairs.state(&rows, denoiser, &times)?;

@@ -51,7 +51,7 @@ impl Study {
         let mut completed =
             setup::complete(opened, &shares, (&args.data, &args.model), arithmetic, Derivatives::default())?;
         completed.models.iter_mut().for_each(Model::follow_time);
-        let settings = settings(args, &completed.models, arithmetic.0)?;
+        let settings = settings(args, &completed.models, setup.cut_for(arithmetic.0))?;
         let models = &completed.models;
         if models.windows(2).any(|pair| pair[0].description.schedule != pair[1].description.schedule) {
             completed.warnings.push(Warning::SchedulesDiffer);

@@ -51,7 +51,7 @@ pub use finished::Finished;
 pub use jumps::{Calibration, Uniformization};
 pub use memorisation::{Memorisation, OwnWeight, memorisation_csv};
 pub use model::{LoraDescription, ModelDescription};
-pub use reading::reading;
+pub use reading::{Fact, Finding, findings, reading};
 pub use resolution::resolution_reading;
 pub use rounding::{NoRounding, Rounding, RoundingRow, rounding_reading, rounding_table};
 pub use samples::{SampleFormat, SampleReport, SampleSet};
@@ -94,6 +94,9 @@ pub struct Report {
     /// How much is rounding, where that was asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rounding: Option<Rounding>,
+    /// What the numbers come to: facts with their sentences; empty until the curves are complete.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub reading: Vec<Finding>,
     /// What a reader must know before trusting the numbers, with what to do about it.
     pub warnings: Vec<Warning>,
 }

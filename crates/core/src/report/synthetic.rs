@@ -127,6 +127,7 @@ pub fn report(models: Vec<ModelReport>) -> Report {
         comparison: Vec::new(),
         resolution: None,
         rounding: None,
+        reading: Vec::new(),
         warnings: Vec::new(),
     }
 }

@@ -16,11 +16,14 @@ pub struct Invocation {
     pub arguments: Vec<String>,
     /// Where it was given: paths among the arguments start there.
     pub directory: PathBuf,
+    /// The device that batches are cut for, where none is named.
+    #[serde(default)]
+    pub device: Option<String>,
 }
 
 /// Arguments with a value that may differ between those who share the work, or that have no part in it.
-const VALUES: [&str; 8] =
-    ["--shard", "--shards", "--executor", "--slurm", "--attempts", "--threads", "--device", "--out"];
+const VALUES: [&str; 9] =
+    ["--shard", "--shards", "--executor", "--slurm", "--attempts", "--submitted-by", "--threads", "--device", "--out"];
 /// The same without a value.
 const SWITCHES: [&str; 9] = [
     "--submit-only",
@@ -61,7 +64,7 @@ impl Invocation {
         let kept = without(std::env::args_os().skip(1), &VALUES);
         let arguments = kept.into_iter().map(|argument| argument.to_string_lossy().into_owned());
         let arguments = arguments.filter(|argument| !SWITCHES.contains(&argument.as_str())).collect();
-        Ok(Invocation { arguments, directory })
+        Ok(Invocation { arguments, directory, device: None })
     }
 
     /// The same into a folder.
@@ -69,6 +72,12 @@ impl Invocation {
     pub fn into(mut self, folder: &Path) -> Self {
         self.arguments.extend(["--out".into(), folder.display().to_string()]);
         self
+    }
+
+    /// The same for batches of a device, as `--device` takes it.
+    #[must_use]
+    pub fn cut_for(self, device: String) -> Self {
+        Invocation { device: Some(device), ..self }
     }
 
     /// Writes it down in a folder, where none is yet.
@@ -123,7 +132,7 @@ mod tests {
     #[test]
     fn words_that_a_shell_would_cut_are_quoted() {
         let arguments = ["measure", "a b.pt", "--label", "it's", "--out", "x/y"].map(String::from).to_vec();
-        let line = Invocation { arguments, directory: PathBuf::from("/") }.line();
+        let line = Invocation { arguments, directory: PathBuf::from("/"), device: None }.line();
         assert_eq!(line, "lipscope measure 'a b.pt' --label 'it'\\''s' --out x/y");
     }
 
@@ -131,7 +140,7 @@ mod tests {
     fn the_first_command_of_a_folder_stays() {
         let folder = tempfile::tempdir().unwrap();
         assert!(Invocation::of(folder.path()).is_none());
-        let command = |word: &str| Invocation { arguments: vec![word.into()], directory: PathBuf::from("/") };
+        let command = |word: &str| Invocation { arguments: vec![word.into()], directory: "/".into(), device: None };
         command("measure").keep(folder.path()).unwrap();
         command("theory").keep(folder.path()).unwrap();
         assert_eq!(Invocation::of(folder.path()).unwrap(), command("measure"));

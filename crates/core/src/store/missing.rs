@@ -34,7 +34,7 @@ pub(super) fn refused(folder: &Path, missing: &[(String, String)], survey: Optio
         format!(", or with --shard {}{more}", which[..which.len().min(NAMED)].join(", "))
     });
     let next = format!("They are measured by {command}{}.", shards.unwrap_or_default());
-    Error::file(folder, problem, next)
+    Error::Missing { folder: folder.into(), problem, next }
 }
 
 #[cfg(test)]

@@ -121,6 +121,11 @@ impl Store {
         }
     }
 
+    /// Whether no unit is done here.
+    pub fn only_merges(&self) -> bool {
+        self.work == Work::Nothing
+    }
+
     /// Writes down which units there are to be of one kind, in the order in which they are shared out.
     ///
     /// # Errors

@@ -1,11 +1,14 @@
-//! `lipscope status OUT`: how far a run is, from its files alone.
+//! `lipscope status OUT`: how far a run is, from its files; and what its jobs are about, from one look at the queue.
+
+mod jobs;
 
 use super::args::{Global, StatusArgs};
 use super::outcome::Outcome;
 use super::output;
 use crate::error::{Error, Result};
 use crate::report::{Contribution, Finished};
-use crate::store::{Invocation, Survey};
+use crate::store::{Invocation, PLAN, Survey};
+use jobs::Jobs;
 use serde::Serialize;
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
@@ -30,6 +33,8 @@ struct Status {
     /// Shards with units that are not finished, where the run was shared out in one way.
     shards: Option<Shards>,
     parts: Vec<Contribution>,
+    #[serde(skip_serializing_if = "Jobs::is_empty")]
+    jobs: Jobs,
     /// Whether there is a report of all units.
     reported: bool,
 }
@@ -42,6 +47,13 @@ struct Shards {
 
 /// Prints it.
 pub fn run(args: &StatusArgs, global: &Global) -> Result<Option<Outcome>> {
+    if !args.out.join(PLAN).is_file() {
+        // In that of `reproduce` units are steps, in folders of their own.
+        let jobs = Jobs::of(&args.out, |_, _| false);
+        if !jobs.is_empty() {
+            return if global.json { output::print_json(&jobs) } else { output::print(&jobs.text()) };
+        }
+    }
     let status = Status::of(&args.out)?;
     if global.json { output::print_json(&status) } else { output::print(&status.text()) }
 }
@@ -65,6 +77,7 @@ impl Status {
             command: Invocation::of(folder).map(|command| command.into(folder).line()),
             shards: survey.shards_that_lack().map(|(of, lacking)| Shards { of, lacking }),
             parts: survey.contributions(),
+            jobs: Jobs::of(folder, |shard, of| survey.missing_shards(of).contains(&shard)),
             reported: Finished::read(&Finished::file(folder)).is_ok_and(|report| report.is_complete()),
             units,
         })
@@ -92,6 +105,7 @@ impl Status {
             let plural = if part.processes == 1 { "" } else { "es" };
             let _ = writeln!(text, "{part}, {} thread(s), {} process{plural}{jobs}", part.threads, part.processes);
         }
+        text += &self.jobs.text();
         let _ = writeln!(text, "{}", self.end());
         text
     }
