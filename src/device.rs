@@ -8,6 +8,7 @@ pub mod memory;
 pub mod speed;
 mod upload;
 
+pub use cuda::libtorch_folder;
 pub(crate) use upload::{column, read_back};
 pub use upload::{fetch, scale_rows, upload, upload_integers, upload_numbers};
 
