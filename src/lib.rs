@@ -62,6 +62,7 @@ pub mod dual;
 pub mod error;
 pub mod estimator;
 pub mod evaluate;
+pub mod executor;
 pub mod guidance;
 pub mod ideal;
 pub mod input;
