@@ -150,18 +150,20 @@ impl Drop for Links {
 /// A client of the place's store, which this process may serve.
 fn store(place: &Place, serve: bool) -> Result<KeyStore> {
     let Place { rank, of, host, port, attempt, .. } = place;
-    let unreachable = |message: String| {
-        let problem = format!("rank {rank} of {of} cannot reach rank 0 at {host}, port {port}: {message}");
-        Error::mismatch(problem, "Check MASTER_ADDR and MASTER_PORT, and that rank 0 has started.")
-    };
     // c10d would try for the whole time.
-    (host.as_str(), *port).to_socket_addrs().map_err(|error| unreachable(error.to_string()))?;
+    (host.as_str(), *port).to_socket_addrs().map_err(|error| {
+        let problem = format!("rank {rank} of {of} cannot find rank 0's machine, `{host}` ({error})");
+        Error::mismatch(problem, "Set MASTER_ADDR to a name or an address of that machine.")
+    })?;
     KeyStore::open(host, *port, serve, JOIN, &format!("lipscope/{attempt}")).map_err(|error| match serve {
         true => Error::mismatch(
             format!("rank 0 cannot listen on port {port}: {}", error.problem()),
             "Choose a free port as MASTER_PORT.",
         ),
-        false => unreachable(error.problem()),
+        false => Error::mismatch(
+            format!("rank {rank} of {of} cannot reach rank 0 at {host}, port {port}: {}", error.problem()),
+            "Check MASTER_ADDR and MASTER_PORT, and that rank 0 has started.",
+        ),
     })
 }
 
