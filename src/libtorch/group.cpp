@@ -100,11 +100,16 @@ char *lipscope_work_wait(void *work, int64_t timeout_ms, bool *done) {
     auto &waited = *static_cast<Work *>(work);
     try {
       waited->wait(std::chrono::milliseconds(timeout_ms));
-      *done = true;
     } catch (const c10::Error &) {
-      if (waited->isCompleted()) throw;
-      *done = false;
+      // Out of time, which is no error, or failed.
+      if (!waited->isCompleted()) {
+        *done = false;
+        return;
+      }
+      // It may have been done a moment after the time was out; a failure is raised again.
+      waited->wait();
     }
+    *done = true;
   });
 }
 
