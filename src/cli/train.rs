@@ -13,7 +13,7 @@ use lipscope_core::cli::{Outcome, output};
 pub(super) fn run(args: &TrainArgs, global: &Global) -> Result<Option<Outcome>> {
     let place = ranks::place(&|name| std::env::var(name).ok())?;
     let Some(place) = place else { return train(args, global, setup(global), &World::alone()) };
-    let setup = Setup { device: ranks::device_of(global.device, &place)?, ..setup(global) };
+    let setup = Setup { device: ranks::device_of(global.device.first(), &place)?, ..setup(global) };
     let world = match World::join(&place) {
         Ok(world) => world,
         Err(told) => return told.map_or(Ok(Some(Outcome::ToldElsewhere(2))), Err),

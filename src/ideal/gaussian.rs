@@ -122,7 +122,7 @@ impl Distribution for Gaussian {
     }
 
     fn epsilon(&self, x: &Tensor, levels: &[Level], with_rate: bool) -> Result<Dual> {
-        let parts = self.parts(x, &Rows::new(levels, x.device()), with_rate);
+        let parts = self.parts(x, &Rows::new(levels, x.device())?, with_rate);
         Ok(Dual { value: parts.epsilon, tangent: parts.epsilon_rate })
     }
 }
@@ -136,7 +136,7 @@ pub struct GaussianSamples {
 }
 
 impl CleanSamples for GaussianSamples {
-    fn draw(&self, rng: &mut ChaCha8Rng, out: &mut [f32]) -> Option<usize> {
+    fn draw(&self, rng: &mut ChaCha8Rng, out: &mut [f32]) -> Result<Option<usize>> {
         fill_normal(rng, out);
         let coordinates: Vec<f64> =
             (out.iter().zip(&self.mean).zip(&self.std)).map(|((z, mean), std)| mean + std * f64::from(*z)).collect();
@@ -148,7 +148,7 @@ impl CleanSamples for GaussianSamples {
                 }
             }
         }
-        None
+        Ok(None)
     }
 
     fn moments(&self) -> Option<[f64; 2]> {

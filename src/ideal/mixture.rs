@@ -40,7 +40,7 @@ impl Distribution for Mixture {
     }
 
     fn epsilon(&self, x: &Tensor, levels: &[Level], with_rate: bool) -> Result<Dual> {
-        let rows = Rows::new(levels, x.device());
+        let rows = Rows::new(levels, x.device())?;
         let parts: Vec<_> = self.components.iter().map(|component| component.parts(x, &rows, with_rate)).collect();
         let logits: Vec<Tensor> =
             parts.iter().zip(&self.weights).map(|(part, weight)| &part.log_density + weight.ln()).collect();
@@ -70,7 +70,7 @@ pub struct MixtureSamples {
 }
 
 impl CleanSamples for MixtureSamples {
-    fn draw(&self, rng: &mut ChaCha8Rng, out: &mut [f32]) -> Option<usize> {
+    fn draw(&self, rng: &mut ChaCha8Rng, out: &mut [f32]) -> Result<Option<usize>> {
         let mut left: f64 = rng.random();
         for (weight, component) in self.weights.iter().zip(&self.components) {
             left -= weight;
@@ -79,7 +79,7 @@ impl CleanSamples for MixtureSamples {
             }
         }
         // Rounding may leave a sliver above the last weight; it belongs to the last component.
-        self.components.last().and_then(|component| component.draw(rng, out))
+        self.components.last().map_or(Ok(None), |component| component.draw(rng, out))
     }
 
     fn moments(&self) -> Option<[f64; 2]> {

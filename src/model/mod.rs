@@ -12,6 +12,7 @@ mod predicted;
 mod resolve;
 mod resolved;
 mod rows;
+mod symbols;
 mod told;
 mod usual_time;
 
@@ -21,7 +22,7 @@ pub use resolve::{DEFAULT_SCHEDULE, Derivatives, Setting};
 pub use rows::{DataRows, RowCount};
 pub use told::Said;
 
-use crate::checkpoint::Declared;
+use crate::checkpoint::{Declared, Request};
 use crate::denoiser::{AskedNetwork, Denoiser, NetworkDenoiser};
 use crate::device;
 use crate::error::{Error, Result};
@@ -62,7 +63,8 @@ impl Model {
     /// The file is no checkpoint or damaged; it does not say what a sample looks like; or `overrides` do not fit it.
     pub fn load(path: &str, overrides: &Overrides) -> Result<Self> {
         let said = Said::new(overrides, &DataOptions::default())?;
-        let opened = Opened::open(path, None, &DataOptions::default(), &said.request(Device::Cpu))?;
+        let request = Request { kind: Some(kind(overrides.dtype)), ..said.request(Device::Cpu) };
+        let opened = Opened::open(path, None, &DataOptions::default(), &request)?;
         let shape = opened.want().sample.ok_or_else(|| {
             Error::mismatch(
                 format!("{path} does not say what a sample looks like"),
@@ -167,6 +169,7 @@ impl Model {
 /// its weights are read.
 pub(crate) fn check_declared(declared: &Declared, overrides: &Overrides, limit: Option<usize>) -> Result<()> {
     let Some(takes) = &declared.takes else { return Ok(()) };
+    symbols::check(takes, declared, overrides)?;
     condition::check(takes, overrides, limit)?;
     usual_time::check(takes, declared, overrides)
 }

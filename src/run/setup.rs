@@ -1,5 +1,6 @@
 //! From checkpoint arguments to models and data that fit each other.
 
+use crate::checkpoint::Request;
 use crate::clean_data::{self, CleanData};
 use crate::data::{DataSpec, SampleShape};
 use crate::device::{self, DeviceChoice};
@@ -24,9 +25,21 @@ pub struct Setup {
     pub threads: Option<usize>,
     /// Seed of all random streams.
     pub seed: u64,
+    /// The device of those who do the work, where it is not done here: batches are cut for it.
+    pub cut_for: Option<DeviceChoice>,
 }
 
 impl Setup {
+    /// The device that batches are cut for, where `own` is this process's.
+    pub fn cut_for(&self, own: Device) -> Device {
+        match self.cut_for {
+            None => own,
+            Some(DeviceChoice::Cuda(index)) => Device::Cuda(index),
+            Some(DeviceChoice::Mps) => Device::Mps,
+            Some(DeviceChoice::Auto | DeviceChoice::Cpu) => Device::Cpu,
+        }
+    }
+
     /// The device, and the dtype of networks there; sets the number of threads.
     pub fn arithmetic(&self, dtype: Precision) -> Result<(Device, Kind)> {
         let device = device::resolve(self.device)?;
@@ -39,13 +52,13 @@ impl Setup {
     }
 }
 
-/// Opens checkpoints, with a label each as far as there are labels.
+/// Opens checkpoints for a device and a dtype of networks, with a label each as far as there are labels.
 pub fn open_all<S: AsRef<str>>(
     arguments: &[S],
     labels: &[String],
     data: &DataOptions,
     options: &Overrides,
-    device: Device,
+    (device, kind): (Device, Kind),
 ) -> Result<Vec<Opened>> {
     if labels.len() > arguments.len() {
         return Err(Error::argument(
@@ -56,7 +69,7 @@ pub fn open_all<S: AsRef<str>>(
         ));
     }
     let said = Said::new(options, data)?;
-    let request = said.request(device);
+    let request = Request { kind: Some(kind), ..said.request(device) };
     let opened = arguments.iter().enumerate();
     opened.map(|(i, name)| Opened::open(name.as_ref(), labels.get(i).map(String::as_str), data, &request)).collect()
 }

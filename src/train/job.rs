@@ -81,7 +81,7 @@ impl Job {
             true => Some(Keeper::new(&self, self.open()?.folder().to_path_buf())),
             false => None,
         };
-        let Job { plan, network, data, every, device, .. } = self;
+        let Job { plan, network, data, every, device, workers, .. } = self;
         let mut trainer = Trainer::new(plan.clone(), network, device)?;
         keeper.iter().try_for_each(|keeper| keeper.restore(&mut trainer))?;
         trainer.follow_first(world)?;
@@ -94,6 +94,7 @@ impl Job {
             seed: plan.seed,
             size,
             rows: world.rows(size),
+            workers,
         };
         let batches = batches.start(trainer.step() * plan.accumulate);
         watch.begin(plan.steps, &format!("steps of {}", plan.variant));
@@ -130,14 +131,19 @@ impl Job {
 fn train(
     trainer: &mut Trainer,
     steps: u64,
-    batches: &Receiver<Batch>,
+    batches: &Receiver<Result<Batch>>,
     every: Every,
     (world, watch): (&World, &dyn Watch),
     mut records: Option<(&Keeper, &mut Log)>,
 ) -> Result<Option<Row>> {
     let mut last = None;
     while trainer.step() < steps {
-        trainer.take_step(batches, world)?;
+        if let Err(error) = trainer.take_step(batches, world) {
+            if let Some((keeper, _)) = &records {
+                keeper.save_before(&error, trainer)?;
+            }
+            return Err(error);
+        }
         let step = trainer.step();
         if let Some((_, log)) = records.as_mut().filter(|_| step.is_multiple_of(every.log) || step == steps) {
             last = trainer.row()?;

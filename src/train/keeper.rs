@@ -50,6 +50,12 @@ impl Keeper {
         self.write(trainer)
     }
 
+    /// Saves before an error ends a training with whose state nothing is wrong: a sample could not be read.
+    pub fn save_before(&self, error: &Error, trainer: &mut Trainer) -> Result<()> {
+        let is_sound = matches!(error, Error::File { .. }) && trainer.step() > 0;
+        if is_sound { self.save(trainer) } else { Ok(()) }
+    }
+
     /// Checkpoints alone.
     pub fn write(&self, trainer: &Trainer) -> Result<()> {
         let sets = trainer.weight_sets();
@@ -73,11 +79,17 @@ impl Keeper {
             .ok()
             .and_then(|listing| listing.metadata.into_iter().find(|(key, _)| key == "step").map(|(_, step)| step));
         match (error, step) {
-            (Error::Mismatch { problem, next }, Some(step)) => Error::Mismatch {
-                problem,
-                next: format!("{next} The last good state, of step {step}, is {}.", self.state.display()),
-            },
+            (Error::Mismatch { problem, next }, Some(step)) => {
+                Error::Mismatch { problem, next: self.after(next, &step) }
+            }
+            (Error::File { path, problem, next }, Some(step)) => {
+                Error::File { path, problem, next: self.after(next, &step) }
+            }
             (other, _) => other,
         }
+    }
+
+    fn after(&self, next: String, step: &str) -> String {
+        format!("{next} The last good state, of step {step}, is {}.", self.state.display())
     }
 }

@@ -25,6 +25,6 @@ pub use job::Done;
 pub use prepare::Job;
 
 pub use bands::{Bands, Row};
-pub use batches::{Batch, Batches, Data};
+pub use batches::{Batch, Batches, Data, MOST_ROWS};
 pub use plan::{Plan, Run};
 pub use trainer::Trainer;

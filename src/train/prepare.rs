@@ -23,6 +23,9 @@ use tch::{Device, Kind, Tensor};
 const REFERENCES: usize = 256;
 const REFERENCE_NUMBERS: usize = 1 << 20;
 
+/// Threads that make batches, where nothing is said.
+const MOST_USUAL_WORKERS: usize = 8;
+
 /// A training, resolved and checked, with its network and data.
 pub struct Job {
     /// Everything that the weights depend on.
@@ -37,6 +40,7 @@ pub struct Job {
     pub(super) reference: Tensor,
     pub(super) every: Every,
     pub(super) device: Device,
+    pub(super) workers: usize,
 }
 
 /// Steps between two checkpoints, and between two rows of `train.csv`.
@@ -120,9 +124,17 @@ impl Job {
             writers,
             reference,
             every: Every { save: args.save_every, log: args.log_every },
+            workers: workers(args.workers, device),
             device,
         })
     }
+}
+
+/// Threads that make batches: on a CPU half of the cores, since the network needs them too.
+fn workers(asked: Option<u64>, device: Device) -> usize {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let usual = if device == Device::Cpu { cores / 2 } else { cores };
+    asked.map_or(usual.clamp(1, MOST_USUAL_WORKERS), |asked| asked as usize)
 }
 
 fn check_numbers(args: &TrainArgs) -> Result<()> {
@@ -132,6 +144,7 @@ fn check_numbers(args: &TrainArgs) -> Result<()> {
         ("--accumulate", args.accumulate),
         ("--save-every", args.save_every),
         ("--log-every", args.log_every),
+        ("--workers", args.workers.unwrap_or(1)),
     ];
     if let Some((name, _)) = counts.iter().find(|(_, count)| *count == 0) {
         return Err(Error::argument(name, 0, "it is at least 1", "Give a whole number above 0."));
@@ -278,10 +291,18 @@ fn reference(data: &Data, shape: &[i64]) -> Result<Tensor> {
             let count = most.min(rows.nrows());
             (0..count).flat_map(|i| rows.row(i * rows.nrows() / count).to_vec()).collect()
         }
+        Data::Indexed(rows) => {
+            let count = most.min(rows.len());
+            let mut values = vec![0.0; count * dim];
+            for (i, sample) in values.chunks_exact_mut(dim.max(1)).enumerate() {
+                rows.read(i * rows.len() / count, sample)?;
+            }
+            values
+        }
         Data::Drawn(source) => {
             let mut values = vec![0.0; most * dim];
             for (i, sample) in values.chunks_exact_mut(dim.max(1)).enumerate() {
-                source.draw(&mut stream(0, Purpose::CleanSample, -2.0, i as u64), sample);
+                source.draw(&mut stream(0, Purpose::CleanSample, -2.0, i as u64), sample)?;
             }
             values
         }

@@ -182,6 +182,7 @@ mod tests {
             seed: trainer.plan.seed,
             size: trainer.plan.batch / trainer.plan.accumulate,
             rows: 0..trainer.plan.batch / trainer.plan.accumulate,
+            workers: 1,
         };
         let receiver = batches.start(trainer.step * trainer.plan.accumulate);
         while trainer.step < until {
@@ -259,6 +260,7 @@ mod tests {
             seed: 0,
             size: 4,
             rows: 0..4,
+            workers: 1,
         };
         let receiver = batches.start(0);
         let error = (0..40).find_map(|_| trainer.take_step(&receiver, &World::alone()).err()).unwrap().to_string();

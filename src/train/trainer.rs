@@ -97,14 +97,15 @@ impl Trainer {
     /// One optimiser step on the next `accumulate` batches, of which this process has its rows.
     ///
     /// # Errors
-    /// Where a loss or a gradient is not finite, with the step; on a GPU up to 20 steps later.
-    pub fn take_step(&mut self, batches: &Receiver<Batch>, world: &World) -> Result<()> {
+    /// Where a loss or a gradient is not finite, with the step; on a GPU up to 20 steps later. Or a sample cannot be read:
+    /// nothing has changed then.
+    pub fn take_step(&mut self, batches: &Receiver<Result<Batch>>, world: &World) -> Result<()> {
         let began = Instant::now();
         let parts = self.plan.accumulate;
         let (mut gradients, mut objective, mut errors, mut t): (Option<Vec<Tensor>>, _, Vec<Tensor>, Vec<usize>) =
             (None, Tensor::from(0f32).to_kind(self.plan.kind()).to_device(self.device), Vec::new(), Vec::new());
         for _ in 0..parts {
-            let batch = batches.recv().map_err(|_| Error::mismatch("the batches ended", "Report this."))?;
+            let batch = batches.recv().map_err(|_| Error::mismatch("the batches ended", "Report this."))??;
             let part = autocast(self.device, self.plan.autocast, || {
                 loss(&*self.network, &self.plan, &self.run, &batch, self.device)
             })?;

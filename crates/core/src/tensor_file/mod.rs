@@ -13,6 +13,7 @@ mod damage;
 mod layout;
 mod listing;
 mod npy;
+mod npy_rows;
 mod npz;
 mod pickle;
 mod pickle_file;
@@ -29,9 +30,12 @@ use damage::damaged;
 use std::path::Path;
 
 pub use array::{Array, Dtype, UNNAMED};
+pub(crate) use budget::Budget;
 pub use listing::{Entry, Listing};
+pub use npy_rows::NpyRows;
 pub use pickle::Value;
 pub use sniff::{Format, Sniffed, is_lfs_pointer, sniff};
+pub(crate) use source::Source;
 
 /// The arrays of a file.
 #[derive(Debug)]
@@ -79,6 +83,26 @@ pub fn read_selected(path: impl AsRef<Path>, wanted: &dyn Fn(&str) -> bool) -> R
         _ => return Err(no_arrays(path, format)),
     };
     Ok(NamedArrays { format, arrays, opaque, tree, metadata })
+}
+
+/// Hands the `wanted` arrays of a file to `take`, one by one; gives what was left out, as [`NamedArrays::opaque`] has it. Of
+/// a safetensors file each array is read when the one before has been taken, into the same memory; others are read as a
+/// whole.
+///
+/// # Errors
+/// Those of [`read_selected`], and the first of `take`.
+pub fn read_each(
+    path: impl AsRef<Path>,
+    wanted: &dyn Fn(&str) -> bool,
+    take: &mut dyn FnMut(&str, &Array) -> Result<()>,
+) -> Result<Vec<String>> {
+    let path = path.as_ref();
+    if sniff(path)?.format == Format::Safetensors {
+        return Ok(safetensors_file::each(path, wanted, take)?.opaque);
+    }
+    let NamedArrays { arrays, opaque, .. } = read_selected(path, wanted)?;
+    arrays.into_iter().try_for_each(|(name, array)| take(&name, &array))?;
+    Ok(opaque)
 }
 
 /// The arrays of the safetensors file that a TorchScript module carries as the extra file `name`; `None` without one.
@@ -169,8 +193,8 @@ fn no_arrays(path: &Path, format: Format) -> Error {
 pub fn next_step(format: Format) -> &'static str {
     match format {
         Format::Tar => {
-            "PyTorch 0.1 saved such files: load it with that version and save it again. If it is an ordinary archive, \
-             unpack it first."
+            "PyTorch 0.1 saved such files: load it with that version and save it again. If pictures are in it, write tar: \
+             before its name."
         }
         Format::Pickle => {
             "A pickle can run code when Python opens it; here only tensors of PyTorch are read, and nothing is run. Where \

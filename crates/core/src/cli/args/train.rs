@@ -93,6 +93,10 @@ pub struct TrainArgs {
     /// constant, min-snr or min-snr:gamma=5
     #[arg(long, value_name = "WEIGHTING", default_value = "constant", help_heading = "Training")]
     pub weighting: Weighting,
+    /// Threads that read, decode and mirror samples and draw their noise ahead of the network; results do not depend on it
+    /// [default: the cores, up to 8; half of them where the network is on the CPU too]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(..=256), help_heading = "Training")]
+    pub workers: Option<u64>,
     /// Keep images channels last in memory
     #[arg(long, help_heading = "Training")]
     pub channels_last: bool,
@@ -158,6 +162,7 @@ impl TrainArgs {
             clip_norm: 1.0,
             ema: Decays(vec![0.9999]),
             weighting: Weighting::Constant,
+            workers: None,
             channels_last: false,
             dtype: Precision::default(),
             autocast: None,
