@@ -33,7 +33,7 @@ pub use several::{DataLimits, Scales};
 pub use stability::StabilityArgs;
 use std::path::PathBuf;
 pub use suggest::SuggestArgs;
-pub use train::{TrainArgs, variants};
+pub use train::{TrainArgs, after_help};
 pub use values::*;
 
 /// Where a diffusion model's noise prediction changes infinitely fast in time, and what that costs.
@@ -81,7 +81,7 @@ pub enum Command {
     /// Compute the ideal denoiser's curve, in closed form, for a data set and schedule
     Theory(TheoryArgs),
     /// Train ddpm, e-tsdm or an alternative, and write a self-describing checkpoint
-    #[command(after_help = variants())]
+    #[command(after_help = after_help())]
     Train(Box<TrainArgs>),
     /// Make images or points, by a chosen sampler and number of network evaluations
     Sample(Box<SampleArgs>),
