@@ -101,8 +101,15 @@ fn every_layout_has_the_same_numbers_in_memory_and_on_disk() {
             assert_eq!((&held.images, &held.shape), (&reference.images, &reference.shape), "{spec}");
             let mut set = indexed(&spec, limit).unwrap();
             let survey = set.survey().unwrap();
-            assert_eq!((set.len(), &set.shape, &set.labels), (held.images.nrows(), &held.shape, &held.labels), "{spec}");
-            assert_eq!((&survey.sha256, &set.description, &set.warnings), (&held.sha256, &held.description, &held.warnings));
+            assert_eq!(
+                (set.len(), &set.shape, &set.labels),
+                (held.images.nrows(), &held.shape, &held.labels),
+                "{spec}"
+            );
+            assert_eq!(
+                (&survey.sha256, &set.description, &set.warnings),
+                (&held.sha256, &held.description, &held.warnings)
+            );
             assert_eq!((survey.covers, set.scaling), (None, held.scaling));
             let mut row = vec![0.0; set.width()];
             for i in (0..set.len()).rev() {
@@ -138,14 +145,18 @@ fn arrays_of_every_type_are_read_by_rows_as_they_are_whole() {
     let number = |(i, y, x, c): (usize, usize, usize, usize)| (i * 31 + y * 7 + x * 3 + c) as f64 / 100.0 - 1.0;
     Array4::from_shape_fn(shape, number).write_npy(fs::File::create(&path).unwrap()).unwrap();
     check("float64, channels last");
-    Array4::from_shape_fn(shape, |at| (number(at) * 50.0 + 60.0) as i32).write_npy(fs::File::create(&path).unwrap()).unwrap();
+    Array4::from_shape_fn(shape, |at| (number(at) * 50.0 + 60.0) as i32)
+        .write_npy(fs::File::create(&path).unwrap())
+        .unwrap();
     check("int32");
     Array2::from_shape_fn((7, 192), |(i, j)| (i + j) % 3 == 0).write_npy(fs::File::create(&path).unwrap()).unwrap();
     check("booleans");
     Array2::from_elem((7, 192), 300i32).write_npy(fs::File::create(&path).unwrap()).unwrap();
     assert!(complaint(&spec).contains("int32 between 300 and 300"), "{}", complaint(&spec));
     assert!(indexed(&spec, None).unwrap().read(0, &mut [0.0; 192]).is_err());
-    Array2::from_shape_fn((7, 192), |(i, _)| if i == 4 { f32::NAN } else { 0.0 }).write_npy(fs::File::create(&path).unwrap()).unwrap();
+    Array2::from_shape_fn((7, 192), |(i, _)| if i == 4 { f32::NAN } else { 0.0 })
+        .write_npy(fs::File::create(&path).unwrap())
+        .unwrap();
     assert!(complaint(&spec).contains("sample 4 are not finite"), "{}", complaint(&spec));
     drop(folder);
 }
@@ -223,14 +234,30 @@ fn trainings_from_disk_are_those_from_memory_bit_for_bit() {
     let arch = "unet:channels=8-16,attention=4,head-dim=8";
     for spec in layouts(folder.path()) {
         let run = |out: &str, steps: &str, more: &[&str]| {
-            let fixed = ["train", "--variant", "ddpm", "--data", &spec, "--shape", "3,8,8", "--arch", arch, "--flip", "--quiet"];
+            let fixed = [
+                "train",
+                "--variant",
+                "ddpm",
+                "--data",
+                &spec,
+                "--shape",
+                "3,8,8",
+                "--arch",
+                arch,
+                "--flip",
+                "--quiet",
+            ];
             let numbers = ["--batch", "12", "--log-every", "2", "--threads", "1", "--steps", steps, "--out", out];
             succeed(folder.path(), &[&fixed[..], &numbers, more].concat());
             trained(&folder.path().join(out))
         };
         let _ = fs::remove_dir_all(folder.path().join("runs"));
         let memory = run("runs/memory", "8", &[]);
-        assert_same(&run("runs/one", "8", &["--data-memory", "0", "--workers", "1"]), &memory, &format!("{spec}, one thread"));
+        assert_same(
+            &run("runs/one", "8", &["--data-memory", "0", "--workers", "1"]),
+            &memory,
+            &format!("{spec}, one thread"),
+        );
         // Stopped and gone on with, with other threads and from the other place.
         run("runs/three", "4", &["--data-memory", "0", "--workers", "3"]);
         let resumed = run("runs/three", "8", &["--data-memory", "0", "--workers", "3", "--resume"]);
@@ -250,7 +277,8 @@ fn a_curve_is_measured_on_every_layout_alike() {
     succeed(folder.path(), &[&fixed[..], &more].concat());
     let measure = |spec: &str, more: &[&str]| {
         common::clear(folder.path());
-        let fixed = ["measure", "run/model.pt", "--data", spec, "--samples", "16", "--timesteps", "0,10,500", "--threads", "1"];
+        let fixed =
+            ["measure", "run/model.pt", "--data", spec, "--samples", "16", "--timesteps", "0,10,500", "--threads", "1"];
         succeed(folder.path(), &[&fixed[..], more, &["--quiet", "--out", "out"]].concat());
         let report = report(&folder.path().join("out"));
         (report["models"][0]["curves"].clone(), report["provenance"]["plan"]["data"].clone())
@@ -265,7 +293,19 @@ fn a_curve_is_measured_on_every_layout_alike() {
     // Classes of the shards condition nothing here, but samples that are compared do.
     let evaluate = |more: &[&str]| {
         common::clear(folder.path());
-        let fixed = ["evaluate", "run/model.pt", "--data", "tar:.", "--samples", "20", "--nfe", "2", "--seeds", "1", "--threads"];
+        let fixed = [
+            "evaluate",
+            "run/model.pt",
+            "--data",
+            "tar:.",
+            "--samples",
+            "20",
+            "--nfe",
+            "2",
+            "--seeds",
+            "1",
+            "--threads",
+        ];
         succeed(folder.path(), &[&fixed[..], &["1", "--quiet", "--out", "out"], more].concat());
         let report = report(&folder.path().join("out"));
         report["tables"][0]["rows"].clone()
@@ -273,7 +313,19 @@ fn a_curve_is_measured_on_every_layout_alike() {
     assert_eq!(evaluate(&[]), evaluate(&["--data-memory", "64MiB"]));
     let fixed = ["evaluate", "run/model.pt", "--data", "tar:.", "--samples", "20", "--nfe", "2", "--data-memory", "0"];
     refuse(folder.path(), &fixed, &["all 64 of the data", "--features", "--data-limit"]);
-    let stability = ["stability", "run/model.pt", "--data", "tar:.", "--samples", "4", "--quiet", "--data-memory", "0", "--out", "s"];
+    let stability = [
+        "stability",
+        "run/model.pt",
+        "--data",
+        "tar:.",
+        "--samples",
+        "4",
+        "--quiet",
+        "--data-memory",
+        "0",
+        "--out",
+        "s",
+    ];
     succeed(folder.path(), &stability);
 }
 
@@ -283,7 +335,8 @@ fn what_needs_all_of_the_data_says_how_much_that_is() {
     write(folder.path());
     let theory = ["theory", "--data", "images:photos", "--shape", "3,8,8", "--data-memory", "10KiB"];
     refuse(folder.path(), &theory, &["all 64 samples", "48KiB", "10KiB are allowed", "--data-limit 13"]);
-    let fits = ["theory", "--data", "images:photos", "--shape", "3,8,8", "--data-memory", "10KiB", "--data-limit", "13"];
+    let fits =
+        ["theory", "--data", "images:photos", "--shape", "3,8,8", "--data-memory", "10KiB", "--data-limit", "13"];
     succeed(folder.path(), &[&fits[..], &["--samples", "4", "--timesteps", "5", "--quiet", "--out", "t"]].concat());
     assert!(!lipscope(folder.path(), &["theory", "--data-memory", "4G"]).status.success());
 }

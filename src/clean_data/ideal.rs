@@ -3,7 +3,8 @@
 use super::{CleanData, SOME_IMAGES, Whole, load};
 use crate::checkpoint::sha256_of;
 use crate::data::{
-    ByteSize, DataSpec, GaussianParameters, Indexed, GaussianSpec, MixtureParameters, SampleShape, Spread, eight_gaussians,
+    ByteSize, DataSpec, GaussianParameters, GaussianSpec, Indexed, MixtureParameters, SampleShape, Spread,
+    eight_gaussians,
 };
 use crate::draws::CleanSamples;
 use crate::error::{Error, Result};

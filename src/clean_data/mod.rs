@@ -194,7 +194,8 @@ pub fn open_training(spec: &DataSpec, options: &DataOptions) -> Result<(train::D
         }
     };
     if data.rows().is_some_and(|rows| rows > train::MOST_ROWS) {
-        let problem = format!("{spec} has {} samples, and training takes {}", data.rows().unwrap_or(0), train::MOST_ROWS);
+        let problem =
+            format!("{spec} has {} samples, and training takes {}", data.rows().unwrap_or(0), train::MOST_ROWS);
         return Err(Error::mismatch(problem, "Use fewer by --data-limit."));
     }
     let rows = match &data.whole {

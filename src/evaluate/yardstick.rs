@@ -206,7 +206,8 @@ impl Source<'_> {
                 rows.len(),
                 ByteSize(rows.bytes())
             );
-            let next = "Compare with fewer by --data-limit, allow more by --data-memory, or give a network by --features.";
+            let next =
+                "Compare with fewer by --data-limit, allow more by --data-memory, or give a network by --features.";
             return Err(Error::mismatch(problem, next));
         }
         let extract = || {
@@ -239,10 +240,9 @@ impl Source<'_> {
 fn draws(source: &dyn CleanSamples, count: u64, shape: &[i64], (seed, name): (u64, f64)) -> Result<Tensor> {
     let width = shape.iter().product::<i64>().max(1) as usize;
     let mut values = vec![0.0f32; count as usize * width];
-    values
-        .par_chunks_mut(width)
-        .enumerate()
-        .try_for_each(|(i, sample)| source.draw(&mut stream(seed, Purpose::Split, name, i as u64), sample).map(|_| ()))?;
+    values.par_chunks_mut(width).enumerate().try_for_each(|(i, sample)| {
+        source.draw(&mut stream(seed, Purpose::Split, name, i as u64), sample).map(|_| ())
+    })?;
     upload(&values, &full(count as i64, shape), Device::Cpu, Kind::Float)
 }
 

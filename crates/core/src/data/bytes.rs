@@ -64,13 +64,10 @@ mod tests {
     #[test]
     fn sizes_are_read_and_written() {
         let read = |text: &str| text.parse::<ByteSize>().map(|size| size.0);
-        assert_eq!(["0", "12", "1.5KiB", "500MB", "4 GiB"].map(|t| read(t).unwrap()), [
-            0,
-            12,
-            1536,
-            500_000_000,
-            4 << 30
-        ]);
+        assert_eq!(
+            ["0", "12", "1.5KiB", "500MB", "4 GiB"].map(|t| read(t).unwrap()),
+            [0, 12, 1536, 500_000_000, 4 << 30]
+        );
         for text in ["", "-1", "4G", "GiB", "nan", "1e30"] {
             assert!(read(text).unwrap_err().to_string().contains("--data-memory"), "{text}");
         }

@@ -59,7 +59,12 @@ impl Samples {
     }
 }
 
-pub(super) fn pick_labels(labels: Option<Vec<i64>>, count: usize, rows: &[usize], warnings: &mut Vec<String>) -> Option<Vec<i64>> {
+pub(super) fn pick_labels(
+    labels: Option<Vec<i64>>,
+    count: usize,
+    rows: &[usize],
+    warnings: &mut Vec<String>,
+) -> Option<Vec<i64>> {
     let labels = labels?;
     if labels.len() != count {
         warnings.push(format!("the data has {count} samples but {} labels; the labels are left out.", labels.len()));

@@ -85,7 +85,9 @@ impl FromStr for DataSpec {
             "eight-gaussians" => Ok(DataSpec::EightGaussians),
             "model" => Ok(DataSpec::Model),
             "gaussian" => gaussian(text, "").map(DataSpec::Gaussian),
-            "mnist" | "cifar10" | "images" | "tar" | "parquet" | "mixture" => refuse(&format!("Name a place: `{text}:PATH`.")),
+            "mnist" | "cifar10" | "images" | "tar" | "parquet" | "mixture" => {
+                refuse(&format!("Name a place: `{text}:PATH`."))
+            }
             _ if !Path::new(text).exists() && text.contains('#') => match text.rsplit_once('#') {
                 Some((file, array)) if !file.is_empty() && !array.is_empty() => {
                     Ok(DataSpec::File(path(file), Some(array.into())))

@@ -34,8 +34,8 @@ pub(crate) use budget::Budget;
 pub use listing::{Entry, Listing};
 pub use npy_rows::NpyRows;
 pub use pickle::Value;
-pub(crate) use source::Source;
 pub use sniff::{Format, Sniffed, is_lfs_pointer, sniff};
+pub(crate) use source::Source;
 
 /// The arrays of a file.
 #[derive(Debug)]

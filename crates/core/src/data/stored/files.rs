@@ -23,9 +23,8 @@ pub(super) fn files(pattern: &Path, ending: &str) -> Result<Vec<PathBuf>> {
     let name = pattern.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     if let Some((before, after)) = name.split_once('*') {
         let folder = pattern.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        let wanted = |name: &str| {
-            name.len() >= before.len() + after.len() && name.starts_with(before) && name.ends_with(after)
-        };
+        let wanted =
+            |name: &str| name.len() >= before.len() + after.len() && name.starts_with(before) && name.ends_with(after);
         return some(pattern, within(folder, &wanted)?, "there is no such file");
     }
     let next = format!("Give a file, a folder of *.{ending}, or a pattern such as train-{{000..146}}.{ending}.");
@@ -67,7 +66,11 @@ fn braces(text: &str) -> Option<Result<Vec<PathBuf>>> {
 }
 
 fn missing(file: &Path) -> Error {
-    Error::file(file, "there is no such file", "The numbers in braces name every file; correct them, or fetch this one.")
+    Error::file(
+        file,
+        "there is no such file",
+        "The numbers in braces name every file; correct them, or fetch this one.",
+    )
 }
 
 #[cfg(test)]

@@ -99,7 +99,8 @@ impl Shards {
             if is_picture(Path::new(&member.name)) {
                 if let Some(first) = sample.picture.replace(member) {
                     let problem = format!("the sample {} has two pictures, one of them {}", sample.key, first.name);
-                    let next = "Files that share a path up to the first dot are one sample: write one picture into each.";
+                    let next =
+                        "Files that share a path up to the first dot are one sample: write one picture into each.";
                     return Err(Error::file(source.path(), problem, next));
                 }
             } else if sample.label.is_none() {

@@ -102,7 +102,8 @@ pub(super) fn pictures(columns: &[Column], wanted: Option<&str>, file: &Path) ->
     let of_images = |column: &Column| column.is_bytes() && matches!(column.path()[..], [_, "bytes"]);
     let plain = |column: &Column| column.is_bytes() && column.path.len() == 1;
     let usual = |column: &Column| plain(column) && PICTURES.contains(&column.name());
-    let found = |is: &dyn Fn(&Column) -> bool| -> Vec<usize> { (0..columns.len()).filter(|i| is(&columns[*i])).collect() };
+    let found =
+        |is: &dyn Fn(&Column) -> bool| -> Vec<usize> { (0..columns.len()).filter(|i| is(&columns[*i])).collect() };
     let found = match wanted {
         Some(wanted) => found(&|column| column.name() == wanted && (plain(column) || of_images(column))),
         None => Some(found(&of_images)).filter(|found| !found.is_empty()).unwrap_or_else(|| found(&usual)),
@@ -159,7 +160,8 @@ mod tests {
     #[test]
     fn levels_count_what_can_be_missing_on_the_way() {
         let (required, optional) = (FieldRepetitionType::REQUIRED, FieldRepetitionType::OPTIONAL);
-        let image = [element("image", Some(2), optional), element("bytes", None, optional), element("path", None, required)];
+        let image =
+            [element("image", Some(2), optional), element("bytes", None, optional), element("path", None, required)];
         let mut schema = vec![element("schema", Some(2), required)];
         schema.extend(image);
         schema.push(element("many", None, FieldRepetitionType::REPEATED));

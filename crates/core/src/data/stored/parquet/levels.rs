@@ -36,7 +36,8 @@ pub(super) fn hybrid(mut bytes: &[u8], bits: u32, count: usize) -> Option<Vec<u3
 /// Number `i` of packed ones, the lowest bits first.
 fn unpacked(packed: &[u8], bits: u32, i: usize) -> u32 {
     let from = i * bits as usize;
-    let word = packed[from / 8..].iter().take(8).enumerate().fold(0u64, |word, (k, byte)| word | u64::from(*byte) << (8 * k));
+    let word =
+        packed[from / 8..].iter().take(8).enumerate().fold(0u64, |word, (k, byte)| word | u64::from(*byte) << (8 * k));
     (word >> (from % 8)) as u32 & (u64::MAX >> (64 - bits)) as u32
 }
 

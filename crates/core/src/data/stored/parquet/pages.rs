@@ -157,7 +157,11 @@ fn page(header: &PageHeader, at: u64, packed: u64, path: &Path) -> Result<Option
     let by_dictionary = BY_DICTIONARY.contains(&encoding);
     if !by_dictionary && encoding != PLAIN {
         let next = "Write it anew with plain or dictionary encoding, such as pyarrow's default.";
-        return Err(Error::file(path, format!("a page of it has the encoding {encoding}, which is not read here"), next));
+        return Err(Error::file(
+            path,
+            format!("a page of it has the encoding {encoding}, which is not read here"),
+            next,
+        ));
     }
     let count = usize::try_from(count).map_err(|_| bad("its number of values is negative"))?;
     let is_dictionary = header.type_.0 == DICTIONARY;

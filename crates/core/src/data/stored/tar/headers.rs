@@ -114,7 +114,8 @@ impl Iterator for Headers<'_> {
 
 /// The sum of all bytes, those of the sum itself counted as spaces.
 fn checks(header: &[u8]) -> bool {
-    let sum: u64 = header.iter().enumerate().map(|(i, b)| if (148..156).contains(&i) { 32 } else { u64::from(*b) }).sum();
+    let sum: u64 =
+        header.iter().enumerate().map(|(i, b)| if (148..156).contains(&i) { 32 } else { u64::from(*b) }).sum();
     number(&header[148..156]) == Some(sum)
 }
 
