@@ -109,6 +109,20 @@ fn open(library: &Path) -> Result<(), String> {
     Err(message.unwrap_or_else(|| "the loader does not say why".into()))
 }
 
+/// The models of the GPUs that the driver has, as it tells them in files; which of them a number means depends on what is
+/// visible, so unlike ones are named together.
+pub(super) fn model() -> Option<String> {
+    let folders = std::fs::read_dir("/proc/driver/nvidia/gpus").ok()?.flatten();
+    let model = |folder: std::fs::DirEntry| {
+        let text = std::fs::read_to_string(folder.path().join("information")).ok()?;
+        Some(text.lines().find_map(|line| line.strip_prefix("Model:"))?.trim().to_string())
+    };
+    let mut models: Vec<String> = folders.filter_map(model).collect();
+    models.sort();
+    models.dedup();
+    Some(models.join(" or ")).filter(|models| !models.is_empty())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

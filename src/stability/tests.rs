@@ -131,6 +131,7 @@ fn provenance() -> Provenance {
         threads: 1,
         began: String::new(),
         wall_seconds: 0.0,
+        parts: Vec::new(),
     }
 }
 

@@ -59,6 +59,8 @@ pub struct Batches {
     pub seed: u64,
     /// Samples per batch.
     pub size: u64,
+    /// Those of each batch that are made here; the others are made by other processes.
+    pub rows: Range<u64>,
     /// Threads that make them; nothing else depends on it.
     pub workers: usize,
 }
@@ -87,12 +89,18 @@ impl Batches {
         }
     }
 
-    /// Batch number `number`: the samples from number · size on.
+    /// The numbers of the samples of batch number `number` that are made here.
+    fn samples(&self, number: u64) -> Range<u64> {
+        let first = number * self.size;
+        first + self.rows.start..first + self.rows.end
+    }
+
+    /// Batch number `number`, as far as it is made here.
     fn batch(&self, number: u64, order: &mut Order, pool: &rayon::ThreadPool) -> Result<Batch> {
         let dim: usize = self.shape.iter().product::<i64>().max(1) as usize;
-        let size = self.size as usize;
-        let samples = number * self.size..(number + 1) * self.size;
-        let rows = self.rows(samples.clone(), order);
+        let samples = self.samples(number);
+        let size = (samples.end - samples.start) as usize;
+        let rows = self.rows_of(samples.clone(), order);
         let samples: Vec<(u64, usize)> = samples.zip(rows).collect();
         let mut batch = Batch { x0: vec![0.0; size * dim], noise: vec![0.0; size * dim], t: vec![0; size] };
         pool.install(|| {
@@ -116,7 +124,7 @@ impl Batches {
     }
 
     /// The rows of the data that these samples are, whatever holds them; 0 of a density.
-    fn rows(&self, samples: Range<u64>, order: &mut Order) -> Vec<usize> {
+    fn rows_of(&self, samples: Range<u64>, order: &mut Order) -> Vec<usize> {
         let count = match &self.data {
             Data::Rows(rows) => rows.nrows(),
             Data::Indexed(rows) => rows.len(),
@@ -165,7 +173,7 @@ mod tests {
     fn batches(flip: bool) -> Batches {
         let rows = Array2::from_shape_fn((6, 4), |(row, column)| (10 * row + column) as f32);
         let (shape, data) = (vec![1, 2, 2], Data::Rows(Arc::new(rows)));
-        Batches { data, shape, timesteps: 1000, flip, seed: 5, size: 4, workers: 1 }
+        Batches { data, shape, timesteps: 1000, flip, seed: 5, size: 4, rows: 0..4, workers: 1 }
     }
 
     fn first(batches: Batches, from: u64, count: usize) -> Vec<Batch> {
@@ -178,10 +186,25 @@ mod tests {
         assert_eq!(first(batches(false), 3, 3), straight[3..]);
         assert_eq!(first(Batches { workers: 3, ..batches(false) }, 0, 6), straight);
         // Twice the size, half the number.
-        let large = first(Batches { size: 8, ..batches(false) }, 0, 3);
+        let large = first(Batches { size: 8, rows: 0..8, ..batches(false) }, 0, 3);
         for (i, batch) in large.iter().enumerate() {
             assert_eq!(batch.t, [&straight[2 * i].t[..], &straight[2 * i + 1].t[..]].concat());
             assert_eq!(batch.noise, [&straight[2 * i].noise[..], &straight[2 * i + 1].noise[..]].concat());
+        }
+    }
+
+    #[test]
+    fn rows_of_several_processes_are_the_batch_of_one() {
+        let whole = first(batches(true), 2, 3);
+        for edges in [vec![0, 2, 4], vec![0, 1, 2, 4]] {
+            let parts: Vec<Vec<Batch>> =
+                edges.windows(2).map(|edge| first(Batches { rows: edge[0]..edge[1], ..batches(true) }, 2, 3)).collect();
+            for (i, batch) in whole.iter().enumerate() {
+                let of =
+                    |part: &dyn Fn(&Batch) -> Vec<f32>| parts.iter().flat_map(|p| part(&p[i])).collect::<Vec<f32>>();
+                assert_eq!((of(&|b| b.x0.clone()), of(&|b| b.noise.clone())), (batch.x0.clone(), batch.noise.clone()));
+                assert_eq!(parts.iter().flat_map(|p| p[i].t.clone()).collect::<Vec<_>>(), batch.t);
+            }
         }
     }
 

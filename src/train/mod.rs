@@ -7,11 +7,13 @@
 mod bands;
 mod batches;
 mod job;
+mod keeper;
 mod log;
 mod loss;
 mod optimiser;
 mod plan;
 mod prepare;
+pub mod ranks;
 mod state;
 mod trainer;
 pub mod variant;

@@ -56,8 +56,9 @@ impl Job {
     /// # Errors
     /// Arguments that do not fit each other, the data, or the checkpoint to start from.
     pub fn new(args: &TrainArgs, setup: &Setup) -> Result<Self> {
-        let (device, _) = setup.arithmetic(Precision::F32)?;
+        let (device, kind) = setup.arithmetic(args.dtype)?;
         check_numbers(args)?;
+        check_dtype(args)?;
         let (from, declared) = start(args)?;
         let spec = args.schedule.clone().map(ProcessSpec::from).or(declared.schedule);
         let base = match &spec {
@@ -83,7 +84,7 @@ impl Job {
         let spec = args.data.source.clone().unwrap_or(DataSpec::Digits);
         let (rows, described) = clean_data::open_training(&spec, &args.data)?;
         let (network, architecture, first_weights) =
-            network(args, from, &described.shape, timesteps, setup.seed, device)?;
+            network(args, from, &described.shape, timesteps, setup.seed, (device, kind))?;
         let writers = writers(&args.format, &architecture)?;
         let plan = Plan {
             variant: args.variant.clone(),
@@ -107,6 +108,7 @@ impl Job {
             ema: args.ema.0.clone(),
             seed: setup.seed,
             channels_last: args.channels_last,
+            dtype: args.dtype,
             autocast: autocast(args.autocast, device)?,
             device: device::name(device),
         };
@@ -159,6 +161,22 @@ fn check_numbers(args: &TrainArgs) -> Result<()> {
     }
 }
 
+/// Weights are float32 or float64: small steps of shorter ones would be rounded away.
+fn check_dtype(args: &TrainArgs) -> Result<()> {
+    match (args.dtype, args.autocast) {
+        (Precision::F32, _) | (Precision::F64, None) => Ok(()),
+        (Precision::F64, Some(_)) => Err(Error::mismatch(
+            "--dtype f64 computes in float64, and --autocast in a shorter dtype",
+            "Leave out one of them.",
+        )),
+        (Precision::Bf16 | Precision::F16, _) => Err(Error::unsupported(
+            "training weights of 16 bits",
+            "weights are f32 or f64",
+            "Use --autocast to have products and convolutions computed in 16 bits.",
+        )),
+    }
+}
+
 /// The checkpoint that training starts from, and what it says about itself.
 fn start(args: &TrainArgs) -> Result<(Option<checkpoint::Checkpoint>, Declared)> {
     let Some(path) = &args.from else { return Ok((None, Declared::default())) };
@@ -167,14 +185,14 @@ fn start(args: &TrainArgs) -> Result<(Option<checkpoint::Checkpoint>, Declared)>
     Ok((Some(from), declared))
 }
 
-/// The network in float32 on its device, its configuration, and where its weights come from.
+/// The network on its device, its configuration, and where its weights come from.
 fn network(
     args: &TrainArgs,
     from: Option<checkpoint::Checkpoint>,
     shape: &[i64],
     timesteps: usize,
     seed: u64,
-    device: Device,
+    (device, kind): (Device, Kind),
 ) -> Result<(Box<dyn Network>, serde_json::Value, String)> {
     let (mut network, architecture, origin) = match from {
         None => {
@@ -213,7 +231,7 @@ fn network(
             "Leave num_class_embeds out of the configuration.",
         ));
     }
-    network.to(device, Kind::Float)?;
+    network.to(device, kind)?;
     Ok((network, architecture, origin))
 }
 

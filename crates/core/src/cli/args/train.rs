@@ -1,6 +1,6 @@
 //! Arguments of `lipscope train`.
 
-use super::{Autocast, DataOptions, Decays, PredictionParser, WRITERS};
+use super::{Autocast, DataOptions, Decays, Precision, PredictionParser, WRITERS};
 use crate::learning_rate::RateSchedule;
 use crate::prediction::Prediction;
 use crate::schedule::NamedSchedule;
@@ -93,7 +93,17 @@ pub struct TrainArgs {
     /// Keep images channels last in memory
     #[arg(long, help_heading = "Training")]
     pub channels_last: bool,
-    /// dtype of products and convolutions [default: float32]
+    /// dtype of weights and arithmetic, f32 or f64
+    #[arg(
+        long,
+        value_name = "DTYPE",
+        value_enum,
+        default_value_t,
+        hide_possible_values = true,
+        help_heading = "Training"
+    )]
+    pub dtype: Precision,
+    /// dtype of products and convolutions [default: that of the weights]
     #[arg(long, value_name = "DTYPE", value_enum, help_heading = "Training")]
     pub autocast: Option<Autocast>,
     /// Folder for checkpoint, state and train.csv [default: lipscope-out/train-<variant>-<data>]
@@ -147,6 +157,7 @@ impl TrainArgs {
             weighting: Weighting::Constant,
             workers: None,
             channels_last: false,
+            dtype: Precision::default(),
             autocast: None,
             out: None,
             format: vec!["pt".into()],
