@@ -162,7 +162,8 @@ fn arrays_of_every_type_are_read_by_rows_as_they_are_whole() {
 }
 
 fn batches(data: Data, workers: usize, first: u64, count: usize) -> Vec<Batch> {
-    let batches = Batches { data, shape: vec![3, 8, 8], timesteps: 100, flip: true, seed: 4, size: 12, workers };
+    let batches =
+        Batches { data, shape: vec![3, 8, 8], timesteps: 100, flip: true, seed: 4, size: 12, rows: 0..12, workers };
     batches.start(first).iter().take(count).collect::<Result<_>>().unwrap()
 }
 
@@ -190,7 +191,8 @@ fn a_picture_that_breaks_while_training_goes_on_ends_it_with_its_name() {
     fs::write(folder.path().join("photos/17.png"), "no picture").unwrap();
     for workers in [1, 3] {
         let data = Data::Indexed(Arc::clone(&set));
-        let batches = Batches { data, shape: vec![3, 8, 8], timesteps: 100, flip: false, seed: 4, size: 4, workers };
+        let batches =
+            Batches { data, shape: vec![3, 8, 8], timesteps: 100, flip: false, seed: 4, size: 4, rows: 0..4, workers };
         let made: Vec<Result<Batch>> = batches.start(0).iter().collect();
         // The first epoch has 16 batches and sees each picture once.
         let (last, good) = made.split_last().unwrap();
