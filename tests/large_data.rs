@@ -11,6 +11,7 @@ use lipscope::train::{Batch, Batches, Data};
 use ndarray::{Array2, Array4};
 use ndarray_npy::WriteNpyExt;
 use std::fs;
+use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -159,6 +160,41 @@ fn arrays_of_every_type_are_read_by_rows_as_they_are_whole() {
         .unwrap();
     assert!(complaint(&spec).contains("sample 4 are not finite"), "{}", complaint(&spec));
     drop(folder);
+}
+
+/// A set above 4 GiB: zeros that take no room on the disk.
+#[test]
+fn a_set_that_is_not_read_whole_is_known_by_its_size_and_by_some_samples() {
+    let (_folder, path) = fresh("sparse.npy");
+    let shape = [3, 320, 320];
+    let write = |count: usize, last: u8| {
+        let mut header = format!("{{'descr': '|u1', 'fortran_order': False, 'shape': ({count}, 3, 320, 320), }}");
+        header.extend(std::iter::repeat_n(' ', 117 - header.len()));
+        let bytes = [b"\x93NUMPY\x01\x00\x76\x00", header.as_bytes(), b"\n"].concat();
+        let file = fs::File::create(&path).unwrap();
+        file.set_len((bytes.len() + count * 307_200) as u64).unwrap();
+        file.write_all_at(&bytes, 0).unwrap();
+        file.write_all_at(&[last], bytes.len() as u64).unwrap();
+    };
+    let survey = || {
+        let want = SampleShape { sample: Some(shape.to_vec()), ..SampleShape::default() };
+        let options = LoadOptions { want, ..LoadOptions::default() };
+        let Set::Indexed(mut set) = path.display().to_string().parse::<DataSpec>().unwrap().open(&options).unwrap()
+        else {
+            panic!("a set of {} is held in memory", LoadOptions::default().memory);
+        };
+        let survey = set.survey().unwrap();
+        assert!(survey.covers.as_deref().is_some_and(|covers| covers.contains("256 samples")), "{survey:?}");
+        assert_eq!((survey.moments, set.bytes() > lipscope::data::WHOLE), (None, true));
+        survey.sha256
+    };
+    write(5000, 0);
+    let first = survey();
+    assert_eq!(survey(), first);
+    write(5000, 1);
+    assert_ne!(survey(), first, "the first sample is among those that are read");
+    write(5001, 0);
+    assert_ne!(survey(), first, "there is one sample more");
 }
 
 fn batches(data: Data, workers: usize, first: u64, count: usize) -> Vec<Batch> {
