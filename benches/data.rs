@@ -151,8 +151,8 @@ fn made(folder: &Path, data: &str, workers: usize, batches: usize) -> Result<f64
         Set::Indexed(indexed) => Data::Indexed(Arc::new(indexed)),
     };
     let shape = vec![3, SIDE.into(), SIDE.into()];
-    let batches = Batches { data, shape, timesteps: 1000, flip: true, seed: 0, size: BATCH, rows: 0..BATCH, workers };
-    let receiver = batches.start(0);
+    let receiver =
+        Batches { data, shape, timesteps: 1000, flip: true, seed: 0, size: BATCH, rows: 0..BATCH, workers }.start(0);
     // The order of the first epoch is not counted.
     receiver.recv().map_err(|_| Error::mismatch("the batches ended", "Report this."))??;
     let began = Instant::now();
