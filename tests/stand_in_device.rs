@@ -208,9 +208,9 @@ fn measured(quantity: Quantity, device: Device) -> Vec<f64> {
     collected.0.iter().flat_map(|point| point.norms.iter().flatten().flatten().copied()).collect()
 }
 
-/// By batch of rows of several timesteps: norms are read once, and with a power iteration what has not settled, and every
-/// fifth iteration whether all have. Uploaded are x₀, ε and α, σ; then for each call of the network what it is told for t;
-/// and the factors that convert v, and divide norms.
+/// A batch of rows of several timesteps reads its norms once. A power iteration of up to 60 steps reads whether all rows have
+/// settled after every fifth, and which have at the end. Uploaded are x₀, ε, α and σ; for each call of the network what it is
+/// told for t, and the two factors that convert v; and what norms are divided by.
 #[test]
 fn estimators_read_a_batch_once() {
     let (device, _alone) = device();
@@ -219,7 +219,7 @@ fn estimators_read_a_batch_once() {
         (Quantity::Derivative, 1, 8),
         (Quantity::Path, 1, 14),
         (Quantity::Size, 1, 7),
-        (Quantity::Spatial, 14, 400),
+        (Quantity::Spatial, 13, 365),
     ] {
         let expected = measured(quantity, Device::Cpu);
         let found = measured(quantity, device);
@@ -316,8 +316,8 @@ fn plan() -> Plan {
     }
 }
 
-/// The weights after some steps, and what the host waited for in the last of them.
-fn trained(plan: &Plan, device: Device) -> (Vec<Tensor>, Waits) {
+/// All weights and averages after some steps, the mean loss of these, and what the host waited for in the last of them.
+fn trained(plan: &Plan, device: Device) -> (Tensor, f64, Waits) {
     let mut network = network::build(&plan.architecture, &Weights::fresh(3), Path::new("test")).unwrap();
     network.to(device, Kind::Float).unwrap();
     let mut trainer = Trainer::new(plan.clone(), network, device).unwrap();
@@ -329,8 +329,9 @@ fn trained(plan: &Plan, device: Device) -> (Vec<Tensor>, Waits) {
         trainer.take_step(&batches).unwrap();
     }
     let (_, waits) = counted(|| trainer.take_step(&batches).unwrap());
-    let sets = trainer.weight_sets();
-    (sets.into_iter().flat_map(|set| set.tensors).map(|(_, tensor)| tensor.to_device(Device::Cpu)).collect(), waits)
+    let flat = |(_, tensor): (String, Tensor)| tensor.to_device(Device::Cpu).flatten(0, -1);
+    let weights: Vec<Tensor> = trainer.weight_sets().into_iter().flat_map(|set| set.tensors).map(flat).collect();
+    (Tensor::cat(&weights, 0), trainer.row().unwrap().unwrap().loss, waits)
 }
 
 /// The loss with a penalty, its gradients, the optimiser and two averages. Losses are read every 20 steps.
@@ -338,15 +339,18 @@ fn trained(plan: &Plan, device: Device) -> (Vec<Tensor>, Waits) {
 fn a_training_step_reads_nothing() {
     let (device, _alone) = device();
     let plan = plan();
-    let (expected, _) = trained(&plan, Device::Cpu);
-    let (found, waits) = trained(&plan, device);
-    println!("{waits:?} for two parts of a batch");
-    assert_eq!(found.len(), expected.len());
-    for (found, expected) in found.iter().zip(&expected) {
-        let rounding =
-            Tolerance::absolute(5e-4, "a quarter of the way of four steps, which AdamW makes of rounding too");
-        assert_close("weights", found, expected, rounding);
-    }
+    let (expected, expected_loss, _) = trained(&plan, Device::Cpu);
+    let (found, loss, waits) = trained(&plan, device);
+    assert!((loss / expected_loss - 1.0).abs() < 1e-4, "{loss} and {expected_loss}");
+    // The four steps go 2e-3 at most. Where a gradient is nothing but rounding, AdamW goes as far, in any direction.
+    let apart = (&found - &expected).abs();
+    println!(
+        "weights are {:.1e} apart, {:.1e} at most",
+        apart.mean(Kind::Double).double_value(&[]),
+        apart.max().double_value(&[])
+    );
+    assert!(apart.mean(Kind::Double).double_value(&[]) < 1e-5);
+    // By part of a batch: x₀, ε, four factors, weights of rows, what the network is told, and three for the penalty.
     assert_eq!(waits.reads, 0);
     assert!(waits.uploads <= 2 * 12, "{waits:?}");
 }
