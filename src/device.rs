@@ -8,7 +8,7 @@ pub mod memory;
 pub mod speed;
 mod upload;
 
-pub(crate) use upload::{column, read_back};
+pub(crate) use upload::{column, read_back, widest};
 pub use upload::{fetch, scale_rows, upload, upload_integers, upload_numbers};
 
 use crate::error::{Error, Result};

@@ -167,6 +167,15 @@ char *lipscope_plain_attention(bool plain) {
   });
 }
 
+// Whether convolutions of float32 numbers on CUDA keep float32, or round their input to TF32's ten bits, which is libtorch's
+// default; gives how it was.
+char *lipscope_full_float32(bool full, bool *was) {
+  return guarded([&] {
+    *was = !at::globalContext().allowTF32CuDNN();
+    at::globalContext().setAllowTF32CuDNN(!full);
+  });
+}
+
 // The same numbers in pinned memory.
 char *lipscope_pinned(const at::Tensor *host, at::Tensor *pinned) {
   return guarded([&] { *pinned = host->pin_memory(); });
