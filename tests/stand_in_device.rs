@@ -361,11 +361,11 @@ fn a_training_step_reads_nothing() {
     }
     let (expected, ..) = trained(&plan, Device::Cpu, 4);
     let (found, _, waits) = trained(&plan, device, 4);
-    // The four steps go 2e-3 at most. Where a gradient is nothing but rounding, AdamW goes as far, in any direction.
+    // The four steps go 2e-3 at most. AdamW turns the rounding of the smallest gradients into a part of that.
     let apart = (&found - &expected).abs();
     let [mean, most] = [apart.mean(Kind::Double), apart.max()].map(|value| value.double_value(&[]));
     println!("weights are {mean:.1e} apart, {most:.1e} at most");
-    assert!(mean < 1e-5 && most < 4e-3, "weights are {mean:.1e} apart, {most:.1e} at most");
+    assert!(mean < 1e-6 && most < 2e-4, "weights are {mean:.1e} apart, {most:.1e} at most");
     // By part of a batch: x₀, ε, four factors, weights of rows, what the network is told, and three for the penalty.
     assert_eq!(waits.reads, 0);
     assert!(waits.uploads <= 2 * 12, "{waits:?}");
