@@ -33,9 +33,9 @@ const BATCH: i64 = 32;
 struct Normal;
 
 impl CleanSamples for Normal {
-    fn draw(&self, rng: &mut rand_chacha::ChaCha8Rng, out: &mut [f32]) -> Option<usize> {
+    fn draw(&self, rng: &mut rand_chacha::ChaCha8Rng, out: &mut [f32]) -> Result<Option<usize>> {
         random::fill_normal(rng, out);
-        None
+        Ok(None)
     }
 }
 

@@ -49,7 +49,7 @@ struct Numbers {
 /// A kind of parts that the model does not have.
 pub fn parts(response: &dyn RateParts, draws: &Draws, t: Timestep, attribute: Attribute) -> Result<Vec<Part>> {
     let _no_grad = tch::no_grad_guard();
-    let state = draws.state(&draws.rows(&[Draw { t, sample: 0 }]), response, &[t])?;
+    let state = draws.state(&draws.rows(&[Draw { t, sample: 0 }])?, response, &[t])?;
     let of = |kind: &PartKind| response.parts(*kind, &state, &[t]);
     Ok(attribute.kinds().iter().map(of).collect::<Result<Vec<_>>>()?.into_iter().flatten().collect())
 }
@@ -73,7 +73,7 @@ pub fn attribute(
     let mut all: Vec<Numbers> = parts.iter().map(empty).collect();
     for batch in wanted.chunks(settings.batch.max(1) as usize) {
         let t: Vec<Timestep> = batch.iter().map(|draw| draw.t).collect();
-        let state = draws.state(&draws.rows(batch), response, &t)?;
+        let state = draws.state(&draws.rows(batch)?, response, &t)?;
         let whole = response.rate(&state, &t)?;
         // Nothing is read back before all parts are on their way.
         let mut columns = vec![products(&whole, &whole)?];

@@ -8,6 +8,7 @@ pub mod memory;
 pub mod speed;
 mod upload;
 
+pub use cuda::libtorch_folder;
 pub(crate) use upload::{column, read_back, widest};
 pub use upload::{fetch, scale_rows, upload, upload_integers, upload_numbers};
 
@@ -76,6 +77,32 @@ pub fn name(device: Device) -> String {
     }
 }
 
+/// What a device is: the model of the processor or of the GPU, else what kind of thing it is.
+pub fn hardware(device: Device) -> String {
+    let found = match device {
+        Device::Cpu => processor(),
+        Device::Cuda(_) => cuda::model(),
+        _ => None,
+    };
+    found.unwrap_or_else(|| format!("{} {}", std::env::consts::ARCH, name(device)))
+}
+
+/// The model of the CPU, where the system tells it in a file.
+fn processor() -> Option<String> {
+    let text = std::fs::read_to_string("/proc/cpuinfo").ok()?;
+    let line = text.lines().find(|line| line.starts_with("model name"))?;
+    Some(line.split_once(':')?.1.trim().to_string())
+}
+
+/// The name of this machine.
+pub fn host_name() -> String {
+    let mut bytes = [0u8; 256];
+    // SAFETY: the system writes at most as many bytes as the buffer has, and the last stays 0.
+    let done = unsafe { libc::gethostname(bytes.as_mut_ptr().cast(), bytes.len() - 1) };
+    let end = bytes.iter().position(|byte| *byte == 0).unwrap_or(0);
+    if done == 0 { String::from_utf8_lossy(&bytes[..end]).into_owned() } else { "unknown".into() }
+}
+
 /// A dtype's name as `--dtype` takes it: `f64`, `f32`, `bf16`.
 pub fn dtype_name(kind: Kind) -> &'static str {
     match kind {
@@ -132,7 +159,9 @@ pub fn set_threads(threads: Option<usize>) -> Result<()> {
 
 /// CPUs that a scheduler gave this process; where no limit is enforced, it is told so only.
 fn allocated() -> Option<usize> {
-    std::env::var("SLURM_CPUS_PER_TASK").ok()?.trim().parse().ok().filter(|cpus| *cpus > 0)
+    // The second is told to every job, the first to those that ask for CPUs by the task.
+    let said = ["SLURM_CPUS_PER_TASK", "SLURM_CPUS_ON_NODE"].into_iter().find_map(|name| std::env::var(name).ok());
+    said?.trim().parse().ok().filter(|cpus| *cpus > 0)
 }
 
 /// No more threads than libtorch would take, than the CPUs that this process may run on (by its affinity and its control

@@ -16,7 +16,10 @@ use tch::{Device, Kind, Tensor};
 /// A source of clean samples x₀, one random stream each.
 pub trait CleanSamples: Send + Sync {
     /// Draws one x₀ into `out`, flattened; says which row of the data it is, where it is one.
-    fn draw(&self, rng: &mut ChaCha8Rng, out: &mut [f32]) -> Option<usize>;
+    ///
+    /// # Errors
+    /// It lies on disk and cannot be read.
+    fn draw(&self, rng: &mut ChaCha8Rng, out: &mut [f32]) -> Result<Option<usize>>;
 
     /// The class of every row, where the data has classes.
     fn labels(&self) -> Option<&[i64]> {
@@ -108,15 +111,18 @@ impl Draws {
     }
 
     /// The pairs asked for. They do not depend on how they are cut into batches.
-    pub fn rows(&self, draws: &[Draw]) -> Rows {
+    ///
+    /// # Errors
+    /// A sample cannot be read from disk.
+    pub fn rows(&self, draws: &[Draw]) -> Result<Rows> {
         let (width, wide) = (self.width(), elements(&self.noise_shape));
         let (mut x0, mut noise) = (vec![0.0f32; draws.len() * width], vec![0.0f32; draws.len() * wide]);
         let rows = x0.par_chunks_mut(width).zip(noise.par_chunks_mut(wide)).zip(draws);
         let drawn = rows.map(|((x0, noise), draw)| {
             let clean = draw.sample / self.noises;
-            let row = self.source.draw(&mut stream(self.seed, Purpose::CleanSample, draw.t, clean), x0);
+            let row = self.source.draw(&mut stream(self.seed, Purpose::CleanSample, draw.t, clean), x0)?;
             let mut stream = stream(self.seed, Purpose::Noise, draw.t, draw.sample);
-            match &self.noise {
+            Ok(match &self.noise {
                 Noise::Normal => {
                     fill_normal(&mut stream, noise);
                     (covariates(x0, noise), row)
@@ -125,14 +131,15 @@ impl Draws {
                     fill_uniform(&mut stream, noise);
                     (jump.covariates(noise, draw.t), row)
                 }
-            }
+            })
         });
-        let (covariates, origins): (Vec<Covariates>, Vec<Option<usize>>) = drawn.unzip();
+        let drawn: Vec<(Covariates, Option<usize>)> = drawn.collect::<Result<_>>()?;
+        let (covariates, origins): (Vec<Covariates>, Vec<Option<usize>>) = drawn.into_iter().unzip();
         let labels = self.source.labels();
         let labels = labels.and_then(|labels| origins.iter().map(|row| labels.get((*row)?).copied()).collect());
         let rows = origins.into_iter().collect();
         let latents = Latents { seed: self.seed, draws: draws.iter().map(|draw| (draw.t, draw.sample)).collect() };
-        Rows { x0, noise, covariates, columns: Columns { labels, rows, latents: Some(latents) } }
+        Ok(Rows { x0, noise, covariates, columns: Columns { labels, rows, latents: Some(latents) } })
     }
 
     /// What the covariates of pairs are on average, where that is known.

@@ -62,6 +62,7 @@ pub mod dual;
 pub mod error;
 pub mod estimator;
 pub mod evaluate;
+pub mod executor;
 pub mod guidance;
 pub mod ideal;
 pub mod input;
@@ -86,6 +87,7 @@ pub mod tensor_file;
 #[cfg(test)]
 mod testing;
 pub mod train;
+mod yaml;
 
 pub use lipscope_core::{
     atomic, control_variates, data, expectation, lipschitz_mass, preconditioning, prediction, random, ratio, refine,

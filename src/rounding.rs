@@ -156,7 +156,7 @@ impl Subject {
     fn inputs(&self, draws: &Draws, settings: &Settings) -> Result<Vec<At>> {
         let at = |&t: &Timestep| {
             let wanted: Vec<Draw> = (0..settings.samples).map(|sample| Draw { t, sample }).collect();
-            let rows = draws.rows(&wanted);
+            let rows = draws.rows(&wanted)?;
             let pairs = draws.to_device(&rows, self.denoiser.asked.device, Kind::Double)?;
             let x = pairs.x_t(self.denoiser.process(), &vec![t; wanted.len()])?;
             let x = x.f_to_kind(Kind::BFloat16).doing("rounding samples")?;

@@ -189,9 +189,9 @@ fn a_function_has_no_parts() {
 fn batches_change_nothing() {
     struct Points;
     impl CleanSamples for Points {
-        fn draw(&self, rng: &mut rand_chacha::ChaCha8Rng, out: &mut [f32]) -> Option<usize> {
+        fn draw(&self, rng: &mut rand_chacha::ChaCha8Rng, out: &mut [f32]) -> lipscope::error::Result<Option<usize>> {
             fill_normal(rng, out);
-            None
+            Ok(None)
         }
     }
     let denoiser = denoiser(Box::new(perceptron(&expected())), Prediction::V);

@@ -3,31 +3,9 @@
 
 mod common;
 
-use common::{fixture, fresh, lipscope, names, refuse, report, succeed};
+use common::{fixture, fresh, lipscope, names, outcome, refuse, report, succeed};
 use serde_json::Value;
 use std::path::Path;
-
-/// What was measured: the report without times; tables have their seconds in the last column of `seeds`.
-fn outcome(out: &Path) -> Value {
-    fn numbers(value: &Value) -> Value {
-        match value {
-            Value::Object(object) => {
-                let timed = ["wall_seconds", "began", "threads"];
-                let kept = object.iter().filter(|(key, _)| !timed.contains(&key.as_str()));
-                kept.map(|(key, value)| (key.clone(), numbers(value))).collect()
-            }
-            Value::Array(items) => items.iter().map(numbers).collect(),
-            other => other.clone(),
-        }
-    }
-    let mut report = numbers(&report(out));
-    for table in report["tables"].as_array_mut().into_iter().flatten().filter(|table| table["name"] == "seeds") {
-        for row in table["rows"].as_array_mut().unwrap() {
-            row.as_array_mut().unwrap().pop();
-        }
-    }
-    report
-}
 
 fn parts(out: &Path) -> usize {
     names(&out.join("parts")).len()
@@ -49,15 +27,16 @@ fn check(arguments: &[&str], absent: bool) {
     for which in ["2/3", "0/3", "2/3"] {
         assert!(shard(which).contains("of other shards"), "{which}");
     }
+    // What `auto` adds, the parts of derivatives and posterior weights follow from all timesteps.
+    let follows = ["auto", "--attribute", "ideal:digits", "theory"];
+    let follows = follows.iter().any(|more| arguments.contains(more));
     if !absent {
-        assert!(shard("1/3").contains("no other unit is missing") || arguments.contains(&"auto"));
+        assert!(shard("1/3").contains("no other unit is missing") || follows);
     }
     let before = parts(&out);
     succeed(here, &[arguments, &["--out", "out", "--quiet"]].concat());
     assert!(outcome(&out) == outcome(&here.join("whole")), "{arguments:?}");
-    // What `auto` adds, the parts of derivatives and posterior weights are done by the command itself.
-    let follows = ["auto", "--attribute", "ideal:digits", "theory"];
-    let all_there = !absent && !follows.iter().any(|more| arguments.contains(more));
+    let all_there = !absent && !follows;
     assert_eq!(parts(&out) == before, all_there, "{arguments:?}: {before} parts, then {}", parts(&out));
 }
 
@@ -110,6 +89,67 @@ fn shards_that_are_started_again_do_the_timesteps_that_follow() {
     succeed(here, &[&measure[..], &["--out", "out", "--quiet"]].concat());
     assert_eq!(parts(&out), before, "the command itself had something left to measure");
     assert!(outcome(&out) == outcome(&here.join("whole")));
+}
+
+/// Parts of derivatives follow from the curves: shards that are started again do those too, and merging finds them all.
+#[test]
+fn a_merge_measures_nothing_and_names_what_is_missing() {
+    let (folder, out) = fresh("out");
+    let here = folder.path();
+    let pipeline = fixture("torchscript/pipeline");
+    let of = ["--data", "digits", "--samples", "12", "--batch", "24", "--timesteps", "0..8"];
+    let more = ["--quantity", "derivative", "--attribute", "site", "--seed", "3"];
+    let measure = [&["measure", &pipeline][..], &of, &more].concat();
+    succeed(here, &[&measure[..], &["--out", "whole", "--quiet"]].concat());
+    let shard = |which: &str, out: &str| {
+        succeed(here, &[&measure[..], &["--out", out, "--quiet", "--shard", which]].concat());
+    };
+    shard("0/2", "out");
+    let status = succeed(here, &["status", "out"]);
+    for said in ["points: 2 of 4 units; missing: t = 2, 3, 6, 7", "of 2 that lack units: 1", "is not written yet"] {
+        assert!(status.contains(said), "{status}");
+    }
+    refuse(here, &["merge", "out"], &["2 units are missing: t = 2, 3, 6, 7", "--seed 3", "with --shard 1/2"]);
+    // The other shard ran elsewhere.
+    shard("1/2", "elsewhere");
+    refuse(here, &["merge", "out", "elsewhere"], &["attribution site 0: 0 1", "--shard 0/2, 1/2"]);
+    for which in ["0/2", "1/2"] {
+        shard(which, "out");
+    }
+    let before = parts(&out);
+    // Where the shards ran, or elsewhere.
+    let merged = lipscope(out.parent().unwrap(), &["merge", out.to_str().unwrap(), "--plot=svg", "--json"]);
+    assert!(merged.status.success(), "{}", String::from_utf8_lossy(&merged.stderr));
+    assert_eq!(parts(&out), before);
+    assert!(out.join("lipschitz.svg").exists());
+    assert!(outcome(&out) == outcome(&here.join("whole")));
+    let makers = &report(&out)["provenance"]["parts"];
+    assert_eq!(makers.as_array().map(Vec::len), Some(1), "{makers}");
+    assert!(makers[0]["processes"] == 4 && makers[0]["units"] == 8, "{makers}");
+    let status: Value = serde_json::from_str(&succeed(here, &["status", "out", "--json"])).unwrap();
+    assert!(status["reported"] == true && status["units"].as_array().unwrap().len() == 2, "{status}");
+}
+
+#[test]
+fn folders_of_other_commands_are_not_merged() {
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path();
+    let pipeline = fixture("torchscript/pipeline");
+    let measure = ["measure", &pipeline, "--data", "digits", "--samples", "4", "--timesteps", "0..2", "--quiet"];
+    succeed(here, &[&measure[..], &["--out", "a"]].concat());
+    succeed(here, &[&measure[..], &["--seed", "1", "--out", "b"]].concat());
+    refuse(here, &["merge", "a", "b"], &["b: this is the run of another plan: `seed` differs"]);
+    refuse(here, &["merge", "new", "a", "b"], &["b: this is the run of another plan"]);
+    assert!(!here.join("new").exists());
+    refuse(here, &["merge", "nowhere"], &["no plan.json"]);
+    refuse(here, &["status", "nowhere"], &["no plan.json"]);
+    // A part that strayed in.
+    let stray = names(&here.join("b/parts")).remove(0);
+    std::fs::copy(here.join("b/parts").join(&stray), here.join("a/parts").join(&stray)).unwrap();
+    refuse(here, &["merge", "a"], &["belongs to another plan"]);
+    std::fs::remove_file(here.join("a/parts").join(&stray)).unwrap();
+    succeed(here, &["merge", "new", "a", "--quiet"]);
+    assert!(outcome(&here.join("new")) == outcome(&here.join("a")));
 }
 
 #[test]

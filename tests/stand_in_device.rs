@@ -25,8 +25,10 @@ use lipscope::response::Denoiser;
 use lipscope::sampler::{self, Sampling, Which, draw, spacing};
 use lipscope::time::Conditioning;
 use lipscope::timestep_map::Identity;
+use lipscope::train::ranks::World;
 use lipscope::train::{Batches, Data, Plan, RateSchedule, Trainer, Weighting, variant};
 use lipscope::{random, schedule};
+use lipscope_core::cli::args::Precision;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -152,9 +154,9 @@ fn a_forward_pass_of_every_network_reads_and_uploads_nothing() {
 struct Normal;
 
 impl CleanSamples for Normal {
-    fn draw(&self, rng: &mut rand_chacha::ChaCha8Rng, out: &mut [f32]) -> Option<usize> {
+    fn draw(&self, rng: &mut rand_chacha::ChaCha8Rng, out: &mut [f32]) -> Result<Option<usize>> {
         random::fill_normal(rng, out);
-        None
+        Ok(None)
     }
 }
 
@@ -311,6 +313,7 @@ fn plan() -> Plan {
         ema: vec![0.99, 0.9],
         seed: 3,
         channels_last: false,
+        dtype: Precision::F32,
         autocast: None,
         device: "cpu".into(),
     }
@@ -339,11 +342,13 @@ fn trained(plan: &Plan, device: Device, steps: usize) -> (Tensor, [f64; 2], Wait
     let rows = ndarray::Array2::from_shape_fn((50, 64), |(row, pixel)| ((row * pixel) as f32).sin());
     let size = plan.batch / plan.accumulate;
     let data = Data::Rows(Arc::new(rows));
-    let batches = Batches { data, shape: plan.shape.clone(), timesteps: 1000, flip: true, seed: 3, size }.start(0);
+    let (shape, seed) = (plan.shape.clone(), 3);
+    let batches = Batches { data, shape, timesteps: 1000, flip: true, seed, size, rows: 0..size, workers: 1 }.start(0);
+    let world = World::alone();
     for _ in 1..steps {
-        trainer.take_step(&batches).unwrap();
+        trainer.take_step(&batches, &world).unwrap();
     }
-    let (_, waits) = counted(|| trainer.take_step(&batches).unwrap());
+    let (_, waits) = counted(|| trainer.take_step(&batches, &world).unwrap());
     let flat = |(_, tensor): (String, Tensor)| tensor.to_device(Device::Cpu).flatten(0, -1);
     let weights: Vec<Tensor> = trainer.weight_sets().into_iter().flat_map(|set| set.tensors).map(flat).collect();
     let row = trainer.row().unwrap().unwrap();

@@ -89,7 +89,7 @@ impl Policy {
     }
 
     fn request<'a>(&'a self, request: &Request<'a>) -> Request<'a> {
-        Request { told: Some(&self.told), ..*request }
+        Request { told: Some(&self.told), headers_only: false, ..*request }
     }
 }
 

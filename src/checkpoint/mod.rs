@@ -9,6 +9,7 @@ mod lerobot;
 mod persistent;
 mod safetensors;
 mod scheduler_config;
+mod sedd;
 mod sets;
 pub mod state_dict;
 mod torchscript;
@@ -153,6 +154,7 @@ pub struct Format {
 pub const FORMATS: &[Format] = &[
     torchscript::FORMAT,
     lerobot::FORMAT,
+    sedd::FORMAT,
     diffusers::FORMAT,
     safetensors::FORMAT,
     persistent::FORMAT,

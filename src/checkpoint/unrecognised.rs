@@ -34,11 +34,6 @@ pub(super) fn unrecognised(source: &Source) -> Error {
     Error::file(path, problem, next)
 }
 
-/// How a network over symbols is opened.
-const SYMBOLS: &str = "Export it: script = torch.jit.trace(net.eval(), (torch.zeros(2, L, dtype=torch.int64), torch.tensor([0.1, \
-                       0.5]))); torch.jit.save(script, \"net.pt\"); then give net.pt with --schedule absorb:symbols=V or \
-                       uniform:symbols=V.";
-
 /// A file of arrays that are no weights of a known architecture.
 fn arrays(listing: &Listing, format: File) -> (String, String) {
     let is_moment =
@@ -48,15 +43,6 @@ fn arrays(listing: &Listing, format: File) -> (String, String) {
         return (
             "it holds the state of an optimizer, and no weights".into(),
             "Give the weights that the trainer saved beside it, such as model*.pt or ema_*.pt beside opt*.pt.".into(),
-        );
-    }
-    if ["vocab_embed.embedding", "sigma_map.mlp.0.weight"]
-        .iter()
-        .all(|name| entries.iter().any(|entry| entry.name.ends_with(name)))
-    {
-        return (
-            "these are weights of SEDD or MDLM, whose network is not among the native ones".into(),
-            SYMBOLS.into(),
         );
     }
     (
@@ -85,9 +71,6 @@ fn folder(path: &Path, accepted: &str) -> Error {
     if let Some(newest) = newest {
         let problem = "this folder holds the steps of a training, and no model of its own";
         return Error::file(path, problem, format!("Give one of them, such as the newest: {}.", newest.display()));
-    }
-    if path.join(".hydra/config.yaml").is_file() && path.join("checkpoints-meta/checkpoint.pth").is_file() {
-        return Error::file(path, "this is a run of SEDD, whose network is not among the native ones", SYMBOLS);
     }
     let weights = |path: &Path| {
         let weights = [File::TorchSave, File::TorchSaveLegacy, File::Safetensors, File::TorchScript];

@@ -1,9 +1,10 @@
 //! Data with a known distribution, and its ideal denoiser.
 
-use super::{CleanData, MOST_IMAGES, Whole, load};
+use super::{CleanData, SOME_IMAGES, Whole, load};
 use crate::checkpoint::sha256_of;
 use crate::data::{
-    DataSpec, GaussianParameters, GaussianSpec, MixtureParameters, SampleShape, Spread, eight_gaussians,
+    ByteSize, DataSpec, GaussianParameters, GaussianSpec, Indexed, MixtureParameters, SampleShape, Spread,
+    eight_gaussians,
 };
 use crate::draws::CleanSamples;
 use crate::error::{Error, Result};
@@ -52,7 +53,12 @@ pub fn open_ideal(spec: &DataSpec, options: &DataOptions, device: Device) -> Res
         }
         _ => {
             let want = SampleShape { sample: asked.clone(), ..SampleShape::default() };
-            let (images, data) = load(spec, want, options, Some(MOST_IMAGES), device)?;
+            let data = load(spec, want, options, Some(SOME_IMAGES), device)?;
+            let images = match &data.whole {
+                Whole::Rows(rows) => Arc::clone(rows),
+                Whole::Indexed(rows) => return Err(too_large(spec, rows, options)),
+                Whole::Density(_) => return Err(Error::mismatch(format!("{spec} is a density"), "Report this.")),
+            };
             let (rows, dim) = images.dim();
             let flat = images.as_standard_layout();
             let tensor = Tensor::from_slice(flat.as_slice().unwrap_or_default()).reshape([rows as i64, dim as i64]);
@@ -63,6 +69,22 @@ pub fn open_ideal(spec: &DataSpec, options: &DataOptions, device: Device) -> Res
         ideal.data.shape = reshape(&ideal.data.shape, shape, spec)?;
     }
     Ok(ideal)
+}
+
+/// Every point of the data weighs in the ideal denoiser at every x, so all of them must be in memory.
+fn too_large(spec: &DataSpec, rows: &Indexed, options: &DataOptions) -> Error {
+    let memory = options.data_memory.unwrap_or_default();
+    let problem = format!(
+        "the ideal denoiser of {spec} needs all {} samples in memory, which take {}; {memory} are allowed",
+        rows.len(),
+        ByteSize(rows.bytes())
+    );
+    let fits = memory.0 / (rows.bytes() / rows.len().max(1) as u64).max(1);
+    let next = match fits {
+        0 => format!("Allow more by --data-memory {}.", ByteSize(rows.bytes().next_multiple_of(1 << 30))),
+        fits => format!("Use {fits} or fewer by --data-limit {fits}, or allow more by --data-memory."),
+    };
+    Error::mismatch(problem, next)
 }
 
 fn gaussian(parameters: &GaussianSpec, spec: &DataSpec, device: Device) -> Result<Ideal> {

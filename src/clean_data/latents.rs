@@ -1,12 +1,13 @@
 //! Data of latent models: `--encoder vae.pt` turns images into latents, `--latent-scale` multiplies them.
 
 use crate::checkpoint::sha256;
-use crate::data::{self, Samples};
+use crate::data::{self, ByteSize, Indexed, Samples, Set};
 use crate::error::{Doing, Error, Result, torch_message};
 use crate::libtorch::load_script;
 use crate::network::torchscript::first_tensor;
 use lipscope_core::options::DataOptions;
 use ndarray::Array2;
+use rayon::prelude::*;
 use serde_json::{Map, Value, json};
 use std::path::Path;
 use tch::{Device, IValue, Kind, Tensor};
@@ -18,32 +19,37 @@ const BATCH: usize = 16;
 ///
 /// An encoder is called as f(x) with x [B, C, H, W] in float32, and gives latents [B, …]; of several outputs the first
 /// tensor counts. The factor is the one of the model's training, such as 0.18215 for Stable Diffusion 1.
-pub fn encode(samples: &mut Samples, options: &DataOptions, device: Device) -> Result<Map<String, Value>> {
+pub fn encode(set: Set, options: &DataOptions, device: Device) -> Result<(Set, Map<String, Value>)> {
     let mut said = Map::new();
     if options.encoder.is_none() && options.latent_scale.is_none() {
-        return Ok(said);
+        return Ok((set, said));
     }
     let factor = options.latent_scale.unwrap_or(1.0);
     if !factor.is_finite() || factor == 0.0 {
         let next = "Give the factor of the model's training, such as 0.18215.";
         return Err(Error::argument("--latent-scale", factor, "it is a number other than 0", next));
     }
+    let mut set = set;
     if let Some(path) = &options.encoder {
-        (samples.images, samples.shape) = encoded(path, samples, device)?;
+        set = Set::Held(encoded(path, &set, (options.data_memory.unwrap_or_default(), device))?);
         said.insert("encoder".into(), path.display().to_string().into());
         said.insert("encoder_sha256".into(), sha256(path)?.into());
     }
-    samples.images.mapv_inplace(|value| (f64::from(value) * factor) as f32);
     said.insert("latent_scale".into(), json!(factor));
+    let mut samples = match set {
+        Set::Held(samples) => samples,
+        Set::Indexed(indexed) => return Ok((Set::Indexed(indexed.times(factor)), said)),
+    };
+    samples.images.mapv_inplace(|value| (f64::from(value) * factor) as f32);
     if samples.images.iter().any(|value| !value.is_finite()) {
         return Err(Error::mismatch("the latents hold NaN or infinite values", "Check the encoder and the images."));
     }
     samples.sha256 = data::sha256(samples.images.as_standard_layout().as_slice().unwrap_or_default());
-    Ok(said)
+    Ok((Set::Held(samples), said))
 }
 
-/// Latents of all samples, one per row, and the shape of one.
-fn encoded(path: &Path, samples: &Samples, device: Device) -> Result<(Array2<f32>, Vec<usize>)> {
+/// The samples with latents in their place, one per row, and the shape of one; images are read as they are encoded.
+fn encoded(path: &Path, set: &Set, (memory, device): (ByteSize, Device)) -> Result<Samples> {
     let _no_grad = tch::no_grad_guard();
     let bad = |problem: String| {
         let next = "An encoder is called as f(x) with images [B, C, H, W] in float32, and gives latents [B, …].";
@@ -51,13 +57,24 @@ fn encoded(path: &Path, samples: &Samples, device: Device) -> Result<(Array2<f32
     };
     let module = load_script(path, device, "this encoder")?;
     let (mut rows, mut shape) = (Vec::new(), Vec::new());
-    let images = samples.images.as_standard_layout();
-    let width = images.ncols();
-    let flat = images.as_slice().unwrap_or_default();
-    for part in flat.chunks(BATCH * width.max(1)) {
-        let count = (part.len() / width.max(1)) as i64;
-        let sizes: Vec<i64> = std::iter::once(count).chain(samples.shape.iter().map(|n| *n as i64)).collect();
-        let x = Tensor::f_from_slice(part).and_then(|x| x.f_view(&sizes[..])).and_then(|x| x.f_to_device(device));
+    let images = match set {
+        Set::Held(samples) => Images {
+            shape: &samples.shape,
+            count: samples.images.nrows(),
+            read: Box::new(|row, out| {
+                out.iter_mut().zip(samples.images.row(row)).for_each(|(to, from)| *to = *from);
+                Ok(())
+            }),
+        },
+        Set::Indexed(indexed) => {
+            Images { shape: &indexed.shape, count: indexed.len(), read: Box::new(|row, out| indexed.read(row, out)) }
+        }
+    };
+    for first in (0..images.count).step_by(BATCH) {
+        let part = images.part(first)?;
+        let count = part.len() as i64 / images.width() as i64;
+        let sizes: Vec<i64> = std::iter::once(count).chain(images.shape.iter().map(|n| *n as i64)).collect();
+        let x = Tensor::f_from_slice(&part).and_then(|x| x.f_view(&sizes[..])).and_then(|x| x.f_to_device(device));
         let x = x.doing("moving images to the encoder")?;
         let output = module.forward_is(&[IValue::Tensor(x)]).map_err(|e| bad(torch_message(&e)))?;
         let latents = first_tensor(output).ok_or_else(|| bad("its output holds no tensor".into()))?;
@@ -66,11 +83,61 @@ fn encoded(path: &Path, samples: &Samples, device: Device) -> Result<(Array2<f32
             return Err(bad(format!("it answers {count} images with an output of shape {size:?}")));
         }
         shape = size[1..].to_vec();
+        let whole = ByteSize((shape.iter().product::<i64>() * 4 * images.count as i64) as u64);
+        if whole.0 > memory.0 && matches!(set, Set::Indexed(_)) {
+            let problem = format!("latents are held in memory, and those of {} images take {whole}", images.count);
+            return Err(Error::mismatch(problem, "Use fewer by --data-limit, or allow more by --data-memory."));
+        }
         let latents = latents.f_to_device(Device::Cpu).and_then(|v| v.f_to_kind(Kind::Float)?.f_reshape([-1]));
         let latents = latents.doing("reading latents back")?;
         rows.extend(Vec::<f32>::try_from(latents).doing("reading latents back")?);
     }
     let shape: Vec<usize> = shape.into_iter().map(|n| n as usize).collect();
-    let rows = Array2::from_shape_vec((samples.images.nrows(), shape.iter().product()), rows);
-    Ok((rows.map_err(|e| bad(format!("its latents do not divide into samples ({e})")))?, shape))
+    let rows = Array2::from_shape_vec((images.count, shape.iter().product()), rows)
+        .map_err(|e| bad(format!("its latents do not divide into samples ({e})")))?;
+    Ok(match set {
+        Set::Held(samples) => Samples {
+            images: rows,
+            shape,
+            scaling: samples.scaling,
+            labels: samples.labels.clone(),
+            warnings: samples.warnings.clone(),
+            description: samples.description.clone(),
+            sha256: String::new(),
+        },
+        Set::Indexed(indexed) => with_latents(indexed, rows, shape),
+    })
+}
+
+/// Images that are encoded, wherever they lie.
+struct Images<'a> {
+    shape: &'a [usize],
+    count: usize,
+    read: Box<dyn Fn(usize, &mut [f32]) -> Result<()> + Sync + 'a>,
+}
+
+impl Images<'_> {
+    fn width(&self) -> usize {
+        self.shape.iter().product::<usize>().max(1)
+    }
+
+    /// Up to a batch of them from `first` on.
+    fn part(&self, first: usize) -> Result<Vec<f32>> {
+        let mut part = vec![0.0; BATCH.min(self.count - first) * self.width()];
+        let rows = part.par_chunks_mut(self.width()).enumerate();
+        rows.try_for_each(|(i, out)| (self.read)(first + i, out))?;
+        Ok(part)
+    }
+}
+
+fn with_latents(indexed: &Indexed, images: Array2<f32>, shape: Vec<usize>) -> Samples {
+    Samples {
+        images,
+        shape,
+        scaling: indexed.scaling,
+        labels: indexed.labels.clone(),
+        warnings: indexed.warnings.clone(),
+        description: indexed.description.clone(),
+        sha256: String::new(),
+    }
 }

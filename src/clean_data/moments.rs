@@ -1,8 +1,8 @@
 //! First and second moments of data, from which its divergence from noise is bounded without a model.
 
 use super::Whole;
-use crate::data::{MixtureParameters, Spread};
-use crate::error::{Doing, Result};
+use crate::data::{Indexed, MixtureParameters, Spread};
+use crate::error::{Doing, Error, Result};
 use crate::terminal::DataMoments;
 use ndarray::{Array2, ArrayView2, Axis};
 use tch::{Kind, Tensor};
@@ -15,6 +15,7 @@ const MOST_ELEMENTS: usize = 1 << 25;
 pub fn moments(whole: &Whole) -> Result<DataMoments> {
     match whole {
         Whole::Rows(rows) => of_rows(rows.view()),
+        Whole::Indexed(rows) => of_indexed(rows),
         Whole::Density(density) => of_density(density),
     }
 }
@@ -34,6 +35,36 @@ fn of_rows(rows: ArrayView2<f32>) -> Result<DataMoments> {
     // Xᵀ X and X Xᵀ have the same eigenvalues but for zeros.
     let product = if dim <= count { centred.t().dot(&centred) } else { centred.dot(&centred.t()) } / n;
     Ok(DataMoments { mean_square, variances: eigenvalues(&product, dim)? })
+}
+
+/// The same of a set on disk, in two passes.
+fn of_indexed(rows: &Indexed) -> Result<DataMoments> {
+    let (count, dim) = (rows.len(), rows.width());
+    if count.min(dim) <= MOST_SIDE && count * dim <= MOST_ELEMENTS {
+        let mut all = Vec::with_capacity(count * dim);
+        rows.pass(&mut |numbers| {
+            all.extend_from_slice(numbers);
+            Ok(())
+        })?;
+        return match ArrayView2::from_shape((count, dim), &all) {
+            Ok(all) => of_rows(all),
+            Err(e) => Err(Error::mismatch(format!("samples do not stack ({e})"), "Report this.")),
+        };
+    }
+    let n = count.max(1) as f64;
+    let sum = |of: &dyn Fn(usize, f64) -> f64| -> Result<Vec<f64>> {
+        let mut sums = vec![0.0; dim];
+        rows.pass(&mut |numbers| {
+            for row in numbers.chunks_exact(dim.max(1)) {
+                sums.iter_mut().zip(row).enumerate().for_each(|(i, (sum, x))| *sum += of(i, f64::from(*x)));
+            }
+            Ok(())
+        })?;
+        Ok(sums.into_iter().map(|sum| sum / n).collect())
+    };
+    let mean = sum(&|_, x| x)?;
+    let variances = sum(&|i, x| (x - mean[i]).powi(2))?;
+    Ok(DataMoments { mean_square: mean.iter().map(|m| m * m).sum(), variances })
 }
 
 fn of_density(density: &MixtureParameters) -> Result<DataMoments> {

@@ -47,7 +47,7 @@ fn stored_or_own(
     if let Some(stored) = store.as_ref().and_then(|store| store.get(KIND, "")) {
         return rows(stored.array("x0")?.to_f32()?.into_iter().collect()).map(Some);
     }
-    if store.as_ref().is_some_and(|store| store.shard().is_some()) {
+    if store.as_ref().is_some_and(|store| store.shard().is_some() || store.only_merges()) {
         return Err(Error::mismatch(
             "every shard would make samples of its own, which are equal to rounding only",
             "Give real samples with --data; or those of `lipscope sample`, as --data samples.npy.",

@@ -1,6 +1,8 @@
-//! A data set in memory as a source of clean samples.
+//! A data set as a source of clean samples: in memory, or on disk.
 
+use crate::data::Indexed;
 use crate::draws::CleanSamples;
+use crate::error::Result;
 use ndarray::Array2;
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
@@ -24,10 +26,10 @@ impl Rows {
 }
 
 impl CleanSamples for Rows {
-    fn draw(&self, rng: &mut ChaCha8Rng, out: &mut [f32]) -> Option<usize> {
+    fn draw(&self, rng: &mut ChaCha8Rng, out: &mut [f32]) -> Result<Option<usize>> {
         let row = rng.random_range(0..self.rows.nrows());
         out.iter_mut().zip(self.rows.row(row)).for_each(|(to, from)| *to = *from);
-        Some(row)
+        Ok(Some(row))
     }
 
     fn labels(&self) -> Option<&[i64]> {
@@ -40,5 +42,33 @@ impl CleanSamples for Rows {
 
     fn moments(&self) -> Option<[f64; 2]> {
         Some(self.moments)
+    }
+}
+
+/// The samples of a data set on disk, drawn as [`Rows`] are; only those that are drawn are read.
+pub(super) struct OnDisk {
+    /// The samples.
+    pub data: Arc<Indexed>,
+    /// Means of x and x², where the set was read whole.
+    pub moments: Option<[f64; 2]>,
+}
+
+impl CleanSamples for OnDisk {
+    fn draw(&self, rng: &mut ChaCha8Rng, out: &mut [f32]) -> Result<Option<usize>> {
+        let row = rng.random_range(0..self.data.len());
+        self.data.read(row, out)?;
+        Ok(Some(row))
+    }
+
+    fn labels(&self) -> Option<&[i64]> {
+        self.data.labels.as_deref()
+    }
+
+    fn count(&self) -> Option<usize> {
+        Some(self.data.len())
+    }
+
+    fn moments(&self) -> Option<[f64; 2]> {
+        self.moments
     }
 }

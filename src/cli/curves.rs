@@ -2,6 +2,7 @@
 
 use super::present;
 use super::shards;
+use super::spread;
 use super::watch::Terminal;
 use crate::error::Result;
 use crate::report::Report;
@@ -12,14 +13,13 @@ use lipscope_core::cli::output;
 /// Carries out a measurement, or with `--dry-run` prints its plan: the life of `measure`, `compare` and `theory`.
 pub(super) fn curves(measurement: Measurement, options: &OutputOptions, global: &Global) -> Result<Option<Report>> {
     let plan = measurement.plan().to_json()?;
+    let folder = measurement.folder(options.out.as_deref());
     if global.dry_run {
-        return output::print_json(&plan).map(|_| None);
+        return output::print_json(&spread::overview(&plan, &folder, options, global)?).map(|_| None);
     }
     // Before anything is written, so that a signal finds no half-written file.
     let watch = Terminal::new(global.quiet)?;
-    let folder = measurement.folder(options.out.as_deref());
-    let mut store = shards::store((&folder, &plan), options, global, &watch)?;
-    store.damaged().iter().for_each(|part| output::warn(part));
+    let mut store = shards::store(&folder, &plan, options, global)?;
     let report = measurement.run(Some(&mut store), &watch)?;
     present::curves(&report, &mut store, options, global)?;
     Ok(Some(report))

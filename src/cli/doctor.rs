@@ -8,6 +8,7 @@ use lipscope_core::cli::args::{DoctorArgs, Global};
 use lipscope_core::cli::{Outcome, output};
 use serde::Serialize;
 use std::fmt::Write;
+use std::path::PathBuf;
 use std::time::Duration;
 use tch::{Device, Kind, Tensor};
 
@@ -18,7 +19,7 @@ const BENCH: Duration = Duration::from_secs(24);
 struct Examined {
     lipscope: &'static str,
     libtorch: &'static str,
-    libtorch_folder: &'static str,
+    libtorch_folder: PathBuf,
     threads: i32,
     /// Of the machine over the last minute, before anything was measured.
     load: Option<f64>,
@@ -44,7 +45,7 @@ pub(super) fn run(args: &DoctorArgs, global: &Global) -> Result<Option<Outcome>>
     let mut examined = Examined {
         lipscope: env!("CARGO_PKG_VERSION"),
         libtorch: device::LIBTORCH_VERSION,
-        libtorch_folder: env!("LIPSCOPE_LIBTORCH_LIB"),
+        libtorch_folder: device::libtorch_folder(),
         threads: tch::get_num_threads(),
         load: load(),
         devices: device::available().into_iter().map(examine).collect(),
@@ -99,7 +100,7 @@ fn load() -> Option<f64> {
 
 fn text(examined: &Examined) -> String {
     let mut text = format!("lipscope {}\n", examined.lipscope);
-    let _ = writeln!(text, "libtorch in {}", examined.libtorch_folder);
+    let _ = writeln!(text, "libtorch in {}", examined.libtorch_folder.display());
     let _ = writeln!(text, "threads: {}", examined.threads);
     for device in &examined.devices {
         let works = if device.works { "works" } else { "is there but does not compute" };

@@ -8,11 +8,13 @@ mod doctor;
 mod evaluate;
 mod inspect;
 mod measure;
+mod merge;
 mod present;
 mod reproduce;
 mod sample;
 mod setup;
 mod shards;
+mod spread;
 mod stability;
 mod theory;
 mod train;
@@ -39,6 +41,16 @@ pub fn main() -> ExitCode {
 
 fn run(cli: &Cli) -> Result<Outcome> {
     let global = &cli.global;
+    if global.device.all().len() > 1 && cli.command.output().is_none() {
+        let allowed = "only measure, compare, theory, stability and evaluate share their work between devices";
+        return Err(Error::argument("--device", &global.device, allowed, "Name one device."));
+    }
+    if let Some(of) = spread::count(cli) {
+        return spread::run(cli, of);
+    }
+    if let Some(client) = spread::for_dry_run(cli)? {
+        return run(&client);
+    }
     let done = match &cli.command {
         Command::Measure(args) => measure::run(args, global),
         Command::Compare(args) => compare::run(args, global),
@@ -50,8 +62,18 @@ fn run(cli: &Cli) -> Result<Outcome> {
         Command::Reproduce(args) => reproduce::run(args, global),
         Command::Demo(args) => demo::run(args, global),
         Command::Inspect(args) => inspect::run(args, global),
+        Command::Merge(args) => return merge::run(args, global),
         Command::Doctor(args) => doctor::run(args, global),
-        Command::Suggest(_) | Command::Export(_) | Command::Completions { .. } | Command::Man => Ok(None),
+        Command::Suggest(_) | Command::Export(_) | Command::Status(_) | Command::Completions { .. } | Command::Man => {
+            Ok(None)
+        }
     };
     done.map(|done| done.unwrap_or(Outcome::Done))
+}
+
+/// This program as a job starts it: the one that becomes the engine, where it lies beside it.
+fn program() -> Result<String> {
+    let engine = std::env::current_exe().map_err(|e| Error::io("lipscope", "finding this program", &e))?;
+    let front = engine.with_file_name("lipscope");
+    Ok(if front.is_file() { front } else { engine }.display().to_string())
 }

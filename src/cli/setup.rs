@@ -5,5 +5,5 @@ use lipscope_core::cli::args::Global;
 
 /// Where a command computes, and its seed.
 pub(super) fn setup(global: &Global) -> Setup {
-    Setup { device: global.device, threads: global.threads, seed: global.seed }
+    Setup { device: global.device.first(), threads: global.threads, seed: global.seed, cut_for: global.cut_for }
 }

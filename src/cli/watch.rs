@@ -7,12 +7,15 @@ use lipscope_core::cli::output;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use std::cell::RefCell;
-use std::sync::atomic::{AtomicI32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 use std::sync::{Once, PoisonError, RwLock};
 use std::time::Duration;
 
 /// The signal that asks for a clean stop; 0 before there is one. HUP is left alone, so that `nohup` works.
 static SIGNAL: AtomicI32 = AtomicI32::new(0);
+
+/// Whether another process says that the work stops.
+static SILENT: AtomicBool = AtomicBool::new(false);
 
 /// Shows progress where stderr is a terminal, and knows when to stop.
 pub(super) struct Terminal {
@@ -25,6 +28,12 @@ impl Terminal {
     pub fn new(quiet: bool) -> Result<Self> {
         listen()?;
         Ok(Terminal { quiet, bar: RefCell::new(None) })
+    }
+
+    /// The same without a word: another process shows the progress of the same work.
+    pub fn silent() -> Result<Self> {
+        SILENT.store(true, Ordering::Relaxed);
+        Terminal::new(true)
     }
 
     fn with_bar(&self, f: impl FnOnce(&ProgressBar)) {
@@ -117,6 +126,9 @@ fn listen() -> Result<()> {
 fn stop(signal: i32) {
     if SIGNAL.swap(signal, Ordering::Relaxed) != 0 {
         std::process::exit(128 + signal);
+    }
+    if SILENT.load(Ordering::Relaxed) {
+        return;
     }
     let again = if signal == SIGINT { "; press Ctrl-C again to stop at once" } else { "" };
     output::note(&format!("stopping after this batch{again}"));

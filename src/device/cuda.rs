@@ -27,7 +27,7 @@ impl fmt::Display for Absent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Absent::NoGpu => write!(f, "this machine shows no NVIDIA GPU (there is no /dev/nvidiactl)"),
-            Absent::CpuOnlyLibtorch => write!(f, "lipscope was built with a libtorch for CPUs only"),
+            Absent::CpuOnlyLibtorch => write!(f, "lipscope runs on a libtorch for CPUs only"),
             Absent::NotLoaded(message) => write!(f, "libtorch's CUDA libraries do not load ({message})"),
             Absent::NoDriver => write!(f, "CUDA counts no usable device, although an NVIDIA driver is there"),
         }
@@ -39,8 +39,13 @@ impl Absent {
     pub(super) fn next(&self) -> &'static str {
         match self {
             Absent::NoGpu => "Install the NVIDIA driver if there is a GPU, or give the container access to it",
-            Absent::CpuOnlyLibtorch => "Run `./x --cuda build` to get libtorch with CUDA and build again",
-            Absent::NotLoaded(_) => "Run `./x --cuda build` to get libtorch with all of its CUDA libraries",
+            Absent::CpuOnlyLibtorch => {
+                "Run `./x --cuda build` to get libtorch with CUDA and build again; under Python, install a torch with CUDA"
+            }
+            Absent::NotLoaded(_) => {
+                "Run `./x --cuda build` to get libtorch with all of its CUDA libraries; under Python, install torch again \
+                 with the nvidia packages that it names"
+            }
             Absent::NoDriver => {
                 "See whether `nvidia-smi` lists the GPU, whether its driver is recent enough for CUDA 13, and what \
                  CUDA_VISIBLE_DEVICES says"
@@ -86,9 +91,9 @@ fn gpu_present() -> bool {
     ["/dev/nvidiactl", "/dev/dxg", "/dev/nvmap"].iter().any(|file| Path::new(file).exists())
 }
 
-/// Where libtorch is. What is loaded counts, since LD_LIBRARY_PATH may have chosen another than the one linked with,
-/// and the two halves must come from one build.
-fn libtorch_folder() -> PathBuf {
+/// Where libtorch is. What is loaded counts, and not what was linked with: LD_LIBRARY_PATH may have chosen another, a wheel runs
+/// on the installed torch's, and the two halves must come from one build.
+pub fn libtorch_folder() -> PathBuf {
     let maps = std::fs::read_to_string("/proc/self/maps").unwrap_or_default();
     loaded_from(&maps).unwrap_or_else(|| PathBuf::from(env!("LIPSCOPE_LIBTORCH_LIB")))
 }
@@ -115,6 +120,20 @@ fn open(library: &Path) -> Result<(), String> {
         (!message.is_null()).then(|| std::ffi::CStr::from_ptr(message).to_string_lossy().into_owned())
     };
     Err(message.unwrap_or_else(|| "the loader does not say why".into()))
+}
+
+/// The models of the GPUs that the driver has, as it tells them in files; which of them a number means depends on what is
+/// visible, so unlike ones are named together.
+pub(super) fn model() -> Option<String> {
+    let folders = std::fs::read_dir("/proc/driver/nvidia/gpus").ok()?.flatten();
+    let model = |folder: std::fs::DirEntry| {
+        let text = std::fs::read_to_string(folder.path().join("information")).ok()?;
+        Some(text.lines().find_map(|line| line.strip_prefix("Model:"))?.trim().to_string())
+    };
+    let mut models: Vec<String> = folders.filter_map(model).collect();
+    models.sort();
+    models.dedup();
+    Some(models.join(" or ")).filter(|models| !models.is_empty())
 }
 
 #[cfg(test)]

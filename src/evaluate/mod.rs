@@ -13,9 +13,10 @@ use crate::error::Result;
 use crate::report::{self, Cell as Entry, Table, TidyReport, Warning};
 use crate::run::sampling;
 use crate::run::setup::{self, Setup};
-use crate::run::{Folder, Store, Unit, Watch, interrupted, provenance};
+use crate::run::{Folder, Store, Unit, Watch, interrupted, provenance, told_of_parts};
 use cells::{Cell, Sweep};
 use lipscope_core::cli::args::EvaluateArgs;
+use lipscope_core::store::TIMED_ROWS;
 use serde_json::{Value, json};
 use std::path::Path;
 use std::time::Instant;
@@ -50,7 +51,7 @@ impl Evaluation {
         let subjects = Subjects::open(args, arithmetic)?;
         subjects.models().try_for_each(|model| wanted.fits(model))?;
         let yardstick = Yardstick::new(args, &wanted, &subjects, arithmetic.0, setup.seed)?;
-        let batch = sampling::batch(args.batch, &subjects.shape, arithmetic.0);
+        let batch = sampling::batch(args.batch, &subjects.shape, setup.cut_for(arithmetic.0));
         let plan = plan(&wanted, &subjects, &yardstick, (setup.seed, batch));
         Ok(Evaluation { plan, wanted, subjects, yardstick, batch, seed: setup.seed, device: arithmetic.0 })
     }
@@ -80,6 +81,7 @@ impl Evaluation {
         let sweep = Sweep { wanted, subjects, yardstick, batch: *batch, seed: *seed };
         let mut report = self.empty_report();
         let cells = sweep.cells();
+        store.expect(KIND, cells.iter().map(|cell| key(&sweep, cell)).collect())?;
         watch.begin(sweep.calls(&cells), "network calls");
         for (place, cell) in cells.iter().enumerate() {
             let key = key(&sweep, cell);
@@ -89,7 +91,7 @@ impl Evaluation {
                 watch.skip(sweep.calls(std::slice::from_ref(cell)));
                 continue;
             }
-            if !store.does(place) {
+            if !store.does(KIND, &key, place) {
                 watch.skip(sweep.calls(std::slice::from_ref(cell)));
                 continue;
             }
@@ -102,7 +104,7 @@ impl Evaluation {
             if let Some(rows) = &measured {
                 let spent = began.elapsed().as_secs_f64();
                 report.provenance.wall_seconds += spent;
-                store.add(Unit::new(KIND, key, json!({ "rows": rows, "wall_seconds": spent })));
+                store.add(Unit::new(KIND, key, json!({ "rows": rows, "wall_seconds": spent, TIMED_ROWS: true })));
                 tables::add(&mut report, rows.clone());
             }
             let goes_on = measured.is_some() && watch.goes_on();
@@ -117,6 +119,7 @@ impl Evaluation {
         watch.end();
         store.end_of_shard(false)?;
         tables::summarise(&mut report, &sweep);
+        told_of_parts(store, &mut report.provenance, &mut report.warnings);
         report.complete = true;
         Ok(report)
     }

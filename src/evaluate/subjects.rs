@@ -171,7 +171,7 @@ fn read_samples(
     let want = SampleShape { sample, ..SampleShape::default() };
     // Pictures are bytes, whatever the data is.
     let scale = options.scale.filter(|_| !matches!(spec, DataSpec::Images(_)));
-    let samples = spec.load(&LoadOptions { want, scale, limit: None })?;
+    let samples = spec.load(&LoadOptions { want, scale, ..LoadOptions::default() })?;
     warnings.extend(samples.warnings.into_iter().map(|message| Warning::Data { message }));
     let description = json!({
         "source": name,

@@ -3,6 +3,7 @@
 use super::subjects::Subjects;
 use super::wanted::Wanted;
 use crate::clean_data::{CleanData, Whole};
+use crate::data::{ByteSize, Indexed};
 use crate::device::upload;
 use crate::draws::CleanSamples;
 use crate::error::{Doing, Error, Result};
@@ -173,6 +174,12 @@ impl Source<'_> {
                 let description = json!({ "samples": shape[0], "floor": "two parts of the data" });
                 Ok((Reference { features: Some(features), ..Reference::default() }, floor, description))
             }
+            Whole::Indexed(rows) => {
+                let features = self.features_on_disk(rows, &data.description)?;
+                let floor = (rows.len() as i64 >= LEAST_TO_DIVIDE).then(|| Floor::Parts(features.shallow_clone()));
+                let description = json!({ "samples": rows.len(), "floor": "two parts of the data" });
+                Ok((Reference { features: Some(features), ..Reference::default() }, floor, description))
+            }
             Whole::Density(density) => {
                 let count = self.samples.max(DRAWS);
                 let drawn = draws(&*data.source, count, self.shape, (self.seed, REFERENCE_STREAM))?;
@@ -191,6 +198,34 @@ impl Source<'_> {
         }
     }
 
+    /// Features of data that does not fit into memory: only they are held.
+    fn features_on_disk(&self, rows: &Indexed, identity: &Value) -> Result<Tensor> {
+        if !self.extractor.is_costly() {
+            let problem = format!(
+                "samples are compared as they are with all {} of the data, which take {} in memory",
+                rows.len(),
+                ByteSize(rows.bytes())
+            );
+            let next =
+                "Compare with fewer by --data-limit, allow more by --data-memory, or give a network by --features.";
+            return Err(Error::mismatch(problem, next));
+        }
+        let extract = || {
+            let mut parts = Vec::new();
+            rows.pass(&mut |numbers| {
+                let count = (numbers.len() / rows.width().max(1)) as i64;
+                let samples = upload(numbers, &full(count, self.shape), Device::Cpu, Kind::Float)?;
+                parts.push(self.extractor.extract(&samples)?);
+                Ok(())
+            })?;
+            Tensor::f_cat(&parts, 0).doing("gathering features")
+        };
+        match &self.cache {
+            None => extract(),
+            Some(cache) => cache.get(&json!([identity, self.extractor.describe(), self.shape]), extract),
+        }
+    }
+
     /// Features of the data, from the cache where they are there.
     fn features(&self, samples: &Tensor, identity: &Value) -> Result<Tensor> {
         let extract = || self.extractor.extract(samples);
@@ -205,9 +240,9 @@ impl Source<'_> {
 fn draws(source: &dyn CleanSamples, count: u64, shape: &[i64], (seed, name): (u64, f64)) -> Result<Tensor> {
     let width = shape.iter().product::<i64>().max(1) as usize;
     let mut values = vec![0.0f32; count as usize * width];
-    values.par_chunks_mut(width).enumerate().for_each(|(i, sample)| {
-        source.draw(&mut stream(seed, Purpose::Split, name, i as u64), sample);
-    });
+    values.par_chunks_mut(width).enumerate().try_for_each(|(i, sample)| {
+        source.draw(&mut stream(seed, Purpose::Split, name, i as u64), sample).map(|_| ())
+    })?;
     upload(&values, &full(count as i64, shape), Device::Cpu, Kind::Float)
 }
 

@@ -136,7 +136,7 @@ pub struct GaussianSamples {
 }
 
 impl CleanSamples for GaussianSamples {
-    fn draw(&self, rng: &mut ChaCha8Rng, out: &mut [f32]) -> Option<usize> {
+    fn draw(&self, rng: &mut ChaCha8Rng, out: &mut [f32]) -> Result<Option<usize>> {
         fill_normal(rng, out);
         let coordinates: Vec<f64> =
             (out.iter().zip(&self.mean).zip(&self.std)).map(|((z, mean), std)| mean + std * f64::from(*z)).collect();
@@ -148,7 +148,7 @@ impl CleanSamples for GaussianSamples {
                 }
             }
         }
-        None
+        Ok(None)
     }
 
     fn moments(&self) -> Option<[f64; 2]> {

@@ -70,7 +70,7 @@ pub struct MixtureSamples {
 }
 
 impl CleanSamples for MixtureSamples {
-    fn draw(&self, rng: &mut ChaCha8Rng, out: &mut [f32]) -> Option<usize> {
+    fn draw(&self, rng: &mut ChaCha8Rng, out: &mut [f32]) -> Result<Option<usize>> {
         let mut left: f64 = rng.random();
         for (weight, component) in self.weights.iter().zip(&self.components) {
             left -= weight;
@@ -79,7 +79,7 @@ impl CleanSamples for MixtureSamples {
             }
         }
         // Rounding may leave a sliver above the last weight; it belongs to the last component.
-        self.components.last().and_then(|component| component.draw(rng, out))
+        self.components.last().map_or(Ok(None), |component| component.draw(rng, out))
     }
 
     fn moments(&self) -> Option<[f64; 2]> {

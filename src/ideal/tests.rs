@@ -132,7 +132,7 @@ fn draws_have_the_moments_of_their_distribution() {
     let mut cross = 0.0;
     for i in 0..count {
         let mut x = [0.0; 3];
-        samples.draw(&mut stream(0, Purpose::CleanSample, 0.0, i), &mut x);
+        samples.draw(&mut stream(0, Purpose::CleanSample, 0.0, i), &mut x).unwrap();
         for (total, value) in sum.iter_mut().zip(x) {
             *total += f64::from(value) / count as f64;
         }
@@ -162,7 +162,7 @@ fn components_are_drawn_as_often_as_they_weigh() {
     let (mut counts, draws) = ([0.0; 3], 40_000);
     for i in 0..draws {
         let mut x = [f32::NAN];
-        samples.draw(&mut stream(0, Purpose::CleanSample, 0.0, i), &mut x);
+        samples.draw(&mut stream(0, Purpose::CleanSample, 0.0, i), &mut x).unwrap();
         counts[(x[0] + 1.0) as usize] += 1.0 / draws as f64;
     }
     let tolerance = Tolerance::absolute(0.0125, "five standard errors of √(p(1 − p)/n) ≤ 0.0025");

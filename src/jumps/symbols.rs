@@ -1,7 +1,7 @@
 //! Data of symbols: whole numbers, taken as they are.
 
 use crate::clean_data::{CleanData, Whole};
-use crate::data::ScaleOverride;
+use crate::data::{ByteSize, ScaleOverride};
 use crate::error::{Error, Result};
 use lipscope_core::options::DataOptions;
 use lipscope_core::process::jump::{Exact, Jump};
@@ -33,6 +33,10 @@ pub fn law(data: &CleanData, jump: &Jump) -> Result<Exact> {
 fn rows<'d>(data: &'d CleanData, jump: &Jump) -> Result<&'d Array2<f32>> {
     let symbols = jump.graph.symbols();
     let next = format!("Give whole numbers from 0 to {}, one row per sample.", symbols - 1);
+    if let Whole::Indexed(rows) = &data.whole {
+        let problem = format!("the data takes {} in memory, where symbols are held", ByteSize(rows.bytes()));
+        return Err(Error::mismatch(problem, "Use fewer by --data-limit, or allow more by --data-memory."));
+    }
     let Whole::Rows(rows) = &data.whole else {
         let problem = format!("the data is a density, and {} has symbols", jump.name);
         return Err(Error::mismatch(problem, next));

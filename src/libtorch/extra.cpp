@@ -1,6 +1,8 @@
 // What tch does not offer of libtorch's C++ interface. Each function returns null, or an error text to be freed by
 // lipscope_free. Tensors are at::Tensor*, as tch hands them out.
 
+#include "guarded.h"
+
 #include <ATen/ATen.h>
 #include <ATen/DeviceAccelerator.h>
 #include <ATen/autocast_mode.h>
@@ -9,7 +11,6 @@
 #include <torch/csrc/jit/frontend/tracer.h>
 
 #include <cstdlib>
-#include <cstring>
 #include <map>
 #include <sstream>
 #include <string>
@@ -24,18 +25,6 @@ std::vector<at::Tensor> list(Tensors tensors, size_t count) {
   values.reserve(count);
   for (size_t i = 0; i < count; ++i) values.push_back(*tensors[i]);
   return values;
-}
-
-template <typename F>
-char *guarded(F &&f) {
-  try {
-    f();
-    return nullptr;
-  } catch (const c10::Error &error) {
-    return strdup(error.what_without_backtrace());
-  } catch (const std::exception &error) {
-    return strdup(error.what());
-  }
 }
 
 // Parameters and buffers by the parts of their dotted names: "a.b.weight" is the tensor "weight" of the module a.b.

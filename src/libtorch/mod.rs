@@ -1,5 +1,7 @@
 //! The few calls of libtorch's C++ interface that tch does not offer; `extra.cpp` is their other side. All unsafe code
-//! of this crate that touches libtorch is here.
+//! of this crate that touches libtorch is here and in [`group`].
+
+pub mod group;
 
 pub mod stand_in;
 

@@ -69,7 +69,7 @@ impl Batcher<'_> {
 
     fn at_once(&self, draws: &[Draw]) -> Result<Measured> {
         let t: Vec<Timestep> = draws.iter().map(|draw| draw.t).collect();
-        let rows = self.draws.rows(draws);
+        let rows = self.draws.rows(draws)?;
         let mut shared: Option<(Device, Kind, Pairs)> = None;
         let mut models = Vec::with_capacity(self.subjects.len());
         for subject in self.subjects {
@@ -79,7 +79,7 @@ impl Batcher<'_> {
             let state = match &subject.source {
                 Some(source) => {
                     let own = Draws { source: Arc::clone(source), ..self.draws.clone() };
-                    own.state(&own.rows(draws), response, &t)?
+                    own.state(&own.rows(draws)?, response, &t)?
                 }
                 None => {
                     let pairs = match shared.take() {

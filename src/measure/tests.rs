@@ -263,7 +263,7 @@ fn a_response_of_two_blocks_has_two_curves() {
         vec![Box::new(Secant { dt: 1.0, axis, norm }), Box::new(Derivative { axis, norm })];
     let subjects = [Subject { response: Box::new(Inverse), estimators, source: None }];
     let draws = Draws::new(Arc::new(gaussian().samples()), 3, vec![2]);
-    let drawn = draws.rows(&(0..5).map(|sample| Draw { t: 20.0, sample }).collect::<Vec<_>>());
+    let drawn = draws.rows(&(0..5).map(|sample| Draw { t: 20.0, sample }).collect::<Vec<_>>()).unwrap();
     let norms = |rows: &[f32]| rows.chunks(2).map(|row| f64::from(row[0]).hypot(row[1].into())).collect::<Vec<f64>>();
     for batch in [2, 100] {
         let mut told = Told::default();
@@ -305,10 +305,10 @@ fn labels_are_those_of_the_rows_drawn() {
     let source = Arc::new(crate::clean_data::Rows::new(Arc::new(rows), Some(labels)));
     let draws = Draws::new(source, 5, vec![1]);
     let wanted: Vec<Draw> = (0..40).map(|sample| Draw { t: 3.0, sample }).collect();
-    let all = draws.rows(&wanted);
+    let all = draws.rows(&wanted).unwrap();
     let labels = all.columns.labels.unwrap();
     let expected: Vec<i64> = all.x0.iter().map(|row| 10 * *row as i64).collect();
     assert_eq!(labels, expected);
     assert!(expected.iter().any(|label| *label != expected[0]));
-    assert_eq!(draws.rows(&wanted[30..]).columns.labels.unwrap(), expected[30..]);
+    assert_eq!(draws.rows(&wanted[30..]).unwrap().columns.labels.unwrap(), expected[30..]);
 }

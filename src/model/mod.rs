@@ -12,6 +12,7 @@ mod predicted;
 mod resolve;
 mod resolved;
 mod rows;
+mod symbols;
 mod told;
 mod usual_time;
 
@@ -168,6 +169,7 @@ impl Model {
 /// its weights are read.
 pub(crate) fn check_declared(declared: &Declared, overrides: &Overrides, limit: Option<usize>) -> Result<()> {
     let Some(takes) = &declared.takes else { return Ok(()) };
+    symbols::check(takes, declared, overrides)?;
     condition::check(takes, overrides, limit)?;
     usual_time::check(takes, declared, overrides)
 }

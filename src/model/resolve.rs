@@ -5,7 +5,7 @@ use super::condition::{Conditioned, condition, in_words};
 use super::predicted::{predicted, refuse_variables};
 use super::resolved::Resolved;
 use super::rows::DataRows;
-use super::usual_time;
+use super::{symbols, usual_time};
 use crate::checkpoint::Checkpoint;
 use crate::denoiser::AskedNetwork;
 use crate::device::dtype_name;
@@ -83,6 +83,7 @@ pub(super) fn resolve_file(
     let mut assumed = |what: &str, flag: &str| {
         warnings.push(Warning::Assumed { model: label.clone(), what: what.into(), flag: flag.into() });
     };
+    symbols::check(&network.takes(), &declared, overrides)?;
     usual_time::check(&network.takes(), &declared, overrides)?;
     let said_in = &declared.said_in;
     let schedule_from = origin(overrides.schedule.is_some(), "--schedule", &said_in.schedule);

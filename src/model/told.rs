@@ -4,6 +4,7 @@ use super::concatenated;
 use crate::checkpoint::{Overridden, Request};
 use crate::error::{Error, Result};
 use crate::network::recognise::Told;
+use crate::yaml;
 use lipscope_core::cli::args::{Inputs, LoraSpec, ModuleOutput};
 use lipscope_core::options::{DataOptions, Overrides};
 use lipscope_core::python_json;
@@ -68,10 +69,11 @@ fn told(arguments: &[String]) -> Result<Told> {
 
 fn object(text: &str) -> Result<Map<String, Value>> {
     let path = Path::new(text);
-    let next = "Give NAME=VALUE, such as --config num_heads=4, or a file with a JSON object.";
-    match python_json::read(path, next)? {
+    let next = "Give NAME=VALUE, such as --config num_heads=4, or a file with a JSON object (or YAML, *.yaml).";
+    let value = if yaml::is_name(path) { yaml::read(path, next)? } else { python_json::read(path, next)? };
+    match value {
         Value::Object(object) => Ok(object),
-        _ => Err(Error::file(path, "it is JSON, but no object", next)),
+        _ => Err(Error::file(path, "it holds values, but no object", next)),
     }
 }
 

@@ -72,6 +72,7 @@ mod tests {
             time,
             inputs: Vec::new(),
             times: Vec::new(),
+            symbols: None,
         }
     }
 

@@ -31,6 +31,7 @@ mod mmdit;
 mod native;
 mod openai_unet;
 pub mod recognise;
+pub(crate) mod sedd;
 mod skips;
 pub mod torchscript;
 mod unet1d;
@@ -95,6 +96,8 @@ pub const ARCHITECTURES: &[Architecture] = &[
     edm::score_sde::POSITIONAL,
     denoising_diffusion_pytorch::ARCHITECTURE,
     unet1d::ARCHITECTURE,
+    sedd::SEDD,
+    sedd::MDLM,
     mlp::ARCHITECTURE,
 ];
 
@@ -127,6 +130,18 @@ fn architecture(config: &Value, path: &Path) -> Result<&'static Architecture> {
 pub fn recognise(shapes: &Shapes) -> Option<(&'static Architecture, StateDict)> {
     let known = ARCHITECTURES.iter().filter_map(|architecture| Some((architecture, architecture.state_dict?)));
     known.into_iter().find(|(_, state_dict)| state_dict.anchors.iter().all(|name| shapes.has(name)))
+}
+
+/// What is said of a network over symbols that ignores t.
+const STANDS_STILL: &str = "its output does not depend on t, as that of a masked model without time conditioning: what it \
+                            predicts stands still, and all that moves is the schedule's.";
+
+/// The refusal of a process with other symbols than the network has.
+pub(crate) fn other_symbols(architecture: &str, own: i64, symbols: i64) -> Error {
+    Error::mismatch(
+        format!("this {architecture} is over {own} symbols, and states of the forward process have {symbols}"),
+        format!("Give --schedule absorb:symbols={}, with a mask behind them, or uniform:symbols={own}.", own - 1),
+    )
 }
 
 /// The refusal of [`Network::set_time_kind`] by a network that takes t as an integer.
@@ -173,6 +188,8 @@ pub struct Takes {
     pub inputs: Vec<ModuleInput>,
     /// Its other arguments of time.
     pub times: Vec<TimeInput>,
+    /// Number of symbols that x holds, of a network that is known to take symbols and no numbers.
+    pub symbols: Option<i64>,
 }
 
 /// What a network is asked when it is prepared.
@@ -315,6 +332,7 @@ pub trait Network {
             time: self.usual_time(),
             inputs: self.drawn_inputs(),
             times: self.other_times(),
+            symbols: self.symbols(),
         }
     }
 
@@ -344,16 +362,25 @@ pub trait Network {
         Vec::new()
     }
 
+    /// Number of symbols that x holds, of a network that is known to take symbols and no numbers.
+    fn symbols(&self) -> Option<i64> {
+        None
+    }
+
     /// From now on x holds whole numbers from 0 to `symbols` − 1, which the network gets as int64.
     ///
     /// # Errors
     /// The network takes other numbers.
-    fn take_symbols(&mut self, _symbols: i64) -> Result<()> {
-        Err(Error::unsupported(
-            format!("a {} under a jump process", self.architecture()),
-            "it takes numbers, and a jump process has symbols",
-            "Give a network over symbols as a TorchScript module, or another --schedule.",
-        ))
+    fn take_symbols(&mut self, symbols: i64) -> Result<()> {
+        match self.symbols() {
+            Some(own) if own == symbols => Ok(()),
+            Some(own) => Err(other_symbols(&self.architecture(), own, symbols)),
+            None => Err(Error::unsupported(
+                format!("a {} under a jump process", self.architecture()),
+                "it takes numbers, and a jump process has symbols",
+                "Give a network over symbols, or another --schedule.",
+            )),
+        }
     }
 
     /// Called once, on its device and in its dtype, before the first forward pass: finds out what only a call can tell.

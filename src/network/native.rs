@@ -43,6 +43,16 @@ pub trait Layers: Sized + 'static {
     /// One forward pass: [B, …] in the network's dtype, with a tangent where x or the features have one.
     fn forward(&self, input: &Inputs) -> Result<Dual>;
 
+    /// Number of symbols that x holds, of a network over symbols: it then gets them as floats of any dtype, [B, L].
+    fn symbols(_config: &Self::Config) -> Option<i64> {
+        None
+    }
+
+    /// What a reader must know of it.
+    fn notes(_config: &Self::Config) -> Vec<String> {
+        Vec::new()
+    }
+
     /// Tensors that are computed and are no parameters, by name.
     fn constants(&self) -> Vec<(String, Tensor)> {
         Vec::new()
@@ -165,13 +175,16 @@ impl<L: Layers> NativeNetwork<L> {
             additions: facts.additions,
             time: L::usual_time(&config),
             inputs: Vec::new(),
+            symbols: L::symbols(&config),
         })
     }
 
     fn check(&self, x: &Tensor, t: &Tensor, condition: &Condition) -> Result<()> {
         let size = x.size();
         self.facts.check_shape(&size)?;
-        if x.kind() != self.kind {
+        if L::symbols(&self.config).is_some() {
+            check_symbols(&size)?;
+        } else if x.kind() != self.kind {
             let problem = format!("x is {:?}, where the network computes in {:?}", x.kind(), self.kind);
             return Err(Error::mismatch(problem, "Convert one of them."));
         }
@@ -206,6 +219,15 @@ impl Facts {
     }
 }
 
+/// Refuses a shape that is not [B, L].
+fn check_symbols(size: &[i64]) -> Result<()> {
+    if size.len() == 2 && size[1] > 0 {
+        return Ok(());
+    }
+    let problem = format!("x has shape {size:?}, where the network takes sequences of symbols, [batch, length]");
+    Err(Error::mismatch(problem, "Give data of shape [samples, length]."))
+}
+
 /// Refuses a shape that is not [B, `channels`, H, W] with H and W multiples of `factor`.
 fn check_images(size: &[i64], channels: i64, factor: i64) -> Result<()> {
     let &[_, found, height, width] = size else {
@@ -236,6 +258,19 @@ impl<L: Layers> Network for NativeNetwork<L> {
 
     fn carries_tangents(&self) -> bool {
         true
+    }
+
+    /// There is nothing between symbols.
+    fn carries_x_tangents(&self) -> bool {
+        self.symbols().is_none()
+    }
+
+    fn symbols(&self) -> Option<i64> {
+        L::symbols(&self.config)
+    }
+
+    fn notes(&self) -> Vec<String> {
+        L::notes(&self.config)
     }
 
     fn input_shape(&self) -> InputShape {

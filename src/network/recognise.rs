@@ -147,6 +147,11 @@ impl Told {
         self.values.get(key).filter(|value| !value.is_null())
     }
 
+    /// Takes note that this is a trainer's whole configuration, most of which concerns no network.
+    pub fn accept_all(&self) {
+        self.used.borrow_mut().extend(self.values.keys().cloned());
+    }
+
     /// Refuses what nobody asked for: it would have no effect.
     pub fn refuse_unused(&self) -> Result<()> {
         let used = self.used.borrow();

@@ -14,7 +14,8 @@ use tch::{TchError, Tensor};
 /// Layer normalisation, with or without scale γ and shift β.
 #[derive(Debug)]
 pub struct LayerNorm {
-    scale_and_shift: Option<(Tensor, Tensor)>,
+    scale: Option<Tensor>,
+    shift: Option<Tensor>,
     width: i64,
     epsilon: f64,
 }
@@ -24,18 +25,24 @@ impl LayerNorm {
     pub fn new(weights: &Weights, width: i64, epsilon: f64) -> Result<Self> {
         let gamma = weights.tensor("weight", &[width], Init::Ones)?;
         let beta = weights.tensor("bias", &[width], Init::Zeros)?;
-        Ok(LayerNorm { scale_and_shift: Some((gamma, beta)), width, epsilon })
+        Ok(LayerNorm { scale: Some(gamma), shift: Some(beta), width, epsilon })
+    }
+
+    /// Takes `weight` `[width]` only: β = 0.
+    pub fn scaled(weights: &Weights, width: i64, epsilon: f64) -> Result<Self> {
+        let gamma = weights.tensor("weight", &[width], Init::Ones)?;
+        Ok(LayerNorm { scale: Some(gamma), ..LayerNorm::plain(width, epsilon) })
     }
 
     /// γ = 1 and β = 0, with no parameters.
     pub fn plain(width: i64, epsilon: f64) -> Self {
-        LayerNorm { scale_and_shift: None, width, epsilon }
+        LayerNorm { scale: None, shift: None, width, epsilon }
     }
 
     /// x [.., C] → the same shape.
     pub fn forward(&self, x: &Dual) -> Result<Dual> {
         let doing = "normalising tokens";
-        let (gamma, beta) = self.scale_and_shift.as_ref().map(|(gamma, beta)| (gamma, beta)).unzip();
+        let (gamma, beta) = (self.scale.as_ref(), self.shift.as_ref());
         let Some(tangent) = &x.tangent else {
             return x
                 .value
@@ -59,8 +66,8 @@ impl LayerNorm {
         // ẏ = γ r (ẋ − mean(ẋ) − r² cov(x, ẋ) (x − μ))
         let slope = rstd.f_square()?.f_mul(&covariance)?;
         let normalised = dx_centered.f_sub(&x_centered.f_mul(&slope)?)?.f_mul(&rstd)?;
-        match &self.scale_and_shift {
-            Some((gamma, _)) => normalised.f_mul(gamma),
+        match &self.scale {
+            Some(gamma) => normalised.f_mul(gamma),
             None => Ok(normalised),
         }
     }
@@ -84,7 +91,8 @@ mod tests {
         tch::manual_seed(0);
         let x = Tensor::randn([2, 5, 6], (Kind::Double, Device::Cpu));
         let dx = x.randn_like();
-        for norm in [with_parameters(Kind::Double), LayerNorm::plain(6, 1e-6)] {
+        let scaled = LayerNorm { shift: None, ..with_parameters(Kind::Double) };
+        for norm in [with_parameters(Kind::Double), scaled, LayerNorm::plain(6, 1e-6)] {
             let at = |h: f64| norm.forward(&Dual::constant(&x + h * &dx)).unwrap().value;
             let h = 1e-5;
             let differences = (at(h) - at(-h)) / (2.0 * h);

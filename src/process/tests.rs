@@ -92,7 +92,7 @@ fn drawn_states_have_the_covariance_of_the_kernel() {
     let source = Arc::new(crate::ideal::Gaussian::diagonal(&[0.3], &[0.0], tch::Device::Cpu).samples());
     let draws = crate::draws::Draws::new(source, 7, vec![1]).under(&process);
     let (count, t) = (40_000, 60.0);
-    let rows = draws.rows(&(0..count).map(|sample| crate::draws::Draw { t, sample }).collect::<Vec<_>>());
+    let rows = draws.rows(&(0..count).map(|sample| crate::draws::Draw { t, sample }).collect::<Vec<_>>()).unwrap();
     assert_eq!((rows.x0.len(), rows.noise.len()), (40_000, 80_000));
     let pairs = draws.to_device(&rows, tch::Device::Cpu, tch::Kind::Double).unwrap();
     let u = pairs.x_t(&process, &vec![t; count as usize]).unwrap();
@@ -124,10 +124,10 @@ fn noise_of_a_gaussian_process_is_as_wide_as_a_sample() {
     let draws = crate::draws::Draws::new(source, 7, vec![2, 3]);
     let gaussian = Gaussian::from(schedule::parse("linear").unwrap());
     let asked = [crate::draws::Draw { t: 3.0, sample: 5 }];
-    let (plain, under) = (draws.clone().rows(&asked), draws.clone().under(&gaussian).rows(&asked));
+    let (plain, under) = (draws.clone().rows(&asked).unwrap(), draws.clone().under(&gaussian).rows(&asked).unwrap());
     assert_eq!(plain.noise, under.noise);
     // The first numbers of a wider noise are those of the narrower one.
-    let wide = draws.under(&cld("cld")).rows(&asked);
+    let wide = draws.under(&cld("cld")).rows(&asked).unwrap();
     assert_eq!((wide.noise.len(), &wide.noise[..6]), (12, &plain.noise[..]));
     let double = |values: &[f32]| values.iter().map(|value| f64::from(*value)).collect::<Vec<_>>();
     assert_close("x0", &double(&wide.x0), &double(&plain.x0), Tolerance::of_each(0.0, "the same stream"));

@@ -178,7 +178,7 @@ fn exact_draws_have_no_discrepancy_on_average() {
         .map(|repetition| {
             let mut points = vec![0.0f32; 200];
             for (i, point) in points.chunks_exact_mut(2).enumerate() {
-                gaussian.draw(&mut stream(repetition, Purpose::CleanSample, 0.0, i as u64), point);
+                gaussian.draw(&mut stream(repetition, Purpose::CleanSample, 0.0, i as u64), point).unwrap();
             }
             metric.measure(&Tensor::from_slice(&points).to_kind(Kind::Double).reshape([100, 2])).unwrap()
         })

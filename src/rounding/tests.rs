@@ -15,9 +15,9 @@ use std::sync::Arc;
 struct Normal;
 
 impl CleanSamples for Normal {
-    fn draw(&self, rng: &mut ChaCha8Rng, out: &mut [f32]) -> Option<usize> {
+    fn draw(&self, rng: &mut ChaCha8Rng, out: &mut [f32]) -> Result<Option<usize>> {
         fill_normal(rng, out);
-        None
+        Ok(None)
     }
 }
 

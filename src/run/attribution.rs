@@ -52,10 +52,18 @@ pub(super) fn measure(
     let times = |curve: &Curve| timesteps(curve).len() as u64;
     let curves = || report.models.iter().flat_map(|model| &model.curves).filter(derivative);
     watch.begin(curves().map(times).sum(), "timesteps in parts");
+    let keys = report.models.iter().enumerate().flat_map(|(m, model)| {
+        let curve = model.curves.iter().find(derivative);
+        curve.map(|curve| job.keys(m, curve)).into_iter().flatten()
+    });
+    let keys: Vec<String> = keys.collect();
+    if let Some(store) = &store {
+        store.expect(KIND, keys.clone())?;
+    }
     for (m, (subject, model)) in subjects.iter().zip(&mut report.models).enumerate() {
         let response = subject.response.rate_parts().map_err(|why| Error::mismatch(why, "Leave out --attribute."))?;
         let Some(curve) = model.curves.iter().find(derivative) else { continue };
-        let Some(found) = job.of_model(m, response, curve, store.as_deref_mut())? else { return Ok(false) };
+        let Some(found) = job.of_model(m, response, (curve, &keys), store.as_deref_mut())? else { return Ok(false) };
         report.provenance.wall_seconds += found.wall_seconds;
         model.attribution = Some(found);
     }
@@ -64,12 +72,22 @@ pub(super) fn measure(
 }
 
 impl Job<'_> {
-    /// The parts of model `m` at some timesteps of its curve; `None` if the watcher stopped it.
+    /// Names of the units of model `m`.
+    fn keys(&self, m: usize, curve: &Curve) -> Vec<String> {
+        timesteps(curve).chunks(self.together).map(|unit| self.key(m, unit)).collect()
+    }
+
+    fn key(&self, m: usize, unit: &[Timestep]) -> String {
+        format!("{} {m}: {}", self.what, points::key(unit))
+    }
+
+    /// The parts of model `m` at some timesteps of its curve, without those that other shards do; `None` if the watcher
+    /// stopped it. `keys` are those of all models.
     fn of_model(
         &self,
         m: usize,
         response: &dyn RateParts,
-        curve: &Curve,
+        (curve, keys): (&Curve, &[String]),
         mut store: Option<&mut Store>,
     ) -> Result<Option<Attribution>> {
         let mut found = Attribution {
@@ -81,7 +99,13 @@ impl Job<'_> {
         };
         let mut known = None;
         for unit in timesteps(curve).chunks(self.together) {
-            let key = format!("{} {m}: {}", self.what, points::key(unit));
+            let key = self.key(m, unit);
+            let is_absent = store.as_ref().is_some_and(|store| store.get(KIND, &key).is_none());
+            let place = keys.iter().position(|own| *own == key).unwrap_or_default();
+            if is_absent && store.as_deref_mut().is_some_and(|store| !store.does(KIND, &key, place)) {
+                unit.iter().for_each(|_| self.watch.advance());
+                continue;
+            }
             let stored = store.as_ref().and_then(|store| store.get(KIND, &key));
             let (rows, evaluations, seconds): (Vec<PartRow>, u64, f64) = match stored {
                 Some(stored) => (stored.said("rows")?, stored.said("evaluations")?, stored.said("seconds")?),

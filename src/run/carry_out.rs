@@ -4,7 +4,7 @@ use super::closed_form::{self, Expectation, Expected, WithAuxiliaries};
 use super::finish::{finish, is_short};
 use super::measurement::{Measurement, THEORY};
 use super::record::Recorder;
-use super::{Store, Watch, attribution, enumerated, interrupted, memorisation, provenance, rounding};
+use super::{Store, Watch, attribution, enumerated, interrupted, memorisation, provenance, rounding, told_of_parts};
 use crate::clean_data;
 use crate::compare::empty_curve;
 use crate::device;
@@ -25,8 +25,10 @@ impl Measurement {
     /// [`Error::Interrupted`] where the watcher stopped it: a partial report is in the store's folder then.
     pub fn run(self, mut store: Option<&mut Store>, watch: &dyn Watch) -> Result<Report> {
         let mut report = self.empty_report()?;
+        if self.gaussian.is_some() || self.is_enumerated() {
+            store.as_deref_mut().map_or(Ok(()), |store| store.end_of_shard(false))?;
+        }
         if let Some(gaussian) = &self.gaussian {
-            store.map_or(Ok(()), |store| store.end_of_shard(false))?;
             self.closed_form(&mut report, gaussian);
             return Ok(report);
         }
@@ -49,7 +51,8 @@ impl Measurement {
         let mut sweep = Sweep::new(&subjects, &by_row, &settings);
         report.warnings = warnings;
         watch.begin(plan.timesteps.len() as u64, "timesteps");
-        let mut recorder = Recorder::new(&mut report, &subjects, &plan, store.as_deref_mut(), watch);
+        let grows = rounding.is_some() || plan.attribute.is_some() || memorisation::is_there(&report, &subjects, &plan);
+        let mut recorder = Recorder::new(&mut report, &subjects, &plan, store.as_deref_mut(), watch, grows);
         let resolution = recorder.measure(&mut sweep, draws.expected())?;
         let smaller = recorder.smaller_batch;
         watch.end();
@@ -63,22 +66,28 @@ impl Measurement {
         if is_short(&report, &plan) {
             return Err(stop(&report, store));
         }
-        store.as_deref_mut().map_or(Ok(()), |store| store.end_of_shard(false))?;
         if !memorisation::add(&mut report, &subjects, (&plan, &draws), store.as_deref_mut(), watch)? {
             return Err(stop(&report, store));
         }
         if let Some(subject) = rounding {
-            let Some(found) = rounding::measure(subject, &draws, &report, &plan, store.as_deref_mut(), watch)? else {
-                return Err(stop(&report, store));
-            };
-            report.provenance.wall_seconds += found.wall_seconds;
-            report.rounding = Some(found);
+            match rounding::measure(subject, &draws, &report, &plan, store.as_deref_mut(), watch)? {
+                rounding::Outcome::Stopped => return Err(stop(&report, store)),
+                rounding::Outcome::OfOthers => {}
+                rounding::Outcome::Found(found) => {
+                    report.provenance.wall_seconds += found.wall_seconds;
+                    report.rounding = Some(*found);
+                }
+            }
         }
         if let Some(attribute) = plan.attribute {
             let to_store = store.as_deref_mut();
             if !attribution::measure(attribute, &subjects, &draws, &mut report, (&plan, to_store, watch))? {
                 return Err(stop(&report, store));
             }
+        }
+        if let Some(store) = store {
+            store.end_of_shard(false)?;
+            told_of_parts(store, &mut report.provenance, &mut report.warnings);
         }
         let processes: Vec<&dyn ForwardProcess> = subjects.iter().map(|subject| subject.response.process()).collect();
         finish(&mut report, &plan, &processes, &moments);
@@ -119,6 +128,7 @@ impl Measurement {
             comparison: Vec::new(),
             resolution: None,
             rounding: None,
+            reading: Vec::new(),
             warnings: Vec::new(),
         })
     }

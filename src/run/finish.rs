@@ -3,7 +3,7 @@
 use super::{Plan, jumps, terminal, warnings};
 use crate::compare::summarise;
 use crate::process::ForwardProcess;
-use crate::report::{ComparisonRow, Memorisation, Report};
+use crate::report::{ComparisonRow, Memorisation, Report, findings};
 use crate::terminal::DataMoments;
 
 /// Whether points or the refinement of the plan are missing.
@@ -42,4 +42,5 @@ pub(super) fn finish(report: &mut Report, plan: &Plan, processes: &[&dyn Forward
     let found = warnings::of_numbers(report, &plan.samples);
     report.warnings.extend(found);
     report.complete = true;
+    report.reading = findings(report);
 }

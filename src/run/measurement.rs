@@ -112,7 +112,7 @@ impl Measurement {
         let derivatives = Derivatives::of(options.quantity);
         let data = limits.first().unwrap_or(&options.data);
         let completed = setup::complete(opened, &shares, (data, overrides), arithmetic, derivatives)?;
-        let mut measurement = Self::resolve(THEORY, completed, options, (setup.seed, arithmetic.0))?;
+        let mut measurement = Self::resolve(THEORY, completed, options, Place::of(setup, arithmetic.0))?;
         if limits.len() > 1 {
             let list = options.data.data_limit.as_ref().map(DataLimits::to_string);
             measurement.plan.data["data_limit"] = list.into();
@@ -131,7 +131,8 @@ impl Measurement {
     pub fn of_models(models: Vec<Model>, data: Option<CleanData>, options: &MeasureOptions, seed: u64) -> Result<Self> {
         let command = if models.len() > 1 { "compare" } else { "measure" };
         let device = models.first().map_or(Device::Cpu, |model| model.response.device());
-        Self::resolve(command, Completed { models, data, warnings: Vec::new() }, options, (seed, device))
+        let place = Place { seed, device, cut_for: device };
+        Self::resolve(command, Completed { models, data, warnings: Vec::new() }, options, place)
     }
 
     fn open<S: AsRef<str>>(
@@ -162,7 +163,7 @@ impl Measurement {
             let what = "--attribute tells apart ∂ε/∂t of one guidance scale, and --guidance names several";
             return Err(Error::mismatch(what, "Give one of them."));
         }
-        let mut measurement = Self::resolve(command, completed, options, (setup.seed, arithmetic.0))?;
+        let mut measurement = Self::resolve(command, completed, options, Place::of(setup, arithmetic.0))?;
         let has_null = |model: &Model| model.response.as_denoiser().is_some_and(|denoiser| denoiser.has_null());
         if let Some(model) = measurement.models.iter().find(|model| !scales.is_empty() && !has_null(model)) {
             let what = format!("{} has no condition that --guidance could weigh", model.label);
@@ -176,7 +177,7 @@ impl Measurement {
         command: &'static str,
         completed: Completed,
         options: &MeasureOptions,
-        (seed, device): (u64, Device),
+        Place { seed, device, cut_for }: Place,
     ) -> Result<Self> {
         let Completed { models, data, mut warnings } = completed;
         check_data(&models, data.as_ref())?;
@@ -189,7 +190,7 @@ impl Measurement {
             warnings.extend(models.first().and_then(Model::sampling_note));
         }
         let shape = models.first().map(|model| answer_shape(&*model.response)).unwrap_or_default();
-        let batch = setup::batch(options.batch, &shape, device);
+        let batch = setup::batch(options.batch, &shape, cut_for);
         let plan = Plan::resolve(command, &models, description, options, (seed, batch))?;
         warnings.extend(warnings::of_plan(&plan, &models));
         let asked = data.as_ref().filter(|_| terminal::is_asked(&plan));
@@ -242,6 +243,20 @@ impl Measurement {
     pub fn folder(&self, named: Option<&Path>) -> Folder {
         let labels = self.models.iter().map(|model| model.label.as_str());
         Folder::new(named, || setup::default_folder(self.plan.command, labels))
+    }
+}
+
+/// Where a measurement computes, and the seed of its streams.
+struct Place {
+    seed: u64,
+    device: Device,
+    /// The device that batches are cut for.
+    cut_for: Device,
+}
+
+impl Place {
+    fn of(setup: &Setup, device: Device) -> Self {
+        Place { seed: setup.seed, device, cut_for: setup.cut_for(device) }
     }
 }
 

@@ -29,19 +29,39 @@ pub(super) fn add(
     mut store: Option<&mut Store>,
     watch: &dyn Watch,
 ) -> Result<bool> {
-    for (place, subject) in subjects.iter().enumerate() {
+    let places = places(report, subjects, plan);
+    if let Some(store) = store.as_ref().filter(|_| !places.is_empty()) {
+        store.expect(KIND, places.iter().map(|place| report.models[*place].label.clone()).collect())?;
+    }
+    for (nth, place) in places.into_iter().enumerate() {
+        let subject = &subjects[place];
         let Some(denoiser) = subject.response.as_denoiser() else { continue };
-        let ModelReport { label, model, .. } = &report.models[place];
+        let label = &report.models[place].label;
         let own = subject.source.clone().map(|source| Draws { source, ..draws.clone() });
-        if own.is_none() && !applies(denoiser, model.sha256.as_deref(), plan) {
+        let draws = own.as_ref().unwrap_or(draws);
+        if store.as_mut().is_some_and(|store| store.get(KIND, label).is_none() && !store.does(KIND, label, nth)) {
             continue;
         }
-        let draws = own.as_ref().unwrap_or(draws);
         let found = measure(label, denoiser, draws, (report, plan), store.as_deref_mut(), watch)?;
         let Some(found) = found else { return Ok(false) };
         report.models[place].own_weights = found;
     }
     Ok(true)
+}
+
+/// Whether any model of a report has it.
+pub(super) fn is_there(report: &Report, subjects: &[Subject], plan: &Plan) -> bool {
+    !places(report, subjects, plan).is_empty()
+}
+
+/// The models that have it, by their places.
+fn places(report: &Report, subjects: &[Subject], plan: &Plan) -> Vec<usize> {
+    let has = |(subject, model): (&Subject, &ModelReport)| {
+        let applies = |denoiser| applies(denoiser, model.model.sha256.as_deref(), plan);
+        subject.response.as_denoiser().is_some_and(|denoiser| subject.source.is_some() || applies(denoiser))
+    };
+    let pairs = subjects.iter().zip(&report.models).enumerate();
+    pairs.filter(|(_, pair)| has(*pair)).map(|(place, _)| place).collect()
 }
 
 /// Whether these samples are rows of the data whose ideal denoiser a model is.
@@ -93,7 +113,7 @@ fn at(denoiser: &dyn Denoiser, draws: &Draws, t: Timestep, samples: u64, batch: 
     let level = denoiser.schedule().level(t);
     for first in (0..samples).step_by(batch.max(1) as usize) {
         let here: Vec<Draw> = (first..(first + batch.max(1)).min(samples)).map(|sample| Draw { t, sample }).collect();
-        let rows = draws.rows(&here);
+        let rows = draws.rows(&here)?;
         let pairs = draws.to_device(&rows, denoiser.device(), denoiser.kind())?;
         let times = vec![t; here.len()];
         let state = pairs.state(&rows, denoiser, &times)?;

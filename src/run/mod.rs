@@ -37,7 +37,7 @@ pub use watch::Watch;
 
 use crate::device;
 use crate::error::Error;
-use crate::report::Provenance;
+use crate::report::{Provenance, Warning};
 use serde_json::Value;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
@@ -52,7 +52,14 @@ pub fn provenance(plan: Value, device: String) -> Provenance {
         threads: tch::get_num_threads().max(1) as usize,
         began: now(),
         wall_seconds: 0.0,
+        parts: Vec::new(),
     }
+}
+
+/// Says in a report who measured what, and what a reader must know of it.
+pub(crate) fn told_of_parts(store: &Store, provenance: &mut Provenance, warnings: &mut Vec<Warning>) {
+    provenance.parts = store.contributions();
+    warnings.extend(store.warnings());
 }
 
 /// The time of day, RFC 3339, UTC.

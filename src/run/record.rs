@@ -23,21 +23,24 @@ pub(super) struct Recorder<'a> {
     /// When it began.
     began: Instant,
     expected: usize,
+    /// Whether other units follow from the timesteps.
+    grows: bool,
     /// The batch size that was left when memory ran out.
     pub smaller_batch: Option<u64>,
 }
 
 impl<'a> Recorder<'a> {
-    /// A recorder into an empty report.
+    /// A recorder into an empty report. `more` says that other units follow from the timesteps.
     pub fn new(
         report: &'a mut Report,
         subjects: &'a [Subject],
         plan: &'a Plan,
         store: Option<&'a mut Store>,
         watch: &'a dyn Watch,
+        more: bool,
     ) -> Self {
-        let (unit, began) = (Vec::new(), Instant::now());
-        Recorder { report, subjects, plan, store, watch, unit, began, expected: 0, smaller_batch: None }
+        let (unit, began, grows) = (Vec::new(), Instant::now(), more || plan.refinement.is_some());
+        Recorder { report, subjects, plan, store, watch, unit, began, expected: 0, grows, smaller_batch: None }
     }
 
     /// Measures the timesteps, and what a refinement adds to them; how well they then resolve the curves, or `None`
@@ -60,6 +63,9 @@ impl<'a> Recorder<'a> {
     fn wave(&mut self, timesteps: &[Timestep], sweep: &mut Sweep, expected: Option<Covariates>) -> Result<bool> {
         self.expected += timesteps.len();
         self.watch.lengthen_to(self.expected as u64);
+        if let Some(store) = &self.store {
+            store.expect(points::KIND, sweep.units(timesteps).map(points::key).collect())?;
+        }
         for (place, unit) in sweep.units(timesteps).enumerate() {
             let key = points::key(unit);
             let stored = self.store.as_ref().and_then(|store| store.get(points::KIND, &key));
@@ -71,7 +77,7 @@ impl<'a> Recorder<'a> {
                 self.watch.skip(unit.len() as u64);
                 continue;
             }
-            if self.store.as_mut().is_some_and(|store| !store.does(place)) {
+            if self.store.as_mut().is_some_and(|store| !store.does(points::KIND, &key, place)) {
                 self.watch.skip(unit.len() as u64);
                 continue;
             }
@@ -85,8 +91,8 @@ impl<'a> Recorder<'a> {
             }
         }
         match self.store.as_mut().filter(|store| store.is_waiting()) {
-            // What `auto` adds follows from all of them.
-            Some(store) => store.end_of_shard(self.plan.refinement.is_some()).map(|()| true),
+            // What `auto` adds, parts of derivatives and the like follow from all of them.
+            Some(store) => store.end_of_shard(self.grows).map(|()| true),
             None => Ok(true),
         }
     }

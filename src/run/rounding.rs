@@ -57,17 +57,33 @@ pub(super) fn open(
     }
 }
 
-/// Measures on the plan's timesteps and draws, or takes what is in the store; `None` if interrupted.
+/// What became of it.
+pub(super) enum Outcome {
+    /// Here it is.
+    Found(Box<Rounding>),
+    /// The watcher stopped it.
+    Stopped,
+    /// It is left to another shard.
+    OfOthers,
+}
+
+/// Measures on the plan's timesteps and draws, or takes what is in the store.
 pub(super) fn measure(
     subject: Subject,
     draws: &Draws,
     report: &Report,
     plan: &Plan,
-    store: Option<&mut Store>,
+    mut store: Option<&mut Store>,
     watch: &dyn Watch,
-) -> Result<Option<Rounding>> {
-    if let Some(stored) = store.as_ref().and_then(|store| store.get(KIND, "")) {
-        return stored.said("found").map(Some);
+) -> Result<Outcome> {
+    if let Some(store) = &mut store {
+        store.expect(KIND, vec![String::new()])?;
+        if let Some(stored) = store.get(KIND, "") {
+            return stored.said("found").map(|found| Outcome::Found(Box::new(found)));
+        }
+        if !store.does(KIND, "", 0) {
+            return Ok(Outcome::OfOthers);
+        }
     }
     let samples = match plan.samples {
         SampleRule::Fixed { samples } => Some(samples),
@@ -81,9 +97,10 @@ pub(super) fn measure(
         watch.goes_on()
     })?;
     watch.end();
-    if let (Some(found), Some(store)) = (&found, store) {
+    let Some(found) = found else { return Ok(Outcome::Stopped) };
+    if let Some(store) = store {
         store.add(Unit::new(KIND, "", json!({ "found": found })));
         store.keep()?;
     }
-    Ok(found)
+    Ok(Outcome::Found(Box::new(found)))
 }

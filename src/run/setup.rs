@@ -25,9 +25,21 @@ pub struct Setup {
     pub threads: Option<usize>,
     /// Seed of all random streams.
     pub seed: u64,
+    /// The device of those who do the work, where it is not done here: batches are cut for it.
+    pub cut_for: Option<DeviceChoice>,
 }
 
 impl Setup {
+    /// The device that batches are cut for, where `own` is this process's.
+    pub fn cut_for(&self, own: Device) -> Device {
+        match self.cut_for {
+            None => own,
+            Some(DeviceChoice::Cuda(index)) => Device::Cuda(index),
+            Some(DeviceChoice::Mps) => Device::Mps,
+            Some(DeviceChoice::Auto | DeviceChoice::Cpu) => Device::Cpu,
+        }
+    }
+
     /// The device, and the dtype of networks there; sets the number of threads.
     pub fn arithmetic(&self, dtype: Precision) -> Result<(Device, Kind)> {
         let device = device::resolve(self.device)?;

@@ -152,7 +152,7 @@ fn batch(
     samples: std::ops::Range<u64>,
 ) -> Result<Numbers> {
     let wanted: Vec<Draw> = samples.map(|sample| Draw { t, sample }).collect();
-    let rows = draws.rows(&wanted);
+    let rows = draws.rows(&wanted)?;
     let directions = directions(draws, &wanted);
     let times = vec![t; wanted.len()];
     let of_model = |denoiser: &&dyn Denoiser| {

@@ -10,7 +10,9 @@ use crate::report::{TidyReport, Warning, tidy_files};
 use crate::run::setup::{self, Completed, Setup};
 use crate::run::{
     Facts, Folder, Store, Unit, Watch, before_weights, common_timesteps, describe, interrupted, provenance,
+    told_of_parts,
 };
+use crate::time::Timestep;
 use crate::timesteps::{Grid, TimestepSpec};
 use lipscope_core::cli::args::{Share, StabilityArgs};
 use lipscope_core::store::array;
@@ -49,7 +51,7 @@ impl Study {
         let mut completed =
             setup::complete(opened, &shares, (&args.data, &args.model), arithmetic, Derivatives::default())?;
         completed.models.iter_mut().for_each(Model::follow_time);
-        let settings = settings(args, &completed.models, arithmetic.0)?;
+        let settings = settings(args, &completed.models, setup.cut_for(arithmetic.0))?;
         let models = &completed.models;
         if models.windows(2).any(|pair| pair[0].description.schedule != pair[1].description.schedule) {
             completed.warnings.push(Warning::SchedulesDiffer);
@@ -96,6 +98,7 @@ impl Study {
         let Some(draws) = draws else { return Err(interrupted(Some(store))) };
         let denoisers: Vec<&dyn Denoiser> = models.iter().map(Model::denoiser).collect::<Result<_>>()?;
         watch.begin(self.settings.timesteps.len() as u64, "timesteps");
+        store.expect(KIND, self.settings.timesteps.iter().map(Timestep::to_string).collect())?;
         let (mut all, mut wall_seconds, mut smallest) = (Vec::new(), 0.0, self.settings.batch);
         for (place, &t) in self.settings.timesteps.iter().enumerate() {
             let key = t.to_string();
@@ -106,7 +109,7 @@ impl Study {
                 watch.skip(1);
                 continue;
             }
-            if !store.does(place) {
+            if !store.does(KIND, &key, place) {
                 watch.skip(1);
                 continue;
             }
@@ -133,7 +136,9 @@ impl Study {
         }
         watch.end();
         store.end_of_shard(false)?;
-        Ok(TidyReport { complete: true, ..self.report(&all, wall_seconds, smallest) })
+        let mut report = TidyReport { complete: true, ..self.report(&all, wall_seconds, smallest) };
+        told_of_parts(store, &mut report.provenance, &mut report.warnings);
+        Ok(report)
     }
 
     fn report(&self, all: &[Changes], wall_seconds: f64, batch: u64) -> TidyReport {

@@ -64,7 +64,7 @@ fn changes_match_the_jacobian_of_a_gaussian() {
     for changes in measured(&[&plain], &settings(20)) {
         let t = changes.timestep;
         let wanted: Vec<Draw> = (0..20).map(|sample| Draw { t, sample }).collect();
-        let (rows, z) = (draws().rows(&wanted), directions(&draws(), &wanted));
+        let (rows, z) = (draws().rows(&wanted).unwrap(), directions(&draws(), &wanted));
         let level = schedule::parse("linear").unwrap().level(t);
         let (here, there) = (closed_form(t), closed_form(t + changes.size));
         for i in 0..20 {
@@ -131,6 +131,7 @@ fn provenance() -> Provenance {
         threads: 1,
         began: String::new(),
         wall_seconds: 0.0,
+        parts: Vec::new(),
     }
 }
 

@@ -5,6 +5,7 @@
 //! plan.toml → SweepPlan → [Step] → Results (folders) → tidy tables → TidyReport
 //! ```
 
+mod cluster;
 mod collect;
 mod plan;
 mod results;
@@ -12,7 +13,9 @@ mod run;
 mod step;
 mod steps;
 mod tables;
+mod waves;
 
+pub use cluster::SlurmTable;
 pub use collect::{Observation, observations};
 pub use plan::{Flags, Job, Model, Setting, SweepPlan};
 pub use results::Results;
@@ -20,3 +23,4 @@ pub use run::{Observer, Resources, run};
 pub use step::{Step, Word, command_line};
 pub use steps::steps;
 pub use tables::{curves_table, reading, results_table, summary_table};
+pub use waves::{Group, groups};

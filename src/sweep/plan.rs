@@ -1,5 +1,6 @@
 //! The plan file.
 
+use super::cluster::SlurmTable;
 use crate::error::{Error, Result};
 use crate::report::Chart;
 use serde::{Deserialize, Serialize};
@@ -43,6 +44,9 @@ pub struct SweepPlan {
     /// What is drawn.
     #[serde(default, rename = "figure")]
     pub figures: Vec<Chart>,
+    /// How jobs are submitted, where a cluster carries the steps out.
+    #[serde(default, skip_serializing_if = "SlurmTable::is_empty")]
+    pub slurm: SlurmTable,
     /// The plan's folder.
     #[serde(skip)]
     pub folder: PathBuf,
@@ -139,7 +143,9 @@ impl SweepPlan {
         if let Some(model) = self.models.iter().find(trained) {
             return Some(format!("`{}` has a checkpoint and is to be trained too", model.name));
         }
-        names(self.models.iter().map(|model| &model.name).collect())
+        self.slurm
+            .check()
+            .or_else(|| names(self.models.iter().map(|model| &model.name).collect()))
             .or_else(|| names(self.settings.iter().map(|setting| &setting.name).collect()))
     }
 

@@ -6,6 +6,7 @@ use crate::error::{Error, Result};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::fs::{self, File};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 const DONE: &str = "done.json";
@@ -34,6 +35,11 @@ impl Results {
         Results { root }
     }
 
+    /// The folder of all.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
     /// The folder of a step.
     pub fn folder(&self, key: &str) -> PathBuf {
         self.root.join(key)
@@ -49,7 +55,12 @@ impl Results {
     pub fn finish(&self, key: &str, done: &Done) -> Result<()> {
         let text = serde_json::to_string_pretty(done)
             .map_err(|e| Error::mismatch(format!("JSON cannot be written ({e})"), "Report this."))?;
-        atomic::write(&self.folder(key).join(DONE), text.as_bytes())
+        let path = self.folder(key).join(DONE);
+        match atomic::create(&path, text.as_bytes()) {
+            // Somebody else did the same, and was faster.
+            Err(e) if e.kind() != ErrorKind::AlreadyExists => Err(Error::io(&path, "writing", &e)),
+            _ => Ok(()),
+        }
     }
 
     /// Takes a step's folder for this process until the file is dropped; `None` where another process has it.
@@ -61,9 +72,16 @@ impl Results {
         match file.try_lock() {
             Ok(()) => Ok(Some(file)),
             Err(fs::TryLockError::WouldBlock) => Ok(None),
+            // Some file systems of clusters have no locks: a step may be done twice there.
+            Err(fs::TryLockError::Error(e)) if has_no_locks(&e) => Ok(Some(file)),
             Err(fs::TryLockError::Error(e)) => Err(Error::io(&path, "locking", &e)),
         }
     }
+}
+
+fn has_no_locks(error: &std::io::Error) -> bool {
+    let codes = [libc::ENOLCK, libc::ENOSYS, libc::EOPNOTSUPP, libc::EINVAL];
+    error.kind() == ErrorKind::Unsupported || error.raw_os_error().is_some_and(|code| codes.contains(&code))
 }
 
 /// SHA-256 of a file, or of the names and contents of all files in a folder, in the order of their names.

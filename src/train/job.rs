@@ -1,18 +1,15 @@
 //! A training as a run: network and batches, the loop, checkpoints and `train.csv` on the way.
 
+use super::keeper::Keeper;
 use super::log::Log;
 use super::prepare::{Every, Job};
+use super::ranks::World;
 use super::{Batch, Batches, Row, Trainer};
-use crate::atomic;
-use crate::checkpoint::{Content, Sidecar, Training, Writer};
 use crate::error::{Error, Result};
 use crate::run::{Store, Watch};
 use serde_json::{Value, json};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::mpsc::Receiver;
-
-/// The state that a run goes on from.
-const STATE: &str = "training.safetensors";
 
 /// What a finished run has to say.
 pub struct Done {
@@ -71,35 +68,51 @@ impl Job {
     /// The folder belongs to another training; the loss is not finite any more; or [`Error::Interrupted`] where the
     /// watcher stopped it: the state of the last step is saved then.
     pub fn run(self, watch: &dyn Watch) -> Result<Done> {
-        let store = self.open()?;
-        let out = store.folder().to_path_buf();
-        let Job { plan, network, data, writers, sidecar, reference, every, device, .. } = self;
-        let state = out.join(STATE);
-        atomic::remove_leftovers(&out, STATE);
-        writers.iter().for_each(|writer| atomic::remove_leftovers(&out, writer.file_name));
+        self.run_in(&World::alone(), watch)
+    }
+
+    /// The same as one of several processes, of which rank 0 alone reads and writes the folder.
+    ///
+    /// # Errors
+    /// The same, and those of other ranks; [`World::conclude`] says who tells them.
+    pub fn run_in(self, world: &World, watch: &dyn Watch) -> Result<Done> {
+        world.agree(&self.plan)?;
+        let keeper = match world.is_first() {
+            true => Some(Keeper::new(&self, self.open()?.folder().to_path_buf())),
+            false => None,
+        };
+        let Job { plan, network, data, every, device, workers, .. } = self;
         let mut trainer = Trainer::new(plan.clone(), network, device)?;
-        if state.exists() {
-            trainer.restore(&state)?;
-        }
-        let mut log = Log::open(&out, &trainer.band_names(), trainer.step())?;
+        keeper.iter().try_for_each(|keeper| keeper.restore(&mut trainer))?;
+        trainer.follow_first(world)?;
+        let size = plan.batch / plan.accumulate;
         let batches = Batches {
             data,
             shape: plan.shape.clone(),
             timesteps: trainer.timesteps(),
             flip: plan.flip,
             seed: plan.seed,
-            size: plan.batch / plan.accumulate,
+            size,
+            rows: world.rows(size),
+            workers,
         };
         let batches = batches.start(trainer.step() * plan.accumulate);
-        let keeper = Keeper { out: &out, state: &state, writers: &writers, sidecar: &sidecar, reference: &reference };
         watch.begin(plan.steps, &format!("steps of {}", plan.variant));
         watch.skip(trainer.step());
-        let last = train(&mut trainer, plan.steps, &batches, every, (&keeper, &mut log, watch))?;
+        let last = match &keeper {
+            Some(keeper) => {
+                let mut log = Log::open(&keeper.out, &trainer.band_names(), trainer.step())?;
+                let last = train(&mut trainer, plan.steps, &batches, every, (world, watch), Some((keeper, &mut log)))
+                    .map_err(|e| keeper.with_last_good(e))?;
+                if keeper.files().iter().any(|file| !file.exists()) {
+                    keeper.write(&trainer)?;
+                }
+                last
+            }
+            None => train(&mut trainer, plan.steps, &batches, every, (world, watch), None)?,
+        };
         watch.end();
-        if writers.iter().any(|writer| !out.join(writer.file_name).exists()) {
-            keeper.write(&trainer)?;
-        }
-        let files = writers.iter().map(|writer| out.join(writer.file_name)).collect();
+        let (files, out) = keeper.map(|keeper| (keeper.files(), keeper.out)).unwrap_or_default();
         Ok(Done { files, row: last, bands: trainer.band_names(), steps: trainer.step(), out })
     }
 
@@ -113,81 +126,44 @@ impl Job {
     }
 }
 
-/// The loop; returns the last row of `train.csv`.
+/// The loop; returns the last row of `train.csv`. Rank 0 alone has `records`, but all take part in every look at whether to
+/// go on.
 fn train(
     trainer: &mut Trainer,
     steps: u64,
-    batches: &Receiver<Batch>,
+    batches: &Receiver<Result<Batch>>,
     every: Every,
-    (keeper, log, watch): (&Keeper, &mut Log, &dyn Watch),
+    (world, watch): (&World, &dyn Watch),
+    mut records: Option<(&Keeper, &mut Log)>,
 ) -> Result<Option<Row>> {
     let mut last = None;
     while trainer.step() < steps {
-        trainer.take_step(batches).map_err(|e| keeper.with_last_good(e))?;
+        if let Err(error) = trainer.take_step(batches, world) {
+            if let Some((keeper, _)) = &records {
+                keeper.save_before(&error, trainer)?;
+            }
+            return Err(error);
+        }
         let step = trainer.step();
-        if step.is_multiple_of(every.log) || step == steps {
-            last = trainer.row().map_err(|e| keeper.with_last_good(e))?;
+        if let Some((_, log)) = records.as_mut().filter(|_| step.is_multiple_of(every.log) || step == steps) {
+            last = trainer.row()?;
             if let Some(row) = &last {
                 log.write(row)?;
                 watch.say(&format!("loss {:.4}, {:.0} images/s", row.mse, row.images_per_second));
             }
         }
         watch.advance();
-        let goes_on = watch.goes_on();
-        if step.is_multiple_of(every.save) || step == steps || !goes_on {
+        let goes_on = world.all(watch.goes_on())?;
+        if let Some((keeper, _)) =
+            records.as_ref().filter(|_| step.is_multiple_of(every.save) || step == steps || !goes_on)
+        {
             keeper.save(trainer)?;
         }
         if !goes_on && step < steps {
-            let out = keeper.out.display();
-            let next = format!("Step {step} is saved in {out}; the same command goes on from there.");
+            let folder = records.as_ref().map_or(String::new(), |(keeper, _)| format!(" in {}", keeper.out.display()));
+            let next = format!("Step {step} is saved{folder}; the same command goes on from there.");
             return Err(Error::Interrupted { next });
         }
     }
     Ok(last)
-}
-
-/// Puts checkpoints on disk.
-struct Keeper<'a> {
-    out: &'a Path,
-    state: &'a Path,
-    writers: &'a [&'static Writer],
-    sidecar: &'a Sidecar,
-    reference: &'a tch::Tensor,
-}
-
-impl Keeper<'_> {
-    fn save(&self, trainer: &mut Trainer) -> Result<()> {
-        trainer.save(self.state).map_err(|e| self.with_last_good(e))?;
-        self.write(trainer)
-    }
-
-    fn write(&self, trainer: &Trainer) -> Result<()> {
-        let sets = trainer.weight_sets();
-        let names: Vec<String> = sets.iter().map(|set| set.name.clone()).collect();
-        let mut sidecar = self.sidecar.clone();
-        if let Some(training) = &mut sidecar.training {
-            *training = Training {
-                weights: names.first().cloned().unwrap_or_default(),
-                all_weights: names,
-                steps: trainer.step(),
-                ..training.clone()
-            };
-        }
-        let content = Content { sidecar, sets: &sets, reference: Some(self.reference) };
-        self.writers.iter().try_for_each(|writer| (writer.write)(&content, &self.out.join(writer.file_name)))
-    }
-
-    /// The error, with where the last good state is.
-    fn with_last_good(&self, error: Error) -> Error {
-        let step = crate::tensor_file::entries(self.state)
-            .ok()
-            .and_then(|listing| listing.metadata.into_iter().find(|(key, _)| key == "step").map(|(_, step)| step));
-        match (error, step) {
-            (Error::Mismatch { problem, next }, Some(step)) => Error::Mismatch {
-                problem,
-                next: format!("{next} The last good state, of step {step}, is {}.", self.state.display()),
-            },
-            (other, _) => other,
-        }
-    }
 }

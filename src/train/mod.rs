@@ -7,11 +7,13 @@
 mod bands;
 mod batches;
 mod job;
+mod keeper;
 mod log;
 mod loss;
 mod optimiser;
 mod plan;
 mod prepare;
+pub mod ranks;
 mod state;
 mod trainer;
 pub mod variant;
@@ -23,6 +25,6 @@ pub use job::Done;
 pub use prepare::Job;
 
 pub use bands::{Bands, Row};
-pub use batches::{Batch, Batches, Data};
+pub use batches::{Batch, Batches, Data, MOST_ROWS};
 pub use plan::{Plan, Run};
 pub use trainer::Trainer;

@@ -4,13 +4,16 @@ use super::variant::Recipe;
 use super::{RateSchedule, Weighting};
 use crate::error::{Error, Result};
 use crate::libtorch::Autocast;
+use crate::model;
 use crate::prediction::Prediction;
 use crate::schedule::{self, Level, NoiseSchedule};
 use crate::time::Conditioning;
 use crate::timestep_map::{self, Identity, TimestepMap};
+use lipscope_core::cli::args::Precision;
 use serde::Serialize;
 use serde_json::Value;
 use std::sync::Arc;
+use tch::Kind;
 
 /// The resolved settings of a training run.
 #[derive(Debug, Clone, Serialize)]
@@ -57,6 +60,9 @@ pub struct Plan {
     pub seed: u64,
     /// Whether images lie channels last in memory.
     pub channels_last: bool,
+    /// dtype of weights and arithmetic, where it is not float32.
+    #[serde(skip_serializing_if = "Precision::is_default")]
+    pub dtype: Precision,
     /// dtype of products and convolutions, where it is not that of the weights.
     pub autocast: Option<Autocast>,
     /// Device of the run: other devices round differently.
@@ -92,6 +98,11 @@ impl Plan {
             conditions: grid().map(|t| conditioning.coordinate(&*schedule, map.condition(t))).collect(),
             schedule,
         })
+    }
+
+    /// dtype of the weights.
+    pub fn kind(&self) -> Kind {
+        model::kind(self.dtype)
     }
 
     /// As JSON, for the state, the checkpoint and `--dry-run`.

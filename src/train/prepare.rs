@@ -23,6 +23,9 @@ use tch::{Device, Kind, Tensor};
 const REFERENCES: usize = 256;
 const REFERENCE_NUMBERS: usize = 1 << 20;
 
+/// Threads that make batches, where nothing is said.
+const MOST_USUAL_WORKERS: usize = 8;
+
 /// A training, resolved and checked, with its network and data.
 pub struct Job {
     /// Everything that the weights depend on.
@@ -37,6 +40,7 @@ pub struct Job {
     pub(super) reference: Tensor,
     pub(super) every: Every,
     pub(super) device: Device,
+    pub(super) workers: usize,
 }
 
 /// Steps between two checkpoints, and between two rows of `train.csv`.
@@ -52,8 +56,9 @@ impl Job {
     /// # Errors
     /// Arguments that do not fit each other, the data, or the checkpoint to start from.
     pub fn new(args: &TrainArgs, setup: &Setup) -> Result<Self> {
-        let (device, _) = setup.arithmetic(Precision::F32)?;
+        let (device, kind) = setup.arithmetic(args.dtype)?;
         check_numbers(args)?;
+        check_dtype(args)?;
         let (from, declared) = start(args)?;
         let spec = args.schedule.clone().map(ProcessSpec::from).or(declared.schedule);
         let base = match &spec {
@@ -79,7 +84,7 @@ impl Job {
         let spec = args.data.source.clone().unwrap_or(DataSpec::Digits);
         let (rows, described) = clean_data::open_training(&spec, &args.data)?;
         let (network, architecture, first_weights) =
-            network(args, from, &described.shape, timesteps, setup.seed, device)?;
+            network(args, from, &described.shape, timesteps, setup.seed, (device, kind))?;
         let writers = writers(&args.format, &architecture)?;
         let plan = Plan {
             variant: args.variant.clone(),
@@ -103,6 +108,7 @@ impl Job {
             ema: args.ema.0.clone(),
             seed: setup.seed,
             channels_last: args.channels_last,
+            dtype: args.dtype,
             autocast: autocast(args.autocast, device)?,
             device: device::name(device),
         };
@@ -118,9 +124,17 @@ impl Job {
             writers,
             reference,
             every: Every { save: args.save_every, log: args.log_every },
+            workers: workers(args.workers, device),
             device,
         })
     }
+}
+
+/// Threads that make batches: on a CPU half of the cores, since the network needs them too.
+fn workers(asked: Option<u64>, device: Device) -> usize {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let usual = if device == Device::Cpu { cores / 2 } else { cores };
+    asked.map_or(usual.clamp(1, MOST_USUAL_WORKERS), |asked| asked as usize)
 }
 
 fn check_numbers(args: &TrainArgs) -> Result<()> {
@@ -130,6 +144,7 @@ fn check_numbers(args: &TrainArgs) -> Result<()> {
         ("--accumulate", args.accumulate),
         ("--save-every", args.save_every),
         ("--log-every", args.log_every),
+        ("--workers", args.workers.unwrap_or(1)),
     ];
     if let Some((name, _)) = counts.iter().find(|(_, count)| *count == 0) {
         return Err(Error::argument(name, 0, "it is at least 1", "Give a whole number above 0."));
@@ -146,6 +161,22 @@ fn check_numbers(args: &TrainArgs) -> Result<()> {
     }
 }
 
+/// Weights are float32 or float64: small steps of shorter ones would be rounded away.
+fn check_dtype(args: &TrainArgs) -> Result<()> {
+    match (args.dtype, args.autocast) {
+        (Precision::F32, _) | (Precision::F64, None) => Ok(()),
+        (Precision::F64, Some(_)) => Err(Error::mismatch(
+            "--dtype f64 computes in float64, and --autocast in a shorter dtype",
+            "Leave out one of them.",
+        )),
+        (Precision::Bf16 | Precision::F16, _) => Err(Error::unsupported(
+            "training weights of 16 bits",
+            "weights are f32 or f64",
+            "Use --autocast to have products and convolutions computed in 16 bits.",
+        )),
+    }
+}
+
 /// The checkpoint that training starts from, and what it says about itself.
 fn start(args: &TrainArgs) -> Result<(Option<checkpoint::Checkpoint>, Declared)> {
     let Some(path) = &args.from else { return Ok((None, Declared::default())) };
@@ -154,14 +185,14 @@ fn start(args: &TrainArgs) -> Result<(Option<checkpoint::Checkpoint>, Declared)>
     Ok((Some(from), declared))
 }
 
-/// The network in float32 on its device, its configuration, and where its weights come from.
+/// The network on its device, its configuration, and where its weights come from.
 fn network(
     args: &TrainArgs,
     from: Option<checkpoint::Checkpoint>,
     shape: &[i64],
     timesteps: usize,
     seed: u64,
-    device: Device,
+    (device, kind): (Device, Kind),
 ) -> Result<(Box<dyn Network>, serde_json::Value, String)> {
     let (mut network, architecture, origin) = match from {
         None => {
@@ -204,7 +235,7 @@ fn network(
         // Gradients are noisier than TF32.
         libtorch::full_float32(false)?;
     }
-    network.to(device, Kind::Float)?;
+    network.to(device, kind)?;
     Ok((network, architecture, origin))
 }
 
@@ -264,10 +295,18 @@ fn reference(data: &Data, shape: &[i64]) -> Result<Tensor> {
             let count = most.min(rows.nrows());
             (0..count).flat_map(|i| rows.row(i * rows.nrows() / count).to_vec()).collect()
         }
+        Data::Indexed(rows) => {
+            let count = most.min(rows.len());
+            let mut values = vec![0.0; count * dim];
+            for (i, sample) in values.chunks_exact_mut(dim.max(1)).enumerate() {
+                rows.read(i * rows.len() / count, sample)?;
+            }
+            values
+        }
         Data::Drawn(source) => {
             let mut values = vec![0.0; most * dim];
             for (i, sample) in values.chunks_exact_mut(dim.max(1)).enumerate() {
-                source.draw(&mut stream(0, Purpose::CleanSample, -2.0, i as u64), sample);
+                source.draw(&mut stream(0, Purpose::CleanSample, -2.0, i as u64), sample)?;
             }
             values
         }

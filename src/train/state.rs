@@ -1,6 +1,7 @@
 //! A run's state on disk: weights, averages, moments and counters, from which it goes on bit for bit.
 
 use super::Trainer;
+use super::ranks::{Collective, World};
 use super::trainer::average_name;
 use crate::atomic;
 use crate::checkpoint::safetensors_bytes;
@@ -43,6 +44,19 @@ impl Trainer {
             ("window".to_string(), text(serde_json::to_string(&self.window))?),
         ]);
         atomic::write(path, &safetensors_bytes(&tensors, metadata)?)
+    }
+
+    /// Takes weights, averages, moments and counters from rank 0.
+    pub fn follow_first(&mut self, world: &World) -> Result<()> {
+        let _no_grad = tch::no_grad_guard();
+        let mut tensors: Vec<&Tensor> = self.groups().into_iter().flat_map(|(_, group)| group).collect();
+        tensors.push(&self.optimiser.step);
+        tensors.extend(self.optimiser.scale.iter().flat_map(|scale| [&scale.scale, &scale.growth]));
+        world.in_buckets(Collective::FromFirst, &tensors)?;
+        let step = Tensor::from_slice(&[self.step as i64]);
+        world.together(Collective::FromFirst, &step)?;
+        self.step = step.int64_value(&[0]) as u64;
+        Ok(())
     }
 
     /// Goes on from a saved state of the same plan.
@@ -147,6 +161,7 @@ mod tests {
             ema: vec![0.99, 0.9],
             seed: 3,
             channels_last: false,
+            dtype: Default::default(),
             autocast: None,
             device: "cpu".into(),
         }
@@ -166,10 +181,12 @@ mod tests {
             flip: true,
             seed: trainer.plan.seed,
             size: trainer.plan.batch / trainer.plan.accumulate,
+            rows: 0..trainer.plan.batch / trainer.plan.accumulate,
+            workers: 1,
         };
         let receiver = batches.start(trainer.step * trainer.plan.accumulate);
         while trainer.step < until {
-            trainer.take_step(&receiver).unwrap();
+            trainer.take_step(&receiver, &World::alone()).unwrap();
         }
     }
 
@@ -242,9 +259,11 @@ mod tests {
             flip: false,
             seed: 0,
             size: 4,
+            rows: 0..4,
+            workers: 1,
         };
         let receiver = batches.start(0);
-        let error = (0..40).find_map(|_| trainer.take_step(&receiver).err()).unwrap().to_string();
+        let error = (0..40).find_map(|_| trainer.take_step(&receiver, &World::alone()).err()).unwrap().to_string();
         assert!(error.starts_with("at step ") && error.contains("--lr"), "{error}");
     }
 }

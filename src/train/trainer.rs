@@ -3,6 +3,7 @@
 use super::bands::{Bands, Row, Window};
 use super::loss::{channels_last, loss};
 use super::optimiser::{Average, Optimiser};
+use super::ranks::{Collective, World};
 use super::{Batch, Plan, Run};
 use crate::checkpoint::WeightSet;
 use crate::error::{Doing, Error, Result};
@@ -47,7 +48,7 @@ struct Pending {
 }
 
 impl Trainer {
-    /// Puts a network, which is on `device` in float32, into training.
+    /// Puts a network, which is on `device` in the plan's dtype, into training.
     pub fn new(plan: Plan, network: Box<dyn Network>, device: Device) -> Result<Self> {
         let doing = "preparing the weights for training";
         let run = plan.run()?;
@@ -93,21 +94,23 @@ impl Trainer {
         self.bands.names()
     }
 
-    /// One optimiser step on the next `accumulate` batches.
+    /// One optimiser step on the next `accumulate` batches, of which this process has its rows.
     ///
     /// # Errors
-    /// Where a loss or a gradient is not finite, with the step; on a GPU up to 20 steps later.
-    pub fn take_step(&mut self, batches: &Receiver<Batch>) -> Result<()> {
+    /// Where a loss or a gradient is not finite, with the step; on a GPU up to 20 steps later. Or a sample cannot be read:
+    /// nothing has changed then.
+    pub fn take_step(&mut self, batches: &Receiver<Result<Batch>>, world: &World) -> Result<()> {
         let began = Instant::now();
         let parts = self.plan.accumulate;
         let (mut gradients, mut objective, mut errors, mut t): (Option<Vec<Tensor>>, _, Vec<Tensor>, Vec<usize>) =
-            (None, Tensor::from(0f32).to_device(self.device), Vec::new(), Vec::new());
+            (None, Tensor::from(0f32).to_kind(self.plan.kind()).to_device(self.device), Vec::new(), Vec::new());
         for _ in 0..parts {
-            let batch = batches.recv().map_err(|_| Error::mismatch("the batches ended", "Report this."))?;
+            let batch = batches.recv().map_err(|_| Error::mismatch("the batches ended", "Report this."))??;
             let part = autocast(self.device, self.plan.autocast, || {
                 loss(&*self.network, &self.plan, &self.run, &batch, self.device)
             })?;
             let share = part.objective.f_div_scalar(parts as f64).doing("averaging the loss")?;
+            let share = self.of_all(world, share, batch.t.len())?;
             let scaled = self.optimiser.scaled(&share)?;
             let new = Tensor::f_run_backward(&[scaled], &self.parameters, false, false).doing("computing gradients")?;
             gradients = Some(add(gradients, new)?);
@@ -115,8 +118,12 @@ impl Trainer {
             errors.push(part.errors);
             t.extend(batch.t);
         }
-        let norm = self.update(&gradients.unwrap_or_default())?;
+        let gradients = gradients.unwrap_or_default();
+        // In the order in which the backward pass makes them.
+        world.in_buckets(Collective::Sum, &gradients.iter().rev().collect::<Vec<_>>())?;
+        let norm = self.update(&gradients)?;
         let errors = Tensor::f_cat(&errors, 0).doing("gathering losses")?;
+        let (objective, errors, t) = self.numbers_of_all(world, objective, errors, t)?;
         self.pending.push(Pending { step: self.step, t, objective, errors, norm });
         let look_every = if self.device == Device::Cpu { LOOK_EVERY_CPU } else { LOOK_EVERY_GPU };
         if self.pending.len() >= look_every {
@@ -124,6 +131,45 @@ impl Trainer {
         }
         self.window.seconds += began.elapsed().as_secs_f64();
         Ok(())
+    }
+
+    /// What a mean over the `rows` samples of this process adds to the mean over those of all.
+    fn of_all(&self, world: &World, mean: Tensor, rows: usize) -> Result<Tensor> {
+        if world.of() == 1 {
+            return Ok(mean);
+        }
+        let size = self.plan.batch / self.plan.accumulate;
+        mean.f_mul_scalar(rows as f64 / size as f64).doing("averaging the loss")
+    }
+
+    /// Objective, errors and timesteps of the whole batch, in its order: every process adds those of its rows.
+    fn numbers_of_all(
+        &self,
+        world: &World,
+        objective: Tensor,
+        errors: Tensor,
+        t: Vec<usize>,
+    ) -> Result<(Tensor, Tensor, Vec<usize>)> {
+        if world.of() == 1 {
+            return Ok((objective, errors, t));
+        }
+        let doing = "gathering losses";
+        let own = errors.f_to_kind(Kind::Double).and_then(|e| e.f_to_device(Device::Cpu)).doing(doing)?;
+        let own = Vec::<f64>::try_from(own).doing(doing)?;
+        let (size, batch) = ((self.plan.batch / self.plan.accumulate) as usize, self.plan.batch as usize);
+        let rows = world.rows(size as u64);
+        let places =
+            (0..self.plan.accumulate as usize).flat_map(|part| rows.clone().map(move |row| part * size + row as usize));
+        let mut numbers = vec![0.0; 1 + 2 * batch];
+        numbers[0] = objective.double_value(&[]);
+        for ((place, t), error) in places.zip(&t).zip(&own) {
+            (numbers[1 + place], numbers[1 + batch + place]) = (*t as f64, *error);
+        }
+        let numbers = Tensor::from_slice(&numbers);
+        world.together(Collective::Sum, &numbers)?;
+        let t = Vec::<f64>::try_from(numbers.narrow(0, 1, batch as i64)).doing(doing)?;
+        let errors = numbers.narrow(0, 1 + batch as i64, batch as i64);
+        Ok((numbers.select(0, 0), errors, t.into_iter().map(|t| t as usize).collect()))
     }
 
     fn update(&mut self, gradients: &[Tensor]) -> Result<Tensor> {
@@ -170,9 +216,10 @@ impl Trainer {
 
     /// All sets of weights: the averages in their order, then the raw ones.
     pub fn weight_sets(&self) -> Vec<WeightSet> {
+        // Checkpoints are in float32, in which they are used.
         let set = |name: String, tensors: &[Tensor]| WeightSet {
             name,
-            tensors: self.names.iter().cloned().zip(tensors.iter().map(Tensor::detach)).collect(),
+            tensors: self.names.iter().cloned().zip(tensors.iter().map(|t| t.detach().to_kind(Kind::Float))).collect(),
         };
         let averages = self.averages.iter().map(|average| set(average_name(average.decay), &average.weights));
         averages.chain(std::iter::once(set("raw".into(), &self.parameters))).collect()

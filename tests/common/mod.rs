@@ -1,6 +1,8 @@
 //! Running the built program, and comparing numbers.
 #![allow(dead_code)]
 
+pub mod cluster;
+
 #[path = "../../src/testing/closeness.rs"]
 pub mod closeness;
 #[path = "../../src/testing/tensors.rs"]
@@ -62,6 +64,29 @@ pub fn refuse(folder: &Path, arguments: &[&str], says: &[&str]) {
 /// A report.
 pub fn report(out: &Path) -> serde_json::Value {
     serde_json::from_str(&std::fs::read_to_string(out.join("report.json")).unwrap()).unwrap()
+}
+
+/// What was measured: the report without times and who did it; tables have their seconds in the last column of `seeds`.
+pub fn outcome(out: &Path) -> serde_json::Value {
+    fn numbers(value: &serde_json::Value) -> serde_json::Value {
+        use serde_json::Value;
+        match value {
+            Value::Object(object) => {
+                let timed = ["wall_seconds", "began", "threads", "parts"];
+                let kept = object.iter().filter(|(key, _)| !timed.contains(&key.as_str()));
+                kept.map(|(key, value)| (key.clone(), numbers(value))).collect()
+            }
+            Value::Array(items) => items.iter().map(numbers).collect(),
+            other => other.clone(),
+        }
+    }
+    let mut report = numbers(&report(out));
+    for table in report["tables"].as_array_mut().into_iter().flatten().filter(|table| table["name"] == "seeds") {
+        for row in table["rows"].as_array_mut().unwrap() {
+            row.as_array_mut().unwrap().pop();
+        }
+    }
+    report
 }
 
 /// Means of one model's first curve, by timestep.

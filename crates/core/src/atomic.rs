@@ -51,7 +51,7 @@ pub fn remove_leftovers(dir: &Path, file_name: &str) {
 }
 
 /// A number unlike those of other processes, on this machine and others.
-pub(crate) fn random() -> u64 {
+pub fn random() -> u64 {
     // The standard library's only source of randomness.
     RandomState::new().build_hasher().finish()
 }

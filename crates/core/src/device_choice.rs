@@ -56,6 +56,48 @@ impl fmt::Display for DeviceChoice {
     }
 }
 
+/// What `--device` was given: one device, or several GPUs between which work is shared.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Devices(Vec<DeviceChoice>);
+
+impl Devices {
+    /// The first of them.
+    pub fn first(&self) -> DeviceChoice {
+        self.0.first().copied().unwrap_or_default()
+    }
+
+    /// All of them, at least one, no two the same.
+    pub fn all(&self) -> &[DeviceChoice] {
+        &self.0
+    }
+}
+
+impl FromStr for Devices {
+    type Err = Error;
+
+    /// `cuda:0,1` is `cuda:0,cuda:1`.
+    fn from_str(text: &str) -> Result<Self> {
+        let words = text.split(',').map(|word| match text.contains(',') && device_index(word.trim()).is_some() {
+            true => format!("cuda:{}", word.trim()),
+            false => word.to_string(),
+        });
+        let devices = words.map(|word| word.parse()).collect::<Result<Vec<DeviceChoice>>>()?;
+        let are_gpus = devices.iter().all(|device| matches!(device, DeviceChoice::Cuda(_)));
+        let repeats = devices.iter().enumerate().any(|(i, device)| devices[..i].contains(device));
+        if devices.len() > 1 && (!are_gpus || repeats) {
+            let allowed = "a list holds CUDA devices, each once";
+            return Err(Error::argument("--device", text, allowed, "Such as --device cuda:0,1."));
+        }
+        Ok(Devices(devices))
+    }
+}
+
+impl fmt::Display for Devices {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.iter().map(DeviceChoice::to_string).collect::<Vec<_>>().join(","))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -73,6 +115,18 @@ mod tests {
         ] {
             assert_eq!(text.parse::<DeviceChoice>().unwrap(), choice, "{text}");
             assert_eq!(choice.to_string().parse::<DeviceChoice>().unwrap(), choice, "{text}");
+        }
+    }
+
+    #[test]
+    fn several_gpus_are_a_list() {
+        let cuda = |all: &[usize]| Devices(all.iter().map(|index| DeviceChoice::Cuda(*index)).collect());
+        assert_eq!("cuda:0,1".parse::<Devices>().unwrap(), cuda(&[0, 1]));
+        assert_eq!("cuda:3, cuda:1".parse::<Devices>().unwrap(), cuda(&[3, 1]));
+        assert_eq!("cuda,2".parse::<Devices>().unwrap().to_string(), "cuda:0,cuda:2");
+        assert_eq!("auto".parse::<Devices>().unwrap().all(), [DeviceChoice::Auto]);
+        for text in ["cuda:0,cpu", "cuda:0,0", "auto,auto", "cuda:0,", "0", "cuda:0,gpu"] {
+            assert!(text.parse::<Devices>().is_err(), "{text}");
         }
     }
 

@@ -57,6 +57,16 @@ pub enum Error {
         /// What to do about it.
         next: String,
     },
+    /// Units of a run that nobody has finished.
+    #[error("{}: {problem}. {next}", folder.display())]
+    Missing {
+        /// The folder of the run.
+        folder: PathBuf,
+        /// Which units.
+        problem: String,
+        /// Who does them.
+        next: String,
+    },
     /// No error: a part of the work is done, and others do the rest.
     #[error("{message}")]
     Part {
@@ -92,7 +102,9 @@ impl Error {
     /// What was wrong alone, without the file and what to do next: for a message that says more around it.
     pub fn problem(&self) -> String {
         match self {
-            Error::File { problem, .. } | Error::Mismatch { problem, .. } => problem.clone(),
+            Error::File { problem, .. } | Error::Mismatch { problem, .. } | Error::Missing { problem, .. } => {
+                problem.clone()
+            }
             Error::Unsupported { allowed, .. } => allowed.clone(),
             Error::Torch { doing, message, .. } => format!("libtorch failed while {doing}: {message}"),
             Error::Argument { .. } | Error::Part { .. } | Error::Interrupted { .. } => self.to_string(),
@@ -107,6 +119,7 @@ impl Error {
             | Error::Mismatch { next, .. }
             | Error::Unsupported { next, .. }
             | Error::Torch { next, .. }
+            | Error::Missing { next, .. }
             | Error::Interrupted { next } => next,
             Error::Part { message } => message,
         }

@@ -72,6 +72,7 @@ pub mod refine;
 pub mod report;
 pub mod schedule;
 pub mod singularity;
+pub mod slurm;
 pub mod stats;
 pub mod store;
 pub mod suggest;

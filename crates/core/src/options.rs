@@ -6,7 +6,7 @@ use crate::cli::args::{
     Precision, PredictionParser, Scales, Share,
 };
 use crate::clock::Moves;
-use crate::data::{DataSpec, ScaleOverride};
+use crate::data::{ByteSize, DataSpec, ScaleOverride};
 use crate::error::Result;
 use crate::of::Of;
 use crate::prediction::Prediction;
@@ -20,8 +20,8 @@ use std::path::PathBuf;
 /// Clean samples.
 #[derive(Debug, Clone, Default, Args)]
 pub struct DataOptions {
-    /// Clean samples: digits, moons, swiss-roll, checkerboard, eight-gaussians, mnist:DIR, cifar10:DIR, images:DIR, a file (.npy .npz .safetensors .pt), gaussian:…,
-    /// mixture:FILE, or model (samples of the checkpoint itself)
+    /// Clean samples: digits, moons, swiss-roll, checkerboard, eight-gaussians, mnist:DIR, cifar10:DIR, images:DIR, tar:FILES,
+    /// parquet:FILES, a file (.npy .npz .safetensors .pt), gaussian:…, mixture:FILE, or model (samples of the checkpoint itself)
     #[arg(long = "data", value_name = "SRC", help_heading = "Data")]
     pub source: Option<DataSpec>,
     /// Stored range that becomes [-1, 1], such as 0..255, or none
@@ -37,6 +37,10 @@ pub struct DataOptions {
     /// as 50,200,all, and draws a curve for each
     #[arg(long, value_name = "N", help_heading = "Data")]
     pub data_limit: Option<DataLimits>,
+    /// Hold the data in memory up to this size as float32 numbers; larger sets of pictures and .npy files are read from disk
+    /// as they are needed [default: 4GiB]
+    #[arg(long, value_name = "SIZE", help_heading = "Data")]
+    pub data_memory: Option<ByteSize>,
     /// Shape of one sample where the checkpoint does not say, such as 3,32,32
     #[arg(long, value_name = "C,H,W", value_delimiter = ',', help_heading = "Data")]
     pub shape: Option<Vec<i64>>,

@@ -34,6 +34,14 @@ const MOST_BYTES: u64 = 4 << 20;
 /// # Errors
 /// The file cannot be read, is too large for a configuration, or holds something else.
 pub fn read(path: &Path, next: &str) -> Result<Value> {
+    parse(&bytes(path, next)?).map_err(|e| Error::file(path, format!("it is not JSON ({e})"), next))
+}
+
+/// The bytes of a file that may be a configuration.
+///
+/// # Errors
+/// The file cannot be read, or is too large for a configuration.
+pub fn bytes(path: &Path, next: &str) -> Result<Vec<u8>> {
     let metadata = std::fs::metadata(path).map_err(|e| Error::io(path, "opening the configuration", &e))?;
     // A device has no size and no end.
     if !metadata.is_file() {
@@ -51,7 +59,7 @@ pub fn read(path: &Path, next: &str) -> Result<Value> {
             "Run git lfs pull where it lies.",
         ));
     }
-    parse(&bytes).map_err(|e| Error::file(path, format!("it is not JSON ({e})"), next))
+    Ok(bytes)
 }
 
 /// The same text with quotes around the constants that stand outside of strings, or in place of their ends.

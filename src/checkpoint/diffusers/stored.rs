@@ -3,11 +3,11 @@
 use super::shards::{Index, Parameters, read_file};
 use crate::checkpoint::sets::Set;
 use crate::checkpoint::{Request, sha256};
-use crate::error::{Doing, Result};
-use crate::tensor_file::{self, Dtype, Entry};
+use crate::error::Result;
+use crate::tensor_file::{self, Entry};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use tch::{Device, Tensor};
+use tch::Tensor;
 
 pub(super) enum Stored {
     File(PathBuf),
@@ -48,16 +48,9 @@ impl Stored {
         Ok((tensors.into_iter().filter_map(own).collect(), left_out))
     }
 
-    /// The tensors of a set without their numbers: memory that nobody writes to takes no room.
+    /// The tensors of a set without their numbers.
     pub fn shapes(&self, set: &Set) -> Result<BTreeMap<String, Tensor>> {
-        let mut tensors = BTreeMap::new();
-        for entry in self.entries()? {
-            let Some((own, dtype)) = set.names.get(&entry.name).zip(Dtype::from_name(&entry.dtype)) else { continue };
-            let shape: Vec<i64> = entry.shape.iter().map(|&n| n as i64).collect();
-            let tensor = Tensor::f_empty(&shape, (tensor_file::kind(dtype)?, Device::Cpu));
-            tensors.insert(own.clone(), tensor.doing("making room for a parameter")?);
-        }
-        Ok(tensors)
+        set.without_numbers(&self.entries()?)
     }
 
     /// A fingerprint of all files.

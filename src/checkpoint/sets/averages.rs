@@ -17,8 +17,8 @@ const LIT_EMA: &str = "model_ema.";
 const LIT_MODEL: &str = "model.";
 /// The list of diffusers' `EMAModel` and of torch_ema.
 pub(in super::super) const LIST: &str = "shadow_params";
-/// Parameters without gradients and buffers, which torch_ema and score_sde leave out of their lists.
-const FIXED: [&str; 3] = ["pos_embed", "sigmas", "all_modules.0.W"];
+/// Parameters without gradients and buffers, which torch_ema, score_sde and SEDD leave out of their lists.
+const FIXED: [&str; 4] = ["pos_embed", "sigmas", "all_modules.0.W", "rotary_emb.inv_freq"];
 
 /// Whether a part of a name says that something is an average: `EMA`, `model_ema`, `emaModel`; not `non_ema`.
 pub(in super::super) fn is_average_name(part: &str) -> bool {

@@ -4,13 +4,14 @@
 mod averages;
 mod wrappers;
 
-use crate::error::{Error, Result};
+use crate::error::{Doing, Error, Result};
 use crate::network::recognise::Shapes;
 use crate::report::WeightsUsed;
-use crate::tensor_file::Entry;
+use crate::tensor_file::{self, Dtype, Entry};
 pub(super) use averages::{LIST, is_average_name};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::Path;
+use tch::{Device, Tensor};
 
 /// One set of weights.
 pub(super) struct Set {
@@ -29,6 +30,18 @@ impl Set {
     pub fn name(&self) -> String {
         let name = wrappers::without_private(self.prefix.trim_end_matches('.'));
         if name.is_empty() { "all".into() } else { name }
+    }
+
+    /// Its tensors without their numbers, among `entries`: memory that nobody writes to takes no room.
+    pub fn without_numbers(&self, entries: &[Entry]) -> Result<BTreeMap<String, Tensor>> {
+        let mut tensors = BTreeMap::new();
+        for entry in entries {
+            let Some((own, dtype)) = self.names.get(&entry.name).zip(Dtype::from_name(&entry.dtype)) else { continue };
+            let shape: Vec<i64> = entry.shape.iter().map(|&n| n as i64).collect();
+            let tensor = Tensor::f_empty(&shape, (tensor_file::kind(dtype)?, Device::Cpu));
+            tensors.insert(own.clone(), tensor.doing("making room for a parameter")?);
+        }
+        Ok(tensors)
     }
 
     /// Whether `key` is a part of the prefix, in any case.

@@ -16,7 +16,7 @@ use crate::network::recognise::{Evidence, Shapes, StateDict, Told, Use};
 use crate::network::{self};
 use crate::nn::Weights;
 use crate::report::WeightsUsed;
-use crate::tensor_file::{self, Format as File, Listing, NamedArrays};
+use crate::tensor_file::{self, Array, Format as File, Listing, NamedArrays};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -143,18 +143,22 @@ fn open(source: &Source, request: &Request) -> Result<Checkpoint> {
     // Asked before gigabytes are read.
     let config = configuration(known, told, path)?;
     let buffers = buffers::Wanted::beside(&set.prefix);
-    let named = tensor_file::read_selected(path, &|name| set.names.contains_key(name) || buffers.has(name))?;
-    refuse_missing(set, &named, path)?;
+    let numbers = !request.headers_only;
+    let named = tensor_file::read_selected(path, &|name| {
+        numbers && set.names.contains_key(name) || buffers.has(name) || known.says(name)
+    })?;
+    if numbers {
+        refuse_missing(set, &named, path)?;
+    }
     let usual = known
         .used(request, told, &named)
         .map_err(|e| known.of_these(&e, path))?
         .or(Declared::of_architecture(&config)?);
     let declared = said(told)?.or(usual).or(buffers.declared(&named)?);
-    let mut tensors: BTreeMap<String, Tensor> = BTreeMap::new();
-    for (name, array) in named.arrays {
-        let Some(own) = set.names.get(&name) else { continue };
-        tensors.insert(own.clone(), placed(&array, request)?);
-    }
+    let tensors = match numbers {
+        true => tensors(set, named.arrays, request)?,
+        false => set.without_numbers(&listing.entries)?,
+    };
     let weights = Weights::new(tensors, path);
     let network = network::build(&config, &weights, path)?;
     weights.finish()?;
@@ -162,7 +166,7 @@ fn open(source: &Source, request: &Request) -> Result<Checkpoint> {
     Ok(Checkpoint {
         path: path.into(),
         format,
-        sha256: Some(sha256(path)?),
+        sha256: if numbers { Some(sha256(path)?) } else { None },
         network,
         declared,
         reference: None,
@@ -170,6 +174,16 @@ fn open(source: &Source, request: &Request) -> Result<Checkpoint> {
         weights: used,
         notes: unread_list(&listing, &all).into_iter().chain((known.state_dict.note)(told)).collect(),
     })
+}
+
+/// The tensors of a set where and as they are asked for, under the network's own names.
+fn tensors(set: &Set, arrays: Vec<(String, Array)>, request: &Request) -> Result<BTreeMap<String, Tensor>> {
+    let mut tensors = BTreeMap::new();
+    for (name, array) in arrays {
+        let Some(own) = set.names.get(&name) else { continue };
+        tensors.insert(own.clone(), placed(&array, request)?);
+    }
+    Ok(tensors)
 }
 
 /// Parameters that the listing has and whose numbers cannot be read, such as those in float8.

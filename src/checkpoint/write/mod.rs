@@ -80,25 +80,33 @@ impl Content<'_> {
     }
 }
 
-/// A safetensors file in memory.
+/// A safetensors file in memory: float64 as it is, all else in float32.
 pub(crate) fn safetensors_bytes(tensors: &[(String, &Tensor)], metadata: HashMap<String, String>) -> Result<Vec<u8>> {
     let failed =
         |e: ::safetensors::SafeTensorError| Error::mismatch(format!("weights cannot be written ({e})"), "Report this.");
     let mut parts = Vec::with_capacity(tensors.len());
     for (name, tensor) in tensors {
         let shape: Vec<usize> = tensor.size().iter().map(|n| *n as usize).collect();
-        parts.push((name, shape, bytes(tensor)?));
+        let dtype = if tensor.kind() == Kind::Double { Dtype::F64 } else { Dtype::F32 };
+        parts.push((name, dtype, shape, bytes(tensor)?));
     }
-    let views = parts.iter().map(|(name, shape, bytes)| {
-        TensorView::new(Dtype::F32, shape.clone(), bytes).map(|view| (name.as_str(), view))
+    let views = parts.iter().map(|(name, dtype, shape, bytes)| {
+        TensorView::new(*dtype, shape.clone(), bytes).map(|view| (name.as_str(), view))
     });
     let views = views.collect::<std::result::Result<Vec<_>, _>>().map_err(failed)?;
     serialize(views, Some(metadata).filter(|metadata| !metadata.is_empty())).map_err(failed)
 }
 
-/// Little-endian float32.
+/// Little-endian float64 or float32.
 fn bytes(tensor: &Tensor) -> Result<Vec<u8>> {
     let doing = "fetching weights";
+    if tensor.kind() == Kind::Double {
+        let flat = tensor.f_detach().and_then(|v| v.f_to_device(Device::Cpu)).and_then(|v| v.f_contiguous());
+        let flat = flat.doing(doing)?;
+        let mut values = vec![0f64; flat.numel()];
+        flat.f_copy_data(&mut values, flat.numel()).doing(doing)?;
+        return Ok(values.iter().flat_map(|value| value.to_le_bytes()).collect());
+    }
     let flat = tensor.f_detach().and_then(|v| v.f_to_kind(Kind::Float)).and_then(|v| v.f_to_device(Device::Cpu));
     let flat = flat.and_then(|v| v.f_contiguous()).doing(doing)?;
     let mut values = vec![0f32; flat.numel()];

@@ -11,7 +11,7 @@ mod rate;
 mod routes;
 mod signature;
 
-use super::{Argument, Condition, InputShape, Network, Probe, integer_time};
+use super::{Argument, Condition, InputShape, Network, Probe, STANDS_STILL, integer_time};
 use crate::dual::Dual;
 use crate::error::{Doing, Error, Result, torch_message};
 use crate::libtorch::load_script;
@@ -27,10 +27,6 @@ use tch::{CModule, Device, Kind, Tensor};
 
 /// What it is called in tables and messages.
 const ARCHITECTURE: &str = "TorchScript module";
-
-/// What is said of a module over symbols that ignores t.
-const STANDS_STILL: &str = "its output does not depend on t, as that of a masked model without time conditioning: what it \
-                            predicts stands still, and all that moves is the schedule's.";
 
 /// A TorchScript module, asked on the device and in the dtype that it was moved to.
 pub struct TorchScript {

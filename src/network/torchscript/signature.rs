@@ -97,6 +97,7 @@ impl Signature {
     /// What the module takes besides x and t.
     pub fn takes(&self) -> Takes {
         Takes {
+            symbols: None,
             architecture: super::ARCHITECTURE.into(),
             class: self.takes_class(),
             classes: None,

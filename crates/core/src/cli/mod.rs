@@ -7,13 +7,14 @@ pub mod inspect;
 mod outcome;
 pub mod output;
 pub mod pages;
+pub mod status;
 pub mod suggest;
 pub mod terminal;
 
 pub use outcome::Outcome;
 
 use crate::error::{Error, Result};
-use args::{Cli, Command};
+use args::{Cli, Command, ExecutorOptions};
 use clap::Parser;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use std::num::{ParseFloatError, ParseIntError};
@@ -82,9 +83,13 @@ fn flag(usage: &str) -> String {
 
 /// Runs a command that needs no libtorch; `None` for one that does, such as `inspect` of a checkpoint.
 pub fn run(cli: &Cli) -> Option<Result<Outcome>> {
+    if let Err(refused) = cli.command.executor().map_or(Ok(()), ExecutorOptions::check) {
+        return Some(Err(refused));
+    }
     let done = match &cli.command {
         Command::Suggest(args) => suggest::run(args, &cli.global),
         Command::Export(args) => export::run(args, &cli.global),
+        Command::Status(args) => status::run(args, &cli.global),
         Command::Inspect(args) => inspect::run(args, &cli.global)?,
         Command::Completions { shell } => output::print(&pages::completions(*shell)),
         Command::Man => pages::man()
@@ -103,6 +108,7 @@ pub fn exit(done: Result<Outcome>) -> ExitCode {
             output::complain("check failed", &message);
             ExitCode::from(1)
         }
+        Ok(Outcome::ToldElsewhere(status)) => ExitCode::from(status),
         Err(Error::Part { message }) => {
             output::note(&message);
             ExitCode::SUCCESS

@@ -7,4 +7,6 @@ pub enum Outcome {
     Done,
     /// Exit 1: an asserted check did not hold.
     CheckFailed(String),
+    /// This exit status and no word: another process of the same command says why.
+    ToldElsewhere(u8),
 }

@@ -4,7 +4,7 @@
 
 use super::Raw;
 use crate::error::{Error, Result};
-use crate::tensor_file::{self, Array, NamedArrays};
+use crate::tensor_file::{self, Array, Dtype, NamedArrays};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -34,10 +34,15 @@ pub(super) fn load(path: &Path, wanted: Option<&str>) -> Result<Raw> {
     Ok(Raw {
         scaling: None,
         labels: labels.as_ref().and_then(Array::to_i64),
-        description: format!("{place}, {:?} of {}", array.shape(), array.dtype()),
+        description: describe(&place, array.shape(), array.dtype()),
         array,
         warnings: Vec::new(),
     })
+}
+
+/// What an array is called.
+pub(super) fn describe(place: &str, shape: &[usize], dtype: Dtype) -> String {
+    format!("{place}, {shape:?} of {dtype}")
 }
 
 /// The array of this name, or the list of arrays.

@@ -67,7 +67,9 @@ pub(super) fn fit(array: &[usize], want: &SampleShape) -> Result<Fit> {
 fn fits(sample: &[usize], want: &SampleShape) -> bool {
     let channels = want.channels.or_else(|| want.sample.as_ref().and_then(|s| s.first().copied()));
     let same_channels = channels.is_none_or(|c| sample.first().is_some_and(|&first| i64::try_from(first) == Ok(c)));
-    match wanted_sample(want) {
+    match wanted_sample(want).as_deref() {
+        // Sequences of one number each, of any length.
+        Some([_]) if want.resizable => sample.len() == 1,
         Some(wanted) if want.resizable => same_channels && wanted.len() == sample.len(),
         Some(wanted) => wanted == sample,
         None => same_channels,
@@ -122,6 +124,7 @@ mod tests {
             (&[9, 1, 8, 8], &want(Some(&[64]), None, false), &[64], false),
             (&[9, 1, 6, 6], &want(Some(&[1, 8, 8]), Some(1), true), &[1, 6, 6], false),
             (&[9, 4, 5], &want(Some(&[4, 5]), None, false), &[4, 5], false),
+            (&[9, 7], &want(Some(&[1024]), None, true), &[7], false),
         ] {
             let fit = fit(array, wanted).unwrap();
             assert_eq!((fit.sample.as_slice(), fit.channels_last), (sample, channels_last), "{array:?} for {wanted:?}");

@@ -1,65 +1,39 @@
-//! `images:DIR`: a folder of pictures, cropped to the model's aspect and resized to its size.
+//! Pictures, cropped to the model's aspect and resized to its size.
 //!
 //! They are prepared as PIL and torchvision do it, with which most networks were trained: colours become grey by PIL's
 //! weights, transparency is dropped, and an orientation in the EXIF data is not applied (`PIL.Image.open` does not either).
-//! Files and folders whose names begin with a dot are none of the data set.
 
-use super::{LoadOptions, Raw, SampleShape, chosen};
+use super::SampleShape;
 use crate::error::{Error, Result};
 use image::imageops::FilterType;
 use image::{DynamicImage, ImageFormat, ImageReader, Limits};
-use rayon::prelude::*;
 use std::io::Cursor;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-/// Endings of the files that are taken, in any case; what a file is, is then told by its content.
-const ENDINGS: [&str; 7] = ["png", "jpg", "jpeg", "webp", "bmp", "tif", "tiff"];
 /// Longest side, and memory for decoding one picture: a small file must not fill the memory.
 const MAX_SIDE: u32 = 32_768;
 const MAX_DECODED: u64 = 1 << 30;
-/// Nesting of folders that is followed.
-const MAX_DEPTH: usize = 64;
 
-/// Pictures [N, C, H, W]: those of all folders below, in the order of their paths; links to folders are not followed.
-pub(super) fn load(folder: &Path, options: &LoadOptions) -> Result<Raw> {
-    let (channels, height, width) = size(&options.want)?;
-    let files = pictures(folder)?;
-    let files: Vec<&PathBuf> = chosen(files.len(), options.limit).into_iter().filter_map(|i| files.get(i)).collect();
-    let planes: Vec<Vec<u8>> =
-        files.par_iter().map(|path| decode(path, channels, height, width)).collect::<Result<_>>()?;
-    let description =
-        format!("{} pictures of {}, cropped and resized to {width}×{height}", files.len(), folder.display());
-    let shape = [files.len(), channels, height as usize, width as usize];
-    Raw::bytes(shape.to_vec(), planes.concat(), description)
+/// What pictures become.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Size {
+    /// 1 or 3.
+    pub channels: usize,
+    /// Rows of pixels.
+    pub height: u32,
+    /// Columns of pixels.
+    pub width: u32,
 }
 
-/// The pictures below a folder, in the order of their paths.
-fn pictures(folder: &Path) -> Result<Vec<PathBuf>> {
-    let mut files = Vec::new();
-    collect(folder, 0, &mut files)?;
-    files.sort();
-    if files.is_empty() {
-        let problem = format!("there are no pictures in it ({})", ENDINGS.join(", "));
-        return Err(Error::file(folder, problem, "Give a folder of pictures."));
-    }
-    Ok(files)
-}
-
-/// Channels, height and width of the first picture.
-pub(super) fn own_shape(folder: &Path) -> Result<Vec<i64>> {
-    let files = pictures(folder)?;
-    let picture = open(files.first().map_or(folder, PathBuf::as_path))?;
+/// Channels, height and width of a picture.
+pub(super) fn own_shape(bytes: &[u8], path: &Path) -> Result<Vec<i64>> {
+    let picture = open(bytes, path)?;
     let channels = if picture.color().has_color() { 3 } else { 1 };
     Ok(vec![channels, picture.height().into(), picture.width().into()])
 }
 
-/// Whether a name is that of something hidden: macOS' `._picture.png`, Jupyter's `.ipynb_checkpoints`, and what macOS packs
-/// beside the files of an archive.
-fn is_hidden(name: &str) -> bool {
-    name.starts_with('.') || name == "__MACOSX"
-}
-
-fn size(want: &SampleShape) -> Result<(usize, u32, u32)> {
+/// The size that pictures are to have.
+pub(super) fn size(want: &SampleShape) -> Result<Size> {
     let Some(sample) = &want.sample else {
         let problem = "pictures must be resized to the model's size, and the file does not say which";
         return Err(Error::mismatch(problem, "Say it, such as --shape 3,32,32."));
@@ -67,7 +41,7 @@ fn size(want: &SampleShape) -> Result<(usize, u32, u32)> {
     let side = |n: i64| u32::try_from(n).ok().filter(|n| (1..=MAX_SIDE).contains(n));
     match sample[..] {
         [channels @ (1 | 3), height, width] => match (side(height), side(width)) {
-            (Some(height), Some(width)) => Ok((if channels == 1 { 1 } else { 3 }, height, width)),
+            (Some(height), Some(width)) => Ok(Size { channels: if channels == 1 { 1 } else { 3 }, height, width }),
             _ => Err(Error::mismatch(
                 format!("pictures cannot be {height}×{width}"),
                 format!("Sides are 1 to {MAX_SIDE}."),
@@ -82,36 +56,10 @@ fn size(want: &SampleShape) -> Result<(usize, u32, u32)> {
     }
 }
 
-fn collect(folder: &Path, depth: usize, files: &mut Vec<PathBuf>) -> Result<()> {
-    if depth > MAX_DEPTH {
-        return Err(Error::file(
-            folder,
-            format!("it is over {MAX_DEPTH} folders deep"),
-            "Give a folder nearer to the pictures.",
-        ));
-    }
-    let failed = |e: std::io::Error| Error::io(folder, "listing", &e);
-    for entry in std::fs::read_dir(folder).map_err(failed)? {
-        let entry = entry.map_err(failed)?;
-        let path = entry.path();
-        if is_hidden(&entry.file_name().to_string_lossy()) {
-            continue;
-        }
-        // The entry's own type: a link is a link here, whatever it leads to.
-        let kind = entry.file_type().map_err(failed)?;
-        let ending = path.extension().map(|ending| ending.to_string_lossy().to_lowercase());
-        if kind.is_dir() {
-            collect(&path, depth + 1, files)?;
-        } else if ending.is_some_and(|ending| ENDINGS.contains(&ending.as_str())) && path.is_file() {
-            files.push(path);
-        }
-    }
-    Ok(())
-}
-
 /// The largest centred part of the wanted aspect, resized with Lanczos's filter of radius 3; [C, H, W].
-fn decode(path: &Path, channels: usize, height: u32, width: u32) -> Result<Vec<u8>> {
-    let picture = open(path)?;
+pub(super) fn decode(bytes: &[u8], path: &Path, size: Size) -> Result<Vec<u8>> {
+    let Size { channels, height, width } = size;
+    let picture = open(bytes, path)?;
     let (w, h) = (u64::from(picture.width()), u64::from(picture.height()));
     let (wanted_w, wanted_h) = (u64::from(width), u64::from(height));
     let crop_w = w.min((h * wanted_w).div_ceil(wanted_h)) as u32;
@@ -134,17 +82,16 @@ fn grey([red, green, blue]: [u8; 3]) -> u8 {
     ((19595 * u32::from(red) + 38470 * u32::from(green) + 7471 * u32::from(blue) + 0x8000) >> 16) as u8
 }
 
-fn open(path: &Path) -> Result<DynamicImage> {
+fn open(bytes: &[u8], path: &Path) -> Result<DynamicImage> {
     let mut limits = Limits::default();
     limits.max_image_width = Some(MAX_SIDE);
     limits.max_image_height = Some(MAX_SIDE);
     limits.max_alloc = Some(MAX_DECODED);
-    let bytes = std::fs::read(path).map_err(|e| Error::io(path, "reading", &e))?;
     let bad = |problem: String| Error::file(path, problem, "Remove or replace it.");
-    let reader = ImageReader::new(Cursor::new(&bytes)).with_guessed_format();
+    let reader = ImageReader::new(Cursor::new(bytes)).with_guessed_format();
     let mut reader = reader.map_err(|e| Error::io(path, "reading", &e))?;
     // This decoder fills up with grey what is missing.
-    if reader.format() == Some(ImageFormat::Jpeg) && !is_whole_jpeg(&bytes) {
+    if reader.format() == Some(ImageFormat::Jpeg) && !is_whole_jpeg(bytes) {
         return Err(bad("it is cut short: it has no end".into()));
     }
     reader.limits(limits);

@@ -1,30 +1,38 @@
 //! Data sets: x₀, as numbers that a model sees.
 //!
-//! `--data` is read into a [`DataSpec`]; [`DataSpec::load`] gives [`Samples`]. A new source is one file here, one member
-//! of [`DataSpec`], and one line in its parser and in `load`.
+//! `--data` is read into a [`DataSpec`]; [`DataSpec::open`] gives [`Samples`], which are held in memory, or [`Indexed`]
+//! ones, which are read from disk one by one. A new source is one file here, one member of [`DataSpec`], and one line in its
+//! parser and in `held`; one that can be read by index is a file in `stored` instead.
 
 mod array_file;
+mod bytes;
 mod cifar10;
 mod digits;
 mod distribution;
 mod fit;
 mod images;
+mod indexed;
 mod mnist;
 mod points;
 mod samples;
 mod scaling;
 mod spec;
+mod stored;
+mod survey;
 
 use crate::error::{Error, Result};
 use crate::tensor_file::{Array, Dtype};
 use std::sync::Arc;
 
+pub use bytes::ByteSize;
 pub use distribution::{GaussianParameters, MixtureParameters, Spread};
+pub use indexed::Indexed;
 pub use points::{Points, Shape, eight_gaussians};
 pub use samples::Samples;
 pub use samples::sha256;
 pub use scaling::{ScaleOverride, Scaling};
 pub use spec::{DataSpec, GaussianSpec};
+pub use survey::{Survey, WHOLE};
 
 /// What a model takes, as far as it is known.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -57,9 +65,11 @@ pub struct LoadOptions {
     pub want: SampleShape,
     /// `--scale`.
     pub scale: Option<ScaleOverride>,
-    /// At most this many samples: ⌊i N / limit⌋ for i = 0, 1, …, evenly spaced over the N there are. Of a folder of
-    /// pictures no others are decoded.
+    /// At most this many samples: ⌊i N / limit⌋ for i = 0, 1, …, evenly spaced over the N there are. Of pictures no others
+    /// are decoded.
     pub limit: Option<usize>,
+    /// Up to how many bytes of float32 numbers [`DataSpec::open`] holds in memory.
+    pub memory: ByteSize,
 }
 
 /// A data set as its source gives it, before scaling.
@@ -82,38 +92,69 @@ impl Raw {
     }
 }
 
+/// A data set, opened.
+#[derive(Debug)]
+pub enum Set {
+    /// In memory.
+    Held(Samples),
+    /// On disk.
+    Indexed(Indexed),
+}
+
+/// Index of sample `i` of `limit` that are evenly spaced over `count`.
+pub(crate) fn spaced(i: usize, count: usize, limit: usize) -> usize {
+    (i as u128 * count as u128 / limit.max(1) as u128) as usize
+}
+
 /// Indices of `limit` of `count` samples, evenly spaced; all of them without a limit.
 pub fn chosen(count: usize, limit: Option<usize>) -> Vec<usize> {
     match limit {
-        Some(limit) if limit < count => {
-            (0..limit).map(|i| (i as u128 * count as u128 / limit as u128) as usize).collect()
-        }
+        Some(limit) if limit < count => (0..limit).map(|i| spaced(i, count, limit)).collect(),
         _ => (0..count).collect(),
     }
 }
 
 impl DataSpec {
-    /// The shape that samples have by themselves, where no model says one: that of the first picture of a folder.
+    /// The shape that samples have by themselves, where no model says one: that of the first of the pictures.
     ///
     /// # Errors
     /// It cannot be read.
     pub fn own_shape(&self) -> Result<Option<Vec<i64>>> {
-        match self {
-            DataSpec::Images(folder) => images::own_shape(folder).map(Some),
-            _ => Ok(None),
+        stored::own_shape(self)
+    }
+
+    /// Opens the data set: in memory where it fits there or cannot be read by index, else on disk.
+    ///
+    /// # Errors
+    /// It cannot be read, or does not fit; `gaussian`, `mixture` and `model` hold no samples.
+    pub fn open(&self, options: &LoadOptions) -> Result<Set> {
+        match stored::open(self, options)? {
+            None => self.held(options).map(Set::Held),
+            Some(stored) => match Indexed::new(stored, options)? {
+                indexed if indexed.bytes() > options.memory.0 => Ok(Set::Indexed(indexed)),
+                // An array is read whole faster than by rows.
+                _ if matches!(self, DataSpec::File(..)) => self.held(options).map(Set::Held),
+                indexed => indexed.hold(options).map(Set::Held),
+            },
         }
     }
 
-    /// Loads the data set. `gaussian`, `mixture` and `model` hold no samples, and are refused.
+    /// Loads the data set into memory. `gaussian`, `mixture` and `model` hold no samples, and are refused.
     pub fn load(&self, options: &LoadOptions) -> Result<Samples> {
+        match self.open(&LoadOptions { memory: ByteSize(u64::MAX), ..options.clone() })? {
+            Set::Held(samples) => Ok(samples),
+            Set::Indexed(indexed) => indexed.hold(options),
+        }
+    }
+
+    fn held(&self, options: &LoadOptions) -> Result<Samples> {
         let raw = match self {
             DataSpec::Digits => digits::load()?,
             DataSpec::Points(points) => points.load()?,
             DataSpec::Mnist(folder) => mnist::load(folder)?,
             DataSpec::Cifar10(folder) => cifar10::load(folder)?,
             DataSpec::File(path, array) => array_file::load(path, array.as_deref())?,
-            DataSpec::Images(folder) => return Samples::new(images::load(folder, options)?, options, None),
-            DataSpec::Gaussian(_) | DataSpec::Mixture(_) | DataSpec::EightGaussians | DataSpec::Model => {
+            _ => {
                 let allowed = "only a set of samples can be loaded here";
                 return Err(Error::argument("--data", self, allowed, "Give digits, a file or a folder."));
             }

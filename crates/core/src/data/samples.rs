@@ -59,7 +59,12 @@ impl Samples {
     }
 }
 
-fn pick_labels(labels: Option<Vec<i64>>, count: usize, rows: &[usize], warnings: &mut Vec<String>) -> Option<Vec<i64>> {
+pub(super) fn pick_labels(
+    labels: Option<Vec<i64>>,
+    count: usize,
+    rows: &[usize],
+    warnings: &mut Vec<String>,
+) -> Option<Vec<i64>> {
     let labels = labels?;
     if labels.len() != count {
         warnings.push(format!("the data has {count} samples but {} labels; the labels are left out.", labels.len()));
@@ -73,25 +78,38 @@ fn default_scaling(array: &Array, own: Option<Scaling>, warnings: &mut Vec<Strin
     if let Some(scaling) = own {
         return Ok(scaling);
     }
+    check_range(array.dtype(), range(array), warnings)?;
+    Ok(Scaling::of(array.dtype()))
+}
+
+/// The smallest and the largest value of an array; of none, the infinities that any number lies within.
+pub(super) fn range(array: &Array) -> (f64, f64) {
     let (mut min, mut max) = (f64::INFINITY, f64::NEG_INFINITY);
     array.map(|x| (min, max) = (min.min(x), max.max(x)));
-    if array.dtype().is_float() {
+    (min, max)
+}
+
+/// What is odd about values of a type between `min` and `max`, whose scaling is that of the type.
+///
+/// # Errors
+/// Integers that are no bytes.
+pub(super) fn check_range(dtype: Dtype, (min, max): (f64, f64), warnings: &mut Vec<String>) -> Result<()> {
+    if dtype.is_float() {
         // Values that are not finite have their own error.
         warnings.extend(Some(range_warning(min, max)).filter(|_| min.is_finite() && max.is_finite()).flatten());
-        return Ok(Scaling::AsTheyAre);
+        return Ok(());
     }
-    if array.dtype() == Dtype::Bool {
-        return Ok(Scaling::Range { low: 0.0, high: 1.0, what: "booleans" });
+    if dtype == Dtype::Bool {
+        return Ok(());
     }
     if min < 0.0 || max > 255.0 {
-        let problem =
-            format!("the data is {} between {min} and {max}, and integers are images of 0…255", array.dtype());
-        let (low, high) = integer_range(array.dtype(), min, max);
+        let problem = format!("the data is {dtype} between {min} and {max}, and integers are images of 0…255");
+        let (low, high) = integer_range(dtype, min, max);
         let next = format!("Say --scale {low}..{high} to map that range to [−1, 1], or --scale none.");
         return Err(Error::mismatch(problem, next));
     }
     warnings.extend(integer_warning(max));
-    Ok(Scaling::BYTES)
+    Ok(())
 }
 
 fn refuse_non_finite(numbers: &[f32], shape: &[usize], rows: &[usize], description: &str) -> Result<()> {
@@ -116,7 +134,7 @@ fn refuse_non_finite(numbers: &[f32], shape: &[usize], rows: &[usize], descripti
 }
 
 /// [N, H, W, C] to [N, C, H, W].
-fn channels_first(numbers: &[f32], width: usize, channels: usize) -> Vec<f32> {
+pub(super) fn channels_first(numbers: &[f32], width: usize, channels: usize) -> Vec<f32> {
     let planes = |sample: &[f32]| -> Vec<f32> {
         (0..channels).flat_map(|c| sample.iter().skip(c).step_by(channels.max(1)).copied()).collect()
     };

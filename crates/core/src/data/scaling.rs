@@ -24,6 +24,15 @@ impl Scaling {
     /// Integer images of one byte.
     pub const BYTES: Scaling = Scaling::Range { low: 0.0, high: 255.0, what: "integers" };
 
+    /// That of a type, where nothing else is said: integers are images of 0…255, floats are taken as they are.
+    pub(super) fn of(dtype: Dtype) -> Self {
+        match dtype {
+            dtype if dtype.is_float() => Scaling::AsTheyAre,
+            Dtype::Bool => Scaling::Range { low: 0.0, high: 1.0, what: "booleans" },
+            _ => Scaling::BYTES,
+        }
+    }
+
     /// The number that a stored value becomes.
     pub fn apply(self, stored: f64) -> f64 {
         match self {

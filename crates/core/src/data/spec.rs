@@ -22,6 +22,10 @@ pub enum DataSpec {
     File(PathBuf, Option<String>),
     /// `images:DIR`: a folder of pictures.
     Images(PathBuf),
+    /// `tar:PATTERN`: pictures in tar files, in WebDataset's layout.
+    Tar(PathBuf),
+    /// `parquet:PATTERN`: pictures in a column of parquet files, and which where that was said: `PATTERN#COLUMN`.
+    Parquet(PathBuf, Option<String>),
     /// `gaussian:…`: a Gaussian in closed form.
     Gaussian(GaussianSpec),
     /// `mixture:FILE`: a mixture of Gaussians in closed form.
@@ -46,7 +50,7 @@ pub enum GaussianSpec {
     File(PathBuf),
 }
 
-const ALLOWED: &str = "it is one of digits, moons, swiss-roll, checkerboard, eight-gaussians, mnist:DIR, cifar10:DIR, images:DIR, model, gaussian:mean=0,std=0.5,dim=1, \
+const ALLOWED: &str = "it is one of digits, moons, swiss-roll, checkerboard, eight-gaussians, mnist:DIR, cifar10:DIR, images:DIR, tar:FILES, parquet:FILES, model, gaussian:mean=0,std=0.5,dim=1, \
                        gaussian:FILE, mixture:FILE, or a file of arrays (.npy, .npz, .safetensors, .pt), FILE#ARRAY for one of several";
 
 impl FromStr for DataSpec {
@@ -59,11 +63,18 @@ impl FromStr for DataSpec {
             return points.map(DataSpec::Points);
         }
         match text.split_once(':') {
-            Some((kind @ ("mnist" | "cifar10" | "images" | "mixture"), "")) => {
+            Some((kind @ ("mnist" | "cifar10" | "images" | "tar" | "parquet" | "mixture"), "")) => {
                 return refuse(&format!("Name a place after `{kind}:`."));
             }
             Some(("mnist", rest)) => return Ok(DataSpec::Mnist(path(rest))),
             Some(("cifar10", rest)) => return Ok(DataSpec::Cifar10(path(rest))),
+            Some(("tar", rest)) => return Ok(DataSpec::Tar(path(rest))),
+            Some(("parquet", rest)) => {
+                return Ok(match rest.rsplit_once('#').filter(|_| !Path::new(rest).exists()) {
+                    Some((files, column)) if !column.is_empty() => DataSpec::Parquet(path(files), Some(column.into())),
+                    _ => DataSpec::Parquet(path(rest), None),
+                });
+            }
             Some(("images", rest)) => return Ok(DataSpec::Images(path(rest))),
             Some(("mixture", rest)) => return Ok(DataSpec::Mixture(path(rest))),
             Some(("gaussian", rest)) => return gaussian(text, rest).map(DataSpec::Gaussian),
@@ -74,7 +85,9 @@ impl FromStr for DataSpec {
             "eight-gaussians" => Ok(DataSpec::EightGaussians),
             "model" => Ok(DataSpec::Model),
             "gaussian" => gaussian(text, "").map(DataSpec::Gaussian),
-            "mnist" | "cifar10" | "images" | "mixture" => refuse(&format!("Name a place: `{text}:PATH`.")),
+            "mnist" | "cifar10" | "images" | "tar" | "parquet" | "mixture" => {
+                refuse(&format!("Name a place: `{text}:PATH`."))
+            }
             _ if !Path::new(text).exists() && text.contains('#') => match text.rsplit_once('#') {
                 Some((file, array)) if !file.is_empty() && !array.is_empty() => {
                     Ok(DataSpec::File(path(file), Some(array.into())))
@@ -124,6 +137,9 @@ impl std::fmt::Display for DataSpec {
             DataSpec::Mnist(folder) => write!(f, "mnist:{}", folder.display()),
             DataSpec::Cifar10(folder) => write!(f, "cifar10:{}", folder.display()),
             DataSpec::Images(folder) => write!(f, "images:{}", folder.display()),
+            DataSpec::Tar(files) => write!(f, "tar:{}", files.display()),
+            DataSpec::Parquet(files, None) => write!(f, "parquet:{}", files.display()),
+            DataSpec::Parquet(files, Some(column)) => write!(f, "parquet:{}#{column}", files.display()),
             DataSpec::Mixture(path) => write!(f, "mixture:{}", path.display()),
             DataSpec::Gaussian(GaussianSpec::File(path)) => write!(f, "gaussian:{}", path.display()),
             DataSpec::Gaussian(GaussianSpec::Isotropic { mean, std, dim }) => {
@@ -150,6 +166,9 @@ mod tests {
             "mnist:/data/mnist",
             "cifar10:a",
             "images:a:b",
+            "tar:shards/{000..146}.tar",
+            "parquet:data/train-*.parquet",
+            "parquet:data#image",
             "a/b.npz",
             "mnist.npz#x_train",
             "a#b/c.pt#data.0",

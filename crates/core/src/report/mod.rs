@@ -6,6 +6,7 @@ mod artifact;
 mod attribution;
 mod basis;
 mod chart;
+mod contribution;
 mod csv;
 mod document;
 mod drawing;
@@ -40,6 +41,7 @@ pub use attribution::{
 pub(crate) use attribution::{part_name, percent};
 pub use basis::{Basis, Origin, WeightsUsed};
 pub use chart::chart;
+pub use contribution::Contribution;
 pub use csv::{comparison_csv, curve_csv, rounding_csv};
 pub use drawing::{Figure, FigureFormat};
 pub use export::{ExportFormat, export};
@@ -49,7 +51,7 @@ pub use finished::Finished;
 pub use jumps::{Calibration, Uniformization};
 pub use memorisation::{Memorisation, OwnWeight, memorisation_csv};
 pub use model::{LoraDescription, ModelDescription};
-pub use reading::reading;
+pub use reading::{Fact, Finding, findings, reading};
 pub use resolution::resolution_reading;
 pub use rounding::{NoRounding, Rounding, RoundingRow, rounding_reading, rounding_table};
 pub use samples::{SampleFormat, SampleReport, SampleSet};
@@ -92,6 +94,9 @@ pub struct Report {
     /// How much is rounding, where that was asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rounding: Option<Rounding>,
+    /// What the numbers come to: facts with their sentences; empty until the curves are complete.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub reading: Vec<Finding>,
     /// What a reader must know before trusting the numbers, with what to do about it.
     pub warnings: Vec<Warning>,
 }
@@ -118,6 +123,9 @@ pub struct Provenance {
     pub began: String,
     /// Wall time so far in seconds, over all resumed parts.
     pub wall_seconds: f64,
+    /// Who measured what; empty where it was one process alone.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub parts: Vec<Contribution>,
 }
 
 /// One model: what it is, its curves, and what they come to.

@@ -115,6 +115,7 @@ pub fn report(models: Vec<ModelReport>) -> Report {
         threads: 2,
         began: "2026-01-01T00:00:00Z".into(),
         wall_seconds: 1.0,
+        parts: Vec::new(),
     };
     let command = "measure".into();
     Report {
@@ -126,6 +127,7 @@ pub fn report(models: Vec<ModelReport>) -> Report {
         comparison: Vec::new(),
         resolution: None,
         rounding: None,
+        reading: Vec::new(),
         warnings: Vec::new(),
     }
 }

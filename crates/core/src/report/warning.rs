@@ -133,6 +133,22 @@ pub enum Warning {
         /// The dtype.
         dtype: String,
     },
+    /// Units were measured on unlike devices, or by different versions of libtorch.
+    MixedHardware {
+        /// Who measured how many.
+        contributions: Vec<super::Contribution>,
+    },
+    /// Units were measured twice, and their numbers differ by rounding.
+    UnitsDiffer {
+        /// The first of them.
+        unit: String,
+        /// How many.
+        count: usize,
+        /// The largest difference, relative to the largest number of its unit.
+        worst: f64,
+        /// Who measured the first of them, machine and device, where known.
+        makers: Vec<String>,
+    },
     /// Something about the data.
     Data {
         /// The paragraph.
@@ -275,6 +291,23 @@ impl fmt::Display for Warning {
                 "{model}: a TorchScript module in {dtype} gets t in float32, but what it computes from t follows its own code; in \
                  {dtype} the time embedding rounds away most of ∂/∂t. Check with --dtype f32."
             ),
+            Warning::MixedHardware { contributions } => {
+                let each = contributions.iter().map(super::Contribution::to_string).collect::<Vec<_>>().join("; ");
+                write!(
+                    f,
+                    "mixed hardware: {each}. Their numbers agree to rounding only; ask the scheduler for one kind (Slurm: \
+                     --constraint), or refuse such mixtures with --strict."
+                )
+            }
+            Warning::UnitsDiffer { unit, count, worst, makers } => {
+                let by = if makers.is_empty() { String::new() } else { format!(" by {}", makers.join(" and ")) };
+                let more = if *count > 1 { format!(", and {} more", count - 1) } else { String::new() };
+                write!(
+                    f,
+                    "{unit} was measured twice{by}{more}, and the numbers differ by rounding (at most {worst:.1e} of the largest); \
+                     those of the first part by name were taken."
+                )
+            }
             Warning::Data { message } => f.write_str(message),
         }
     }

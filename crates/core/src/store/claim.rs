@@ -1,5 +1,6 @@
 //! Which folder belongs to which plan.
 
+use super::{Invocation, expected, part};
 use crate::atomic;
 use crate::error::{Error, Result};
 use crate::report::{REPORT, prepare_dir};
@@ -80,6 +81,43 @@ pub(super) fn earlier(folder: &Path, path: &Path) -> Result<Value> {
     plan.ok_or_else(|| {
         Error::file(&path, "this is not what lipscope writes here", "Choose another --out, or remove the folder.")
     })
+}
+
+/// Copies the parts of the same run from other folders into `out`, which is made where it is not there; how many parts
+/// those are.
+///
+/// # Errors
+/// A folder holds no run, or that of another plan, which is told by the key that differs; nothing is copied then.
+pub fn take(out: &Path, from: &[PathBuf]) -> Result<usize> {
+    let plan_of = |folder: &Path| {
+        let path = folder.join(PLAN);
+        if !path.is_file() {
+            let next = "Give the folders that --out named for the shards of one command.";
+            return Err(Error::file(folder, "this is not the folder of a run: it has no plan.json", next));
+        }
+        earlier(folder, &path)
+    };
+    let plans = from.iter().map(|folder| plan_of(folder)).collect::<Result<Vec<Value>>>()?;
+    let is_new = !out.join(PLAN).is_file();
+    let first = if is_new { plans.first().cloned() } else { None };
+    let plan = first.map_or_else(|| plan_of(out), Ok)?;
+    for (folder, other) in from.iter().zip(&plans) {
+        let (a, b) = (identity(&plan), identity(other));
+        if a != b {
+            let problem = format!("this is the run of another plan: `{}` differs", differing_key(&a, &b));
+            return Err(Error::file(folder, problem, "Merge the shards of one command, and no others."));
+        }
+    }
+    if let Some(first) = from.first().filter(|_| is_new) {
+        claim(out, &plan)?;
+        Invocation::of(first).map_or(Ok(()), |command| command.keep(out))?;
+    }
+    let mut taken = 0;
+    for folder in from {
+        taken += part::take(folder, out)?;
+        expected::take(folder, out)?;
+    }
+    Ok(taken)
 }
 
 /// The plan without what may differ between equal runs: the path of a model whose weights are known by their hash.

@@ -2,6 +2,8 @@
 //!
 //! ```text
 //! OUT/plan.json                 what is asked; written once, by whoever comes first
+//! OUT/command.json              the command as it was typed
+//! OUT/units/*.json              which units there are to be, as far as is known
 //! OUT/parts/*.safetensors       finished units, in files that are never changed and whose names are never used twice
 //! OUT/report.json, *.csv, …     a function of plan and units, written again whenever there are more
 //! ```
@@ -11,21 +13,32 @@
 //! repeating a run, and putting together the parts of several processes are one and the same.
 
 mod claim;
+mod command;
+mod duplicate;
+mod expected;
+mod maker;
+mod missing;
 mod part;
 mod shard;
 mod survey;
 mod unit;
 
-pub use claim::{Folder, PLAN};
+pub use claim::{Folder, PLAN, take};
+pub use command::{Invocation, without};
+pub use duplicate::TIMED_ROWS;
+pub use expected::Expected;
+pub use maker::Maker;
+pub use missing::name as unit_names;
 pub use shard::Shard;
 pub use survey::Survey;
 pub use unit::{Unit, array, array_f32};
 
 use crate::error::{Error, Result};
-use crate::report::{Artifact, write_all};
+use crate::report::{Artifact, Contribution, Warning, write_all};
 use serde_json::Value;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// Units stay in memory at most this long at the beginning of a run, and later a part of its age, so that a long run has
@@ -33,6 +46,18 @@ use std::time::{Duration, Instant};
 const SHORTEST: Duration = Duration::from_secs(2);
 const LONGEST: Duration = Duration::from_secs(60);
 const SHARE_OF_AGE: u32 = 20;
+
+/// Which units are done here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+enum Work {
+    /// All that are missing.
+    #[default]
+    All,
+    /// A part of them, where others do the rest.
+    Part(Shard),
+    /// None: what is missing is an error.
+    Nothing,
+}
 
 /// A folder that belongs to one plan.
 pub struct Store {
@@ -44,10 +69,13 @@ pub struct Store {
     fresh: Vec<Unit>,
     /// Parts that could not be read, with the reason.
     damaged: Vec<String>,
-    /// The part of the units that is done here, where others do the rest.
-    shard: Option<Shard>,
-    /// Units that others do and that are not there yet.
-    left: usize,
+    /// Units that were done twice, and not quite the same.
+    differing: Vec<part::Differing>,
+    work: Work,
+    /// Who this is.
+    maker: Option<Arc<Maker>>,
+    /// Kind and key of the units that are not done here and are not there yet.
+    left: Vec<(String, String)>,
     began: Instant,
     written: Instant,
 }
@@ -56,49 +84,92 @@ impl Store {
     /// The store of `plan` in `folder`, with the units that are there.
     ///
     /// # Errors
-    /// The folder belongs to another plan, which is told by the key that differs; or it cannot be written to.
+    /// The folder belongs to another plan, which is told by the key that differs; it holds parts of another plan or version,
+    /// or a unit twice with other numbers; or it cannot be written to.
     pub fn open(folder: &Folder, plan: &Value) -> Result<Self> {
         let folder = folder.claim(plan)?;
         let plan = claim::fingerprint(plan);
-        let (units, damaged) = part::read_all(&folder, &plan)?;
-        let done = units.into_iter().map(|unit| ((unit.kind.clone(), unit.key.clone()), unit)).collect();
-        let now = Instant::now();
-        Ok(Store { folder, plan, done, fresh: Vec::new(), damaged, shard: None, left: 0, began: now, written: now })
+        let part::Found { units: done, damaged, differing } = part::read_all(&folder, &plan)?;
+        let (began, written) = (Instant::now(), Instant::now());
+        let (fresh, left, work, maker) = (Vec::new(), Vec::new(), Work::All, None);
+        Ok(Store { folder, plan, done, fresh, damaged, differing, work, maker, left, began, written })
     }
 
     /// The same where only a part of the units is done.
     #[must_use]
     pub fn sharded(self, shard: Option<Shard>) -> Self {
-        Store { shard, ..self }
+        Store { work: shard.map_or(self.work, Work::Part), ..self }
     }
 
-    /// The part of the units that is done here; `None` for all.
+    /// The same where no unit is done: those that are missing are an error at [`Store::end_of_shard`].
+    #[must_use]
+    pub fn only_merging(self) -> Self {
+        Store { work: Work::Nothing, ..self }
+    }
+
+    /// The same with who does its units.
+    #[must_use]
+    pub fn made_by(self, maker: Maker) -> Self {
+        Store { maker: Some(Arc::new(maker)), ..self }
+    }
+
+    /// The part of the units that is done here; `None` for all, or none.
     pub fn shard(&self) -> Option<Shard> {
-        self.shard
+        match self.work {
+            Work::Part(shard) => Some(shard),
+            Work::All | Work::Nothing => None,
+        }
+    }
+
+    /// Whether no unit is done here.
+    pub fn only_merges(&self) -> bool {
+        self.work == Work::Nothing
+    }
+
+    /// Writes down which units there are to be of one kind, in the order in which they are shared out.
+    ///
+    /// # Errors
+    /// The folder cannot be written to.
+    pub fn expect(&self, kind: &str, keys: Vec<String>) -> Result<()> {
+        expected::announce(&self.folder, &self.plan, kind, keys)
     }
 
     /// Whether the unit at this place of its list is done here. One that is not, and is not there yet, is left to others.
-    pub fn does(&mut self, place: usize) -> bool {
-        let mine = self.shard.is_none_or(|shard| shard.takes(place));
-        self.left += usize::from(!mine);
+    pub fn does(&mut self, kind: &str, key: &str, place: usize) -> bool {
+        let mine = match self.work {
+            Work::All => true,
+            Work::Part(shard) => shard.takes(place),
+            Work::Nothing => false,
+        };
+        if !mine {
+            self.left.push((kind.into(), key.into()));
+        }
         mine
     }
 
-    /// Whether units that others do are not there yet.
+    /// Whether units that are not done here are not there yet.
     pub fn is_waiting(&self) -> bool {
-        self.left > 0
+        !self.left.is_empty()
     }
 
     /// Ends the work of a shard, before anything that follows from all units: puts its units on disk. `grows` says that
     /// there may be more units once these are all there.
     ///
     /// # Errors
-    /// [`Error::Part`] for a shard: there is no report yet.
+    /// [`Error::Part`] for a shard: there is no report yet. Where no unit is done here, the names of those that are missing.
     pub fn end_of_shard(&mut self, grows: bool) -> Result<()> {
-        let Some(shard) = self.shard else { return Ok(()) };
+        let shard = match self.work {
+            Work::All => return Ok(()),
+            Work::Part(shard) => shard,
+            Work::Nothing if self.is_waiting() => {
+                let survey = Survey::of(&self.folder)?;
+                return Err(missing::refused(&self.folder, &self.left, survey.as_ref()));
+            }
+            Work::Nothing => return Ok(()),
+        };
         self.keep()?;
         let again = if grows { "start them again for the units that follow from these; then " } else { "" };
-        let rest = match self.left {
+        let rest = match self.left.len() {
             0 => "no other unit is missing".into(),
             1 => "1 unit of other shards was missing when it began".into(),
             left => format!("{left} units of other shards were missing when it began"),
@@ -108,6 +179,24 @@ impl Store {
             "shard {shard} is done, and {rest}. Once all are done, {again}the same command without --shard puts them together in {folder}."
         );
         Err(Error::Part { message })
+    }
+
+    /// Who did how many of the units; empty where it was one process alone.
+    pub fn contributions(&self) -> Vec<Contribution> {
+        let found = maker::contributions(self.done.values().filter_map(|unit| unit.maker.as_deref()));
+        let processes: usize = found.iter().map(|own| own.processes).sum();
+        if processes > 1 { found } else { Vec::new() }
+    }
+
+    /// What a reader must know of how the units came together.
+    pub fn warnings(&self) -> Vec<Warning> {
+        let differing = self.differing.first().map(|first| Warning::UnitsDiffer {
+            unit: missing::name(&first.unit.0, &[&first.unit.1]),
+            count: self.differing.len(),
+            worst: self.differing.iter().map(|one| one.by).fold(0.0, f64::max),
+            makers: first.makers.iter().flatten().map(|maker| format!("{} ({})", maker.host, maker.hardware)).collect(),
+        });
+        maker::mixed(&self.contributions()).into_iter().chain(differing).collect()
     }
 
     /// The folder.
@@ -127,6 +216,7 @@ impl Store {
 
     /// Takes a unit that is finished. It is on disk after a while; see [`Store::keep`].
     pub fn add(&mut self, unit: Unit) {
+        let unit = Unit { maker: self.maker.clone(), ..unit };
         self.done.insert((unit.kind.clone(), unit.key.clone()), unit.clone());
         self.fresh.push(unit);
     }
@@ -143,7 +233,7 @@ impl Store {
         if self.fresh.is_empty() {
             return Ok(());
         }
-        part::write(&self.folder, &self.plan, &self.fresh)?;
+        part::write(&self.folder, &self.plan, self.maker.as_deref(), &self.fresh)?;
         self.fresh.clear();
         Ok(())
     }
@@ -152,7 +242,7 @@ impl Store {
     pub fn publish(&mut self, artifacts: &[Artifact]) -> Result<()> {
         self.keep()?;
         // Shards would write one report over the other.
-        if self.shard.is_some() { Ok(()) } else { write_all(&self.folder, artifacts).map(|_| ()) }
+        if self.shard().is_some() { Ok(()) } else { write_all(&self.folder, artifacts).map(|_| ()) }
     }
 }
 
@@ -289,7 +379,58 @@ mod tests {
         fs::remove_file(dir.path().join("plan.json")).unwrap();
         let mut other = plan();
         other["seed"] = json!(2);
-        let store = open(dir.path(), &other).unwrap();
-        assert!(store.get("points", "0").is_none() && store.damaged().len() == 1);
+        let error = open(dir.path(), &other).err().unwrap().to_string();
+        assert!(error.contains("another plan"), "{error}");
+    }
+
+    /// Two processes that did the same unit, with numbers that differ by this much of their size.
+    fn twice(by: f64) -> (tempfile::TempDir, Result<Store>) {
+        let dir = tempfile::tempdir().unwrap();
+        for (host, number) in [("a", 3.0), ("b", 3.0 * (1.0 + by))] {
+            let maker = Maker { host: host.into(), process: host.into(), hardware: "X".into(), ..Maker::default() };
+            let mut store = open(dir.path(), &plan()).map(|store| store.made_by(maker)).unwrap();
+            store.done.clear();
+            store.add(unit("0", &[1.0, number]));
+            store.keep().unwrap();
+        }
+        let store = open(dir.path(), &plan());
+        (dir, store)
+    }
+
+    #[test]
+    fn a_unit_that_was_done_twice_counts_once_and_must_be_the_same() {
+        let (_dir, same) = twice(0.0);
+        assert!(same.unwrap().warnings().is_empty());
+        let (_dir, rounded) = twice(1e-6);
+        let rounded = rounded.unwrap();
+        let said = rounded.warnings().iter().map(Warning::to_string).collect::<String>();
+        assert!(said.contains("t = 0 was measured twice by") && said.contains("1.0e-6"), "{said}");
+        let units: usize = rounded.contributions().iter().map(|own| own.units).sum();
+        assert!(units <= 1, "{:?}", rounded.contributions());
+        let (_dir, other) = twice(1e-2);
+        let error = other.err().unwrap().to_string();
+        assert!(error.contains("its numbers of t = 0 are not those of") && error.contains(".safetensors"), "{error}");
+    }
+
+    #[test]
+    fn what_is_expected_and_not_done_is_missing() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut store = open(dir.path(), &plan()).unwrap().sharded(Some("1/2".parse().unwrap()));
+        let keys = ["0", "1", "2", "3"];
+        store.expect("points", keys.map(String::from).into()).unwrap();
+        store.expect("points", keys.map(String::from).into()).unwrap();
+        for (place, key) in keys.iter().enumerate().filter(|(place, _)| place % 2 == 1) {
+            assert!(store.does("points", key, place));
+            store.add(unit(key, &[1.0]));
+        }
+        assert!(!store.does("points", "0", 0) && store.is_waiting());
+        store.keep().unwrap();
+        let survey = Survey::of(dir.path()).unwrap().unwrap();
+        assert_eq!(survey.missing().collect::<Vec<_>>(), [("points", "0", 0), ("points", "2", 2)]);
+        assert_eq!((survey.missing_shards(2), survey.missing_shards(3)), (vec![0], vec![0, 2]));
+        let mut merging = open(dir.path(), &plan()).unwrap().only_merging();
+        assert!(!merging.does("points", "0", 0) && !merging.does("points", "2", 2));
+        let error = merging.end_of_shard(false).unwrap_err().to_string();
+        assert!(error.contains("2 units are missing: t = 0, 2"), "{error}");
     }
 }

@@ -1,5 +1,6 @@
 //! A finished piece of work: what it was, and its raw numbers.
 
+use super::Maker;
 use crate::error::{Error, Result};
 use crate::tensor_file::{Array, Dtype};
 use serde::de::DeserializeOwned;
@@ -17,12 +18,14 @@ pub struct Unit {
     pub about: Value,
     /// Raw numbers by name.
     pub arrays: Vec<(String, Array)>,
+    /// Who did it, where its part says so.
+    pub(super) maker: Option<Arc<Maker>>,
 }
 
 impl Unit {
     /// A unit without arrays yet.
     pub fn new(kind: &str, key: impl Into<String>, about: Value) -> Self {
-        Unit { kind: kind.into(), key: key.into(), about, arrays: Vec::new() }
+        Unit { kind: kind.into(), key: key.into(), about, arrays: Vec::new(), maker: None }
     }
 
     /// The same with one more array.

@@ -13,6 +13,7 @@ mod damage;
 mod layout;
 mod listing;
 mod npy;
+mod npy_rows;
 mod npz;
 mod pickle;
 mod pickle_file;
@@ -29,9 +30,12 @@ use damage::damaged;
 use std::path::Path;
 
 pub use array::{Array, Dtype, UNNAMED};
+pub(crate) use budget::Budget;
 pub use listing::{Entry, Listing};
+pub use npy_rows::NpyRows;
 pub use pickle::Value;
 pub use sniff::{Format, Sniffed, is_lfs_pointer, sniff};
+pub(crate) use source::Source;
 
 /// The arrays of a file.
 #[derive(Debug)]
@@ -189,8 +193,8 @@ fn no_arrays(path: &Path, format: Format) -> Error {
 pub fn next_step(format: Format) -> &'static str {
     match format {
         Format::Tar => {
-            "PyTorch 0.1 saved such files: load it with that version and save it again. If it is an ordinary archive, \
-             unpack it first."
+            "PyTorch 0.1 saved such files: load it with that version and save it again. If pictures are in it, write tar: \
+             before its name."
         }
         Format::Pickle => {
             "A pickle can run code when Python opens it; here only tensors of PyTorch are read, and nothing is run. Where \

@@ -11,7 +11,7 @@ pub(super) struct Header {
     pub shape: Vec<usize>,
     pub dtype: Dtype,
     big_endian: bool,
-    column_major: bool,
+    pub column_major: bool,
     /// Where the numbers begin.
     pub data_start: usize,
 }
@@ -50,26 +50,30 @@ impl Header {
         Ok(Self { shape, dtype, big_endian, column_major, data_start })
     }
 
-    /// Bytes that the whole file must have.
-    pub fn file_bytes(&self) -> Result<usize, String> {
+    /// Whether the bytes of each element are to be turned.
+    pub fn is_big_endian(&self) -> bool {
+        self.big_endian
+    }
+
+    /// Refuses a file that is not as long as its array; gives the bytes of the array.
+    pub fn check_length(&self, file_bytes: u64) -> Result<u64, String> {
         let data = byte_len(&self.shape, self.dtype)?;
-        data.checked_add(self.data_start).ok_or_else(|| "its size overflows".to_string())
+        let wanted = data.checked_add(self.data_start).ok_or_else(|| "its size overflows".to_string())? as u64;
+        if file_bytes != wanted {
+            let problem = if file_bytes < wanted { "it is cut short" } else { "it goes on after its array" };
+            let (shape, dtype) = (&self.shape, self.dtype);
+            return Err(format!(
+                "{problem}: {shape:?} of {dtype} takes {wanted} bytes with the header, and there are {file_bytes}"
+            ));
+        }
+        Ok(data as u64)
     }
 }
 
 /// Reads the array of a whole `.npy` file.
 pub(super) fn parse(mut file: Vec<u8>, budget: &mut Budget) -> Result<Array, String> {
     let header = Header::parse(&file)?;
-    let wanted = header.file_bytes()?;
-    if file.len() != wanted {
-        let problem = if file.len() < wanted { "it is cut short" } else { "it goes on after its array" };
-        return Err(format!(
-            "{problem}: {:?} of {} takes {wanted} bytes with the header, and there are {}",
-            header.shape,
-            header.dtype,
-            file.len()
-        ));
-    }
+    header.check_length(file.len() as u64)?;
     file.drain(..header.data_start);
     if header.big_endian {
         swap_bytes(&mut file, header.dtype.size());

@@ -6,13 +6,13 @@
 use super::damage::damaged;
 use crate::error::{Error, Result};
 use std::fs::{File, Metadata, OpenOptions};
-use std::io::{Read, Seek, SeekFrom};
-use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
+use std::io::ErrorKind;
+use std::os::unix::fs::{FileExt, FileTypeExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 /// An open regular file, of the length that it had when it was opened.
 #[derive(Debug)]
-pub(super) struct Source {
+pub(crate) struct Source {
     path: PathBuf,
     file: File,
     bytes: u64,
@@ -56,22 +56,21 @@ impl Source {
         let room = usize::try_from(count).unwrap_or(usize::MAX);
         data.try_reserve_exact(room)
             .map_err(|_| damaged(&self.path, format!("{count} bytes of it do not fit into memory")))?;
-        let mut file = &self.file;
-        file.seek(SeekFrom::Start(at))
-            .and_then(|_| file.take(count).read_to_end(&mut data))
-            .map_err(|e| Error::io(&self.path, "reading", &e))?;
-        if data.len() != room {
-            return Err(Error::file(
-                &self.path,
-                format!(
-                    "it had {} bytes when it was opened, and ended at byte {} while it was read",
-                    self.bytes,
-                    at + data.len() as u64
-                ),
-                "Wait until whatever writes it has finished.",
-            ));
+        data.resize(room, 0);
+        // By position, so that several threads can read at once.
+        match self.file.read_exact_at(&mut data, at) {
+            Err(e) if e.kind() == ErrorKind::UnexpectedEof => return Err(self.ended()),
+            other => other.map_err(|e| Error::io(&self.path, "reading", &e))?,
         }
         Ok(data)
+    }
+
+    /// It has become shorter.
+    fn ended(&self) -> Error {
+        let now = self.file.metadata().map_or(0, |metadata| metadata.len());
+        let problem =
+            format!("it had {} bytes when it was opened, and ended at byte {now} while it was read", self.bytes);
+        Error::file(&self.path, problem, "Wait until whatever writes it has finished.")
     }
 
     /// Up to `count` of its first bytes.

@@ -3,6 +3,7 @@
 
 mod condition;
 mod evaluate;
+mod executor;
 mod export;
 mod lora;
 mod output;
@@ -14,7 +15,7 @@ mod suggest;
 mod train;
 mod values;
 
-use crate::device_choice::DeviceChoice;
+use crate::device_choice::{DeviceChoice, Devices};
 pub use crate::options::{DataOptions, MeasureOptions, Overrides};
 use crate::process::ProcessSpec;
 use crate::report::FigureFormat;
@@ -22,6 +23,7 @@ use crate::store::Shard;
 use clap::{Args, Parser, Subcommand};
 pub use condition::{Average, ConditionSource, Inputs, ModuleInput, NullInput};
 pub use evaluate::EvaluateArgs;
+pub use executor::{ExecutorChoice, ExecutorOptions};
 pub use export::ExportArgs;
 pub use lora::LoraSpec;
 pub use output::{ModuleOutput, OutputTensor, OutputVariable};
@@ -47,10 +49,10 @@ pub struct Cli {
 /// Arguments of every command.
 #[derive(Debug, Args)]
 pub struct Global {
-    /// Where to compute: auto, cpu, cuda, cuda:N or mps
+    /// Where to compute: auto, cpu, cuda, cuda:N or mps; cuda:0,1 shares the work between GPUs, as --shards does
     #[arg(long, global = true, default_value = "auto", value_name = "DEVICE", help_heading = "Global options")]
-    pub device: DeviceChoice,
-    /// CPU threads [default: SLURM_CPUS_PER_TASK, else the cores that this process may use]
+    pub device: Devices,
+    /// CPU threads [default: the CPUs of a Slurm job, else the cores that this process may use]
     #[arg(long, global = true, value_name = "N", help_heading = "Global options")]
     pub threads: Option<usize>,
     /// Seed of every random stream
@@ -65,6 +67,9 @@ pub struct Global {
     /// Resolve everything, print the plan, and stop before measuring
     #[arg(long, global = true, help_heading = "Global options")]
     pub dry_run: bool,
+    /// The device of those who do the work, where it is not done here: batches are cut for it.
+    #[arg(skip)]
+    pub cut_for: Option<DeviceChoice>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -94,6 +99,10 @@ pub enum Command {
     Demo(DemoArgs),
     /// Say what a checkpoint, a file of arrays, a report or the folder of a run holds
     Inspect(InspectArgs),
+    /// Put the finished shards of a run together and report; name what is missing (exit 2)
+    Merge(MergeArgs),
+    /// Say which units of a run are finished, which are missing, and who did them
+    Status(StatusArgs),
     /// Say what this installation can use, and how fast it is: libtorch, devices, threads
     Doctor(DoctorArgs),
     /// Print a completion script for a shell
@@ -183,6 +192,28 @@ pub struct InspectArgs {
 }
 
 #[derive(Debug, Args)]
+pub struct MergeArgs {
+    /// Folder of the run, as --out named it; made where it is not there
+    #[arg(value_name = "OUT")]
+    pub out: PathBuf,
+    /// Folders of the same run elsewhere, whose parts are copied to OUT first
+    #[arg(value_name = "DIR")]
+    pub from: Vec<PathBuf>,
+    /// Refuse parts from unlike devices or versions of libtorch, which otherwise are a warning
+    #[arg(long)]
+    pub strict: bool,
+    #[command(flatten)]
+    pub figures: FigureOptions,
+}
+
+#[derive(Debug, Args)]
+pub struct StatusArgs {
+    /// Folder of the run, as --out named it
+    #[arg(value_name = "OUT")]
+    pub out: PathBuf,
+}
+
+#[derive(Debug, Args)]
 pub struct DoctorArgs {
     /// Also measure, in about half a minute, how fast each device is: forward passes, what derivatives and secants cost
     /// beside them, copies
@@ -221,9 +252,56 @@ pub struct OutputOptions {
     pub resume: bool,
     /// Do one of N parts of the work, I from 0 to N − 1, into a common folder; the same command without it puts the parts
     /// together and does what is missing
-    #[arg(long, value_name = "I/N", conflicts_with = "shards", help_heading = "Output")]
+    #[arg(long, value_name = "I/N", conflicts_with = "shards", help_heading = "Several processes")]
     pub shard: Option<Shard>,
-    /// Do the work in N processes side by side: one for each GPU, or each on a part of the cores
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024), help_heading = "Output")]
+    /// Do the work in N processes side by side, one for each GPU or each on a part of the cores; or in N jobs of --executor
+    #[arg(
+        long,
+        value_name = "N",
+        value_parser = clap::value_parser!(u32).range(1..=100_000),
+        help_heading = "Several processes"
+    )]
     pub shards: Option<u32>,
+    /// Measure nothing: put together what shards have finished, and name what is missing (exit 2)
+    #[arg(long, conflicts_with_all = ["shard", "shards", "executor"], help_heading = "Several processes")]
+    pub merge: bool,
+    /// Refuse parts from unlike devices or versions of libtorch, which otherwise are a warning
+    #[arg(long, help_heading = "Several processes")]
+    pub strict: bool,
+    #[command(flatten)]
+    pub executor: ExecutorOptions,
+}
+
+impl Command {
+    /// The output options of a command whose work can be shared.
+    pub fn output(&self) -> Option<&OutputOptions> {
+        match self {
+            Command::Measure(args) => Some(&args.output),
+            Command::Compare(args) => Some(&args.output),
+            Command::Theory(args) => Some(&args.output),
+            Command::Evaluate(args) => Some(&args.output),
+            Command::Stability(args) => Some(&args.output),
+            _ => None,
+        }
+    }
+
+    /// The same, to be changed.
+    pub fn output_mut(&mut self) -> Option<&mut OutputOptions> {
+        match self {
+            Command::Measure(args) => Some(&mut args.output),
+            Command::Compare(args) => Some(&mut args.output),
+            Command::Theory(args) => Some(&mut args.output),
+            Command::Evaluate(args) => Some(&mut args.output),
+            Command::Stability(args) => Some(&mut args.output),
+            _ => None,
+        }
+    }
+
+    /// Who carries out a command whose work others can do.
+    pub fn executor(&self) -> Option<&ExecutorOptions> {
+        match self {
+            Command::Reproduce(args) => Some(&args.executor),
+            other => other.output().map(|output| &output.executor),
+        }
+    }
 }

@@ -1,6 +1,6 @@
 //! Arguments of `lipscope reproduce`.
 
-use super::FigureOptions;
+use super::{ExecutorOptions, FigureOptions};
 use clap::Args;
 use std::path::PathBuf;
 
@@ -22,4 +22,9 @@ pub struct ReproduceArgs {
     pub out: Option<PathBuf>,
     #[command(flatten)]
     pub figures: FigureOptions,
+    #[command(flatten)]
+    pub executor: ExecutorOptions,
+    /// Carry out one step of a submission, such as 3/out/submissions/ID.json
+    #[arg(long, value_name = "I/FILE", hide = true)]
+    pub step: Option<String>,
 }

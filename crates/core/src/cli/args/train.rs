@@ -1,6 +1,6 @@
 //! Arguments of `lipscope train`.
 
-use super::{Autocast, DataOptions, Decays, PredictionParser, WRITERS};
+use super::{Autocast, DataOptions, Decays, Precision, PredictionParser, WRITERS};
 use crate::learning_rate::RateSchedule;
 use crate::prediction::Prediction;
 use crate::schedule::NamedSchedule;
@@ -86,10 +86,24 @@ pub struct TrainArgs {
     /// constant, min-snr or min-snr:gamma=5
     #[arg(long, value_name = "WEIGHTING", default_value = "constant", help_heading = "Training")]
     pub weighting: Weighting,
+    /// Threads that read, decode and mirror samples and draw their noise ahead of the network; results do not depend on it
+    /// [default: the cores, up to 8; half of them where the network is on the CPU too]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(..=256), help_heading = "Training")]
+    pub workers: Option<u64>,
     /// Keep images channels last in memory
     #[arg(long, help_heading = "Training")]
     pub channels_last: bool,
-    /// dtype of products and convolutions [default: float32]
+    /// dtype of weights and arithmetic, f32 or f64
+    #[arg(
+        long,
+        value_name = "DTYPE",
+        value_enum,
+        default_value_t,
+        hide_possible_values = true,
+        help_heading = "Training"
+    )]
+    pub dtype: Precision,
+    /// dtype of products and convolutions [default: that of the weights]
     #[arg(long, value_name = "DTYPE", value_enum, help_heading = "Training")]
     pub autocast: Option<Autocast>,
     /// Folder for checkpoint, state and train.csv [default: lipscope-out/train-<variant>-<data>]
@@ -141,7 +155,9 @@ impl TrainArgs {
             clip_norm: 1.0,
             ema: Decays(vec![0.9999]),
             weighting: Weighting::Constant,
+            workers: None,
             channels_last: false,
+            dtype: Precision::default(),
             autocast: None,
             out: None,
             format: vec!["pt".into()],

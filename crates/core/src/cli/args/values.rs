@@ -120,7 +120,8 @@ impl fmt::Display for Share {
 }
 
 /// dtype of a network's arithmetic.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, ValueEnum)]
+#[serde(rename_all = "lowercase")]
 pub enum Precision {
     /// float32
     #[default]
@@ -131,6 +132,13 @@ pub enum Precision {
     Bf16,
     /// float16
     F16,
+}
+
+impl Precision {
+    /// Whether it is float32.
+    pub fn is_default(&self) -> bool {
+        *self == Precision::default()
+    }
 }
 
 /// dtype of products and convolutions in training.

@@ -1,5 +1,8 @@
 //! `lipscope reproduce PLAN`: plan → steps → processes of this very program → tables over seeds, figures, report.
 
+mod cluster;
+mod task;
+
 use super::watch::Terminal;
 use crate::atomic::cache_folder;
 use crate::device;
@@ -8,6 +11,7 @@ use crate::report::{self, Provenance, SCHEMA_VERSION, TidyReport};
 use crate::run::{self, Watch};
 use crate::sweep::{self, Observer, Resources, Results, Step, SweepPlan, command_line};
 use clap::Parser;
+use cluster::Cluster;
 use lipscope_core::cli::args::{Cli, Global, ReproduceArgs};
 use lipscope_core::cli::{Outcome, output};
 use serde_json::{Value, json};
@@ -21,15 +25,31 @@ pub(super) fn run(args: &ReproduceArgs, global: &Global) -> Result<Option<Outcom
     let plan = SweepPlan::read(&args.plan)?;
     let steps = sweep::steps(&plan)?;
     let results = Results::new(args.results.clone().map_or_else(default_results, Ok)?);
-    steps.iter().try_for_each(|step| check(step, &results))?;
-    if global.dry_run {
-        return output::print_json(&overview(&steps, &results));
+    if let Some(which) = &args.step {
+        return task::run(which, &steps, &results, global).map(|()| None);
     }
+    steps.iter().try_for_each(|step| check(step, &results))?;
     let out = args.out.clone().unwrap_or_else(|| default_out(&plan));
+    let absolute = std::path::absolute(&out).map_err(|e| Error::io(&out, "finding the folder", &e))?;
+    let cluster = Cluster { plan: &plan, steps: &steps, results: &results, args, global, out: absolute };
+    let cluster = args.executor.is_slurm().then_some(cluster);
+    if global.dry_run {
+        let overview = overview(&steps, &results);
+        return match cluster {
+            None => output::print_json(&overview),
+            Some(cluster) => output::print_json(&json!({ "steps": overview, "slurm": cluster.preview()? })),
+        };
+    }
     report::prepare_dir(&out)?;
     let resources = resources(args, global)?;
     let began = run::now();
-    let outcome = carry_out(&steps, &results, &resources, global.quiet);
+    let outcome = match &cluster {
+        None => carry_out(&steps, &results, &resources, global.quiet),
+        Some(cluster) => cluster.run(&Terminal::new(global.quiet)?),
+    };
+    if let Err(Error::Part { message }) = outcome {
+        return Err(Error::Part { message });
+    }
     let provenance = Provenance { began, ..provenance(&plan, &steps, &results, &resources)? };
     // What is finished is told even where something failed or was interrupted.
     let found = tidy(&plan, &steps, &results, provenance, outcome.is_ok())?;
@@ -72,7 +92,12 @@ fn check(step: &Step, results: &Results) -> Result<()> {
 }
 
 fn resources(args: &ReproduceArgs, global: &Global) -> Result<Resources> {
-    let device = device::resolve(global.device)?;
+    if args.executor.is_slurm() {
+        // Jobs have their own.
+        let threads = global.threads.unwrap_or(1);
+        return Ok(Resources { program: PathBuf::new(), jobs: 1, threads, device: "slurm".into() });
+    }
+    let device = device::resolve(global.device.first())?;
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let jobs = args.jobs.unwrap_or(if device == Device::Cpu { cores } else { 1 });
     if jobs == 0 {
