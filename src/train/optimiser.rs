@@ -153,7 +153,7 @@ mod tests {
         let stepped = |gradient: &Tensor| {
             let parameters = [tensor(&[0.0; 6]).reshape([2, 3])];
             let mut optimiser = Optimiser::new(&parameters, Device::Cpu, false).unwrap();
-            optimiser.step(&parameters, &[gradient.shallow_clone()], None, &SETTINGS).unwrap();
+            let _ = optimiser.step(&parameters, &[gradient.shallow_clone()], None, &SETTINGS).unwrap();
             numbers(&parameters[0].flatten(0, -1))
         };
         assert_eq!(stepped(&turned), stepped(&gradient));
