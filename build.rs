@@ -2,6 +2,7 @@
 //! of libtorch's C++ interface that tch does not offer.
 
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 fn main() {
     println!("cargo:rerun-if-changed=build.rs");
@@ -26,7 +27,11 @@ fn compile_extra(folder: &Path) {
     let include = folder.with_file_name("include");
     let api = include.join("torch/csrc/api/include");
     // Warnings in libtorch's headers are not ours to mend.
-    cc::Build::new()
+    let mut build = cc::Build::new();
+    if !has_gloo(folder) {
+        build.define("LIPSCOPE_WITHOUT_GLOO", None);
+    }
+    build
         .cpp(true)
         .std("c++17")
         .warnings(false)
@@ -36,6 +41,16 @@ fn compile_extra(folder: &Path) {
         .include("src/libtorch")
         .files(sources)
         .compile("lipscope_extra");
+}
+
+/// Whether libtorch has c10d's group over Gloo: one that was built from its sources may lack it. Where that cannot be found
+/// out, the linker will say it.
+fn has_gloo(folder: &Path) -> bool {
+    const SYMBOL: &str = "_ZN4c10d16ProcessGroupGloo7Options14create_default";
+    let library =
+        ["libtorch_cpu.so", "libtorch_cpu.dylib"].map(|name| folder.join(name)).into_iter().find(|path| path.exists());
+    let found = library.and_then(|library| Command::new("grep").arg("-q").arg(SYMBOL).arg(library).status().ok());
+    found.is_none_or(|status| status.code() != Some(1))
 }
 
 /// c10d's headers include these of Gloo, which no wheel of PyTorch has; `gloo.h` declares what they are included for.

@@ -10,8 +10,8 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Command, Output};
 
-/// Runs the tasks of an array at once, one after the other, as a cluster would in its time; `$JOBS` counts its calls.
-const SBATCH: &str = r#"
+/// Takes the words of sbatch and its script; `$JOBS` counts the calls.
+const TAKE: &str = r#"
 for word in "$@"; do
     case $word in
         --array=*) indices=${word#--array=} ;;
@@ -25,6 +25,10 @@ cat >"$script"
 echo call >>"$JOBS"
 job=$(wc -l <"$JOBS" | tr -d ' ')
 env | grep ^SLURM_ | sort >"$JOBS.environment" || true
+"#;
+
+/// Runs the tasks, one after the other, as a cluster would in its time.
+const RUN: &str = r#"
 for range in $(echo "${indices%\%*}" | tr ',' ' '); do
     for index in $(seq "${range%-*}" "${range#*-}"); do
         file=$(echo "$log" | sed "s/%A/$job/; s/%a/$index/; s/%%/%/g")
@@ -148,9 +152,8 @@ fn what_cannot_be_submitted_is_refused_beforehand() {
 #[test]
 fn a_queue_that_does_not_answer_says_nothing_about_jobs() {
     let squeue = "echo 'slurm_load_jobs error: Unable to contact slurm controller' >&2; exit 1";
-    let sbatch = format!("{{ {SBATCH} }} >/dev/null 2>&1 &\necho 1");
     // Tasks begin only after the client has waited for a while.
-    let sbatch = sbatch.replace("for range", "sleep 3\nfor range");
+    let sbatch = format!("{TAKE}\n(sleep 3\n{RUN}) >/dev/null 2>&1 &\necho 1");
     let fake = Fake::new(&[("sbatch", &sbatch), ("squeue", squeue)]);
     let (folder, out) = fresh("out");
     let here = folder.path();
@@ -171,7 +174,7 @@ fn a_queue_that_does_not_answer_says_nothing_about_jobs() {
 
 #[test]
 fn a_job_that_was_taken_without_an_answer_is_not_submitted_twice() {
-    let sbatch = format!("{SBATCH}\necho 'sbatch: error: Socket timed out on send/recv operation' >&2\nexit 1");
+    let sbatch = format!("{TAKE}{RUN}\necho 'sbatch: error: Socket timed out on send/recv operation' >&2\nexit 1");
     let squeue = "case \"$*\" in *-n*) echo 1 ;; esac";
     let fake = Fake::new(&[("sbatch", &sbatch), ("squeue", squeue)]);
     let (folder, out) = fresh("out");

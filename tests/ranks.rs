@@ -317,6 +317,8 @@ fn what_the_environment_says_by_halves_is_refused() {
     };
     refused(&[("RANK", "0"), ("WORLD_SIZE", "2")], &["RANK, WORLD_SIZE are set", "MASTER_ADDR, MASTER_PORT are not"]);
     refused(&[("SLURM_STEP_ID", "0"), ("SLURM_NTASKS", "2")], &["SLURM_PROCID is not set"]);
+    let nowhere = [("RANK", "1"), ("WORLD_SIZE", "2"), ("MASTER_ADDR", "nowhere.invalid"), ("MASTER_PORT", "2000")];
+    refused(&nowhere, &["cannot find rank 0's machine, `nowhere.invalid`", "MASTER_ADDR"]);
     assert!(names(folder.path()).is_empty());
     // No other command looks at them.
     let mut command = Command::new(env!("CARGO_BIN_EXE_lipscope"));

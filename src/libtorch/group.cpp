@@ -3,13 +3,17 @@
 
 #include "guarded.h"
 
+#include <cstdint>
+#include <cstdlib>
+
+#ifndef LIPSCOPE_WITHOUT_GLOO
+
 #define USE_C10D_GLOO
 #include <c10/util/Logging.h>
 #include <torch/csrc/distributed/c10d/PrefixStore.hpp>
 #include <torch/csrc/distributed/c10d/ProcessGroupGloo.hpp>
 #include <torch/csrc/distributed/c10d/TCPStore.hpp>
 
-#include <cstdlib>
 #include <iostream>
 
 namespace {
@@ -96,14 +100,48 @@ char *lipscope_work_wait(void *work, int64_t timeout_ms, bool *done) {
     auto &waited = *static_cast<Work *>(work);
     try {
       waited->wait(std::chrono::milliseconds(timeout_ms));
-      *done = true;
     } catch (const c10::Error &) {
-      if (waited->isCompleted()) throw;
-      *done = false;
+      // Out of time, which is no error, or failed.
+      if (!waited->isCompleted()) {
+        *done = false;
+        return;
+      }
+      // It may have been done a moment after the time was out; a failure is raised again.
+      waited->wait();
     }
+    *done = true;
   });
 }
 
 void lipscope_work_close(void *work) { delete static_cast<Work *>(work); }
 
 }  // extern "C"
+
+#else
+
+// A libtorch that was built without c10d or Gloo: every call says so.
+namespace {
+
+char *absent() {
+  return strdup("this libtorch was built without Gloo, which training by several processes needs");
+}
+
+}  // namespace
+
+extern "C" {
+
+char *lipscope_store_open(const char *, uint16_t, bool, int64_t, const char *, void **) { return absent(); }
+void lipscope_store_close(void *) {}
+char *lipscope_store_set(void *, const char *, const char *, size_t) { return absent(); }
+char *lipscope_store_get(void *, const char *, void (*)(void *, const char *, size_t), void *) { return absent(); }
+char *lipscope_store_check(void *, const char *, bool *) { return absent(); }
+char *lipscope_store_add(void *, const char *, int64_t, int64_t *) { return absent(); }
+char *lipscope_group_open(void *, int, int, int64_t, void **) { return absent(); }
+void lipscope_group_close(void *) {}
+char *lipscope_group_begin(void *, bool, const void *, void **) { return absent(); }
+char *lipscope_work_wait(void *, int64_t, bool *) { return absent(); }
+void lipscope_work_close(void *) {}
+
+}  // extern "C"
+
+#endif

@@ -184,9 +184,9 @@ impl Work {
     /// # Errors
     /// Another rank cannot be reached any more.
     pub fn wait(&self, time: Duration) -> Result<bool> {
-        let mut done = false;
+        let (mut done, time) = (false, milliseconds(time).max(1));
         // SAFETY: the work is live, and the flag outlives the call.
-        check(unsafe { ffi::lipscope_work_wait(self.0, milliseconds(time), &raw mut done) }, "summing over all ranks")?;
+        check(unsafe { ffi::lipscope_work_wait(self.0, time, &raw mut done) }, "summing over all ranks")?;
         Ok(done)
     }
 }
@@ -233,6 +233,12 @@ mod tests {
             store.set("empty", "").unwrap();
             assert_eq!(store.get("empty").unwrap().as_deref(), Some(""));
             assert!((1..=2).contains(&store.count("together").unwrap()));
+            // Work that is done as its time runs out is done.
+            for _ in 0..200 {
+                std::thread::sleep(Duration::from_micros(if rank == 0 { 0 } else { 1000 }));
+                let work = group.begin(Collective::Sum, &tensor).unwrap();
+                while !work.wait(Duration::from_millis(1)).unwrap() {}
+            }
             // The server goes last.
             let last = group.begin(Collective::Sum, &tensor).unwrap();
             while !last.wait(LONG).unwrap() {}

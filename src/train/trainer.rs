@@ -125,7 +125,8 @@ impl Trainer {
         let errors = Tensor::f_cat(&errors, 0).doing("gathering losses")?;
         let (objective, errors, t) = self.numbers_of_all(world, objective, errors, t)?;
         self.pending.push(Pending { step: self.step, t, objective, errors, norm });
-        let look_every = if self.device == Device::Cpu { LOOK_EVERY_CPU } else { LOOK_EVERY_GPU };
+        // The numbers of several processes are there already, and all are to see them at the same step.
+        let look_every = if self.device == Device::Cpu || world.of() > 1 { LOOK_EVERY_CPU } else { LOOK_EVERY_GPU };
         if self.pending.len() >= look_every {
             self.look()?;
         }

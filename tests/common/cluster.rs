@@ -14,8 +14,10 @@ const PROGRAMS: [&str; 4] = ["sbatch", "slurmctld", "slurmd", "munged"];
 /// A factor for waiting times.
 const PACE: &str = "0.05";
 
-/// Clusters find free ports one after the other.
+/// Clusters find free ports one after the other, below those that the system gives to outgoing connections.
 static PORTS: Mutex<u16> = Mutex::new(0);
+const PORTS_FROM: u16 = 20_000;
+const PORTS_TO: u16 = 32_700;
 
 /// Daemons in a folder of their own.
 pub struct Cluster {
@@ -44,11 +46,11 @@ pub fn is_there() -> bool {
 fn ports(count: u16) -> u16 {
     let mut next = PORTS.lock().unwrap_or_else(|e| e.into_inner());
     if *next == 0 {
-        *next = 20_000 + (std::process::id() % 400) as u16 * 100;
+        *next = PORTS_FROM + (std::process::id() % 120) as u16 * 100;
     }
     loop {
         let first = *next;
-        *next = if first > 60_000 { 20_000 } else { first + count };
+        *next = if first + count >= PORTS_TO { PORTS_FROM } else { first + count };
         if (first..first + count).all(|port| TcpListener::bind(("127.0.0.1", port)).is_ok()) {
             return first;
         }

@@ -4,6 +4,7 @@
 //! The sums go over Gloo, in the CPU's memory; gradients of a GPU are copied there and back, a bucket at a time. Sums do not
 //! overlap with the backward pass.
 
+mod links;
 mod node_list;
 mod place;
 mod verdict;
@@ -15,20 +16,11 @@ use super::Plan;
 use crate::device::{self, DeviceChoice};
 use crate::error::{Doing, Error, Result};
 pub use crate::libtorch::group::Collective;
-use crate::libtorch::group::{Group, KeyStore};
+use links::Links;
 use serde_json::Value;
-use std::cell::Cell;
 use std::ops::Range;
-use std::time::{Duration, Instant};
 use tch::{Device, Kind, Tensor};
-use watchman::Watchman;
 
-/// How long ranks wait for each other at the start, and in a collective: a killed rank is noticed at once, and one that
-/// does not answer by its watchman.
-const JOIN: Duration = Duration::from_secs(300);
-const COLLECTIVE: Duration = Duration::from_secs(600);
-/// Time between two looks at whether another rank has failed.
-const LOOK: Duration = Duration::from_millis(200);
 /// Bytes of a bucket, as in PyTorch's DistributedDataParallel.
 const BUCKET: usize = 25 << 20;
 
@@ -37,23 +29,6 @@ pub struct World {
     rank: usize,
     of: usize,
     links: Option<Links>,
-}
-
-/// The connections with the others.
-struct Links {
-    rank: usize,
-    of: usize,
-    serves: bool,
-    /// Whether a collective has failed: then the cause is with another rank.
-    lost: Cell<bool>,
-    group: Option<Group>,
-    watchman: Watchman,
-    store: KeyStore,
-}
-
-/// Says where a rank is.
-fn name(rank: usize) -> String {
-    format!("name/{rank}")
 }
 
 impl World {
@@ -68,37 +43,7 @@ impl World {
     /// The port is taken, rank 0 cannot be reached, a rank is there twice, or one does not come. `None` where another rank
     /// tells the user.
     pub fn join(place: &Place) -> std::result::Result<Self, Option<Error>> {
-        let Place { rank, of, host, port, serves, .. } = place;
-        let open = |serve: bool| {
-            let prefix = format!("lipscope/{}", place.attempt);
-            KeyStore::open(host, *port, serve, JOIN, &prefix).map_err(|error| {
-                let message = error.problem();
-                let (problem, next) = if serve {
-                    (format!("rank 0 cannot listen on port {port}: {message}"), "Choose a free port as MASTER_PORT.")
-                } else {
-                    let problem = format!("rank {rank} of {of} cannot reach rank 0 at {host}, port {port}: {message}");
-                    (problem, "Check MASTER_ADDR and MASTER_PORT, and that rank 0 has started.")
-                };
-                Error::mismatch(problem, next)
-            })
-        };
-        let store = open(*serves)?;
-        if store.count(&format!("came/{rank}"))? > 1 {
-            let problem = format!("there is another rank {rank} at {host}, port {port}");
-            let next = "Each process needs a RANK, and each training a MASTER_PORT of its own.";
-            return Err(Some(Error::mismatch(problem, next)));
-        }
-        store.set(&name(*rank), &format!("{}, process {}", hostname(), std::process::id()))?;
-        let watchman = Watchman::start(open(false)?, *rank, *of);
-        let (lost, group) = (Cell::new(false), None);
-        let mut links = Links { rank: *rank, of: *of, serves: *serves, lost, group, watchman, store };
-        match links.connect() {
-            Err(error) => Err(links.conclude(error)),
-            Ok(group) => {
-                links.group = Some(group);
-                Ok(World { rank: *rank, of: *of, links: Some(links) })
-            }
-        }
+        Ok(World { rank: place.rank, of: place.of, links: Some(Links::open(place)?) })
     }
 
     /// Number of ranks.
@@ -121,7 +66,7 @@ impl World {
     pub fn together(&self, what: Collective, tensor: &Tensor) -> Result<()> {
         match &self.links {
             None => Ok(()),
-            Some(links) => links.together(what, tensor).inspect_err(|_| links.lost.set(true)),
+            Some(links) => links.together(what, tensor),
         }
     }
 
@@ -174,7 +119,7 @@ impl World {
             *device = plan.device.split(':').next().into();
         }
         if self.is_first() {
-            links.store.set("plan", &mine.to_string())?;
+            links.say("plan", &mine.to_string())?;
             return self.all(true).map(|_| ());
         }
         let text = links.wait_for("plan", None)?.unwrap_or_default();
@@ -191,93 +136,13 @@ impl World {
 
     /// Ends the training of all ranks with an error; returns it where this rank is the one to tell it.
     pub fn conclude(self, error: Error) -> Option<Error> {
-        let Some(mut links) = self.links else { return Some(error) };
+        let Some(links) = self.links else { return Some(error) };
         // All ranks stop at the same step, and rank 0 has saved it.
         if matches!(error, Error::Interrupted { .. }) {
             return (self.rank == 0).then_some(error);
         }
-        let told = links.conclude(error);
-        // c10d would wait for a sum that cannot end.
-        std::mem::forget(links.group.take());
-        told
+        links.conclude(error)
     }
-}
-
-impl Links {
-    fn together(&self, what: Collective, tensor: &Tensor) -> Result<()> {
-        let Some(group) = &self.group else { return Ok(()) };
-        let work = group.begin(what, tensor)?;
-        while !work.wait(LOOK)? {
-            if self.watchman.is_down() {
-                return Err(stopped());
-            }
-        }
-        Ok(())
-    }
-
-    fn connect(&self) -> Result<Group> {
-        self.meet()?;
-        Group::open(&self.store, self.rank, self.of, COLLECTIVE).map_err(|error| {
-            let next =
-                "If the machines' names lead to wrong addresses, name the network interface in GLOO_SOCKET_IFNAME.";
-            Error::mismatch(format!("a rank cannot connect with the others: {}", error.problem()), next)
-        })
-    }
-
-    /// Waits until all ranks are there: rank 0 looks for each, the others for its word.
-    fn meet(&self) -> Result<()> {
-        let until = Instant::now() + JOIN;
-        if self.rank > 0 {
-            // Rank 0 gives up first, and says who is missing.
-            return self.wait_for("complete", Some(until + Duration::from_secs(10))).and_then(|there| match there {
-                Some(_) => Ok(()),
-                None => Err(Error::mismatch("rank 0 has not answered", "Start all ranks anew.")),
-            });
-        }
-        let mut missing = Vec::new();
-        for rank in 1..self.of {
-            if self.wait_for(&name(rank), Some(until))?.is_none() {
-                missing.push(rank.to_string());
-            }
-        }
-        if missing.is_empty() {
-            return self.store.set("complete", "");
-        }
-        let (ranks, of, seconds) = (missing.join(", "), self.of, JOIN.as_secs());
-        let problem = format!("of {of} ranks these have not come within {seconds} s: {ranks}");
-        Err(Error::mismatch(problem, "Start as many processes as WORLD_SIZE says, each with a RANK of its own."))
-    }
-
-    /// The value of a key; `None` where it does not come in time.
-    ///
-    /// # Errors
-    /// Another rank has failed meanwhile.
-    fn wait_for(&self, key: &str, until: Option<Instant>) -> Result<Option<String>> {
-        let mut pause = Duration::from_millis(2);
-        loop {
-            if let Some(value) = self.store.get(key).inspect_err(|_| self.lost.set(true))? {
-                return Ok(Some(value));
-            }
-            if self.watchman.is_down() {
-                self.lost.set(true);
-                return Err(stopped());
-            }
-            if until.is_some_and(|until| Instant::now() >= until) {
-                return Ok(None);
-            }
-            std::thread::sleep(pause);
-            pause = (2 * pause).min(LOOK);
-        }
-    }
-}
-
-fn stopped() -> Error {
-    Error::mismatch("another rank has stopped", "See what it says.")
-}
-
-fn hostname() -> String {
-    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").ok().or_else(|| std::env::var("HOSTNAME").ok());
-    name.map_or("this machine".into(), |name| name.trim().to_string())
 }
 
 /// Runs of tensors of one dtype whose bytes fit a bucket; a larger tensor is one of its own.
@@ -351,6 +216,6 @@ mod tests {
         world.in_buckets(Collective::Sum, &[&tensor]).unwrap();
         assert_eq!(tensor.double_value(&[0]), 2.0);
         assert!(world.all(true).unwrap() && !world.all(false).unwrap());
-        assert!(world.conclude(stopped()).is_some());
+        assert!(world.conclude(Error::mismatch("no", "Stop.")).is_some());
     }
 }

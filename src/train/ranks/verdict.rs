@@ -1,6 +1,6 @@
 //! How a training of several ranks ends where one of them fails: all stop, and one of them says why.
 
-use super::Links;
+use super::links::{Links, name};
 use super::watchman::{DOWN, cause, here};
 use crate::error::{Error, Result};
 use serde_json::{Value, json};
@@ -64,7 +64,7 @@ impl Links {
             }
             sleep(PAUSE);
         };
-        let names = |rank: usize| self.store.get(&super::name(rank)).ok().flatten().unwrap_or_default();
+        let names = |rank: usize| self.store.get(&name(rank)).ok().flatten().unwrap_or_default();
         verdict(&said, names).unwrap_or(if own { error } else { unreachable(&error) })
     }
 

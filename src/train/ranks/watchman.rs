@@ -18,7 +18,7 @@ pub(super) const DOWN: &str = "down";
 /// Time between two looks, looks between two beats, and beats that a rank may miss: a minute in all.
 const LOOK: Duration = Duration::from_millis(500);
 const BEAT: u64 = 10;
-const MISSED: usize = 12;
+const MISSED: usize = 9;
 
 pub(super) struct Watchman {
     down: Arc<AtomicBool>,

@@ -100,6 +100,11 @@ impl Submission {
         paths.iter().filter_map(|path| Submission::read(path).ok()).collect()
     }
 
+    /// What a task is called, by its place in the work: its shard, or its step.
+    pub fn task_name(&self, task: usize) -> String {
+        self.steps.get(task).cloned().unwrap_or_else(|| format!("shard {task}/{}", self.of))
+    }
+
     /// The log of a task, as its place in the work counts: of the job that came last.
     pub fn log(&self, out: &Path, task: usize) -> Option<PathBuf> {
         let own = |job: &&Job| task.checked_sub(job.offset).is_some_and(|index| job.indices.contains(&index));

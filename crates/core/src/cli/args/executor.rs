@@ -1,5 +1,6 @@
 //! Who carries out the work of a command.
 
+use super::{Command, OutputOptions};
 use crate::error::{Error, Result};
 use crate::slurm::Words;
 use clap::{Args, ValueEnum};
@@ -87,6 +88,40 @@ impl ExecutorOptions {
                 format!("this is lipscope {own}, and the job was submitted by lipscope {other}"),
                 "Have the same version on all machines, and give the command again.",
             )),
+        }
+    }
+}
+
+impl Command {
+    /// The output options of a command whose work can be shared.
+    pub fn output(&self) -> Option<&OutputOptions> {
+        match self {
+            Command::Measure(args) => Some(&args.output),
+            Command::Compare(args) => Some(&args.output),
+            Command::Theory(args) => Some(&args.output),
+            Command::Evaluate(args) => Some(&args.output),
+            Command::Stability(args) => Some(&args.output),
+            _ => None,
+        }
+    }
+
+    /// The same, to be changed.
+    pub fn output_mut(&mut self) -> Option<&mut OutputOptions> {
+        match self {
+            Command::Measure(args) => Some(&mut args.output),
+            Command::Compare(args) => Some(&mut args.output),
+            Command::Theory(args) => Some(&mut args.output),
+            Command::Evaluate(args) => Some(&mut args.output),
+            Command::Stability(args) => Some(&mut args.output),
+            _ => None,
+        }
+    }
+
+    /// Who carries out a command whose work others can do.
+    pub fn executor(&self) -> Option<&ExecutorOptions> {
+        match self {
+            Command::Reproduce(args) => Some(&args.executor),
+            other => other.output().map(|output| &output.executor),
         }
     }
 }

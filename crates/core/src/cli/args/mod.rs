@@ -33,7 +33,7 @@ pub use several::{DataLimits, Scales};
 pub use stability::StabilityArgs;
 use std::path::PathBuf;
 pub use suggest::SuggestArgs;
-pub use train::{TrainArgs, variants};
+pub use train::{TrainArgs, after_help};
 pub use values::*;
 
 /// Where a diffusion model's noise prediction changes infinitely fast in time, and what that costs.
@@ -81,7 +81,7 @@ pub enum Command {
     /// Compute the ideal denoiser's curve, in closed form, for a data set and schedule
     Theory(TheoryArgs),
     /// Train ddpm, e-tsdm or an alternative, and write a self-describing checkpoint
-    #[command(after_help = variants())]
+    #[command(after_help = after_help())]
     Train(Box<TrainArgs>),
     /// Make images or points, by a chosen sampler and number of network evaluations
     Sample(Box<SampleArgs>),
@@ -270,38 +270,4 @@ pub struct OutputOptions {
     pub strict: bool,
     #[command(flatten)]
     pub executor: ExecutorOptions,
-}
-
-impl Command {
-    /// The output options of a command whose work can be shared.
-    pub fn output(&self) -> Option<&OutputOptions> {
-        match self {
-            Command::Measure(args) => Some(&args.output),
-            Command::Compare(args) => Some(&args.output),
-            Command::Theory(args) => Some(&args.output),
-            Command::Evaluate(args) => Some(&args.output),
-            Command::Stability(args) => Some(&args.output),
-            _ => None,
-        }
-    }
-
-    /// The same, to be changed.
-    pub fn output_mut(&mut self) -> Option<&mut OutputOptions> {
-        match self {
-            Command::Measure(args) => Some(&mut args.output),
-            Command::Compare(args) => Some(&mut args.output),
-            Command::Theory(args) => Some(&mut args.output),
-            Command::Evaluate(args) => Some(&mut args.output),
-            Command::Stability(args) => Some(&mut args.output),
-            _ => None,
-        }
-    }
-
-    /// Who carries out a command whose work others can do.
-    pub fn executor(&self) -> Option<&ExecutorOptions> {
-        match self {
-            Command::Reproduce(args) => Some(&args.executor),
-            other => other.output().map(|output| &output.executor),
-        }
-    }
 }

@@ -11,9 +11,16 @@ use clap::builder::{PossibleValue, PossibleValuesParser};
 use std::path::PathBuf;
 
 /// The variants, a line each.
-pub fn variants() -> String {
+fn variants() -> String {
     let lines = CATALOGUE.iter().map(|(name, about)| format!("  {name:<18} {about}"));
     std::iter::once("Variants:".to_string()).chain(lines).collect::<Vec<_>>().join("\n")
+}
+
+/// What follows the arguments in the help.
+pub fn after_help() -> String {
+    let several = "Several processes train one network, with the steps of one, under `torchrun --no-python --nproc-per-node N` and \
+                   under `srun`; --batch is that of all together.";
+    format!("{}\n\n{several}", variants())
 }
 
 #[derive(Debug, Args)]

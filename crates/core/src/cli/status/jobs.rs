@@ -58,24 +58,16 @@ impl Jobs {
         let is_alive = |job: &Job, index: usize| {
             tasks.iter().any(|task| task.job == job.id && task.index == Some(index) && task.life() != State::Over)
         };
-        let mut said = Vec::new();
-        let mut seen = BTreeSet::new();
-        for submission in submissions.iter().rev() {
-            for job in &submission.jobs {
-                for &index in &job.indices {
-                    let number = job.offset + index;
-                    let step = submission.steps.get(number);
-                    let task = step.map_or_else(|| format!("shard {number}/{}", submission.of), String::clone);
-                    // The newest of its logs.
-                    let is_newest = seen.insert(task.clone());
-                    let is_missing = step.is_some() || lacks(number, submission.of);
-                    if !is_newest || !is_missing || is_alive(job, index) {
-                        continue;
-                    }
-                    let log = submission.log(out, number).unwrap_or_default();
-                    let line = telling_line(&log)
-                        .filter(|line| step.is_none() || line.contains("failed") || line.contains("needs"));
-                    said.extend(line.map(|line| Said { task, log, line }));
+        let (mut said, mut seen) = (Vec::new(), BTreeSet::new());
+        for own in submissions.iter().rev() {
+            let tasks = own.jobs.iter().flat_map(|job| job.indices.iter().map(move |index| (job, *index)));
+            for (job, index) in tasks {
+                let number = job.offset + index;
+                // Of a task that was submitted again, the newest log.
+                let is_newest = seen.insert(own.task_name(number));
+                let is_missing = !own.steps.is_empty() || lacks(number, own.of);
+                if is_newest && is_missing && !is_alive(job, index) {
+                    said.extend(last_words(own, out, number));
                 }
             }
         }
@@ -106,6 +98,14 @@ impl Jobs {
     pub fn is_empty(&self) -> bool {
         self.jobs.is_empty() && self.unanswered.is_none()
     }
+}
+
+/// The last thing that a task said; of a step, where it says that it failed: whether one is missing, its folder tells.
+fn last_words(submission: &Submission, out: &Path, number: usize) -> Option<Said> {
+    let log = submission.log(out, number)?;
+    let tells = |line: &String| submission.steps.is_empty() || line.contains("failed") || line.contains("needs");
+    let line = telling_line(&log).filter(tells)?;
+    Some(Said { task: submission.task_name(number), log, line })
 }
 
 fn count(job: &Job, tasks: &[Task]) -> Counts {
