@@ -9,7 +9,7 @@ pub mod speed;
 mod upload;
 
 pub use cuda::libtorch_folder;
-pub(crate) use upload::{column, read_back};
+pub(crate) use upload::{column, read_back, widest};
 pub use upload::{fetch, scale_rows, upload, upload_integers, upload_numbers};
 
 use crate::error::{Error, Result};

@@ -62,6 +62,17 @@ fn what_needs_no_libtorch_works_without_the_engine() {
 }
 
 #[test]
+fn doctor_tells_what_there_is_as_json_too() {
+    let (code, stdout, stderr) = heard(&run(Path::new(PROGRAM), &["doctor", "--json", "--threads", "1"]));
+    assert_eq!(code, Some(0), "{stderr}");
+    let told: serde_json::Value = serde_json::from_str(&stdout).unwrap();
+    assert_eq!((told["threads"].as_u64(), told["devices"][0]["name"].as_str()), (Some(1), Some("cpu")), "{told}");
+    assert_eq!(told["devices"][0]["works"], true, "{told}");
+    let (_, plain, _) = heard(&run(Path::new(PROGRAM), &["doctor"]));
+    assert!(plain.contains("cpu: works") && plain.contains("threads: "), "{plain}");
+}
+
+#[test]
 fn a_missing_engine_is_named_with_what_to_do() {
     let (folder, _) = fresh("");
     let (code, stdout, stderr) = heard(&run(&alone(folder.path()), &["doctor"]));

@@ -57,7 +57,15 @@ impl Absent {
 /// How many CUDA devices there are, at least 1; found out once.
 pub(super) fn device_count() -> Result<usize, Absent> {
     static FOUND: OnceLock<Result<usize, Absent>> = OnceLock::new();
-    FOUND.get_or_init(|| count(gpu_present(), &libtorch_folder(), open, tch::Cuda::device_count)).clone()
+    let find = || {
+        let found = count(gpu_present(), &libtorch_folder(), open, tch::Cuda::device_count);
+        // Differences of outputs are what is measured. Training takes it back.
+        if found.is_ok() && crate::libtorch::full_float32(true).is_err() {
+            return Err(Absent::NotLoaded("it refuses settings of its convolutions".into()));
+        }
+        found
+    };
+    FOUND.get_or_init(find).clone()
 }
 
 /// The steps in their order: nothing is loaded without a GPU, and CUDA is not asked before its libraries are loaded.

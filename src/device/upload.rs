@@ -48,13 +48,18 @@ pub fn fetch(x: &Tensor) -> Result<Vec<f32>> {
     Ok(rows)
 }
 
-/// Measured numbers, float64, in their order: the one place where they leave the device.
+/// Measured numbers in their order, made float64 on the host, as MPS has none: the one place where they leave the device.
 pub(crate) fn read_back(values: &Tensor) -> Result<Vec<f64>> {
     let doing = "reading numbers";
-    let host = values.f_to_device(Device::Cpu).and_then(|v| v.f_contiguous()).doing(doing)?;
+    let host = values.f_to_device(Device::Cpu).and_then(|v| v.f_to_kind(Kind::Double)?.f_contiguous()).doing(doing)?;
     let mut numbers = vec![0.0; host.numel()];
     host.f_copy_data(&mut numbers, host.numel()).doing(doing)?;
     Ok(numbers)
+}
+
+/// The dtype of sums over many elements of x: float64, which MPS has not.
+pub(crate) fn widest(x: &Tensor) -> Kind {
+    if x.device() == Device::Mps && x.kind() != Kind::Double { Kind::Float } else { Kind::Double }
 }
 
 fn to(host: &Tensor, device: Device, kind: Kind) -> Result<Tensor> {

@@ -17,21 +17,22 @@ pub use size::Size;
 pub use spatial::Spatial;
 
 use crate::denoiser::Denoiser;
-use crate::device::scale_rows;
+use crate::device::{scale_rows, widest};
 use crate::error::{Doing, Error, Result};
 use crate::process::{Block, ForwardProcess};
 use crate::response::Response;
 use crate::state::State;
 use crate::time::{Axis, Timestep};
-use tch::{Kind, Tensor};
+use tch::Tensor;
 
 pub use lipscope_core::quantity::{Method, Norm, Quantities, Quantity};
 
-/// Norm of every row of [B, …], float64 `[B]` on the device.
+/// Norm of every row of [B, …], `[B]` on the device, in float64 where it has that.
 pub fn row_norms(norm: Norm, rows: &Tensor) -> Result<Tensor> {
     let doing = "taking norms";
     let flat = rows.f_flatten(1, -1).doing(doing)?;
-    let of_order = |p: f64| flat.f_norm_scalaropt_dim_dtype(p, [1].as_slice(), false, Kind::Double).doing(doing);
+    let kind = widest(rows);
+    let of_order = |p: f64| flat.f_norm_scalaropt_dim_dtype(p, [1].as_slice(), false, kind).doing(doing);
     match norm {
         Norm::L2 => of_order(2.0),
         Norm::Rms => of_order(2.0)?.f_div_scalar((flat.size()[1].max(1) as f64).sqrt()).doing(doing),
@@ -39,7 +40,7 @@ pub fn row_norms(norm: Norm, rows: &Tensor) -> Result<Tensor> {
     }
 }
 
-/// Norm of every block of every row of [B, …], float64 [B, blocks] on the device.
+/// Norm of every block of every row of [B, …], [B, blocks] likewise.
 fn block_norms(norm: Norm, rows: &Tensor, blocks: &[Block]) -> Result<Tensor> {
     let doing = "taking norms";
     let flat = rows.f_flatten(1, -1).doing(doing)?;
@@ -95,7 +96,7 @@ pub fn estimators(quantities: Quantities, dt: f64, axis: Axis, norm: Norm) -> Ve
 
 /// One number per sample and block.
 pub struct Norms {
-    /// float64, [B, blocks], on the response's device; per unit of the axis.
+    /// [B, blocks], on the response's device, in float64 where it has that; per unit of the axis.
     pub values: Tensor,
     /// Network evaluations that it took, over all rows.
     pub evaluations: u64,

@@ -4,7 +4,7 @@
 //! from the same random vector, so that the numbers do not depend on how samples are cut into batches.
 
 use super::{Estimator, Method, Norm, Norms, Quantity, denoiser, row_norms};
-use crate::device::upload;
+use crate::device::{upload, widest};
 use crate::error::{Doing, Result};
 use crate::random::{Purpose, fill_normal, stream};
 use crate::response::Response;
@@ -51,7 +51,7 @@ impl Estimator for Spatial {
     fn norms(&self, response: &dyn Response, state: &State, t: &[Timestep]) -> Result<Norms> {
         let (denoiser, x) = (denoiser(response, "the local Lipschitz constant in x")?, &state.x);
         let mut v = unit(&start(x)?)?;
-        let mut values = Tensor::f_zeros([x.size()[0]], (Kind::Double, x.device())).doing(DOING)?;
+        let mut values = Tensor::f_zeros([x.size()[0]], (widest(x), x.device())).doing(DOING)?;
         let mut settled = values.f_to_kind(Kind::Bool).doing(DOING)?;
         let mut iterations = 0;
         while iterations < MOST && (iterations % LOOK_EVERY != 0 || iterations == 0 || !all(&settled)?) {

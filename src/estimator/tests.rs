@@ -7,7 +7,7 @@ use crate::schedule;
 use crate::testing::{Tolerance, assert_close, largest};
 use crate::timestep_map::{Identity, Sharing, TimestepMap};
 use std::sync::Arc;
-use tch::Device;
+use tch::{Device, Kind};
 
 fn gaussian(name: &str, map: Arc<dyn TimestepMap>) -> IdealDenoiser {
     IdealDenoiser {

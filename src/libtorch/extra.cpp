@@ -101,7 +101,14 @@ char *lipscope_adamw(Tensors parameters, Tensors gradients, Tensors first, Tenso
     std::optional<at::Tensor> flag;
     if (found_inf != nullptr) flag = *found_inf;
     step->add_(1);
-    at::_fused_adamw_(list(parameters, count), list(gradients, count), list(first, count), list(second, count), {},
+    const auto weights = list(parameters, count);
+    auto slopes = list(gradients, count);
+    // The kernel for the CPU pairs what lies at the same place of memory, whatever the strides are, and that for CUDA refuses
+    // other strides. Gradients of convolutions lie channels last where their input did.
+    for (size_t i = 0; i < count; ++i) {
+      if (slopes[i].strides() != weights[i].strides()) slopes[i] = at::empty_like(weights[i]).copy_(slopes[i]);
+    }
+    at::_fused_adamw_(weights, slopes, list(first, count), list(second, count), {},
                       std::vector<at::Tensor>(count, *step), rate, beta1, beta2, weight_decay, epsilon, false, false,
                       std::nullopt, flag);
     if (flag) step->sub_(flag->squeeze());
@@ -153,6 +160,15 @@ char *lipscope_plain_attention(bool plain) {
     context.setSDPUseFlash(!plain);
     context.setSDPUseMemEfficient(!plain);
     context.setSDPUseCuDNN(!plain);
+  });
+}
+
+// Whether convolutions of float32 numbers on CUDA keep float32, or round their input to TF32's ten bits, which is libtorch's
+// default; gives how it was.
+char *lipscope_full_float32(bool full, bool *was) {
+  return guarded([&] {
+    *was = !at::globalContext().allowTF32CuDNN();
+    at::globalContext().setAllowTF32CuDNN(!full);
   });
 }
 

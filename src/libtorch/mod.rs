@@ -61,6 +61,7 @@ mod ffi {
         pub fn lipscope_forward_level(open: bool, level: *mut u64) -> Message;
         pub fn lipscope_plain_attention(plain: bool) -> Message;
         pub fn lipscope_autocast(device: c_int, dtype: c_int) -> Message;
+        pub fn lipscope_full_float32(full: bool, was: *mut bool) -> Message;
         pub fn lipscope_pinned(host: Handle, pinned: Handle) -> Message;
         pub fn lipscope_free_memory(device: c_int, bytes: *mut u64) -> Message;
     }
@@ -250,6 +251,15 @@ fn with_plain_attention<T>(f: impl FnOnce() -> Result<T>) -> Result<T> {
 
 pub use lipscope_core::cli::args::Autocast;
 
+/// Has convolutions of float32 numbers on CUDA keep float32, or round to TF32, which is libtorch's default and off by 1e-3:
+/// more than ε changes from one timestep to the next. Gives whether they kept it before.
+pub fn full_float32(full: bool) -> Result<bool> {
+    let mut was = false;
+    // SAFETY: `was` is a live boolean.
+    check(unsafe { ffi::lipscope_full_float32(full, &raw mut was) }, "choosing the precision of convolutions")?;
+    Ok(was)
+}
+
 /// A copy of a tensor on the CPU in memory that a GPU reads while the host goes on. tch's own call names the device, about
 /// which libtorch complains.
 pub fn pinned(host: &Tensor) -> Result<Tensor> {
@@ -425,6 +435,13 @@ mod tests {
                 assert_eq!(thread.join().unwrap().unwrap(), 6.0);
             }
         });
+    }
+
+    #[test]
+    fn the_precision_of_convolutions_is_a_choice() {
+        let before = full_float32(true).unwrap();
+        assert!(full_float32(false).unwrap());
+        assert!(!full_float32(before).unwrap());
     }
 
     #[test]

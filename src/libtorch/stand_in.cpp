@@ -25,6 +25,9 @@ constexpr c10::DispatchKeySet KEYS(c10::DispatchKey::MPS);
 // Reads of the host, and copies to the device for which the host waits.
 std::atomic<int64_t> reads{0}, uploads{0};
 
+// Whether there is float64, as on CUDA and not on MPS.
+std::atomic<bool> has_float64{true};
+
 // Set while an operation is carried out on the CPU, whose copies are none of the program's.
 thread_local bool carrying_out = false;
 
@@ -72,14 +75,20 @@ at::Tensor host_view(const at::Tensor &tensor) {
   return at::from_blob(tensor.data_ptr(), tensor.sizes(), tensor.strides(), [tensor](void *) {}, options);
 }
 
+at::ScalarType type_of(std::optional<at::ScalarType> dtype) {
+  const auto type = c10::dtype_or_default(dtype);
+  TORCH_CHECK(has_float64 || type != at::kDouble, "this device has no float64");
+  return type;
+}
+
 at::Tensor empty(at::IntArrayRef size, std::optional<at::ScalarType> dtype, std::optional<at::Layout>,
                  std::optional<at::Device>, std::optional<bool>, std::optional<at::MemoryFormat> format) {
-  return at::detail::empty_generic(size, &memory, KEYS, c10::dtype_or_default(dtype), format);
+  return at::detail::empty_generic(size, &memory, KEYS, type_of(dtype), format);
 }
 
 at::Tensor empty_strided(at::IntArrayRef size, at::IntArrayRef stride, std::optional<at::ScalarType> dtype,
                          std::optional<at::Layout>, std::optional<at::Device>, std::optional<bool>) {
-  return at::detail::empty_strided_generic(size, stride, &memory, KEYS, c10::dtype_or_default(dtype));
+  return at::detail::empty_strided_generic(size, stride, &memory, KEYS, type_of(dtype));
 }
 
 at::Tensor &copy_(at::Tensor &self, const at::Tensor &source, bool non_blocking) {
@@ -186,6 +195,8 @@ char *lipscope_stand_in() {
     return strdup(error.what());
   }
 }
+
+void lipscope_stand_in_float64(bool has) { has_float64 = has; }
 
 // How often the host has read numbers of the device, and waited for a copy to it, since the last call.
 void lipscope_stand_in_waits(int64_t *host_reads, int64_t *waiting_uploads) {

@@ -11,6 +11,7 @@ mod ffi {
 
     unsafe extern "C" {
         pub fn lipscope_stand_in() -> Message;
+        pub fn lipscope_stand_in_float64(has: bool);
         pub fn lipscope_stand_in_waits(reads: *mut i64, uploads: *mut i64);
     }
 }
@@ -35,6 +36,12 @@ pub fn device() -> Result<Device> {
     }
     // SAFETY: the call takes nothing, and registers kernels once.
     check(unsafe { ffi::lipscope_stand_in() }, "registering a device for tests").map(|()| Device::Mps)
+}
+
+/// Whether the device has float64 from now on, as CUDA devices have and MPS has not.
+pub fn set_float64(has: bool) {
+    // SAFETY: the call takes a boolean.
+    unsafe { ffi::lipscope_stand_in_float64(has) };
 }
 
 /// What the host has waited for since the last call.

@@ -117,7 +117,7 @@ pub(super) fn distribute(points: &mut [Ongoing], rows: &[(usize, Draw)], measure
         let mut first = 0;
         for (values, unconverged) in &model.norms {
             let values = read_back(values)?;
-            let unconverged = unconverged.as_ref().map(|flags| read_back(&flags.to_kind(Kind::Double))).transpose()?;
+            let unconverged = unconverged.as_ref().map(read_back).transpose()?;
             let blocks = values.len() / rows.len().max(1);
             for (i, value) in values.iter().enumerate() {
                 let (point, curve) = (&mut points[rows[i / blocks].0], first + i % blocks);

@@ -144,6 +144,21 @@ mod tests {
         }
     }
 
+    /// As those of convolutions do whose input lies channels last.
+    #[test]
+    fn gradients_may_lie_otherwise_in_memory() {
+        let gradient = tensor(&[0.5, -3.0, 2.0, -0.1, 0.7, -0.2]).reshape([2, 3]);
+        let turned = gradient.tr().contiguous().tr();
+        assert_ne!(turned.stride(), gradient.stride());
+        let stepped = |gradient: &Tensor| {
+            let parameters = [tensor(&[0.0; 6]).reshape([2, 3])];
+            let mut optimiser = Optimiser::new(&parameters, Device::Cpu, false).unwrap();
+            let _ = optimiser.step(&parameters, &[gradient.shallow_clone()], None, &SETTINGS).unwrap();
+            numbers(&parameters[0].flatten(0, -1))
+        };
+        assert_eq!(stepped(&turned), stepped(&gradient));
+    }
+
     #[test]
     fn gradients_are_clipped_to_their_norm() {
         let gradients = [tensor(&[3.0]), tensor(&[4.0])];

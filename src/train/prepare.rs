@@ -6,7 +6,7 @@ use crate::clean_data;
 use crate::data::DataSpec;
 use crate::device;
 use crate::error::{Doing, Error, Result};
-use crate::libtorch::Autocast;
+use crate::libtorch::{self, Autocast};
 use crate::network::{self, Network};
 use crate::nn::Weights;
 use crate::prediction::Prediction;
@@ -230,6 +230,10 @@ fn network(
             "networks without labels are trained here",
             "Leave num_class_embeds out of the configuration.",
         ));
+    }
+    if matches!(device, Device::Cuda(_)) {
+        // Gradients are noisier than TF32.
+        libtorch::full_float32(false)?;
     }
     network.to(device, kind)?;
     Ok((network, architecture, origin))

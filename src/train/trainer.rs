@@ -199,7 +199,7 @@ impl Trainer {
             if !loss.is_finite() || bad_norm {
                 return Err(diverged(pending.step, loss, norm));
             }
-            let flat = pending.errors.f_to_kind(Kind::Double).and_then(|e| e.f_to_device(Device::Cpu));
+            let flat = pending.errors.f_to_device(Device::Cpu).and_then(|e| e.f_to_kind(Kind::Double));
             let mut errors = vec![0f64; pending.t.len()];
             flat.and_then(|e| e.f_copy_data(&mut errors, pending.t.len())).doing("reading losses")?;
             let errors: Vec<(usize, f64)> = pending.t.into_iter().zip(errors).collect();

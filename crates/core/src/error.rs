@@ -181,7 +181,8 @@ impl Error {
 
 /// How CUDA's and the CPU's allocators put it, and oneDNN, which does not say why.
 fn is_out_of_memory(message: &str) -> bool {
-    ["out of memory", "can't allocate memory", "could not create a primitive"]
+    // The last is what cuBLAS and cuDNN say.
+    ["out of memory", "can't allocate memory", "could not create a primitive", "ALLOC_FAILED"]
         .iter()
         .any(|words| message.contains(words))
 }
