@@ -35,7 +35,9 @@ def trace(module: torch.nn.Module, path: Path, shape: tuple[int, ...]) -> None:
     """Traces a copy of `module` on the CPU in eval mode and in its own dtype, for samples of this shape, into `path`.
 
     The module itself stays as it is. A file that is there already and is a trace of the same module stays too: two traces in one
-    process differ in the names of their classes, and the program would take them for two models. Raises `Error` where it cannot be traced, or its trace answers otherwise than it does.
+    process differ in the names of their classes, and the program would take them for two models.
+
+    Raises `Error` where the module cannot be traced, or its trace answers otherwise than it does.
     """
     name = type(module).__name__
     copied = cpu_copy(module).eval()
@@ -98,7 +100,8 @@ def _traced(function: torch.nn.Module, inputs: tuple[torch.Tensor, ...], name: s
             )
         return script
     except Exception as error:
-        raise Error(f"{name} cannot be traced ({type(error).__name__}: {error}). Save it as TorchScript and pass its path.") from error
+        problem = f"{type(error).__name__}: {error}"
+        raise Error(f"{name} cannot be traced ({problem}). Save it as TorchScript and pass its path.") from error
 
 
 def _check(function: torch.nn.Module, script: torch.jit.ScriptModule, inputs: tuple[torch.Tensor, ...], name: str) -> None:
