@@ -295,4 +295,5 @@ def test_a_diffusers_model_is_measured_in_lipscopes_own_layers(x0, tmp_path):
     given = {**given, "of": "output", "quantity": "secant"}
     reports = [lipscope.measure(model, scheduler=scheduler, data=x0, **given) for model in (unet, pipeline.unet)]
     alone, wrapped = (means(report, "secant") for report in reports)
-    assert wrapped == [0, 0, alone[2]] and min(alone) > 0
+    # At 100 the two are the same function; rows that share a network call differ with the plan, and so do last bits.
+    assert wrapped[:2] == [0, 0] and wrapped[2] == pytest.approx(alone[2], rel=ROUNDING) and min(alone) > 0
