@@ -5,11 +5,12 @@
 
 mod cuda;
 pub mod memory;
+pub mod speed;
 mod upload;
 
 pub use cuda::libtorch_folder;
-pub(crate) use upload::read_back;
-pub use upload::{fetch, scale_rows, upload, upload_labels};
+pub(crate) use upload::{column, read_back};
+pub use upload::{fetch, scale_rows, upload, upload_integers, upload_numbers};
 
 use crate::error::{Error, Result};
 pub use lipscope_core::device_choice::DeviceChoice;

@@ -1,7 +1,7 @@
 //! What a conditional network is asked for, and classifier-free guidance (Ho and Salimans, arXiv 2207.12598), measured as
 //! a model of its own.
 
-use crate::device::upload_labels;
+use crate::device::upload_integers;
 use crate::dual::Dual;
 use crate::error::{Doing, Error, Result};
 use crate::input::{self, Input, Values};
@@ -128,7 +128,7 @@ impl Asked {
         let labels = match (self.label, &columns.labels) {
             (None, _) => None,
             (Some(Source::Same(label)), _) => Some(Tensor::f_full([rows], label, (Kind::Int64, device)).doing(doing)?),
-            (Some(Source::WithData), Some(labels)) => Some(upload_labels(labels, device)?),
+            (Some(Source::WithData), Some(labels)) => Some(upload_integers(labels, device)?),
             (Some(Source::WithData), None) => return Err(no_labels()),
         };
         let filled =

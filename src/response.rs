@@ -3,7 +3,7 @@
 //! A [`Denoiser`] is a response whose value is ε; it adds what samplers and Jacobians need.
 
 use crate::denoiser::RateParts;
-use crate::device::scale_rows;
+use crate::device::{scale_rows, upload_integers};
 use crate::dual::Dual;
 use crate::error::{Doing, Error, Result};
 use crate::ideal::IdealJumps;
@@ -254,7 +254,7 @@ pub(crate) fn by_rows(
         let index: Vec<i64> = (0..t.len() as i64).filter(|&row| kinds[row as usize] == kind).collect();
         let times = |all: &[Timestep]| index.iter().map(|&row| all[row as usize]).collect::<Vec<Timestep>>();
         let (here, here_next) = (times(t), times(t_next));
-        let index = Tensor::f_from_slice(&index).and_then(|v| v.f_to_device(state.x.device())).doing(doing)?;
+        let index = upload_integers(&index, state.x.device())?;
         let rows = state.select(&index)?;
         let (part, spent) = if kind { moving(&rows, &here, &here_next)? } else { resting(&rows, &here, &here_next)? };
         let shape: Vec<i64> = std::iter::once(t.len() as i64).chain(part.size().into_iter().skip(1)).collect();

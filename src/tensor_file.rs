@@ -3,8 +3,9 @@
 pub use lipscope_core::tensor_file::*;
 
 use crate::error::{Doing, Error, Result};
+use crate::libtorch::with_numbers;
 use std::path::Path;
-use tch::{Kind, Tensor};
+use tch::{Device, Kind, Tensor};
 
 /// From an array to a tensor.
 pub trait IntoTensor {
@@ -14,13 +15,26 @@ pub trait IntoTensor {
 
 impl IntoTensor for Array {
     fn into_tensor(self) -> Result<Tensor> {
-        let kind = kind(self.dtype())?;
-        let shape: Option<Vec<i64>> = self.shape().iter().map(|&n| i64::try_from(n).ok()).collect();
-        let shape = shape.ok_or_else(|| {
-            Error::mismatch(format!("an array of shape {:?} cannot be held", self.shape()), "Use a smaller array.")
-        })?;
+        let (shape, kind) = described(&self)?;
         Tensor::f_from_data_size(self.bytes(), &shape, kind).doing("making a tensor from an array")
     }
+}
+
+/// An array's numbers in another type and on another device, with no second copy of them in main memory.
+pub(crate) fn converted(array: &Array, (kind, device): (Kind, Device)) -> Result<Tensor> {
+    let doing = "making a tensor from an array";
+    let (shape, own) = described(array)?;
+    let mut tensor = Tensor::f_empty(&shape, (kind, device)).doing(doing)?;
+    with_numbers(array.bytes(), &shape, own, |numbers| tensor.f_copy_(numbers).map(|_| ()).doing(doing))?;
+    Ok(tensor)
+}
+
+fn described(array: &Array) -> Result<(Vec<i64>, Kind)> {
+    let shape: Option<Vec<i64>> = array.shape().iter().map(|&n| i64::try_from(n).ok()).collect();
+    let shape = shape.ok_or_else(|| {
+        Error::mismatch(format!("an array of shape {:?} cannot be held", array.shape()), "Use a smaller array.")
+    })?;
+    Ok((shape, kind(array.dtype())?))
 }
 
 /// The counterpart of a type.

@@ -332,3 +332,65 @@ fn a_wrong_configuration_is_said_before_weights_are_looked_for() {
         .unwrap();
     assert!(open(root.path()).map(|_| ()).unwrap_err().contains("`time_cond_proj_dim` = `256`"));
 }
+
+/// A transformer of this width in float32, in two shards; how many parameters it has.
+fn transformer(folder: &Path, width: i64) -> i64 {
+    let config = json!({
+        "_class_name": "SD3Transformer2DModel", "sample_size": 4, "patch_size": 2, "in_channels": 4, "out_channels": 4,
+        "num_layers": 2, "attention_head_dim": 64, "num_attention_heads": width / 64, "joint_attention_dim": 32,
+        "caption_projection_dim": width, "pooled_projection_dim": 16, "pos_embed_max_size": 4
+    });
+    let weights = lipscope::nn::Weights::fresh(0);
+    let network = lipscope::network::build(&config, &weights, folder).unwrap();
+    let tensors = network.parameters();
+    fs::create_dir_all(folder).unwrap();
+    let mut map = BTreeMap::new();
+    for (i, part) in tensors.chunks(tensors.len().div_ceil(2)).enumerate() {
+        let file = format!("part-{i}.safetensors");
+        Tensor::write_safetensors(part, folder.join(&file)).unwrap();
+        map.extend(part.iter().map(|(parameter, _)| (parameter.clone(), file.clone())));
+    }
+    fs::write(folder.join("config.json"), config.to_string()).unwrap();
+    fs::write(folder.join(INDEX), json!({"weight_map": map}).to_string()).unwrap();
+    tensors.iter().map(|(_, tensor)| tensor.numel() as i64).sum()
+}
+
+/// The largest resident size of a measurement in bfloat16, in bytes: that of a process of its own.
+#[cfg(target_os = "linux")]
+fn peak(folder: &Path, model: &str) -> i64 {
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_lipscope-engine"));
+    command.current_dir(folder).args(["measure", model, "--dtype", "bf16", "--data", "x0.safetensors"]);
+    command.args(["--context", "text.safetensors", "--pooled", "pooled.safetensors", "--timesteps", "10", "--quiet"]);
+    command.args(["--samples", "1", "--batch", "1", "--threads", "1", "--out"]).arg(format!("out-{model}"));
+    let mut child = command.spawn().unwrap();
+    // Not what wait4 tells: that is the largest of before the program began, too, when it was a copy of this one.
+    let mut most = 0;
+    while child.try_wait().unwrap().is_none() {
+        most = lipscope::device::memory::peak(child.id()).map_or(most, |bytes| bytes as i64);
+        std::thread::sleep(std::time::Duration::from_millis(2));
+    }
+    assert!(child.wait().unwrap().success(), "lipscope measure failed");
+    most
+}
+
+/// Weights in float32 are in memory once, in bfloat16, and one array besides: not the files, nor a float32 network.
+#[cfg(target_os = "linux")]
+#[test]
+fn large_weights_are_in_memory_once_and_in_the_dtype_asked_for() {
+    let root = tempfile::tempdir().unwrap();
+    let here = root.path();
+    let write = |name: &str, shape: &[i64]| {
+        let x = Tensor::ones(shape, (tch::Kind::Float, Device::Cpu)) * 0.5;
+        Tensor::write_safetensors(&[("x", x)], here.join(name)).unwrap();
+    };
+    write("x0.safetensors", &[2, 4, 4, 4]);
+    write("text.safetensors", &[3, 32]);
+    write("pooled.safetensors", &[16]);
+    let small = transformer(&here.join("small"), 64);
+    let large = transformer(&here.join("large"), 1280);
+    let bytes = 2 * (large - small);
+    assert!(bytes > 150 << 20, "{bytes}");
+    let grown = peak(here, "large") - peak(here, "small");
+    println!("{:.2} of the weights in bfloat16", grown as f64 / bytes as f64);
+    assert!(grown < bytes * 13 / 10, "{grown} bytes for weights of {bytes} in bfloat16");
+}

@@ -82,6 +82,8 @@ impl Checkpoint {
 pub struct Request<'a> {
     /// Where its tensors go.
     pub device: Device,
+    /// The dtype that its network will have, so that weights are in memory in that one only; `None` for the file's own.
+    pub kind: Option<Kind>,
     /// Which of several sets of weights, as `--weights` takes it.
     pub weights: Option<&'a str>,
     /// What the user says of the network, as `--config` takes it.
@@ -114,6 +116,7 @@ impl Request<'_> {
     pub fn on(device: Device) -> Self {
         Request {
             device,
+            kind: None,
             weights: None,
             told: None,
             inputs: None,
@@ -225,7 +228,8 @@ fn refuse_non_finite(checkpoint: &Checkpoint) -> Result<()> {
     }
 }
 
-/// NaN and ±∞ times 0 are NaN, so one sum tells, without a tensor of flags.
+/// NaN and ±∞ times 0 are NaN, so one sum tells, without a tensor of flags; in the tensor's own dtype, because for another
+/// libtorch would first make a copy of it in that one.
 fn all_finite(tensor: &tch::Tensor) -> bool {
-    (tensor * 0.0).sum(Kind::Double).double_value(&[]) == 0.0
+    (tensor * 0.0).sum(tensor.kind()).double_value(&[]) == 0.0
 }

@@ -5,13 +5,14 @@
 //! the class's name and the arguments are the configuration, and the attributes of the preconditioning around the network
 //! say how it is used ([`crate::preconditioning`]).
 
+use super::weights::placed;
 use super::{Checkpoint, Declared, Format, Request, Source, sha256};
-use crate::error::{Doing, Error, Result};
+use crate::error::{Error, Result};
 use crate::network;
 use crate::nn::Weights;
 use crate::preconditioning::{CNoise, Edm};
 use crate::prediction::Prediction;
-use crate::tensor_file::{self, Format as File, IntoTensor, Value};
+use crate::tensor_file::{self, Format as File, Value};
 use crate::time::{Axis, Conditioning};
 use serde_json::{Map, Value as Json};
 use std::collections::BTreeMap;
@@ -116,7 +117,7 @@ fn open(source: &Source, request: &Request) -> Result<Checkpoint> {
     let mut tensors: BTreeMap<String, Tensor> = BTreeMap::new();
     for (name, array) in named.arrays {
         let own = name.get(prefix.len()..).unwrap_or_default().to_string();
-        tensors.insert(own, array.into_tensor()?.f_to_device(request.device).doing("moving weights")?);
+        tensors.insert(own, placed(&array, request)?);
     }
     let weights = Weights::new(tensors, path);
     let network = network::build(&config, &weights, path)?;

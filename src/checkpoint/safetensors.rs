@@ -48,7 +48,7 @@ fn open(source: &Source, request: &Request) -> Result<Checkpoint> {
     let chosen = choose(declared.training.as_ref(), request.weights, path)?;
     let reference = reference(&file.arrays, path)?;
     let weights = declared.training.as_ref().and_then(|training| training.used(chosen));
-    let tensors = tensors(file.arrays, chosen.filter(|_| chosen != default), request.device)?;
+    let tensors = tensors(file.arrays, chosen.filter(|_| chosen != default), request)?;
     let network = network::build(&architecture, &Weights::new(tensors, path), path)?;
     Ok(Checkpoint {
         path: path.into(),

@@ -83,7 +83,7 @@ fn native(source: &Source, architecture: &Value, declared: &Declared, request: &
     let extra = tensor_file::read_extra(path, EXTRA)?;
     let tensors = match (chosen, training) {
         (Some(set), Some(training)) if set != training.weights => match &extra {
-            Some(extra) => tensors(extra.arrays.clone(), Some(set), request.device)?,
+            Some(extra) => tensors(extra.arrays.clone(), Some(set), request)?,
             None => {
                 return Err(Error::file(path, format!("its weights `{set}` are not there"), "Leave out --weights."));
             }
@@ -91,7 +91,7 @@ fn native(source: &Source, architecture: &Value, declared: &Declared, request: &
         _ => {
             let mut arrays = tensor_file::read(path)?.arrays;
             arrays.retain(|(name, _)| !name.starts_with(&format!("{OWN}.")));
-            tensors(arrays, None, request.device)?
+            tensors(arrays, None, request)?
         }
     };
     Ok((network::build(architecture, &Weights::new(tensors, path), path)?, extra))

@@ -1,12 +1,12 @@
 //! Sets of weights in one checkpoint: averages and the raw ones beside them, and which of them is meant.
 
-use super::Training;
-use crate::error::{Doing, Error, Result};
-use crate::tensor_file::{Array, IntoTensor};
+use super::{Request, Training, all_finite};
+use crate::error::{Error, Result};
+use crate::tensor_file::{self, Array};
 use ndarray::Array2;
 use std::collections::BTreeMap;
 use std::path::Path;
-use tch::{Device, Tensor};
+use tch::{Kind, Tensor};
 
 /// Name of the array of reference samples, [N, …].
 pub(super) const REFERENCE: &str = "reference_samples";
@@ -42,11 +42,26 @@ pub(super) fn choose<'a>(training: Option<&'a Training>, asked: Option<&str>, pa
     }
 }
 
-/// Tensors on `device`, by the part of their names behind `prefix`; others are left out.
+/// An array on the device that is asked for, and in the dtype. One after the other, so that all weights together are in
+/// memory once, in the dtype of the network.
+///
+/// Vectors stay in the file's dtype until there is a network: some are frequencies of its time embedding, which are never
+/// narrowed. So does what float16 cannot hold.
+pub(super) fn placed(array: &Array, request: &Request) -> Result<Tensor> {
+    let own = tensor_file::kind(array.dtype())?;
+    let as_in_file = || tensor_file::converted(array, (own, request.device));
+    let Some(kind) = request.kind.filter(|_| array.shape().len() > 1 && array.dtype().is_float()) else {
+        return as_in_file();
+    };
+    let tensor = tensor_file::converted(array, (kind, request.device))?;
+    if kind == Kind::Half && !all_finite(&tensor) { as_in_file() } else { Ok(tensor) }
+}
+
+/// Tensors where and as they are asked for, by the part of their names behind `prefix`; others are left out.
 pub(super) fn tensors(
     arrays: Vec<(String, Array)>,
     prefix: Option<&str>,
-    device: Device,
+    request: &Request,
 ) -> Result<BTreeMap<String, Tensor>> {
     let mut tensors = BTreeMap::new();
     for (name, array) in arrays {
@@ -55,8 +70,7 @@ pub(super) fn tensors(
             None => Some(name).filter(|name| !name.contains('/') && name != REFERENCE),
         };
         let Some(name) = name else { continue };
-        let tensor = array.into_tensor()?.f_to_device(device).doing("moving weights")?;
-        tensors.insert(name, tensor);
+        tensors.insert(name, placed(&array, request)?);
     }
     Ok(tensors)
 }

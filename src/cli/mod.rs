@@ -63,7 +63,7 @@ fn run(cli: &Cli) -> Result<Outcome> {
         Command::Demo(args) => demo::run(args, global),
         Command::Inspect(args) => inspect::run(args, global),
         Command::Merge(args) => return merge::run(args, global),
-        Command::Doctor => doctor::run(global),
+        Command::Doctor(args) => doctor::run(args, global),
         Command::Suggest(_) | Command::Export(_) | Command::Status(_) | Command::Completions { .. } | Command::Man => {
             Ok(None)
         }

@@ -1,5 +1,6 @@
 //! A network with what it is asked for and told: its raw output at a state, under any forward process.
 
+use crate::device::upload_numbers;
 use crate::dual::Dual;
 use crate::error::{Doing, Error, Result};
 use crate::guidance::Asked;
@@ -179,7 +180,7 @@ impl AskedNetwork {
             Some((first, rest)) if rest.iter().all(|other| other == first) => {
                 Tensor::f_full([values.len() as i64], *first, (kind, self.device)).doing(doing)
             }
-            _ => Tensor::from_slice(values).f_to_kind(kind).and_then(|v| v.f_to_device(self.device)).doing(doing),
+            _ => upload_numbers(values, self.device, kind),
         }
     }
 }

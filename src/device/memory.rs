@@ -16,18 +16,23 @@ pub fn available() -> Option<u64> {
 pub fn growth<T>(work: impl FnOnce() -> T) -> (T, Option<u64>) {
     // 5 sets the recorded peak back to the present size.
     let reset = std::fs::write("/proc/self/clear_refs", "5").is_ok();
-    let before = status("VmRSS:").filter(|_| reset);
+    let before = status("self", "VmRSS:").filter(|_| reset);
     let result = work();
-    (result, before.and_then(|before| Some(status("VmHWM:")?.saturating_sub(before))))
+    (result, before.and_then(|before| Some(status("self", "VmHWM:")?.saturating_sub(before))))
 }
 
 /// Bytes of main memory that another process holds now.
 pub fn resident(process: u32) -> Option<u64> {
-    kilobytes(&std::fs::read_to_string(format!("/proc/{process}/status")).ok()?, "VmRSS:")
+    status(process, "VmRSS:")
 }
 
-fn status(key: &str) -> Option<u64> {
-    kilobytes(&std::fs::read_to_string("/proc/self/status").ok()?, key)
+/// The most that it has held since its program began.
+pub fn peak(process: u32) -> Option<u64> {
+    status(process, "VmHWM:")
+}
+
+fn status(process: impl std::fmt::Display, key: &str) -> Option<u64> {
+    kilobytes(&std::fs::read_to_string(format!("/proc/{process}/status")).ok()?, key)
 }
 
 fn kilobytes(text: &str, key: &str) -> Option<u64> {

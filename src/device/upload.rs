@@ -1,6 +1,7 @@
 //! Between the host's memory and the device: the one place where samples enter it and leave it.
 
 use crate::error::{Doing, Result};
+use crate::libtorch::pinned;
 use tch::{Device, Kind, Tensor};
 
 const DOING: &str = "uploading numbers";
@@ -11,17 +12,21 @@ pub fn upload(values: &[f32], shape: &[i64], device: Device, kind: Kind) -> Resu
     to(&host, device, kind)
 }
 
-/// Class labels as int64 `[B]`.
-pub fn upload_labels(labels: &[i64], device: Device) -> Result<Tensor> {
-    to(&Tensor::f_from_slice(labels).doing(DOING)?, device, Kind::Int64)
+/// Class labels, or places of rows, as int64 `[B]`.
+pub fn upload_integers(values: &[i64], device: Device) -> Result<Tensor> {
+    to(&Tensor::f_from_slice(values).doing(DOING)?, device, Kind::Int64)
+}
+
+/// One number per row, `[B]`.
+pub fn upload_numbers(values: &[f64], device: Device, kind: Kind) -> Result<Tensor> {
+    to(&Tensor::f_from_slice(values).doing(DOING)?, device, kind)
 }
 
 /// One number per row, shaped [B, 1, …] to broadcast over tensors of `rank` dimensions.
-fn column(values: &[f64], rank: usize, device: Device, kind: Kind) -> Result<Tensor> {
+pub(crate) fn column(values: &[f64], rank: usize, device: Device, kind: Kind) -> Result<Tensor> {
     let mut shape = vec![1; rank.max(1)];
     shape[0] = values.len() as i64;
-    let host = Tensor::f_from_slice(values).and_then(|v| v.f_view(&shape[..])).doing(DOING)?;
-    to(&host, device, kind)
+    upload_numbers(values, device, kind)?.f_view(&shape[..]).doing(DOING)
 }
 
 /// Every row times its own factor; a factor that all rows share is no upload.
@@ -57,8 +62,8 @@ fn to(host: &Tensor, device: Device, kind: Kind) -> Result<Tensor> {
     match device {
         Device::Cpu => Ok(host),
         Device::Cuda(_) => {
-            let pinned = host.f_pin_memory(device).doing(DOING)?;
-            pinned.f_to_device_(device, kind, true, false).doing(DOING)
+            // libtorch keeps the pinned copy until the device has read it.
+            pinned(&host)?.f_to_device_(device, kind, true, false).doing(DOING)
         }
         _ => host.f_to_device(device).doing(DOING),
     }

@@ -4,6 +4,7 @@
 //! from the same random vector, so that the numbers do not depend on how samples are cut into batches.
 
 use super::{Estimator, Method, Norm, Norms, Quantity, denoiser, row_norms};
+use crate::device::upload;
 use crate::error::{Doing, Result};
 use crate::random::{Purpose, fill_normal, stream};
 use crate::response::Response;
@@ -76,9 +77,8 @@ fn start(x: &Tensor) -> Result<Tensor> {
     let mut numbers = vec![0f32; (x.numel() as i64 / x.size()[0].max(1)) as usize];
     fill_normal(&mut stream(0, Purpose::PowerIteration, 0.0, 0), &mut numbers);
     let shape: Vec<i64> = std::iter::once(1).chain(x.size()[1..].iter().copied()).collect();
-    let row = Tensor::f_from_slice(&numbers).and_then(|v| v.f_view(&shape[..]));
-    let row = row.and_then(|v| v.f_to_device(x.device())).and_then(|v| v.f_to_kind(x.kind()));
-    row.and_then(|v| v.f_expand_as(x)).and_then(|v| v.f_contiguous()).doing(DOING)
+    let row = upload(&numbers, &shape, x.device(), x.kind())?;
+    row.f_expand_as(x).and_then(|v| v.f_contiguous()).doing(DOING)
 }
 
 /// Every row divided by its norm; a row of zeros stays.

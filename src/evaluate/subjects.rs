@@ -1,6 +1,6 @@
 //! What is evaluated: models that make samples, and files that hold some; and the data that they are compared with.
 
-use crate::checkpoint;
+use crate::checkpoint::{self, Request};
 use crate::clean_data::CleanData;
 use crate::data::{DataSpec, LoadOptions, SampleShape};
 use crate::error::{Error, Result};
@@ -63,13 +63,14 @@ impl Subjects {
             return Err(Error::mismatch(problem, "Give the data with --data, or its statistics with --reference."));
         }
         let said = Said::new(&args.model, &args.data)?;
+        let request = Request { kind: Some(kind), ..said.request(device) };
         let models: Vec<&String> =
             names.iter().zip(&ready).filter(|(_, ready)| ready.is_none()).map(|(name, _)| name).collect();
         before_weights::denoisers("evaluating samples", &models, &args.model, &args.data)?;
         let mut opened = Vec::new();
         for (i, name) in names.iter().enumerate().filter(|(i, _)| ready[*i].is_none()) {
             let label = args.label.get(i).map(String::as_str);
-            opened.push(Opened::open(name, label, &args.data, &said.request(device))?);
+            opened.push(Opened::open(name, label, &args.data, &request)?);
         }
         let shares = vec![args.model.share.as_ref(); opened.len()];
         // Statistics say nothing about the shape of a sample: the samples do.

@@ -6,6 +6,7 @@
 //! ∂ε*/∂t = −(α̇ x̂₀ + α dx̂₀/dt + σ̇ ε*)/σ.
 
 use super::{Distribution, Rows};
+use crate::device::upload_integers;
 use crate::dual::Dual;
 use crate::error::{Doing, Error, Result};
 use crate::schedule::Level;
@@ -50,10 +51,10 @@ impl Finite {
             let problem = format!("{} rows of {count} points do not name the points of {:?}", origins.len(), x.size());
             return Err(Error::mismatch(problem, "Draw x from the data whose ideal denoiser this is."));
         }
-        let rows = Rows::new(levels, x.device());
+        let rows = Rows::new(levels, x.device())?;
         let sums = self.sums(x, &rows, true)?;
         let index: Vec<i64> = origins.iter().map(|origin| *origin as i64).collect();
-        let index = Tensor::f_from_slice(&index).and_then(|index| index.f_to_device(x.device())).doing(doing)?;
+        let index = upload_integers(&index, x.device())?;
         let own = self.data.f_index_select(0, &index).and_then(|own| own.f_to_kind(Kind::Double)).doing(doing)?;
         let sum = |rows: Tensor| rows.f_sum_dim_intlist(1, true, Kind::Double).doing(doing);
         // ℓ = (2α x·X − α²‖X‖² − ‖x‖²)/2σ², as in the sums, so that rounding is the same.
@@ -136,7 +137,7 @@ impl Distribution for Finite {
     }
 
     fn epsilon(&self, x: &Tensor, levels: &[Level], with_rate: bool) -> Result<Dual> {
-        let rows = Rows::new(levels, x.device());
+        let rows = Rows::new(levels, x.device())?;
         Ok(self.sums(x, &rows, with_rate)?.epsilon(x, &rows))
     }
 

@@ -122,7 +122,7 @@ impl Distribution for Gaussian {
     }
 
     fn epsilon(&self, x: &Tensor, levels: &[Level], with_rate: bool) -> Result<Dual> {
-        let parts = self.parts(x, &Rows::new(levels, x.device()), with_rate);
+        let parts = self.parts(x, &Rows::new(levels, x.device())?, with_rate);
         Ok(Dual { value: parts.epsilon, tangent: parts.epsilon_rate })
     }
 }

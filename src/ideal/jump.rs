@@ -1,6 +1,6 @@
 //! The reverse jumps of a finite data set, exact on all of its states.
 
-use crate::device::fetch;
+use crate::device::{fetch, upload_numbers};
 use crate::error::{Doing, Result};
 use crate::jumps::OFFERS;
 use crate::of::Of;
@@ -101,8 +101,8 @@ impl IdealJumps {
             all.extend(at.map(|(_, at)| numbers(at, x, t)).unwrap_or_default());
         }
         let rows = t.len() as i64;
-        let tensor = Tensor::f_from_slice(&all).and_then(|all| all.f_view([rows, -1])?.f_to_device(self.device));
-        tensor.doing("looking up the rates of states")
+        let tensor = upload_numbers(&all, self.device, Kind::Double)?;
+        tensor.f_view([rows, -1]).doing("looking up the rates of states")
     }
 }
 

@@ -64,7 +64,7 @@ impl IdealNoise {
         let z = combine(k, t.len(), &u, |row, i, j| rows[row].inverse[[i, j]])?;
         let w = self.along(&z, |row, i| rows[row].direction[i])?;
         let tau: Vec<f64> = rows.iter().map(|row| row.tau).collect();
-        let y = w.f_mul(&column(&tau, self.device)).doing(doing)?;
+        let y = w.f_mul(&column(&tau, self.device)?).doing(doing)?;
         Ok(White { rows, z, w, y })
     }
 
@@ -124,7 +124,7 @@ impl Response for IdealNoise {
         let turned = self.along(&z, |row, i| rows[row].d_direction[i])?;
         let d_w = turned.f_add(&self.along(&d_z, |row, i| rows[row].direction[i])?).doing(doing)?;
         let of = |pick: fn(&Whitened) -> f64| column(&rows.iter().map(pick).collect::<Vec<f64>>(), self.device);
-        let d_y = &w * of(|row| row.d_tau) + &d_w * of(|row| row.tau);
+        let d_y = &w * of(|row| row.d_tau)? + &d_w * of(|row| row.tau)?;
         let g = self.g(&y, &rows, true)?;
         let moved = transposed(&y, &d_y, |y| Ok(self.g(y, &rows, false)?.value))?;
         let d_g = g.tangent.map_or_else(|| Ok(moved.shallow_clone()), |rate| rate.f_add(&moved)).doing(doing)?;
@@ -134,7 +134,7 @@ impl Response for IdealNoise {
             0 => rows[row].d_direction[i],
             _ => rows[row].direction[i],
         })?;
-        let map_rate = column(&t.iter().map(|&t| self.map.rate(t)).collect::<Vec<f64>>(), self.device);
+        let map_rate = column(&t.iter().map(|&t| self.map.rate(t)).collect::<Vec<f64>>(), self.device)?;
         let sums = d_z.iter().zip(&known).map(|(d_z, known)| (d_z + known) * &map_rate);
         self.together(&sums.collect::<Vec<_>>(), &u.size())
     }

@@ -40,7 +40,7 @@ impl Distribution for Mixture {
     }
 
     fn epsilon(&self, x: &Tensor, levels: &[Level], with_rate: bool) -> Result<Dual> {
-        let rows = Rows::new(levels, x.device());
+        let rows = Rows::new(levels, x.device())?;
         let parts: Vec<_> = self.components.iter().map(|component| component.parts(x, &rows, with_rate)).collect();
         let logits: Vec<Tensor> =
             parts.iter().zip(&self.weights).map(|(part, weight)| &part.log_density + weight.ln()).collect();

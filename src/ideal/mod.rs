@@ -18,6 +18,7 @@ pub use linear_gaussian::IdealNoise;
 pub use mixture::Mixture;
 
 use crate::denoiser::Denoiser;
+use crate::device;
 use crate::dual::Dual;
 use crate::error::{Error, Result};
 use crate::of::{self, Of};
@@ -95,7 +96,7 @@ impl Response for IdealDenoiser {
         let epsilon = self.distribution.epsilon(&flat, &self.levels(t), true)?;
         let Some(rate) = epsilon.tangent else { return Ok(x.zeros_like()) };
         let map_rate: Vec<f64> = t.iter().map(|&t| self.map.rate(t)).collect();
-        Ok((rate * column(&map_rate, self.device)).reshape(x.size()))
+        Ok((rate * column(&map_rate, self.device)?).reshape(x.size()))
     }
 
     fn offers(&self) -> &'static [Of] {
@@ -144,7 +145,7 @@ impl Denoiser for IdealDenoiser {
                 "Leave out the last timestep of this schedule.",
             ));
         }
-        let rows = Rows::new(&levels, self.device);
+        let rows = Rows::new(&levels, self.device)?;
         let flat = |tensor: &Tensor| tensor.reshape([-1, self.distribution.dim()]);
         let epsilon = flat(&self.value(state, t)?);
         Ok(((flat(&state.x) - rows.sigma * epsilon) / rows.alpha).reshape(state.x.size()))
@@ -160,17 +161,18 @@ struct Rows {
 }
 
 impl Rows {
-    fn new(levels: &[Level], device: Device) -> Self {
+    fn new(levels: &[Level], device: Device) -> Result<Self> {
         let pick = |f: fn(&Level) -> f64| column(&levels.iter().map(f).collect::<Vec<f64>>(), device);
-        Rows {
-            alpha: pick(|level| level.alpha),
-            sigma: pick(|level| level.sigma),
-            d_alpha: pick(|level| level.d_alpha),
-            d_sigma: pick(|level| level.d_sigma),
-        }
+        Ok(Rows {
+            alpha: pick(|level| level.alpha)?,
+            sigma: pick(|level| level.sigma)?,
+            d_alpha: pick(|level| level.d_alpha)?,
+            d_sigma: pick(|level| level.d_sigma)?,
+        })
     }
 }
 
-fn column(values: &[f64], device: Device) -> Tensor {
-    Tensor::from_slice(values).to_device(device).unsqueeze(1)
+/// One number per row, [B, 1] in float64.
+fn column(values: &[f64], device: Device) -> Result<Tensor> {
+    device::column(values, 2, device, Kind::Double)
 }

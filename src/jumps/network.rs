@@ -7,6 +7,7 @@
 
 use super::{LogRates, OFFERS, change_of_log};
 use crate::denoiser::{AskedNetwork, RateParts};
+use crate::device;
 use crate::dual::Dual;
 use crate::error::{Doing, Error, Result};
 use crate::network::Condition;
@@ -137,18 +138,15 @@ impl NetworkJumps {
             return Ok(Dual { value, ..output });
         }
         // ln 1/(e^σ − 1), with the tangent −e^σ/(e^σ − 1) σ̇.
-        let column = |numbers: Vec<f64>| {
-            Tensor::f_from_slice(&numbers)
-                .and_then(|v| v.f_view([-1, 1, 1])?.f_to_kind(output.value.kind())?.f_to_device(output.value.device()))
-        };
+        let column = |numbers: Vec<f64>| device::column(&numbers, 3, output.value.device(), output.value.kind());
         let sigma = |&t: &Timestep| self.process.sigma(t);
-        let factor = column(t.iter().map(|t| -sigma(t).exp_m1().ln()).collect()).doing(doing)?;
+        let factor = column(t.iter().map(|t| -sigma(t).exp_m1().ln()).collect())?;
         let value = output.value.f_add(&factor).doing(doing)?;
         if !with_rate {
             return Ok(Dual::constant(value));
         }
         let speed = |t: &Timestep| self.process.coordinate_rate(Axis::Sigma, *t).unwrap_or_default();
-        let rate = column(t.iter().map(|t| speed(t) / (-sigma(t)).exp_m1()).collect()).doing(doing)?;
+        let rate = column(t.iter().map(|t| speed(t) / (-sigma(t)).exp_m1()).collect())?;
         let tangent = match output.tangent {
             Some(tangent) => tangent.f_add(&rate),
             None => rate.f_expand_as(&value),

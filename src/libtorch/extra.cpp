@@ -4,6 +4,7 @@
 #include "guarded.h"
 
 #include <ATen/ATen.h>
+#include <ATen/DeviceAccelerator.h>
 #include <ATen/autocast_mode.h>
 #include <torch/csrc/autograd/forward_grad.h>
 #include <torch/csrc/jit/api/module.h>
@@ -153,6 +154,16 @@ char *lipscope_plain_attention(bool plain) {
     context.setSDPUseMemEfficient(!plain);
     context.setSDPUseCuDNN(!plain);
   });
+}
+
+// The same numbers in pinned memory.
+char *lipscope_pinned(const at::Tensor *host, at::Tensor *pinned) {
+  return guarded([&] { *pinned = host->pin_memory(); });
+}
+
+// Free bytes of an accelerator.
+char *lipscope_free_memory(int device, uint64_t *bytes) {
+  return guarded([&] { *bytes = at::accelerator::getMemoryInfo(static_cast<c10::DeviceIndex>(device)).first; });
 }
 
 // Switches autocast to float16 (1), bfloat16 (2) or off (0) on the CPU (0) or CUDA (1), and drops cached weights.

@@ -3,12 +3,14 @@
 
 pub mod group;
 
-use crate::error::{Error, Result, torch_message};
+pub mod stand_in;
+
+use crate::error::{Doing, Error, Result, torch_message};
 use crate::tensor_file;
 use std::ffi::{CStr, CString, c_char, c_int, c_void};
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use tch::{CModule, Device, TchError, Tensor};
+use tch::{CModule, Device, Kind, TchError, Tensor};
 
 type Handle = *const c_void;
 type Message = *mut c_char;
@@ -59,6 +61,8 @@ mod ffi {
         pub fn lipscope_forward_level(open: bool, level: *mut u64) -> Message;
         pub fn lipscope_plain_attention(plain: bool) -> Message;
         pub fn lipscope_autocast(device: c_int, dtype: c_int) -> Message;
+        pub fn lipscope_pinned(host: Handle, pinned: Handle) -> Message;
+        pub fn lipscope_free_memory(device: c_int, bytes: *mut u64) -> Message;
     }
 }
 
@@ -73,6 +77,30 @@ pub fn load_script(path: &Path, device: Device, what: &str) -> Result<CModule> {
     let mut module = CModule::load_on_device(path, device).map_err(failed)?;
     module.f_set_eval().map_err(failed)?;
     Ok(module)
+}
+
+/// Calls `f` with a tensor on the CPU over these very bytes, row-major, of which nothing outlives the call.
+///
+/// # Errors
+/// There are not as many bytes as the shape asks for; and the errors of `f`.
+pub fn with_numbers(bytes: &[u8], shape: &[i64], kind: Kind, f: impl FnOnce(&Tensor) -> Result<()>) -> Result<()> {
+    let doing = "making a tensor from an array";
+    let wanted = shape.iter().product::<i64>() as usize * kind.elt_size_in_bytes();
+    if wanted != bytes.len() {
+        let problem = format!("{shape:?} of {kind:?} takes {wanted} bytes, and there are {}", bytes.len());
+        return Err(Error::mismatch(problem, "Report this."));
+    }
+    if !bytes.as_ptr().addr().is_multiple_of(kind.elt_size_in_bytes()) {
+        return f(&Tensor::f_from_data_size(bytes, shape, kind).doing(doing)?);
+    }
+    let mut strides = vec![1; shape.len()];
+    for axis in (1..shape.len()).rev() {
+        strides[axis - 1] = strides[axis] * shape[axis].max(1);
+    }
+    // SAFETY: there are as many bytes as elements, at a place that is aligned for them; `f` gets a reference and is done with
+    // them when it returns.
+    let numbers = unsafe { Tensor::f_from_blob(bytes.as_ptr(), shape, &strides, kind, Device::Cpu) };
+    f(&numbers.doing(doing)?)
 }
 
 fn handle(tensor: &Tensor) -> Handle {
@@ -222,6 +250,22 @@ fn with_plain_attention<T>(f: impl FnOnce() -> Result<T>) -> Result<T> {
 
 pub use lipscope_core::cli::args::Autocast;
 
+/// A copy of a tensor on the CPU in memory that a GPU reads while the host goes on. tch's own call names the device, about
+/// which libtorch complains.
+pub fn pinned(host: &Tensor) -> Result<Tensor> {
+    let copy = Tensor::new();
+    // SAFETY: `host` is a live tensor, and `copy` one that the call may assign to.
+    check(unsafe { ffi::lipscope_pinned(handle(host), handle(&copy)) }, "pinning memory").map(|()| copy)
+}
+
+/// Bytes that a CUDA device has free, where libtorch can tell.
+pub fn free_memory(device: usize) -> Option<u64> {
+    let (index, mut bytes) = (c_int::try_from(device).ok()?, 0);
+    // SAFETY: `bytes` is a live number.
+    let told = check(unsafe { ffi::lipscope_free_memory(index, &raw mut bytes) }, "asking for free memory");
+    told.is_ok().then_some(bytes)
+}
+
 /// Runs `f` under autocast on `device`, or as it is without one.
 pub fn autocast<T>(device: Device, dtype: Option<Autocast>, f: impl FnOnce() -> Result<T>) -> Result<T> {
     let Some(dtype) = dtype else { return f() };
@@ -332,7 +376,7 @@ extern "C" fn take_archive(context: *mut c_void, bytes: *const c_char, length: u
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tch::{CModule, Kind};
+    use tch::CModule;
 
     fn traced(forward: Forward) -> Result<Vec<u8>> {
         let weight = Tensor::from_slice(&[2f32]);

@@ -22,7 +22,7 @@ pub use resolve::{DEFAULT_SCHEDULE, Derivatives, Setting};
 pub use rows::{DataRows, RowCount};
 pub use told::Said;
 
-use crate::checkpoint::Declared;
+use crate::checkpoint::{Declared, Request};
 use crate::denoiser::{AskedNetwork, Denoiser, NetworkDenoiser};
 use crate::device;
 use crate::error::{Error, Result};
@@ -63,7 +63,8 @@ impl Model {
     /// The file is no checkpoint or damaged; it does not say what a sample looks like; or `overrides` do not fit it.
     pub fn load(path: &str, overrides: &Overrides) -> Result<Self> {
         let said = Said::new(overrides, &DataOptions::default())?;
-        let opened = Opened::open(path, None, &DataOptions::default(), &said.request(Device::Cpu))?;
+        let request = Request { kind: Some(kind(overrides.dtype)), ..said.request(Device::Cpu) };
+        let opened = Opened::open(path, None, &DataOptions::default(), &request)?;
         let shape = opened.want().sample.ok_or_else(|| {
             Error::mismatch(
                 format!("{path} does not say what a sample looks like"),

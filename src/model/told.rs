@@ -40,6 +40,7 @@ impl Said {
     pub fn request(&self, device: Device) -> Request<'_> {
         Request {
             device,
+            kind: None,
             weights: self.weights.as_deref(),
             told: Some(&self.told),
             inputs: self.inputs.as_ref(),

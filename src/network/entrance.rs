@@ -4,6 +4,7 @@
 //! where sin ωₖt and cos ωₖt belong together. Each sum is exact, since a tangent goes through the network linearly.
 
 use super::Condition;
+use crate::device::upload_integers;
 use crate::dual::Dual;
 use crate::error::{Doing, Result};
 use crate::nn::{Sites, Wave};
@@ -101,7 +102,7 @@ fn digits(value: f64) -> String {
 pub(super) fn only_columns(features: Dual, columns: &[i64]) -> Result<Dual> {
     let doing = "choosing a frequency";
     let Some(tangent) = &features.tangent else { return Ok(features) };
-    let index = Tensor::from_slice(columns).f_to_device(tangent.device()).doing(doing)?;
+    let index = upload_integers(columns, tangent.device())?;
     let mask = Tensor::f_zeros([tangent.size().last().copied().unwrap_or(0)], (tangent.kind(), tangent.device()));
     let mask = mask.and_then(|mask| mask.f_index_fill(0, &index, 1.0)).doing(doing)?;
     Ok(Dual::new(features.value.shallow_clone(), tangent.f_mul(&mask).doing(doing)?))

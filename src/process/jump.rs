@@ -1,6 +1,7 @@
 //! Symbols that jump, each position by itself. States are whole numbers carried as floats: float32 tells 2²⁴ symbols apart.
 
 use super::{Block, ForwardProcess, NoiseKind};
+use crate::device::column;
 use crate::error::{Doing, Result};
 use crate::schedule::NoiseSchedule;
 use crate::time::{Axis, Conditioning, Timestep};
@@ -60,26 +61,20 @@ impl ForwardProcess for Arc<Jump> {
     /// symbols apart.
     fn state(&self, clean: &Tensor, noise: &Tensor, t: &[Timestep]) -> Result<Tensor> {
         let kernels: Vec<Kernel> = t.iter().map(|&t| self.graph.kernel(self.sigma(t))).collect();
-        jumped(self.graph, &kernels, clean, noise).doing("letting symbols jump")
+        let chances: Vec<f64> = kernels.iter().map(|kernel| kernel.jumps).collect();
+        let chance = column(&chances, clean.dim(), clean.device(), Kind::Double)?;
+        jumped(self.graph, &chance, clean, noise).doing("letting symbols jump")
     }
 }
 
-fn jumped(
-    graph: Graph,
-    kernels: &[Kernel],
-    clean: &Tensor,
-    noise: &Tensor,
-) -> std::result::Result<Tensor, tch::TchError> {
-    let chances: Vec<f64> = kernels.iter().map(|kernel| kernel.jumps).collect();
-    let column: Vec<i64> = std::iter::once(-1).chain(std::iter::repeat_n(1, clean.dim() - 1)).collect();
-    let chance = Tensor::f_from_slice(&chances)?.f_view(&column[..])?.f_to_device(clean.device())?;
+fn jumped(graph: Graph, chance: &Tensor, clean: &Tensor, noise: &Tensor) -> std::result::Result<Tensor, tch::TchError> {
     let uniform = noise.f_to_kind(Kind::Double)?;
-    let jumps = uniform.f_lt_tensor(&chance)?;
+    let jumps = uniform.f_lt_tensor(chance)?;
     let target = match graph.mask() {
         Some(mask) => clean.f_full_like(mask as f64)?,
         None => {
             let others = (graph.symbols() - 1) as f64;
-            let place = uniform.f_div(&chance)?.f_mul_scalar(others)?.f_floor()?.f_clamp_max(others - 1.0)?;
+            let place = uniform.f_div(chance)?.f_mul_scalar(others)?.f_floor()?.f_clamp_max(others - 1.0)?;
             let behind = place.f_ge_tensor(clean)?.f_to_kind(Kind::Double)?;
             place.f_add(&behind)?.f_to_kind(clean.kind())?
         }

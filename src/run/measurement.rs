@@ -147,7 +147,7 @@ impl Measurement {
         let process = before_weights::check(checkpoints, shares, options, overrides)?;
         let options = &symbols(options, process.as_ref());
         let arithmetic = setup.arithmetic(overrides.dtype)?;
-        let mut opened = setup::open_all(checkpoints, labels, &options.data, overrides, arithmetic.0)?;
+        let mut opened = setup::open_all(checkpoints, labels, &options.data, overrides, arithmetic)?;
         if command == COMPARE {
             opened.first_mut().into_iter().for_each(Opened::forget_loras);
         }

@@ -50,7 +50,7 @@ impl Samples {
         let arithmetic = setup.arithmetic(args.model.dtype)?;
         let labels: Vec<String> = args.label.iter().cloned().collect();
         before_weights::denoisers("sampling", &[&args.checkpoint], &args.model, &args.data)?;
-        let opened = setup::open_all(&[&args.checkpoint], &labels, &args.data, &args.model, arithmetic.0)?;
+        let opened = setup::open_all(&[&args.checkpoint], &labels, &args.data, &args.model, arithmetic)?;
         let share = [args.model.share.as_ref()];
         let completed = setup::complete(opened, &share, (&args.data, &args.model), arithmetic, Derivatives::default())?;
         let Completed { mut models, data, mut warnings } = completed;

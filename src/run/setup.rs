@@ -1,5 +1,6 @@
 //! From checkpoint arguments to models and data that fit each other.
 
+use crate::checkpoint::Request;
 use crate::clean_data::{self, CleanData};
 use crate::data::{DataSpec, SampleShape};
 use crate::device::{self, DeviceChoice};
@@ -51,13 +52,13 @@ impl Setup {
     }
 }
 
-/// Opens checkpoints, with a label each as far as there are labels.
+/// Opens checkpoints for a device and a dtype of networks, with a label each as far as there are labels.
 pub fn open_all<S: AsRef<str>>(
     arguments: &[S],
     labels: &[String],
     data: &DataOptions,
     options: &Overrides,
-    device: Device,
+    (device, kind): (Device, Kind),
 ) -> Result<Vec<Opened>> {
     if labels.len() > arguments.len() {
         return Err(Error::argument(
@@ -68,7 +69,7 @@ pub fn open_all<S: AsRef<str>>(
         ));
     }
     let said = Said::new(options, data)?;
-    let request = said.request(device);
+    let request = Request { kind: Some(kind), ..said.request(device) };
     let opened = arguments.iter().enumerate();
     opened.map(|(i, name)| Opened::open(name.as_ref(), labels.get(i).map(String::as_str), data, &request)).collect()
 }

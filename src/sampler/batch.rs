@@ -2,6 +2,7 @@
 
 use super::Which;
 use crate::denoiser::Denoiser;
+use crate::device::upload;
 use crate::error::{Doing, Error, Result};
 use crate::network::Condition;
 use crate::random::{Purpose, fill_normal, stream};
@@ -123,9 +124,7 @@ impl<'a> Batch<'a> {
             fill_normal(&mut stream(self.seed, purpose, t, sample), row);
         }
         let full: Vec<i64> = std::iter::once(rows as i64).chain(shape.iter().copied()).collect();
-        let x = Tensor::f_from_slice(&values).and_then(|v| v.f_view(&full[..]));
-        let x = x.and_then(|v| v.f_to_device(self.denoiser.device())).and_then(|v| v.f_to_kind(self.kind()));
-        x.doing("drawing noise")
+        upload(&values, &full, self.denoiser.device(), self.kind())
     }
 }
 

@@ -45,7 +45,7 @@ impl Study {
     pub fn new(args: &StabilityArgs, setup: &Setup) -> Result<Self> {
         let arithmetic = setup.arithmetic(args.model.dtype)?;
         before_weights::denoisers("stability", &args.checkpoints, &args.model, &args.data)?;
-        let opened = setup::open_all(&args.checkpoints, &args.label, &args.data, &args.model, arithmetic.0)?;
+        let opened = setup::open_all(&args.checkpoints, &args.label, &args.data, &args.model, arithmetic)?;
         let share = args.model.share.as_ref();
         let shares: Vec<Option<&Share>> = (0..opened.len()).map(|i| share.filter(|_| i > 0)).collect();
         let mut completed =

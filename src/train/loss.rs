@@ -1,6 +1,7 @@
 //! One batch's loss: x_t = α x₀ + σ ε, the network asked about its condition, and the error of its output.
 
 use super::{Batch, Plan, Run};
+use crate::device::{column, upload, upload_integers, upload_numbers};
 use crate::dual::Dual;
 use crate::error::{Doing, Result};
 use crate::network::{Condition, Network};
@@ -18,24 +19,25 @@ pub(super) struct Loss {
 pub(super) fn loss(network: &dyn Network, plan: &Plan, run: &Run, batch: &Batch, device: Device) -> Result<Loss> {
     let doing = "computing the training loss";
     let rows = Rows { plan, device, kind: plan.kind() };
-    let (x0, noise) = (rows.samples(&batch.x0).doing(doing)?, rows.samples(&batch.noise).doing(doing)?);
+    let (x0, noise) = (rows.samples(&batch.x0)?, rows.samples(&batch.noise)?);
     let level = |t: &usize| &run.levels[*t];
-    let mix = |factors: &dyn Fn(&usize) -> (f64, f64)| -> std::result::Result<Tensor, TchError> {
+    let mix = |factors: &dyn Fn(&usize) -> (f64, f64)| -> Result<Tensor> {
         let (a, b): (Vec<f64>, Vec<f64>) = batch.t.iter().map(factors).unzip();
-        x0.f_mul(&rows.column(&a)?)?.f_add(&noise.f_mul(&rows.column(&b)?)?)
+        let (a, b) = (rows.column(&a)?, rows.column(&b)?);
+        x0.f_mul(&a).and_then(|x0| x0.f_add(&noise.f_mul(&b)?)).doing(doing)
     };
-    let x_t = mix(&|t| (level(t).alpha, level(t).sigma)).and_then(|x| rows.layout(x)).doing(doing)?;
-    let target = mix(&|t| plan.prediction.target(level(t))).doing(doing)?;
+    let x_t = rows.layout(mix(&|t| (level(t).alpha, level(t).sigma))?).doing(doing)?;
+    let target = mix(&|t| plan.prediction.target(level(t)))?;
     let conditions: Vec<f64> = batch.t.iter().map(|t| run.conditions[*t]).collect();
     // What the network sees: c_in x_t.
     let seen = match batch.t.iter().map(|t| Some(plan.prediction.input(level(t))?.value)).collect::<Option<Vec<_>>>() {
         None => x_t,
-        Some(c_in) => rows.column(&c_in).and_then(|c_in| x_t.f_mul(&c_in)).doing(doing)?,
+        Some(c_in) => x_t.f_mul(&rows.column(&c_in)?).doing(doing)?,
     };
     let output = rows.ask(network, &seen, &conditions)?;
     let errors = output.f_sub(&target).and_then(|e| mean_square(&e, rows.kind)).doing(doing)?;
     let weights: Vec<f64> = batch.t.iter().map(|t| plan.weighting.weight(plan.prediction, level(t))).collect();
-    let weighted = rows.vector(&weights).and_then(|w| errors.f_mul(&w)).and_then(|e| e.f_mean(rows.kind));
+    let weighted = errors.f_mul(&rows.vector(&weights)?).and_then(|e| e.f_mean(rows.kind));
     let mut objective = weighted.doing(doing)?;
     if let Some(penalty) = rows.penalty(network, run, batch, [&seen, &output])? {
         objective = objective.f_add(&penalty).doing(doing)?;
@@ -57,20 +59,18 @@ struct Rows<'a> {
 
 impl Rows<'_> {
     /// [B, …] from B · D numbers.
-    fn samples(&self, values: &[f32]) -> std::result::Result<Tensor, TchError> {
+    fn samples(&self, values: &[f32]) -> Result<Tensor> {
         let shape: Vec<i64> = std::iter::once(-1).chain(self.plan.shape.iter().copied()).collect();
-        Tensor::f_from_slice(values)?.f_to_kind(self.kind)?.f_view(&shape[..])?.f_to_device(self.device)
+        upload(values, &shape, self.device, self.kind)
     }
 
-    fn vector(&self, values: &[f64]) -> std::result::Result<Tensor, TchError> {
-        Tensor::f_from_slice(values)?.f_to_kind(self.kind)?.f_to_device(self.device)
+    fn vector(&self, values: &[f64]) -> Result<Tensor> {
+        upload_numbers(values, self.device, self.kind)
     }
 
     /// [B, 1, …], to broadcast over samples.
-    fn column(&self, values: &[f64]) -> std::result::Result<Tensor, TchError> {
-        let mut shape = vec![1; self.plan.shape.len() + 1];
-        shape[0] = values.len() as i64;
-        self.vector(values)?.f_view(&shape[..])
+    fn column(&self, values: &[f64]) -> Result<Tensor> {
+        column(values, self.plan.shape.len() + 1, self.device, self.kind)
     }
 
     fn layout(&self, x: Tensor) -> std::result::Result<Tensor, TchError> {
@@ -79,7 +79,7 @@ impl Rows<'_> {
 
     /// The network's output in the dtype of the weights.
     fn ask(&self, network: &dyn Network, x: &Tensor, conditions: &[f64]) -> Result<Tensor> {
-        let t = self.vector(conditions).doing("uploading timesteps")?;
+        let t = self.vector(conditions)?;
         let x = Dual::constant(x.shallow_clone());
         let output = network.forward(&x, &Dual::constant(t), &Condition::default())?;
         output.value.f_to_kind(self.kind).doing("computing the training loss")
@@ -102,13 +102,13 @@ impl Rows<'_> {
             return Ok(None);
         }
         let index: Vec<i64> = near.iter().map(|row| *row as i64).collect();
-        let index = Tensor::f_from_slice(&index).and_then(|v| v.f_to_device(self.device)).doing(doing)?;
+        let index = upload_integers(&index, self.device)?;
         let conditions: Vec<f64> = near.iter().map(|&row| run.conditions[batch.t[row] + 1]).collect();
         let next = self.ask(network, &seen.f_index_select(0, &index).doing(doing)?, &conditions)?;
         let factors = near.iter().map(|&row| self.plan.prediction.epsilon(&run.levels[batch.t[row]]));
         let factors: Vec<f64> = factors.map(|affine| affine.map(|affine| affine.output)).collect::<Result<_>>()?;
         let difference = next.f_sub(&output.f_index_select(0, &index).doing(doing)?).doing(doing)?;
-        let quotient = self.column(&factors).and_then(|factors| difference.f_mul(&factors)).doing(doing)?;
+        let quotient = difference.f_mul(&self.column(&factors)?).doing(doing)?;
         let sum = mean_square(&quotient, self.kind).and_then(|e| e.f_sum(self.kind)).doing(doing)?;
         sum.f_mul_scalar(penalty.weight / batch.t.len() as f64).doing(doing).map(Some)
     }

@@ -97,7 +97,7 @@ fn open(source: &Source, request: &Request) -> Result<Checkpoint> {
     let chosen = chosen_set(candidate, &stored, anchor.as_deref(), asked.filter(|_| !answered), all.len() == 1)?;
     let (tensors, left_out) = match request.headers_only {
         true => (stored.shapes(&chosen.set)?, Vec::new()),
-        false => stored.read(&chosen.set, request.device)?,
+        false => stored.read(&chosen.set, request)?,
     };
     let config_path = candidate.folder.join("config.json");
     let network = network::build(&config, &Weights::new(tensors, stored.path()), &config_path)?;

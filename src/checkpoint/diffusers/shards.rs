@@ -4,15 +4,16 @@
 //! every file of a folder below `snapshots/` is a link into `blobs/` beside it, counts as in the folder.
 
 use super::read_json;
-use crate::checkpoint::{hexadecimal, sha256};
-use crate::error::{Doing, Error, Result};
-use crate::tensor_file::{self, Entry, IntoTensor};
+use crate::checkpoint::weights::placed;
+use crate::checkpoint::{Request, hexadecimal, sha256};
+use crate::error::{Error, Result};
+use crate::tensor_file::{self, Entry};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
-use tch::{Device, Tensor};
+use tch::Tensor;
 
 /// Tensors by the file's names, and Python objects that were left out.
 pub(super) type Parameters = (BTreeMap<String, Tensor>, Vec<String>);
@@ -74,10 +75,10 @@ impl Index {
     }
 
     /// The `wanted` parameters, from one reading of each file.
-    pub fn tensors(&self, wanted: &dyn Fn(&str) -> bool, device: Device) -> Result<Parameters> {
+    pub fn tensors(&self, wanted: &dyn Fn(&str) -> bool, request: &Request) -> Result<Parameters> {
         let (mut tensors, mut left_out) = (BTreeMap::new(), Vec::new());
         for shard in self.shards.keys() {
-            let (mut found, objects) = read_file(shard, wanted, device)?;
+            let (mut found, objects) = read_file(shard, wanted, request)?;
             tensors.append(&mut found);
             left_out.extend(objects);
         }
@@ -120,12 +121,11 @@ fn shard(folder: &Path, name: &str, index: &Path) -> Result<PathBuf> {
 }
 
 /// The `wanted` tensors of a file, under the file's names.
-pub(super) fn read_file(path: &Path, wanted: &dyn Fn(&str) -> bool, device: Device) -> Result<Parameters> {
-    let named = tensor_file::read_selected(path, wanted)?;
+pub(super) fn read_file(path: &Path, wanted: &dyn Fn(&str) -> bool, request: &Request) -> Result<Parameters> {
     let mut tensors = BTreeMap::new();
-    for (name, array) in named.arrays {
-        let tensor = array.into_tensor()?.f_to_device(device).doing("moving weights")?;
-        tensors.insert(name, tensor);
-    }
-    Ok((tensors, named.opaque))
+    let left_out = tensor_file::read_each(path, wanted, &mut |name, array| {
+        tensors.insert(name.into(), placed(array, request)?);
+        Ok(())
+    })?;
+    Ok((tensors, left_out))
 }

@@ -2,12 +2,12 @@
 
 use super::shards::{Index, Parameters, read_file};
 use crate::checkpoint::sets::Set;
-use crate::checkpoint::sha256;
+use crate::checkpoint::{Request, sha256};
 use crate::error::Result;
 use crate::tensor_file::{self, Entry};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use tch::{Device, Tensor};
+use tch::Tensor;
 
 pub(super) enum Stored {
     File(PathBuf),
@@ -38,11 +38,11 @@ impl Stored {
     }
 
     /// The tensors of a set.
-    pub fn read(&self, set: &Set, device: Device) -> Result<Parameters> {
+    pub fn read(&self, set: &Set, request: &Request) -> Result<Parameters> {
         let wanted = |name: &str| set.names.contains_key(name);
         let (tensors, left_out) = match self {
-            Stored::File(path) => read_file(path, &wanted, device)?,
-            Stored::Shards(index) => index.tensors(&wanted, device)?,
+            Stored::File(path) => read_file(path, &wanted, request)?,
+            Stored::Shards(index) => index.tensors(&wanted, request)?,
         };
         let own = |(name, tensor)| Some((set.names.get(&name)?.clone(), tensor));
         Ok((tensors.into_iter().filter_map(own).collect(), left_out))

@@ -9,17 +9,18 @@ mod buffers;
 
 use super::declared::USUAL;
 use super::sets::{self, Names, Set};
+use super::weights::placed;
 use super::{Checkpoint, Declared, Format, Request, Source, sha256};
-use crate::error::{Doing, Error, Result};
+use crate::error::{Error, Result};
 use crate::network::recognise::{Evidence, Shapes, StateDict, Told, Use};
 use crate::network::{self};
 use crate::nn::Weights;
 use crate::report::WeightsUsed;
-use crate::tensor_file::{self, Array, Format as File, IntoTensor, Listing, NamedArrays};
+use crate::tensor_file::{self, Array, Format as File, Listing, NamedArrays};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
-use tch::{Device, Tensor};
+use tch::Tensor;
 
 /// The format's name.
 pub const NAME: &str = "state dict";
@@ -155,7 +156,7 @@ fn open(source: &Source, request: &Request) -> Result<Checkpoint> {
         .or(Declared::of_architecture(&config)?);
     let declared = said(told)?.or(usual).or(buffers.declared(&named)?);
     let tensors = match numbers {
-        true => tensors(set, named.arrays, request.device)?,
+        true => tensors(set, named.arrays, request)?,
         false => set.without_numbers(&listing.entries)?,
     };
     let weights = Weights::new(tensors, path);
@@ -175,12 +176,12 @@ fn open(source: &Source, request: &Request) -> Result<Checkpoint> {
     })
 }
 
-/// The tensors of a set on `device`, under the network's own names.
-fn tensors(set: &Set, arrays: Vec<(String, Array)>, device: Device) -> Result<BTreeMap<String, Tensor>> {
+/// The tensors of a set where and as they are asked for, under the network's own names.
+fn tensors(set: &Set, arrays: Vec<(String, Array)>, request: &Request) -> Result<BTreeMap<String, Tensor>> {
     let mut tensors = BTreeMap::new();
     for (name, array) in arrays {
         let Some(own) = set.names.get(&name) else { continue };
-        tensors.insert(own.clone(), array.into_tensor()?.f_to_device(device).doing("moving weights")?);
+        tensors.insert(own.clone(), placed(&array, request)?);
     }
     Ok(tensors)
 }

@@ -109,6 +109,11 @@ impl Array {
         &self.data
     }
 
+    /// The memory of its elements, where no clone shares it; else none.
+    pub(super) fn into_bytes(self) -> Vec<u8> {
+        Arc::try_unwrap(self.data).unwrap_or_default()
+    }
+
     /// Number of elements.
     pub fn len(&self) -> usize {
         self.data.len() / self.dtype.size()

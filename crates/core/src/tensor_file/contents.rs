@@ -2,6 +2,7 @@
 
 use super::array::Array;
 use super::pickle::Value;
+use crate::error::Result;
 
 /// What the reader of one format gives.
 #[derive(Default)]
@@ -14,3 +15,6 @@ pub(super) struct Contents {
 
 /// Which arrays are read, by name.
 pub(super) type Wanted<'a> = &'a dyn Fn(&str) -> bool;
+
+/// Takes one array after the other.
+pub(super) type Take<'a> = &'a mut dyn FnMut(&str, &Array) -> Result<()>;

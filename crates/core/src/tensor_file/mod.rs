@@ -85,6 +85,26 @@ pub fn read_selected(path: impl AsRef<Path>, wanted: &dyn Fn(&str) -> bool) -> R
     Ok(NamedArrays { format, arrays, opaque, tree, metadata })
 }
 
+/// Hands the `wanted` arrays of a file to `take`, one by one; gives what was left out, as [`NamedArrays::opaque`] has it. Of
+/// a safetensors file each array is read when the one before has been taken, into the same memory; others are read as a
+/// whole.
+///
+/// # Errors
+/// Those of [`read_selected`], and the first of `take`.
+pub fn read_each(
+    path: impl AsRef<Path>,
+    wanted: &dyn Fn(&str) -> bool,
+    take: &mut dyn FnMut(&str, &Array) -> Result<()>,
+) -> Result<Vec<String>> {
+    let path = path.as_ref();
+    if sniff(path)?.format == Format::Safetensors {
+        return Ok(safetensors_file::each(path, wanted, take)?.opaque);
+    }
+    let NamedArrays { arrays, opaque, .. } = read_selected(path, wanted)?;
+    arrays.into_iter().try_for_each(|(name, array)| take(&name, &array))?;
+    Ok(opaque)
+}
+
 /// The arrays of the safetensors file that a TorchScript module carries as the extra file `name`; `None` without one.
 pub fn read_extra(path: &Path, name: &str) -> Result<Option<NamedArrays>> {
     let Sniffed { root: Some(root), .. } = sniff(path)? else { return Ok(None) };

@@ -43,11 +43,16 @@ impl Source {
 
     /// `count` bytes from byte `at` on.
     pub fn read(&self, at: u64, count: u64) -> Result<Vec<u8>> {
+        self.read_into(at, count, Vec::new())
+    }
+
+    /// The same in memory that is there already, as far as it suffices.
+    pub fn read_into(&self, at: u64, count: u64, mut data: Vec<u8>) -> Result<Vec<u8>> {
         if at.checked_add(count).is_none_or(|end| end > self.bytes) {
             let problem = format!("{count} bytes from byte {at} on are beyond its end at byte {}", self.bytes);
             return Err(damaged(&self.path, problem));
         }
-        let mut data = Vec::new();
+        data.clear();
         let room = usize::try_from(count).unwrap_or(usize::MAX);
         data.try_reserve_exact(room)
             .map_err(|_| damaged(&self.path, format!("{count} bytes of it do not fit into memory")))?;

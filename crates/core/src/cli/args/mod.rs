@@ -103,8 +103,8 @@ pub enum Command {
     Merge(MergeArgs),
     /// Say which units of a run are finished, which are missing, and who did them
     Status(StatusArgs),
-    /// Say what this installation can use: libtorch, devices, threads
-    Doctor,
+    /// Say what this installation can use, and how fast it is: libtorch, devices, threads
+    Doctor(DoctorArgs),
     /// Print a completion script for a shell
     #[command(hide = true)]
     Completions {
@@ -211,6 +211,14 @@ pub struct StatusArgs {
     /// Folder of the run, as --out named it
     #[arg(value_name = "OUT")]
     pub out: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub struct DoctorArgs {
+    /// Also measure, in about half a minute, how fast each device is: forward passes, what derivatives and secants cost
+    /// beside them, copies
+    #[arg(long)]
+    pub bench: bool,
 }
 
 /// Figures beside the tables.

@@ -3,12 +3,12 @@
 mod header;
 
 use super::array::Array;
-use super::contents::{Contents, Wanted};
+use super::contents::{Contents, Take, Wanted};
 use super::damage::damaged;
 use super::listing::{Entry, Listing};
 use super::source::Source;
 use crate::error::Result;
-use header::Header;
+use header::{Described, Header};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -22,7 +22,7 @@ pub(super) type ReadAt<'a> = &'a mut dyn FnMut(u64, u64) -> Result<Vec<u8>>;
 pub(super) fn entries(path: &Path, listing: &mut Listing) -> Result<()> {
     let source = Source::open(path)?;
     let (header, _) = open(&mut |at, count| source.read(at, count), source.bytes(), path)?;
-    let entry = |t: header::Described| Entry { name: t.name, shape: t.shape, dtype: t.type_name };
+    let entry = |t: Described| Entry { name: t.name, shape: t.shape, dtype: t.type_name };
     listing.entries = header.tensors.into_iter().map(entry).collect();
     listing.metadata = header.metadata;
     Ok(())
@@ -37,21 +37,53 @@ pub(super) fn read(path: &Path, wanted: Wanted) -> Result<Contents> {
 /// Reads the wanted arrays of `bytes` bytes in this format, which are in the file at `path`.
 pub(super) fn read_at(read: ReadAt, bytes: u64, path: &Path, wanted: Wanted) -> Result<Contents> {
     let (header, data_start) = open(read, bytes, path)?;
+    let mut arrays = Vec::new();
+    let rest = each_of(header, wanted, &mut |tensor| {
+        let array = tensor.array(read(data_start + tensor.start, tensor.end - tensor.start)?, path)?;
+        arrays.push((tensor.name, array));
+        Ok(())
+    })?;
+    Ok(Contents { arrays, ..rest })
+}
+
+/// Hands over the wanted arrays one by one, all read into the same memory; gives what else the file holds.
+pub(super) fn each(path: &Path, wanted: Wanted, take: Take) -> Result<Contents> {
+    let source = Source::open(path)?;
+    let (header, data_start) = open(&mut |at, count| source.read(at, count), source.bytes(), path)?;
+    let sizes = header.tensors.iter().filter(|tensor| wanted(&tensor.name)).map(|tensor| tensor.end - tensor.start);
+    let largest = sizes.max().and_then(|bytes| usize::try_from(bytes).ok()).unwrap_or_default();
+    let mut buffer = Vec::new();
+    // So that it never moves; where there is not so much memory, reading says so.
+    let _ = buffer.try_reserve_exact(largest);
+    each_of(header, wanted, &mut |tensor| {
+        let (at, count) = (data_start + tensor.start, tensor.end - tensor.start);
+        let array = tensor.array(source.read_into(at, count, std::mem::take(&mut buffer))?, path)?;
+        take(&tensor.name, &array)?;
+        buffer = array.into_bytes();
+        Ok(())
+    })
+}
+
+/// Calls `read` for every array that is wanted; gives what else the header says.
+fn each_of(header: Header, wanted: Wanted, read: &mut dyn FnMut(Described) -> Result<()>) -> Result<Contents> {
     let mut contents = Contents { metadata: header.metadata, ..Contents::default() };
     for tensor in header.tensors {
-        let Some(dtype) = tensor.dtype else {
+        if tensor.dtype.is_none() {
             contents.opaque.push(format!("{} ({})", tensor.name, tensor.type_name));
-            continue;
-        };
-        if !wanted(&tensor.name) {
-            continue;
+        } else if wanted(&tensor.name) {
+            read(tensor)?;
         }
-        let data = read(data_start + tensor.start, tensor.end - tensor.start)?;
-        let array = Array::new(tensor.shape, dtype, Arc::new(data))
-            .map_err(|e| damaged(path, format!("its array {} is wrong: {e}", tensor.name)))?;
-        contents.arrays.push((tensor.name, array));
     }
     Ok(contents)
+}
+
+impl Described {
+    /// The array of these bytes.
+    fn array(&self, data: Vec<u8>, path: &Path) -> Result<Array> {
+        let dtype = self.dtype.ok_or_else(|| damaged(path, format!("its array {} has an unknown type", self.name)))?;
+        Array::new(self.shape.clone(), dtype, Arc::new(data))
+            .map_err(|e| damaged(path, format!("its array {} is wrong: {e}", self.name)))
+    }
 }
 
 /// The header, and where the numbers begin.
