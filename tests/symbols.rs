@@ -234,7 +234,8 @@ fn inspect_says_how_a_folder_is_used() {
     let here = folder.path();
     hub(here, "absorb", "model.safetensors");
     let said = succeed(here, &["inspect", "absorb"]);
-    for words in ["SEDD", "[6]", "absorb:symbols=7,noise=log-linear", "sigma", "blocks.1.attn_qkv.weight"] {
+    for words in ["SEDD", "[6]", "absorb:symbols=7,noise=log-linear", "log-ratio", "sigma", "blocks.1.attn_qkv.weight"]
+    {
         assert!(said.contains(words), "{words}: {said}");
     }
     let run = succeed(here, &["inspect", &fixture("symbols/mdlm_run")]);

@@ -109,11 +109,14 @@ fn encoded(path: &Path, set: &Set, (memory, device): (ByteSize, Device)) -> Resu
     })
 }
 
+/// Reads one image by its number.
+type Read<'a> = Box<dyn Fn(usize, &mut [f32]) -> Result<()> + Sync + 'a>;
+
 /// Images that are encoded, wherever they lie.
 struct Images<'a> {
     shape: &'a [usize],
     count: usize,
-    read: Box<dyn Fn(usize, &mut [f32]) -> Result<()> + Sync + 'a>,
+    read: Read<'a>,
 }
 
 impl Images<'_> {

@@ -1,8 +1,9 @@
 //! `lipscope inspect CKPT`: what a file holds, without measuring anything.
 
 use crate::checkpoint::state_dict::{self, Description};
-use crate::checkpoint::{self, Checkpoint, Request};
+use crate::checkpoint::{self, Checkpoint, Declared, Request};
 use crate::error::{Result, printable};
+use crate::jumps::Output;
 use crate::network::Numbers;
 use crate::process::ProcessSpec;
 use crate::tensor_file::{self, Format, Listing, Value as Saved};
@@ -62,7 +63,7 @@ fn describe_checkpoint(checkpoint: &Checkpoint) -> Value {
         "numbers": additions.numbers.map(Numbers::name),
         "schedule": declared.schedule.as_ref().map(ProcessSpec::to_string),
         "timesteps": declared.schedule.as_ref().map(ProcessSpec::timesteps),
-        "prediction": declared.prediction.map(|prediction| prediction.to_string()),
+        "prediction": prediction(declared),
         "keys for sampling only, not used": declared.ignored,
         "notes": checkpoint.notes,
         "sharing": declared.share,
@@ -80,6 +81,13 @@ fn describe_checkpoint(checkpoint: &Checkpoint) -> Value {
         object.insert("sha256".into(), sha256.clone().into());
     }
     description
+}
+
+/// What the network outputs, where that is known; log-ratios have no name among predictions.
+fn prediction(declared: &Declared) -> Option<String> {
+    let of_symbols = matches!(declared.schedule, Some(ProcessSpec::Jump(_))) && declared.said_in.prediction.is_some();
+    let ratios = of_symbols.then(|| Output::LogRatio.name().to_string());
+    declared.prediction.map(|prediction| prediction.to_string()).or(ratios)
 }
 
 fn describe_listing(listing: &Listing, state_dict: Option<Description>) -> Value {

@@ -199,7 +199,7 @@ pub struct Overrides {
     /// Which of a checkpoint's sets of weights: ema, raw, or one that inspect lists [default: the checkpoint's]
     #[arg(long, value_name = "NAME", help_heading = "Model (overrides what the checkpoint says)")]
     pub weights: Option<String>,
-    /// What the shapes of a state dict do not tell, such as num_heads=4: NAME=VALUE, or a file with a JSON object
+    /// What the shapes of a state dict do not tell, such as num_heads=4: NAME=VALUE, or a file with a JSON object or YAML
     #[arg(long, value_name = "NAME=VALUE|FILE", help_heading = "Model (overrides what the checkpoint says)")]
     pub config: Vec<String>,
     /// Low-rank adaptation (LoRA) that is merged into the weights, with its scale; may be given several times
