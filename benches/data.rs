@@ -27,7 +27,7 @@ use std::time::{Duration, Instant};
 const SIDE: u32 = 32;
 const SHARDS: usize = 10;
 const BATCH: u64 = 64;
-const ARCH: &str = "unet:channels=16-32,layers=1,attention=8";
+const ARCH: &str = "unet:channels=16-32,layers=1,attention=16";
 const LAYOUTS: [(&str, &str, &str); 3] =
     [("in memory", "images:photos", "64GiB"), ("folder", "images:photos", "0"), ("tar shards", "tar:shards", "0")];
 
