@@ -96,7 +96,7 @@ mod tests {
             "words = '-p gpu -t 60'\nsetup = 'module load a'\n[train]\nwords = '-t 24:00:00'\nprogram = 'x run \"a b\"'",
         );
         let later: Words = "--qos=high".parse().unwrap();
-        assert_eq!(of.words("train", &later).unwrap().to_string(), "-p gpu -t 60 -t 24:00:00 --qos=high");
+        assert_eq!(of.words("train", &later).unwrap().to_string(), "-p gpu -t 60 -t 24:00:00 '--qos=high'");
         assert_eq!(of.words("evaluate", &Words::default()).unwrap().to_string(), "-p gpu -t 60");
         assert_eq!((of.setup("train"), of.check()), ("module load a", None));
         assert_eq!(of.program("train").unwrap(), ["x", "run", "a b"]);
