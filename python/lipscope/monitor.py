@@ -42,7 +42,7 @@ class Monitor:
         if "out" in options:
             raise Error("Each measurement has a folder of its own. Leave out `out`, and save what you want to keep from `reports`.")
         if self._options["timesteps"] == "auto":
-            raise Error('timesteps="auto" differs from step to step. Use "log:24" or a list, so that curves can be laid side by side.')
+            raise Error('timesteps="auto" differs from step to step. Use "log:24" or a list: curves are laid side by side.')
 
     def __call__(self, model: Model, step: int) -> dict[str, float]:
         """Measures `model` if `step` is a multiple of `every`; scalars for a logger."""

@@ -23,8 +23,8 @@ REPORT = "report.json"
 PAGE_HEIGHT = 700
 
 # Columns of the tables that hold words, and those that count.
-WORDS = frozenset({"model", "quantity", "estimator", "block", "of", "baseline_model"})
-COUNTS = frozenset({"samples", "non_finite", "unconverged"})
+WORDS = frozenset({"model", "quantity", "estimator", "block"})
+COUNTS = frozenset({"samples", "non_finite"})
 
 # Okabe and Ito's palette, which colour-blind readers tell apart.
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#000000")

@@ -45,7 +45,7 @@ class Shared(torch.nn.Module):
             at = self._place
             arguments = (*arguments[:at], self.shared(arguments[at]), *arguments[at + 1 :])
         else:
-            raise TypeError(f"the timestep is missing: it is argument {self._place + 1} of {type(self.module).__name__}, `{self._name}`")
+            raise TypeError(f"{type(self.module).__name__} needs a timestep: argument {self._place + 1}, `{self._name}`")
         return self.module(*arguments, **named)
 
     def __getattr__(self, name: str) -> Any:

@@ -14,6 +14,9 @@ from .program import Error
 # Two batch sizes that are not the example's: a trace in which one was baked in fails at them.
 BATCHES = (1, 3)
 
+# torch 2.13 reads and writes TorchScript, and says at each call that it will not for ever.
+DEPRECATED = r"`torch\.jit\.\w+` is deprecated"
+
 # What may differ between a module and its trace, relatively: the order of sums, in the dtype of the answer.
 TOLERANCE = {torch.float64: 1e-10, torch.float32: 1e-4, torch.bfloat16: 5e-2, torch.float16: 1e-2}
 
@@ -35,7 +38,9 @@ def trace(module: torch.nn.Module, path: Path, shape: tuple[int, ...]) -> None:
     """Traces a copy of `module` on the CPU in eval mode and in its own dtype, for samples of this shape, into `path`.
 
     The module itself stays as it is. A file that is there already and is a trace of the same module stays too: two traces in one
-    process differ in the names of their classes, and the program would take them for two models. Raises `Error` where it cannot be traced, or its trace answers otherwise than it does.
+    process differ in the names of their classes, and the program would take them for two models.
+
+    Raises `Error` where the module cannot be traced, or its trace answers otherwise than it does.
     """
     name = type(module).__name__
     copied = cpu_copy(module).eval()
@@ -62,7 +67,7 @@ def trace(module: torch.nn.Module, path: Path, shape: tuple[int, ...]) -> None:
         for inputs in examples:
             _check(function, script, inputs, name)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", FutureWarning)
+        warnings.filterwarnings("ignore", DEPRECATED)
         torch.jit.save(script, str(path))
 
 
@@ -92,13 +97,14 @@ def _traced(function: torch.nn.Module, inputs: tuple[torch.Tensor, ...], name: s
     try:
         # The tracer's own check runs at the example's batch size only; ours runs at others.
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", FutureWarning)  # torch 2.13 reads and writes TorchScript, and calls it deprecated
+            warnings.filterwarnings("ignore", DEPRECATED)
             script: torch.jit.ScriptModule = torch.jit.trace(  # type: ignore[no-untyped-call, unused-ignore]
                 function, inputs, check_trace=False, strict=False
             )
         return script
     except Exception as error:
-        raise Error(f"{name} cannot be traced ({type(error).__name__}: {error}). Save it as TorchScript and pass its path.") from error
+        problem = f"{type(error).__name__}: {error}"
+        raise Error(f"{name} cannot be traced ({problem}). Save it as TorchScript and pass its path.") from error
 
 
 def _check(function: torch.nn.Module, script: torch.jit.ScriptModule, inputs: tuple[torch.Tensor, ...], name: str) -> None:
@@ -118,7 +124,7 @@ def _is_of(path: Path, function: torch.nn.Module, examples: list[tuple[torch.Ten
     """Whether the file has the same weights and gives the same answers, bit for bit."""
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", FutureWarning)
+            warnings.filterwarnings("ignore", DEPRECATED)
             script = torch.jit.load(str(path))  # type: ignore[no-untyped-call, unused-ignore]
         own, stored = dict(function.state_dict()), dict(script.state_dict())
         same = own.keys() == stored.keys() and all(torch.equal(own[name], stored[name]) for name in own)

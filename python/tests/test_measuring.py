@@ -9,7 +9,6 @@ import signal
 import subprocess
 import threading
 import time
-from pathlib import Path
 
 import pytest
 
@@ -294,23 +293,7 @@ def test_a_diffusers_model_is_measured_in_lipscopes_own_layers(x0, tmp_path):
     assert numpy.isfinite(pictures).all()
     # The network's output is held still; ε is converted from it with factors of t that are not.
     given = {**given, "of": "output", "quantity": "secant"}
-    alone, wrapped = (means(lipscope.measure(model, scheduler=scheduler, data=x0, **given), "secant") for model in (unet, pipeline.unet))
-    assert wrapped == [0, 0, alone[2]] and min(alone) > 0
-
-
-EXAMPLES = Path(__file__).parent.parent.parent / "examples"
-NEEDED = {"diffusers.ipynb": "diffusers", "lucidrains.ipynb": "denoising_diffusion_pytorch"}
-
-
-@needs_matplotlib
-@needs_pandas
-@pytest.mark.parametrize("name", NEEDED)
-def test_the_notebooks_run(name, tmp_path, monkeypatch):
-    for package in ("nbformat", "nbclient", "ipykernel", NEEDED[name]):
-        pytest.importorskip(package)
-    import nbclient
-    import nbformat
-
-    monkeypatch.setenv("PYTHONPATH", str(Path(lipscope.__file__).parent.parent))
-    notebook = nbformat.read(EXAMPLES / name, as_version=4)
-    nbclient.NotebookClient(notebook, timeout=600, kernel_name="python3", resources={"metadata": {"path": str(tmp_path)}}).execute()
+    reports = [lipscope.measure(model, scheduler=scheduler, data=x0, **given) for model in (unet, pipeline.unet)]
+    alone, wrapped = (means(report, "secant") for report in reports)
+    # At 100 the two are the same function; rows that share a network call differ with the plan, and so do last bits.
+    assert wrapped[:2] == [0, 0] and wrapped[2] == pytest.approx(alone[2], rel=ROUNDING) and min(alone) > 0

@@ -105,7 +105,7 @@ class Running(WithFake):
         self.assertEqual(scalars(report), {**expected, "lipscope/seconds": 0.5})
 
     def test_the_programs_paragraph_is_the_exception(self):
-        self.fake("import sys; print('note', file=sys.stderr); print('error: no such flag.\\n\\n  tip', file=sys.stderr); sys.exit(2)")
+        self.fake("import sys; sys.stderr.write('note\\nerror: no such flag.\\n\\n  tip\\n'); sys.exit(2)")
         with redirect_stderr(StringIO()) as shown, self.assertRaises(lipscope.Error) as raised:
             lipscope.theory("digits")
         self.assertEqual((str(raised.exception), raised.exception.code), ("no such flag.\n\n  tip", 2))

@@ -57,23 +57,10 @@ fn encoded(path: &Path, set: &Set, (memory, device): (ByteSize, Device)) -> Resu
     };
     let module = load_script(path, device, "this encoder")?;
     let (mut rows, mut shape) = (Vec::new(), Vec::new());
-    let images = match set {
-        Set::Held(samples) => Images {
-            shape: &samples.shape,
-            count: samples.images.nrows(),
-            read: Box::new(|row, out| {
-                out.iter_mut().zip(samples.images.row(row)).for_each(|(to, from)| *to = *from);
-                Ok(())
-            }),
-        },
-        Set::Indexed(indexed) => {
-            Images { shape: &indexed.shape, count: indexed.len(), read: Box::new(|row, out| indexed.read(row, out)) }
-        }
-    };
-    for first in (0..images.count).step_by(BATCH) {
-        let part = images.part(first)?;
-        let count = part.len() as i64 / images.width() as i64;
-        let sizes: Vec<i64> = std::iter::once(count).chain(images.shape.iter().map(|n| *n as i64)).collect();
+    for first in (0..set.count()).step_by(BATCH) {
+        let part = part(set, first)?;
+        let count = BATCH.min(set.count() - first) as i64;
+        let sizes: Vec<i64> = std::iter::once(count).chain(set.shape().iter().map(|n| *n as i64)).collect();
         let x = Tensor::f_from_slice(&part).and_then(|x| x.f_view(&sizes[..])).and_then(|x| x.f_to_device(device));
         let x = x.doing("moving images to the encoder")?;
         let output = module.forward_is(&[IValue::Tensor(x)]).map_err(|e| bad(torch_message(&e)))?;
@@ -83,9 +70,9 @@ fn encoded(path: &Path, set: &Set, (memory, device): (ByteSize, Device)) -> Resu
             return Err(bad(format!("it answers {count} images with an output of shape {size:?}")));
         }
         shape = size[1..].to_vec();
-        let whole = ByteSize((shape.iter().product::<i64>() * 4 * images.count as i64) as u64);
+        let whole = ByteSize((shape.iter().product::<i64>() * 4 * set.count() as i64) as u64);
         if whole.0 > memory.0 && matches!(set, Set::Indexed(_)) {
-            let problem = format!("latents are held in memory, and those of {} images take {whole}", images.count);
+            let problem = format!("latents are held in memory, and those of {} images take {whole}", set.count());
             return Err(Error::mismatch(problem, "Use fewer by --data-limit, or allow more by --data-memory."));
         }
         let latents = latents.f_to_device(Device::Cpu).and_then(|v| v.f_to_kind(Kind::Float)?.f_reshape([-1]));
@@ -93,7 +80,7 @@ fn encoded(path: &Path, set: &Set, (memory, device): (ByteSize, Device)) -> Resu
         rows.extend(Vec::<f32>::try_from(latents).doing("reading latents back")?);
     }
     let shape: Vec<usize> = shape.into_iter().map(|n| n as usize).collect();
-    let rows = Array2::from_shape_vec((images.count, shape.iter().product()), rows)
+    let rows = Array2::from_shape_vec((set.count(), shape.iter().product()), rows)
         .map_err(|e| bad(format!("its latents do not divide into samples ({e})")))?;
     Ok(match set {
         Set::Held(samples) => Samples {
@@ -109,28 +96,12 @@ fn encoded(path: &Path, set: &Set, (memory, device): (ByteSize, Device)) -> Resu
     })
 }
 
-/// Reads one image by its number.
-type Read<'a> = Box<dyn Fn(usize, &mut [f32]) -> Result<()> + Sync + 'a>;
-
-/// Images that are encoded, wherever they lie.
-struct Images<'a> {
-    shape: &'a [usize],
-    count: usize,
-    read: Read<'a>,
-}
-
-impl Images<'_> {
-    fn width(&self) -> usize {
-        self.shape.iter().product::<usize>().max(1)
-    }
-
-    /// Up to a batch of them from `first` on.
-    fn part(&self, first: usize) -> Result<Vec<f32>> {
-        let mut part = vec![0.0; BATCH.min(self.count - first) * self.width()];
-        let rows = part.par_chunks_mut(self.width()).enumerate();
-        rows.try_for_each(|(i, out)| (self.read)(first + i, out))?;
-        Ok(part)
-    }
+/// Up to a batch of images from `first` on.
+fn part(set: &Set, first: usize) -> Result<Vec<f32>> {
+    let width = set.shape().iter().product::<usize>().max(1);
+    let mut part = vec![0.0; BATCH.min(set.count() - first) * width];
+    part.par_chunks_mut(width).enumerate().try_for_each(|(i, out)| set.read(first + i, out))?;
+    Ok(part)
 }
 
 fn with_latents(indexed: &Indexed, images: Array2<f32>, shape: Vec<usize>) -> Samples {

@@ -101,6 +101,36 @@ pub enum Set {
     Indexed(Indexed),
 }
 
+impl Set {
+    /// Number of samples.
+    pub fn count(&self) -> usize {
+        match self {
+            Set::Held(samples) => samples.images.nrows(),
+            Set::Indexed(indexed) => indexed.len(),
+        }
+    }
+
+    /// Shape of one sample.
+    pub fn shape(&self) -> &[usize] {
+        match self {
+            Set::Held(samples) => &samples.shape,
+            Set::Indexed(indexed) => &indexed.shape,
+        }
+    }
+
+    /// Sample `row`, flattened, into `out`.
+    ///
+    /// # Errors
+    /// It cannot be read from disk.
+    pub fn read(&self, row: usize, out: &mut [f32]) -> Result<()> {
+        match self {
+            Set::Held(samples) => out.iter_mut().zip(samples.images.row(row)).for_each(|(to, from)| *to = *from),
+            Set::Indexed(indexed) => indexed.read(row, out)?,
+        }
+        Ok(())
+    }
+}
+
 /// Index of sample `i` of `limit` that are evenly spaced over `count`.
 pub(crate) fn spaced(i: usize, count: usize, limit: usize) -> usize {
     (i as u128 * count as u128 / limit.max(1) as u128) as usize

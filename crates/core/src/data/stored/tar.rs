@@ -88,7 +88,8 @@ impl Shards {
         let mut sample = Sample::default();
         for member in Headers::of(source) {
             let member = member?;
-            if member.name.split('/').any(is_hidden) {
+            // `tar -C DIR .` begins every name with ./, which hides nothing.
+            if member.name.split('/').any(|part| part != "." && is_hidden(part)) {
                 continue;
             }
             let key = key(&member.name);
@@ -220,6 +221,8 @@ mod tests {
             ("a/1.png", b"one"),
             ("a/1.cls", b"7\n"),
             ("a/1.txt", b"a caption"),
+            ("./a/1b.png", b"dotted"),
+            ("./a/1b.cls", b"4"),
             ("a/2.json", br#"{"label": 3}"#),
             ("a/2.jpg", b"second"),
             ("._a/3.png", b"hidden"),
@@ -228,9 +231,9 @@ mod tests {
         ]);
         let shards = shards.unwrap();
         let read: Vec<Vec<u8>> = (0..shards.count()).map(|place| shards.bytes(place).unwrap()).collect();
-        assert_eq!(read, [&b"one"[..], b"second", b"long"]);
-        assert_eq!(shards.labels(), Some(vec![7, 3, -1]));
-        assert!(shards.path(2).ends_with(&long), "{:?}", shards.path(2));
+        assert_eq!(read, [&b"one"[..], b"dotted", b"second", b"long"]);
+        assert_eq!(shards.labels(), Some(vec![7, 4, 3, -1]));
+        assert!(shards.path(3).ends_with(&long), "{:?}", shards.path(3));
     }
 
     #[test]

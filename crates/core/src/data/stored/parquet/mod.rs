@@ -16,12 +16,15 @@ use crate::tensor_file::Source;
 use cache::Cache;
 use column::Column;
 use pages::{Chunk, Page, Pages, Values};
-use std::io::Cursor;
+use polars_parquet_format::thrift::protocol::TCompactInputProtocol;
+use polars_parquet_format::{FileMetaData, RowGroup};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock};
 
 /// Bytes of a footer at most.
 const MOST_FOOTER: u64 = 1 << 30;
+/// Bytes of memory for each byte of a footer.
+const FOOTER_RATIO: usize = 64;
 
 /// The pictures of parquet files, in the order of the files and of their rows.
 pub(super) struct Tables {
@@ -35,11 +38,16 @@ pub(super) struct Tables {
 /// The pictures of a row group.
 struct Group {
     file: usize,
-    /// Rows of all groups before it, and its own.
+    /// Rows of all groups before it.
     first: usize,
-    rows: usize,
     chunk: Chunk,
     pages: OnceLock<Arc<Pages>>,
+}
+
+impl Group {
+    fn rows(&self) -> usize {
+        self.chunk.rows()
+    }
 }
 
 impl Tables {
@@ -65,35 +73,30 @@ impl Tables {
     }
 
     fn add(&mut self, source: Source, column: Option<&str>) -> Result<()> {
-        let metadata = footer(&source)?;
+        let (columns, groups) = footer(&source)?;
+        let pictures = column::pictures(&columns, column, source.path())?;
+        let classes = column::labels(&columns);
         let (mut first, file) = (self.count(), self.files.len());
-        let mut labels = self.labels.take();
-        for group in &metadata.row_groups {
-            let columns = group.parquet_columns();
-            let pictures = column::pictures(columns, column, source.path())?;
-            let rows = group.num_rows();
-            let chunk = Chunk::new(pictures, rows, &source)?;
-            labels = match (labels, column::labels(columns)) {
-                (Some(mut labels), Some(found)) => {
-                    let chunk = Chunk::new(found, rows, &source)?;
-                    pages::integers(&source, &chunk)?.map(|found| {
-                        labels.extend(found);
-                        labels
-                    })
-                }
+        let chunk = |group: &RowGroup, column: usize| Chunk::new(&columns[column], group, column, &source);
+        for group in &groups {
+            let pictures = chunk(group, pictures)?;
+            self.labels = match (self.labels.take(), classes) {
+                (Some(mut labels), Some(classes)) => pages::integers(&source, &chunk(group, classes)?)?.map(|found| {
+                    labels.extend(found);
+                    labels
+                }),
                 _ => None,
             };
-            self.groups.push(Group { file, first, rows, chunk, pages: OnceLock::new() });
-            first += rows;
+            self.groups.push(Group { file, first, chunk: pictures, pages: OnceLock::new() });
+            first += self.groups.last().map_or(0, Group::rows);
         }
-        self.labels = labels;
         self.files.push(source);
         Ok(())
     }
 
     /// The group of a row, and its number.
     fn group(&self, place: usize) -> Option<(usize, &Group)> {
-        let number = self.groups.partition_point(|group| group.first + group.rows <= place);
+        let number = self.groups.partition_point(|group| group.first + group.rows() <= place);
         self.groups.get(number).map(|group| (number, group))
     }
 
@@ -133,7 +136,7 @@ impl Tables {
 
 impl Encoded for Tables {
     fn count(&self) -> usize {
-        self.groups.last().map_or(0, |group| group.first + group.rows)
+        self.groups.last().map_or(0, |group| group.first + group.rows())
     }
 
     fn bytes(&self, place: usize) -> Result<Vec<u8>> {
@@ -160,7 +163,7 @@ impl Encoded for Tables {
             add(&file.bytes().to_le_bytes());
         }
         for group in &self.groups {
-            add(&(group.rows as u64).to_le_bytes());
+            add(&(group.rows() as u64).to_le_bytes());
             add(&group.chunk.bytes().to_le_bytes());
         }
         Ok(())
@@ -175,8 +178,8 @@ impl Encoded for Tables {
     }
 }
 
-/// What the end of a file says about it.
-fn footer(source: &Source) -> Result<polars_parquet::parquet::metadata::FileMetadata> {
+/// The columns and row groups that the end of a file names.
+fn footer(source: &Source) -> Result<(Vec<Column>, Vec<RowGroup>)> {
     let wrong = |problem: String| Error::file(source.path(), problem, "Copy or download it again.");
     let tail = source.bytes().checked_sub(8).map(|at| source.read(at, 8)).transpose()?;
     let length = match tail.as_deref() {
@@ -184,9 +187,10 @@ fn footer(source: &Source) -> Result<polars_parquet::parquet::metadata::FileMeta
         _ => return Err(wrong("it is no parquet file, or cut short: it does not end with PAR1".into())),
     };
     let at = source.bytes().checked_sub(length + 8).filter(|_| length <= MOST_FOOTER);
-    let at = at.ok_or_else(|| wrong(format!("its footer claims {length} bytes")))?;
-    let mut bytes = b"PAR1".to_vec();
-    bytes.extend(source.read(at, length + 8)?);
-    polars_parquet::parquet::read::read_metadata(&mut Cursor::new(bytes))
-        .map_err(|e| wrong(format!("its footer is damaged ({e})")))
+    let bytes = source.read(at.ok_or_else(|| wrong(format!("its footer claims {length} bytes")))?, length)?;
+    let mut protocol = TCompactInputProtocol::new(&bytes[..], bytes.len().saturating_mul(FOOTER_RATIO));
+    let metadata = FileMetaData::read_from_in_protocol(&mut protocol);
+    let metadata = metadata.map_err(|e| wrong(format!("its footer is damaged ({e})")))?;
+    let columns = Column::all(&metadata.schema).ok_or_else(|| wrong("its schema is damaged".into()))?;
+    Ok((columns, metadata.row_groups))
 }

@@ -2,14 +2,13 @@
 //!
 //! A page that is not trusted: what its header claims is checked against the file and a budget before memory is taken.
 
-use super::Column;
+use super::column::{Column, Place};
 use super::levels::hybrid;
 use crate::error::{Error, Result};
 use crate::tensor_file::{Budget, Source};
 use polars_parquet::parquet::compression::{Compression, DecompressionContext, decompress};
-use polars_parquet::parquet::page::ParquetPageHeader;
-use polars_parquet::parquet::schema::types::PhysicalType;
 use polars_parquet_format::thrift::protocol::TCompactInputProtocol;
+use polars_parquet_format::{PageHeader, RowGroup};
 use std::path::Path;
 
 /// Bytes that hold any header of a page: it may carry the smallest and the largest value.
@@ -30,7 +29,8 @@ pub(super) struct Chunk {
     compression: Compression,
     /// Definition level of a value that is there.
     level: u32,
-    physical: PhysicalType,
+    /// Whether its numbers have four bytes, not eight.
+    is_short: bool,
 }
 
 /// The pages of a chunk.
@@ -79,20 +79,23 @@ fn wrong(path: &Path, problem: impl std::fmt::Display) -> Error {
 }
 
 impl Chunk {
-    pub fn new(column: &Column, rows: usize, source: &Source) -> Result<Self> {
-        let (data, size) = (column.data_page_offset(), column.compressed_size());
-        let at = column.dictionary_page_offset().filter(|at| (1..data).contains(at)).unwrap_or(data);
-        let (at, end) = (u64::try_from(at).ok(), at.checked_add(size).and_then(|end| u64::try_from(end).ok()));
-        let (Some(at), Some(end)) = (at, end.filter(|end| *end <= source.bytes())) else {
-            return Err(wrong(source.path(), "its column lies beyond the end of the file"));
-        };
-        // A run can stand for many rows in no bytes, but not for more than this.
+    /// Column `number` of a row group.
+    pub fn new(column: &Column, group: &RowGroup, number: usize, source: &Source) -> Result<Self> {
+        let bad = |problem: String| wrong(source.path(), problem);
+        let place = group.columns.get(number).and_then(Place::of).filter(|place| place.end <= source.bytes());
+        let Place { at, end, compression } =
+            place.ok_or_else(|| bad(format!("column {} lies beyond the end of the file", column.path.join("."))))?;
+        let rows = usize::try_from(group.num_rows).map_err(|_| bad("its number of rows is negative".into()))?;
+        // A run stands for many rows in no bytes.
         Budget::for_file(source.bytes())
-            .spend((rows as u64).saturating_mul(size_of::<(u32, u32)>() as u64))
-            .map_err(|problem| wrong(source.path(), format!("it claims {rows} rows: {problem}")))?;
-        let level = u32::try_from(column.descriptor().descriptor.max_def_level).unwrap_or(0);
-        let physical = column.physical_type();
-        Ok(Chunk { at, end, rows, compression: column.compression(), level, physical })
+            .spend((rows as u64).saturating_mul(size_of::<Option<(u32, u32)>>() as u64))
+            .map_err(|problem| bad(format!("it claims {rows} rows: {problem}")))?;
+        Ok(Chunk { at, end, rows, compression, level: column.level, is_short: column.is_short() })
+    }
+
+    /// Its number of values, missing ones included.
+    pub fn rows(&self) -> usize {
+        self.rows
     }
 
     /// Bytes in the file.
@@ -110,7 +113,7 @@ impl Pages {
             let window = source.read(at, MOST_HEADER.min(chunk.end.saturating_sub(at)))?;
             let mut rest = &window[..];
             let mut protocol = TCompactInputProtocol::new(&mut rest, window.len());
-            let header = ParquetPageHeader::read_from_in_protocol(&mut protocol);
+            let header = PageHeader::read_from_in_protocol(&mut protocol);
             let header = header.map_err(|e| wrong(source.path(), format!("its header cannot be read ({e})")))?;
             let begins = at + (window.len() - rest.len()) as u64;
             let packed = u64::try_from(header.compressed_page_size).map_err(|_| bad("its size is negative"))?;
@@ -135,7 +138,7 @@ impl Pages {
 }
 
 /// A page as its header has it, and its number of values; `None` of an index.
-fn page(header: &ParquetPageHeader, at: u64, packed: u64, path: &Path) -> Result<Option<(Page, usize)>> {
+fn page(header: &PageHeader, at: u64, packed: u64, path: &Path) -> Result<Option<(Page, usize)>> {
     let bad = |problem: &str| wrong(path, problem);
     let unpacked = u64::try_from(header.uncompressed_page_size).map_err(|_| bad("its size is negative"))?;
     Budget::for_file(packed).spend(unpacked).map_err(|problem| bad(&problem))?;
@@ -256,7 +259,7 @@ fn plain(bytes: &[u8], count: usize) -> Option<Vec<(u32, u32)>> {
 pub(super) fn integers(source: &Source, chunk: &Chunk) -> Result<Option<Vec<i64>>> {
     let bad = |problem: &str| wrong(source.path(), problem);
     let numbers = |bytes: &[u8], count: usize| -> Option<Vec<i64>> {
-        let width = if chunk.physical == PhysicalType::Int32 { 4 } else { 8 };
+        let width = if chunk.is_short { 4 } else { 8 };
         let bytes = bytes.get(..count.checked_mul(width)?)?;
         Some(if width == 4 {
             bytes.as_chunks().0.iter().map(|b| i32::from_le_bytes(*b).into()).collect()
