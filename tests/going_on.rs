@@ -28,7 +28,7 @@ fn start(folder: &Path, arguments: &[&str]) -> Child {
 fn numbers(value: &Value) -> Value {
     match value {
         Value::Object(object) => {
-            let timed = ["wall_seconds", "began", "threads"];
+            let timed = ["wall_seconds", "began", "threads", "parts"];
             let kept = object.iter().filter(|(key, _)| !timed.contains(&key.as_str()));
             kept.map(|(key, value)| (key.clone(), numbers(value))).collect()
         }
