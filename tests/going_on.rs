@@ -5,7 +5,7 @@
 
 mod common;
 
-use common::{fixture, fresh, names, report};
+use common::{fixture, fresh, names};
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -24,31 +24,12 @@ fn start(folder: &Path, arguments: &[&str]) -> Child {
     command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
 }
 
-/// What was measured: the report without times.
-fn numbers(value: &Value) -> Value {
-    match value {
-        Value::Object(object) => {
-            let timed = ["wall_seconds", "began", "threads", "parts"];
-            let kept = object.iter().filter(|(key, _)| !timed.contains(&key.as_str()));
-            kept.map(|(key, value)| (key.clone(), numbers(value))).collect()
-        }
-        Value::Array(items) => items.iter().map(numbers).collect(),
-        other => other.clone(),
-    }
-}
-
-/// The report of curves or tables, or the samples themselves. Tables have their seconds in the last column of `seeds`.
+/// The report of curves or tables, or the samples themselves.
 fn outcome(out: &Path) -> Value {
     if out.join("samples.npy").exists() {
         return std::fs::read(out.join("samples.npy")).unwrap().into();
     }
-    let mut report = numbers(&report(out));
-    for table in report["tables"].as_array_mut().into_iter().flatten().filter(|table| table["name"] == "seeds") {
-        for row in table["rows"].as_array_mut().unwrap() {
-            row.as_array_mut().unwrap().pop();
-        }
-    }
-    report
+    common::outcome(out)
 }
 
 /// Repeats the command until it comes to its end, disturbed by `signal` after `delay` and later with every round; how
