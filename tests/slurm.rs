@@ -41,11 +41,11 @@ impl Case {
         case
     }
 
-    /// Work of some seconds for each shard, in many units.
+    /// Work of several seconds for each shard, in many units: parts are written after two.
     fn long() -> Case {
         static WHOLE: OnceLock<Value> = OnceLock::new();
         let (pipeline, of) =
-            (fixture("torchscript/pipeline"), ["--samples", "500", "--batch", "8", "--timesteps", "0..12"]);
+            (fixture("torchscript/pipeline"), ["--samples", "2000", "--batch", "8", "--timesteps", "0..12"]);
         let command = [&["measure", &pipeline, "--data", "digits"], &of[..]].concat();
         let whole = WHOLE.get_or_init(|| Case::new(&command).whole.clone());
         Case::with(&command, Some(whole))
