@@ -83,7 +83,7 @@ impl Evaluation {
         let cells = sweep.cells();
         store.expect(KIND, cells.iter().map(|cell| key(&sweep, cell)).collect())?;
         watch.begin(sweep.calls(&cells), "network calls");
-        for (place, cell) in cells.iter().enumerate() {
+        for cell in &cells {
             let key = key(&sweep, cell);
             if let Some(stored) = store.get(KIND, &key) {
                 tables::add(&mut report, stored.said("rows")?);
@@ -91,7 +91,7 @@ impl Evaluation {
                 watch.skip(sweep.calls(std::slice::from_ref(cell)));
                 continue;
             }
-            if !store.does(KIND, &key, place) {
+            if store.leaves(KIND, &key) {
                 watch.skip(sweep.calls(std::slice::from_ref(cell)));
                 continue;
             }

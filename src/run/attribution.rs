@@ -56,14 +56,13 @@ pub(super) fn measure(
         let curve = model.curves.iter().find(derivative);
         curve.map(|curve| job.keys(m, curve)).into_iter().flatten()
     });
-    let keys: Vec<String> = keys.collect();
-    if let Some(store) = &store {
-        store.expect(KIND, keys.clone())?;
+    if let Some(store) = store.as_deref_mut() {
+        store.expect(KIND, keys.collect())?;
     }
     for (m, (subject, model)) in subjects.iter().zip(&mut report.models).enumerate() {
         let response = subject.response.rate_parts().map_err(|why| Error::mismatch(why, "Leave out --attribute."))?;
         let Some(curve) = model.curves.iter().find(derivative) else { continue };
-        let Some(found) = job.of_model(m, response, (curve, &keys), store.as_deref_mut())? else { return Ok(false) };
+        let Some(found) = job.of_model(m, response, curve, store.as_deref_mut())? else { return Ok(false) };
         report.provenance.wall_seconds += found.wall_seconds;
         model.attribution = Some(found);
     }
@@ -82,12 +81,12 @@ impl Job<'_> {
     }
 
     /// The parts of model `m` at some timesteps of its curve, without those that other shards do; `None` if the watcher
-    /// stopped it. `keys` are those of all models.
+    /// stopped it.
     fn of_model(
         &self,
         m: usize,
         response: &dyn RateParts,
-        (curve, keys): (&Curve, &[String]),
+        curve: &Curve,
         mut store: Option<&mut Store>,
     ) -> Result<Option<Attribution>> {
         let mut found = Attribution {
@@ -100,9 +99,7 @@ impl Job<'_> {
         let mut known = None;
         for unit in timesteps(curve).chunks(self.together) {
             let key = self.key(m, unit);
-            let is_absent = store.as_ref().is_some_and(|store| store.get(KIND, &key).is_none());
-            let place = keys.iter().position(|own| *own == key).unwrap_or_default();
-            if is_absent && store.as_deref_mut().is_some_and(|store| !store.does(KIND, &key, place)) {
+            if store.as_deref_mut().is_some_and(|store| store.leaves(KIND, &key)) {
                 unit.iter().for_each(|_| self.watch.advance());
                 continue;
             }

@@ -30,16 +30,16 @@ pub(super) fn add(
     watch: &dyn Watch,
 ) -> Result<bool> {
     let places = places(report, subjects, plan);
-    if let Some(store) = store.as_ref().filter(|_| !places.is_empty()) {
+    if let Some(store) = store.as_deref_mut().filter(|_| !places.is_empty()) {
         store.expect(KIND, places.iter().map(|place| report.models[*place].label.clone()).collect())?;
     }
-    for (nth, place) in places.into_iter().enumerate() {
+    for place in places {
         let subject = &subjects[place];
         let Some(denoiser) = subject.response.as_denoiser() else { continue };
         let label = &report.models[place].label;
         let own = subject.source.clone().map(|source| Draws { source, ..draws.clone() });
         let draws = own.as_ref().unwrap_or(draws);
-        if store.as_mut().is_some_and(|store| store.get(KIND, label).is_none() && !store.does(KIND, label, nth)) {
+        if store.as_mut().is_some_and(|store| store.leaves(KIND, label)) {
             continue;
         }
         let found = measure(label, denoiser, draws, (report, plan), store.as_deref_mut(), watch)?;

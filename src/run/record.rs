@@ -63,10 +63,10 @@ impl<'a> Recorder<'a> {
     fn wave(&mut self, timesteps: &[Timestep], sweep: &mut Sweep, expected: Option<Covariates>) -> Result<bool> {
         self.expected += timesteps.len();
         self.watch.lengthen_to(self.expected as u64);
-        if let Some(store) = &self.store {
+        if let Some(store) = self.store.as_deref_mut() {
             store.expect(points::KIND, sweep.units(timesteps).map(points::key).collect())?;
         }
-        for (place, unit) in sweep.units(timesteps).enumerate() {
+        for unit in sweep.units(timesteps) {
             let key = points::key(unit);
             let stored = self.store.as_ref().and_then(|store| store.get(points::KIND, &key));
             if let Some(stored) = stored {
@@ -77,7 +77,7 @@ impl<'a> Recorder<'a> {
                 self.watch.skip(unit.len() as u64);
                 continue;
             }
-            if self.store.as_mut().is_some_and(|store| !store.does(points::KIND, &key, place)) {
+            if self.store.as_mut().is_some_and(|store| store.leaves(points::KIND, &key)) {
                 self.watch.skip(unit.len() as u64);
                 continue;
             }

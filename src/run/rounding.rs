@@ -81,7 +81,7 @@ pub(super) fn measure(
         if let Some(stored) = store.get(KIND, "") {
             return stored.said("found").map(|found| Outcome::Found(Box::new(found)));
         }
-        if !store.does(KIND, "", 0) {
+        if store.leaves(KIND, "") {
             return Ok(Outcome::OfOthers);
         }
     }

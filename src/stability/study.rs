@@ -100,7 +100,7 @@ impl Study {
         watch.begin(self.settings.timesteps.len() as u64, "timesteps");
         store.expect(KIND, self.settings.timesteps.iter().map(Timestep::to_string).collect())?;
         let (mut all, mut wall_seconds, mut smallest) = (Vec::new(), 0.0, self.settings.batch);
-        for (place, &t) in self.settings.timesteps.iter().enumerate() {
+        for &t in &self.settings.timesteps {
             let key = t.to_string();
             if let Some(stored) = store.get(KIND, &key) {
                 all.extend(decode(stored, t, &self.settings, models.len())?);
@@ -109,7 +109,7 @@ impl Study {
                 watch.skip(1);
                 continue;
             }
-            if !store.does(KIND, &key, place) {
+            if store.leaves(KIND, &key) {
                 watch.skip(1);
                 continue;
             }

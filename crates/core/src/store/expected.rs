@@ -1,6 +1,7 @@
 //! Which units a run consists of, as far as it knows by now: lists in files of their own, so that whoever looks at the
 //! folder knows what is missing without opening a model.
 
+use super::files;
 use crate::atomic;
 use crate::error::{Error, Result};
 use serde::{Deserialize, Serialize};
@@ -24,9 +25,9 @@ pub struct Expected {
 }
 
 /// Writes a list down. Whoever writes the same one writes the same file.
-pub(super) fn announce(folder: &Path, plan: &str, kind: &str, keys: Vec<String>) -> Result<()> {
+pub(super) fn announce(folder: &Path, plan: &str, kind: &str, keys: &[String]) -> Result<()> {
     let folder = folder.join(FOLDER);
-    let list = Expected { kind: kind.into(), keys, plan: plan.into() };
+    let list = Expected { kind: kind.into(), keys: keys.to_vec(), plan: plan.into() };
     let text =
         serde_json::to_vec(&list).map_err(|e| Error::mismatch(format!("no list of units ({e})"), "Report this."))?;
     let hash: String = Sha256::digest(&text).iter().take(8).map(|byte| format!("{byte:02x}")).collect();
@@ -43,30 +44,12 @@ pub(super) fn announce(folder: &Path, plan: &str, kind: &str, keys: Vec<String>)
 
 /// Copies the lists of another folder.
 pub(super) fn take(from: &Path, to: &Path) -> Result<()> {
-    for path in paths(from) {
-        let target = to.join(FOLDER).join(path.file_name().unwrap_or_default());
-        if !target.exists() {
-            let bytes = fs::read(&path).map_err(|e| Error::io(&path, "reading", &e))?;
-            fs::create_dir_all(to.join(FOLDER)).map_err(|e| Error::io(to, "creating a folder", &e))?;
-            atomic::write(&target, &bytes)?;
-        }
-    }
-    Ok(())
+    files::take(&from.join(FOLDER), &to.join(FOLDER), SUFFIX).map(|_| ())
 }
 
 /// The lists of a plan, by their file names; what cannot be read is none.
 pub(super) fn lists(folder: &Path, plan: &str) -> Vec<Expected> {
     let read = |path: PathBuf| serde_json::from_slice::<Expected>(&fs::read(path).ok()?).ok();
-    paths(folder).into_iter().filter_map(read).filter(|list| list.plan == plan).collect()
-}
-
-fn paths(folder: &Path) -> Vec<PathBuf> {
-    let entries = fs::read_dir(folder.join(FOLDER)).into_iter().flatten().flatten().map(|entry| entry.path());
-    let is_list = |path: &PathBuf| {
-        let name = path.file_name().unwrap_or_default().to_string_lossy();
-        name.ends_with(SUFFIX) && !name.starts_with('.')
-    };
-    let mut paths: Vec<PathBuf> = entries.filter(is_list).collect();
-    paths.sort();
-    paths
+    let paths = files::list(&folder.join(FOLDER), SUFFIX).into_iter();
+    paths.filter_map(read).filter(|list| list.plan == plan).collect()
 }

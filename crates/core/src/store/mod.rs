@@ -16,6 +16,7 @@ mod claim;
 mod command;
 mod duplicate;
 mod expected;
+mod files;
 mod maker;
 mod missing;
 mod part;
@@ -74,6 +75,8 @@ pub struct Store {
     work: Work,
     /// Who this is.
     maker: Option<Arc<Maker>>,
+    /// The place of every unit that is expected, in its list.
+    places: HashMap<(String, String), usize>,
     /// Kind and key of the units that are not done here and are not there yet.
     left: Vec<(String, String)>,
     began: Instant,
@@ -91,8 +94,8 @@ impl Store {
         let plan = claim::fingerprint(plan);
         let part::Found { units: done, damaged, differing } = part::read_all(&folder, &plan)?;
         let (began, written) = (Instant::now(), Instant::now());
-        let (fresh, left, work, maker) = (Vec::new(), Vec::new(), Work::All, None);
-        Ok(Store { folder, plan, done, fresh, damaged, differing, work, maker, left, began, written })
+        let (fresh, places, left, work, maker) = (Vec::new(), HashMap::new(), Vec::new(), Work::All, None);
+        Ok(Store { folder, plan, done, fresh, damaged, differing, work, maker, places, left, began, written })
     }
 
     /// The same where only a part of the units is done.
@@ -130,21 +133,27 @@ impl Store {
     ///
     /// # Errors
     /// The folder cannot be written to.
-    pub fn expect(&self, kind: &str, keys: Vec<String>) -> Result<()> {
-        expected::announce(&self.folder, &self.plan, kind, keys)
+    pub fn expect(&mut self, kind: &str, keys: Vec<String>) -> Result<()> {
+        expected::announce(&self.folder, &self.plan, kind, &keys)?;
+        let places = keys.into_iter().enumerate().map(|(place, key)| ((kind.to_string(), key), place));
+        self.places.extend(places);
+        Ok(())
     }
 
-    /// Whether the unit at this place of its list is done here. One that is not, and is not there yet, is left to others.
-    pub fn does(&mut self, kind: &str, key: &str, place: usize) -> bool {
-        let mine = match self.work {
+    /// Whether this unit, one of those that [`Store::expect`] has named, is left to others: it is not there yet, and its
+    /// place in the list makes it another shard's.
+    pub fn leaves(&mut self, kind: &str, key: &str) -> bool {
+        let unit = (kind.to_string(), key.to_string());
+        let is_mine = match self.work {
             Work::All => true,
-            Work::Part(shard) => shard.takes(place),
+            Work::Part(shard) => self.places.get(&unit).is_none_or(|place| shard.takes(*place)),
             Work::Nothing => false,
         };
-        if !mine {
-            self.left.push((kind.into(), key.into()));
+        let left = !is_mine && !self.done.contains_key(&unit);
+        if left {
+            self.left.push(unit);
         }
-        mine
+        left
     }
 
     /// Whether units that are not done here are not there yet.
@@ -419,17 +428,18 @@ mod tests {
         let keys = ["0", "1", "2", "3"];
         store.expect("points", keys.map(String::from).into()).unwrap();
         store.expect("points", keys.map(String::from).into()).unwrap();
-        for (place, key) in keys.iter().enumerate().filter(|(place, _)| place % 2 == 1) {
-            assert!(store.does("points", key, place));
+        for key in ["1", "3"] {
+            assert!(!store.leaves("points", key));
             store.add(unit(key, &[1.0]));
         }
-        assert!(!store.does("points", "0", 0) && store.is_waiting());
+        assert!(store.leaves("points", "0") && store.is_waiting());
         store.keep().unwrap();
         let survey = Survey::of(dir.path()).unwrap().unwrap();
         assert_eq!(survey.missing().collect::<Vec<_>>(), [("points", "0", 0), ("points", "2", 2)]);
         assert_eq!((survey.missing_shards(2), survey.missing_shards(3)), (vec![0], vec![0, 2]));
         let mut merging = open(dir.path(), &plan()).unwrap().only_merging();
-        assert!(!merging.does("points", "0", 0) && !merging.does("points", "2", 2));
+        let left = keys.map(|key| merging.leaves("points", key));
+        assert_eq!(left, [true, false, true, false], "what is there is not left");
         let error = merging.end_of_shard(false).unwrap_err().to_string();
         assert!(error.contains("2 units are missing: t = 0, 2"), "{error}");
     }

@@ -1,6 +1,6 @@
 //! Parts: units in one safetensors file each, written once under a name that nobody else uses.
 
-use super::{Maker, Unit, duplicate};
+use super::{Maker, Unit, duplicate, files};
 use crate::atomic;
 use crate::error::{Error, Result};
 use crate::tensor_file::{self, Array, Dtype as Stored};
@@ -127,11 +127,9 @@ pub(super) struct Differing {
 /// # Errors
 /// A part of another plan or version; a unit that is there twice with other numbers. Both are named.
 pub(super) fn read_all(folder: &Path, plan: &str) -> Result<Found> {
-    let mut paths = paths(folder);
-    paths.sort();
     let mut found = Found::default();
     let mut origins: HashMap<(String, String), PathBuf> = HashMap::new();
-    for path in paths {
+    for path in files::list(&folder.join(FOLDER), SUFFIX) {
         let units = match read(&path, plan) {
             Ok(units) => units,
             Err(Unreadable::Foreign(error)) => return Err(error),
@@ -167,9 +165,8 @@ pub(super) fn read_all(folder: &Path, plan: &str) -> Result<Found> {
 /// Kind and key of every unit of `plan` in parts whose headers can be read, with who did it; their numbers are left alone.
 /// Of a unit that was done twice the first by the name of its part.
 pub(super) fn list(folder: &Path, plan: &str) -> BTreeMap<(String, String), Option<Maker>> {
-    let mut paths = paths(folder);
-    paths.sort();
-    let listings = paths.into_iter().filter_map(|path| tensor_file::entries(path).ok());
+    let listings =
+        files::list(&folder.join(FOLDER), SUFFIX).into_iter().filter_map(|path| tensor_file::entries(path).ok());
     let mut found = BTreeMap::new();
     for header in listings.filter_map(|listing| header(&listing.metadata)).filter(|header| header.plan == plan) {
         for entry in header.units {
@@ -181,27 +178,7 @@ pub(super) fn list(folder: &Path, plan: &str) -> BTreeMap<(String, String), Opti
 
 /// Copies the parts of another folder whose names are not here yet; how many those are.
 pub(super) fn take(from: &Path, to: &Path) -> Result<usize> {
-    let folder = to.join(FOLDER);
-    fs::create_dir_all(&folder).map_err(|e| Error::io(&folder, "creating the folder", &e))?;
-    let mut taken = 0;
-    for path in paths(from) {
-        let target = folder.join(path.file_name().unwrap_or_default());
-        if !target.exists() {
-            let bytes = fs::read(&path).map_err(|e| Error::io(&path, "reading", &e))?;
-            atomic::write(&target, &bytes)?;
-            taken += 1;
-        }
-    }
-    Ok(taken)
-}
-
-fn paths(folder: &Path) -> Vec<PathBuf> {
-    let entries = fs::read_dir(folder.join(FOLDER)).into_iter().flatten().flatten();
-    let is_part = |path: &PathBuf| {
-        let name = path.file_name().unwrap_or_default().to_string_lossy();
-        name.ends_with(SUFFIX) && !name.starts_with('.')
-    };
-    entries.map(|entry| entry.path()).filter(is_part).collect()
+    files::take(&from.join(FOLDER), &to.join(FOLDER), SUFFIX)
 }
 
 fn header(metadata: &[(String, String)]) -> Option<Header> {
