@@ -20,7 +20,7 @@ use std::path::PathBuf;
 /// Clean samples.
 #[derive(Debug, Clone, Default, Args)]
 pub struct DataOptions {
-    /// Clean samples: digits, moons, swiss-roll, checkerboard, eight-gaussians, mnist:DIR, cifar10:DIR, images:DIR, tar:FILES,
+    /// Clean samples: digits, mnist-1000, moons, swiss-roll, checkerboard, eight-gaussians, mnist:DIR, cifar10:DIR, images:DIR, tar:FILES,
     /// parquet:FILES, a file (.npy .npz .safetensors .pt), gaussian:…, mixture:FILE, or model (samples of the checkpoint itself)
     #[arg(long = "data", value_name = "SRC", help_heading = "Data")]
     pub source: Option<DataSpec>,
@@ -52,7 +52,7 @@ pub struct MeasureOptions {
     /// The clean samples.
     #[command(flatten)]
     pub data: DataOptions,
-    /// auto, all, 0..100, 0..1000/10, log:60 or 0,1,2,5
+    /// auto, all, 0..100, 0..1000/10, log:60 or 0,1,10..100/5
     #[arg(long, value_name = "SPEC", default_value = "auto", help_heading = "Measurement")]
     pub timesteps: TimestepSpec,
     /// auto: add timesteps until straight lines between them are this close to the curve, relatively

@@ -1,4 +1,4 @@
-//! Which timesteps are measured: `auto | all | 0..100 | 0..1000/10 | log:60 | 0,1,2,5`.
+//! Which timesteps are measured: `auto | all | 0..100 | 0..1000/10 | log:60 | 0,1,2,5 | 0..100,120..1000/40`.
 
 use crate::error::{Error, Result};
 use crate::time::Timestep;
@@ -29,6 +29,8 @@ pub enum TimestepSpec {
     Log(u64),
     /// As listed; fractions lie between grid indices.
     List(Vec<Timestep>),
+    /// Ranges, and single timesteps between them.
+    Several(Vec<TimestepSpec>),
 }
 
 /// What a spec is resolved against.
@@ -53,7 +55,21 @@ impl TimestepSpec {
     /// Ascending, distinct timesteps, and how many of a range were left out because they have no t′ on the grid. A
     /// listed timestep off the grid is an error.
     pub fn resolve(&self, grid: &Grid) -> Result<(Vec<Timestep>, usize)> {
-        let wanted = match self {
+        let mut sorted = self.wanted(grid)?;
+        sorted.sort_by(f64::total_cmp);
+        sorted.dedup();
+        let before = sorted.len();
+        sorted.retain(|t| *t <= grid.last());
+        if sorted.is_empty() {
+            return Err(off_grid(&self.to_string(), grid));
+        }
+        let left_out = if *self == TimestepSpec::Auto { 0 } else { before - sorted.len() };
+        Ok((sorted, left_out))
+    }
+
+    /// What is named, in any order; of a range also what has no t′ on the grid.
+    fn wanted(&self, grid: &Grid) -> Result<Vec<Timestep>> {
+        Ok(match self {
             TimestepSpec::Auto => auto(grid),
             TimestepSpec::All => (0..grid.timesteps).map(|t| t as f64).collect(),
             TimestepSpec::Range { from, until, step } => {
@@ -71,17 +87,11 @@ impl TimestepSpec {
                 }
                 list.clone()
             }
-        };
-        let mut sorted = wanted;
-        sorted.sort_by(f64::total_cmp);
-        sorted.dedup();
-        let before = sorted.len();
-        sorted.retain(|t| *t <= grid.last());
-        if sorted.is_empty() {
-            return Err(off_grid(&self.to_string(), grid));
-        }
-        let left_out = if *self == TimestepSpec::Auto { 0 } else { before - sorted.len() };
-        Ok((sorted, left_out))
+            TimestepSpec::Several(parts) => {
+                let each: Vec<Vec<Timestep>> = parts.iter().map(|part| part.wanted(grid)).collect::<Result<_>>()?;
+                each.concat()
+            }
+        })
     }
 }
 
@@ -138,7 +148,7 @@ impl FromStr for TimestepSpec {
             Error::argument(
                 "--timesteps",
                 text,
-                "it is auto, all, FROM..UNTIL, FROM..UNTIL/STEP, log:COUNT, or a list such as 0,1,2,5; fractions lie between steps",
+                "it is auto, all, FROM..UNTIL, FROM..UNTIL/STEP, log:COUNT, or a list of numbers and ranges such as 0,1,2,10..100/10; fractions lie between steps",
                 "For example `--timesteps 0..1000/10`.",
             )
         };
@@ -152,20 +162,28 @@ impl FromStr for TimestepSpec {
             return number(count)
                 .and_then(|n| if (1..=1_000_000).contains(&n) { Ok(TimestepSpec::Log(n)) } else { Err(bad()) });
         }
-        if let Some((from, rest)) = text.split_once("..") {
-            let (until, step) = rest.split_once('/').unwrap_or((rest, "1"));
-            let finite = |word: &str| word.parse::<f64>().ok().filter(|t| t.is_finite()).ok_or_else(bad);
-            let (from, until, step) = (finite(from)?, finite(until)?, finite(step)?);
-            let few = (until - from) / step <= MOST_IN_RANGE as f64;
-            return if step > 0.0 && from >= 0.0 && from < until && few {
-                Ok(TimestepSpec::Range { from, until, step })
-            } else {
-                Err(bad())
+        if text.contains("..") {
+            let part = |word: &str| match word.split_once("..") {
+                Some((from, rest)) => range(from, rest),
+                None => word.parse().ok().filter(|t: &f64| t.is_finite()).map(|t| TimestepSpec::List(vec![t])),
             };
+            let parts: Option<Vec<TimestepSpec>> = text.split(',').map(|word| part(word.trim())).collect();
+            let mut parts = parts.ok_or_else(bad)?;
+            return Ok(if parts.len() == 1 { parts.remove(0) } else { TimestepSpec::Several(parts) });
         }
         let list: Option<Vec<f64>> = text.split(',').map(|word| word.trim().parse().ok()).collect();
         list.filter(|list| list.iter().all(|t| t.is_finite())).map(TimestepSpec::List).ok_or_else(bad)
     }
+}
+
+/// `from..until/step`, cut at the dots.
+fn range(from: &str, rest: &str) -> Option<TimestepSpec> {
+    let (until, step) = rest.split_once('/').unwrap_or((rest, "1"));
+    let finite = |word: &str| word.parse::<f64>().ok().filter(|t| t.is_finite());
+    let (from, until, step) = (finite(from)?, finite(until)?, finite(step)?);
+    let few = (until - from) / step <= MOST_IN_RANGE as f64;
+    let sound = step > 0.0 && from >= 0.0 && from < until && few;
+    sound.then_some(TimestepSpec::Range { from, until, step })
 }
 
 impl fmt::Display for TimestepSpec {
@@ -178,6 +196,10 @@ impl fmt::Display for TimestepSpec {
             TimestepSpec::Log(count) => write!(f, "log:{count}"),
             TimestepSpec::List(list) => {
                 let words: Vec<String> = list.iter().map(f64::to_string).collect();
+                f.write_str(&words.join(","))
+            }
+            TimestepSpec::Several(parts) => {
+                let words: Vec<String> = parts.iter().map(TimestepSpec::to_string).collect();
                 f.write_str(&words.join(","))
             }
         }
@@ -228,7 +250,9 @@ mod tests {
         assert_eq!((quarters.len(), quarters[1], quarters[27]), (28, 1.25, 7.75));
         // 0.7 + 3 · 0.1 is a little less than 1, which is excluded.
         assert_eq!(resolve("0.7..1/0.1").unwrap().0.len(), 3);
-        for text in ["1..8/0.25", "0..3", "0..1000/10"] {
+        assert_eq!(resolve("7,0..3,2..9/4,990..1000/8").unwrap(), (vec![0.0, 1.0, 2.0, 6.0, 7.0, 990.0, 998.0], 0));
+        assert_eq!(resolve("0..2,998..1000").unwrap(), (vec![0.0, 1.0, 998.0], 1));
+        for text in ["1..8/0.25", "0..3", "0..1000/10", "0..102,110,140..999/40"] {
             assert_eq!(text.parse::<TimestepSpec>().unwrap().to_string(), text);
         }
     }
@@ -271,6 +295,10 @@ mod tests {
             "log:0",
             "nan",
             "0..",
+            "0..3,",
+            "0..3,all",
+            "0..3,2000",
+            "0..3,5..2",
             "log:x",
         ] {
             assert!(resolve(text).is_err(), "{text}");

@@ -18,7 +18,7 @@ pub struct StabilityArgs {
     pub data: DataOptions,
     #[command(flatten)]
     pub model: Overrides,
-    /// all, 0..100, 0..1000/10, log:60 or 0,1,2,5 [default: every third step of the first tenth]
+    /// all, 0..100, 0..1000/10, log:60 or 0,1,10..100/5 [default: every third step of the first tenth]
     #[arg(long, value_name = "SPEC", help_heading = "Measurement")]
     pub timesteps: Option<TimestepSpec>,
     /// Standard deviations per element of the Gaussian δ that is added to x_t, or none
