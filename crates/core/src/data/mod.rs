@@ -13,6 +13,7 @@ mod fit;
 mod images;
 mod indexed;
 mod mnist;
+mod mnist_1000;
 mod points;
 mod samples;
 mod scaling;
@@ -180,6 +181,7 @@ impl DataSpec {
     fn held(&self, options: &LoadOptions) -> Result<Samples> {
         let raw = match self {
             DataSpec::Digits => digits::load()?,
+            DataSpec::Mnist1000 => mnist_1000::load()?,
             DataSpec::Points(points) => points.load()?,
             DataSpec::Mnist(folder) => mnist::load(folder)?,
             DataSpec::Cifar10(folder) => cifar10::load(folder)?,

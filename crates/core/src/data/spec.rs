@@ -10,6 +10,8 @@ use std::str::FromStr;
 pub enum DataSpec {
     /// `digits`: the embedded 8×8 digits.
     Digits,
+    /// `mnist-1000`: 1,000 embedded 28×28 digits of MNIST.
+    Mnist1000,
     /// `moons`, `swiss-roll`, `checkerboard`: embedded points in the plane.
     Points(Points),
     /// `eight-gaussians`: a mixture in the plane, in closed form.
@@ -50,7 +52,7 @@ pub enum GaussianSpec {
     File(PathBuf),
 }
 
-const ALLOWED: &str = "it is one of digits, moons, swiss-roll, checkerboard, eight-gaussians, mnist:DIR, cifar10:DIR, images:DIR, tar:FILES, parquet:FILES, model, gaussian:mean=0,std=0.5,dim=1, \
+const ALLOWED: &str = "it is one of digits, mnist-1000, moons, swiss-roll, checkerboard, eight-gaussians, mnist:DIR, cifar10:DIR, images:DIR, tar:FILES, parquet:FILES, model, gaussian:mean=0,std=0.5,dim=1, \
                        gaussian:FILE, mixture:FILE, or a file of arrays (.npy, .npz, .safetensors, .pt), FILE#ARRAY for one of several";
 
 impl FromStr for DataSpec {
@@ -82,6 +84,7 @@ impl FromStr for DataSpec {
         }
         match text {
             "digits" => Ok(DataSpec::Digits),
+            "mnist-1000" => Ok(DataSpec::Mnist1000),
             "eight-gaussians" => Ok(DataSpec::EightGaussians),
             "model" => Ok(DataSpec::Model),
             "gaussian" => gaussian(text, "").map(DataSpec::Gaussian),
@@ -131,6 +134,7 @@ impl std::fmt::Display for DataSpec {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             DataSpec::Digits => f.write_str("digits"),
+            DataSpec::Mnist1000 => f.write_str("mnist-1000"),
             DataSpec::Points(points) => points.fmt(f),
             DataSpec::EightGaussians => f.write_str("eight-gaussians"),
             DataSpec::Model => f.write_str("model"),
@@ -159,6 +163,7 @@ mod tests {
     fn every_form_is_read_and_written_alike() {
         for text in [
             "digits",
+            "mnist-1000",
             "moons",
             "swiss-roll:n=500",
             "eight-gaussians",
