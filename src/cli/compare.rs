@@ -11,21 +11,20 @@ use lipscope_core::cli::args::{CompareArgs, Global};
 
 /// Several checkpoints on identical x_t.
 pub(super) fn run(args: &CompareArgs, global: &Global) -> Result<Option<Outcome>> {
-    let report = compare(args, global)?;
+    let report = curves(measurement(args, global)?, &args.output, global)?;
     let wanted = args.require_reduction;
     Ok(report.zip(wanted).and_then(|(report, wanted)| check(&report, wanted)).map(Outcome::CheckFailed))
 }
 
-/// The comparison, measured and written; `None` of a dry run.
-pub(super) fn compare(args: &CompareArgs, global: &Global) -> Result<Option<Report>> {
+/// What is to be measured.
+pub(super) fn measurement(args: &CompareArgs, global: &Global) -> Result<Measurement> {
     if let Some(wanted) = args.require_reduction.filter(|wanted| !(0.0..=1.0).contains(wanted)) {
         let next = "For example --require-reduction 0.5.";
         return Err(Error::argument("--require-reduction", wanted, "it lies between 0 and 1", next));
     }
-    let CompareArgs { baseline, candidates, label, options, model, output, .. } = args;
+    let CompareArgs { baseline, candidates, label, options, model, .. } = args;
     let checkpoints: Vec<&String> = std::iter::once(baseline).chain(candidates).collect();
-    let measurement = Measurement::of_checkpoints(&checkpoints, label, options, model, &setup(global))?;
-    curves(measurement, output, global)
+    Measurement::of_checkpoints(&checkpoints, label, options, model, &setup(global))
 }
 
 /// Why the required reduction does not hold, if it does not.

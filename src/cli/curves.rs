@@ -5,13 +5,29 @@ use super::shards;
 use super::spread;
 use super::watch::Terminal;
 use crate::error::Result;
-use crate::report::Report;
-use crate::run::Measurement;
+use crate::report::{self, Artifact, Report};
+use crate::run::{Measurement, Store};
 use lipscope_core::cli::args::{Global, OutputOptions};
 use lipscope_core::cli::output;
 
+/// A finished measurement, and its files.
+pub(super) struct Curves {
+    /// What was found.
+    pub report: Report,
+    /// Where it is.
+    pub store: Store,
+    /// The files beside it.
+    pub artifacts: Vec<Artifact>,
+}
+
 /// Carries out a measurement, or with `--dry-run` prints its plan: the life of `measure`, `compare` and `theory`.
 pub(super) fn curves(measurement: Measurement, options: &OutputOptions, global: &Global) -> Result<Option<Report>> {
+    let found = measured(measurement, options, global)?;
+    found.map(|found| present::curves(&found, global).map(|()| found.report)).transpose()
+}
+
+/// The same without a word on stdout but the plan.
+pub(super) fn measured(measurement: Measurement, options: &OutputOptions, global: &Global) -> Result<Option<Curves>> {
     let plan = measurement.plan().to_json()?;
     let folder = measurement.folder(options.out.as_deref());
     if global.dry_run {
@@ -21,6 +37,7 @@ pub(super) fn curves(measurement: Measurement, options: &OutputOptions, global: 
     let watch = Terminal::new(global.quiet)?;
     let mut store = shards::store(&folder, &plan, options, global)?;
     let report = measurement.run(Some(&mut store), &watch)?;
-    present::curves(&report, &mut store, options, global)?;
-    Ok(Some(report))
+    let artifacts = report::files(&report, options.figures.plot.as_deref().unwrap_or_default())?;
+    store.publish(&artifacts)?;
+    Ok(Some(Curves { report, store, artifacts }))
 }

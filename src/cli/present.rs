@@ -1,5 +1,6 @@
 //! What a finished run shows: warnings on stderr; on stdout the report as JSON, or tables, reading and where the files are.
 
+use super::curves::Curves;
 use crate::error::Result;
 use crate::report::{self, Artifact, Provenance, Report, TidyReport, Warning};
 use crate::run::Store;
@@ -8,10 +9,9 @@ use lipscope_core::cli::output;
 use serde::Serialize;
 use serde_json::Value;
 
-/// Writes the files of a report of curves and shows it.
-pub(super) fn curves(report: &Report, store: &mut Store, options: &OutputOptions, global: &Global) -> Result<()> {
-    let artifacts = report::files(report, options.figures.plot.as_deref().unwrap_or_default())?;
-    store.publish(&artifacts)?;
+/// Shows a report of curves.
+pub(super) fn curves(found: &Curves, global: &Global) -> Result<()> {
+    let Curves { report, store, artifacts } = found;
     show(report, &report.warnings, global, || {
         let width = output::width();
         let table = if report.compares() {
@@ -32,7 +32,7 @@ pub(super) fn curves(report: &Report, store: &mut Store, options: &OutputOptions
             rounding.unwrap_or_default(),
             basis(&report.provenance),
             data.unwrap_or("an unknown source"),
-            place(store, &artifacts)
+            place(store, artifacts)
         )
     })
 }

@@ -1,60 +1,84 @@
-//! `lipscope demo`: trains `ddpm` and `e-tsdm` on embedded data, and compares them with the ideal denoiser's curve.
+//! `lipscope demo`: a DDPM and an E-TSDM, shipped or trained first, beside the ideal denoiser of their data.
 
-use super::compare;
+mod story;
+
 use super::setup::setup;
 use super::watch::Terminal;
+use super::{compare, curves, present};
+use crate::atomic;
 use crate::error::{Error, Result};
-use crate::report::{Curve, Report};
+use crate::report::{self, ExportFormat, Finished};
 use crate::train::Job;
 use clap::Parser;
-use lipscope_core::cli::args::{Cli, Command, CompareArgs, DemoArgs, Global, TrainArgs};
+use lipscope_core::cli::args::{Cli, Command, DemoArgs, Global};
 use lipscope_core::cli::{Outcome, output};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-/// The data of the demonstration.
-const DATA: &str = "digits";
+/// The shipped networks, averaged weights in float16; `analysis/demonstration` says how they were made.
+const SHIPPED: [(&str, &[u8]); 2] = [
+    ("ddpm.safetensors", include_bytes!("../../demonstration/ddpm.safetensors")),
+    ("e-tsdm.safetensors", include_bytes!("../../demonstration/e-tsdm.safetensors")),
+];
 
-/// The whole story, from training to the figure.
+/// What they were trained on.
+const SHIPPED_DATA: &str = "mnist-1000";
+
+/// Every step near 0, where sharing changes it; few of the others. As many samples as control variates need.
+const SHIPPED_PLAN: [&str; 4] = ["--timesteps", "0..101,120..999/40", "--samples", "24"];
+
+/// What `--train` trains on.
+const TRAINED_DATA: &str = "digits";
+
+/// The whole story, up to the figure. A dry run says which commands it is made of.
 pub(super) fn run(args: &DemoArgs, global: &Global) -> Result<Option<Outcome>> {
-    let out = &args.out;
-    let trainings = ["ddpm", "e-tsdm"].map(|variant| training_command(variant, args, global));
-    let comparison = comparison_command(out, global);
+    let commands = if args.train { trained(args, global) } else { shipped(&args.out, global) };
     if !global.quiet {
-        output::note("The same three commands by hand:");
-        trainings.iter().chain([&comparison]).for_each(|command| output::note(&format!("  {}", command.join(" "))));
+        output::note("The same by hand:");
+        commands.iter().for_each(|command| output::note(&format!("  {}", quoted(command))));
     }
+    let Some((comparison, trainings)) = commands.split_last() else { return Ok(None) };
     let watch = Terminal::new(global.quiet)?;
-    for command in &trainings {
-        let job = Job::new(&parse_training(command)?, &setup(global))?;
-        if !global.dry_run {
-            job.run(&watch)?;
-        }
+    for command in trainings {
+        train(command, global, &watch)?;
     }
     if global.dry_run {
         return Ok(None);
     }
-    let report = compare::compare(&parse_comparison(&comparison)?, global)?;
-    if let (Some(report), false) = (report, global.quiet || global.json) {
-        output::print(&story(&report, out))?;
+    if !args.train {
+        unpack(&args.out)?;
     }
-    Ok(None)
+    show(comparison, global)
 }
 
-fn training_command(variant: &str, args: &DemoArgs, global: &Global) -> Vec<String> {
-    let folder = args.out.join(variant).display().to_string();
-    let steps = args.steps.to_string();
-    let mut words = vec!["lipscope", "train", "--variant", variant, "--data", DATA, "--steps", &steps, "--batch", "64"];
-    words.extend(["--lr", "1e-3", "--out", &folder]);
-    with_seed(words, global)
+/// The one command about the shipped networks.
+fn shipped(out: &Path, global: &Global) -> Vec<Vec<String>> {
+    let files = SHIPPED.map(|(name, _)| out.join(name));
+    let mut comparison = comparison(&files, SHIPPED_DATA, &out.join("compare"), global);
+    comparison.extend(SHIPPED_PLAN.map(String::from));
+    vec![comparison]
 }
 
-fn comparison_command(out: &Path, global: &Global) -> Vec<String> {
-    let file = |variant: &str| out.join(variant).join("model.pt").display().to_string();
-    let (ddpm, shared, folder) = (file("ddpm"), file("e-tsdm"), out.join("compare").display().to_string());
-    let ideal = format!("ideal:{DATA}");
+/// The trainings, and the comparison of what they made.
+fn trained(args: &DemoArgs, global: &Global) -> Vec<Vec<String>> {
+    let out = args.out.join("trained");
+    let variants = ["ddpm", "e-tsdm"];
+    let training = |variant: &str| {
+        let (folder, steps) = (out.join(variant).display().to_string(), args.steps.to_string());
+        let mut words = vec!["lipscope", "train", "--variant", variant, "--data", TRAINED_DATA, "--steps", &steps];
+        words.extend(["--batch", "64", "--lr", "1e-3", "--out", &folder]);
+        with_seed(words, global)
+    };
+    let comparison =
+        comparison(&variants.map(|v| out.join(v).join("model.pt")), TRAINED_DATA, &out.join("compare"), global);
+    variants.into_iter().map(training).chain([comparison]).collect()
+}
+
+fn comparison([ddpm, shared]: &[PathBuf; 2], data: &str, out: &Path, global: &Global) -> Vec<String> {
+    let [ddpm, shared, out] = [ddpm, shared, out].map(|path| path.display().to_string());
+    let ideal = format!("ideal:{data}");
     let mut words = vec!["lipscope", "compare", &ddpm, &shared, &ideal];
     words.extend(["--label", "DDPM", "--label", "E-TSDM", "--label", "ideal denoiser"]);
-    words.extend(["--data", DATA, "--plot", "--out", &folder]);
+    words.extend(["--data", data, "--plot", "--out", &out]);
     with_seed(words, global)
 }
 
@@ -64,80 +88,51 @@ fn with_seed(words: Vec<&str>, global: &Global) -> Vec<String> {
     words.into_iter().map(str::to_string).chain(seed).collect()
 }
 
+/// As a shell takes it.
+fn quoted(words: &[String]) -> String {
+    shlex::try_join(words.iter().map(String::as_str)).unwrap_or_else(|_| words.join(" "))
+}
+
+fn train(command: &[String], global: &Global, watch: &Terminal) -> Result<()> {
+    let Command::Train(asked) = parse(command)? else { return Err(wrong("a training is none")) };
+    let job = Job::new(&asked, &setup(global))?;
+    if global.dry_run { Ok(()) } else { job.run(watch).map(|_| ()) }
+}
+
+/// Writes the shipped networks, as checkpoints for other commands too.
+fn unpack(out: &Path) -> Result<()> {
+    report::prepare_dir(out)?;
+    for (name, bytes) in SHIPPED {
+        let path = out.join(name);
+        if std::fs::read(&path).ok().as_deref() != Some(bytes) {
+            atomic::write(&path, bytes)?;
+        }
+    }
+    Ok(())
+}
+
+/// Compares, draws the figure and the page, and tells what is to be seen.
+fn show(comparison: &[String], global: &Global) -> Result<Option<Outcome>> {
+    let Command::Compare(asked) = parse(comparison)? else { return Err(wrong("the comparison is none")) };
+    let found = curves::measured(compare::measurement(&asked, global)?, &asked.output, global)?;
+    let Some(found) = found else { return Ok(None) };
+    let folder = found.store.folder();
+    let page = report::export(&Finished::read(&Finished::file(folder))?, None, &[ExportFormat::Html])?;
+    report::write_all(folder, &page)?;
+    present::show(&found.report, &found.report.warnings, global, || {
+        let mut text = story::of(&found.report).join("\n");
+        text += "\n\n";
+        let names = ["lipschitz.png"].into_iter().chain(page.iter().map(|page| page.file_name.as_str()));
+        names.for_each(|name| text += &format!("{}\n", folder.join(name).display()));
+        text
+    })?;
+    Ok(None)
+}
+
 fn parse(words: &[String]) -> Result<Command> {
-    let parsed = Cli::try_parse_from(words);
-    parsed
-        .map(|cli| cli.command)
-        .map_err(|e| Error::mismatch(format!("the demo's own command is wrong ({e})"), "Report this."))
+    Cli::try_parse_from(words).map(|cli| cli.command).map_err(|e| wrong(&e.to_string()))
 }
 
-fn parse_training(words: &[String]) -> Result<TrainArgs> {
-    match parse(words)? {
-        Command::Train(args) => Ok(*args),
-        _ => Err(Error::mismatch("the demo's own command is wrong", "Report this.")),
-    }
-}
-
-fn parse_comparison(words: &[String]) -> Result<CompareArgs> {
-    match parse(words)? {
-        Command::Compare(args) => Ok(args),
-        _ => Err(Error::mismatch("the demo's own command is wrong", "Report this.")),
-    }
-}
-
-/// What the numbers show, in words that follow from them.
-fn story(report: &Report, out: &Path) -> String {
-    let mut text = String::new();
-    let secant = |i: usize| report.models.get(i).and_then(|model| model.curves.first());
-    let until = report.models.first().and_then(|model| model.summary.first()).map(|summary| summary.near_zero.until);
-    if let (Some(ddpm), Some(shared), Some(ideal), Some(until)) = (secant(0), secant(1), secant(2), until) {
-        text += &learnt(ddpm, ideal, until);
-        text += &jumps(ddpm, shared, until);
-    }
-    let figure = out.join("compare").join("lipschitz.png");
-    text + &format!("The figure: {}\n", figure.display())
-}
-
-/// How much of the ideal curve the trained model has learnt, over bands wider than the oscillation that its time
-/// embedding puts on K.
-fn learnt(ddpm: &Curve, ideal: &Curve, end: f64) -> String {
-    let mean = |curve: &Curve, from: f64, until: f64| {
-        let here = curve.points.iter().filter(|point| (from..until).contains(&point.timestep));
-        let values: Vec<f64> = here.filter_map(|point| point.mean).collect();
-        (!values.is_empty()).then(|| values.iter().sum::<f64>() / values.len() as f64)
-    };
-    let part = |(from, until): (f64, f64)| Some((from, until, mean(ddpm, from, until)? / mean(ideal, from, until)?));
-    let parts: Vec<(f64, f64, f64)> =
-        [(0.0, 0.1 * end), (0.1 * end, 0.3 * end), (0.3 * end, end)].into_iter().filter_map(part).collect();
-    let words: Vec<String> = parts
-        .iter()
-        .map(|(from, until, part)| format!("{:.0} % over t = {from} … {}", 100.0 * part, until - 1.0))
-        .collect();
-    let missing = if parts.first().is_some_and(|first| first.2 < 0.5) {
-        " Nearest to 0 most of the blow-up is not learnt yet: more --steps learn more."
-    } else {
-        ""
-    };
-    format!("The DDPM's K in per cent of the ideal denoiser's: {}.{missing}\n", words.join(", "))
-}
-
-/// What sharing moved into the boundaries.
-fn jumps(ddpm: &Curve, shared: &Curve, end: f64) -> String {
-    let means = |curve: &Curve| -> Vec<(f64, f64)> {
-        let near = curve.points.iter().filter(|point| point.timestep < end);
-        near.filter_map(|point| point.mean.map(|mean| (point.timestep, mean))).collect()
-    };
-    let highest = |points: &[(f64, f64)]| points.iter().copied().max_by(|a, b| a.1.total_cmp(&b.1));
-    let (ddpm, shared) = (means(ddpm), means(shared));
-    let (Some(peak), Some(jump)) = (highest(&ddpm), highest(&shared)) else { return String::new() };
-    let zeros = shared.iter().filter(|point| point.1 == 0.0).count();
-    format!(
-        "E-TSDM: K is exactly 0 at {zeros} of the {} timesteps measured below {end}, by construction; its largest jump, from t = {} to \
-         {}, is {:.3}, where the DDPM's highest K is {:.3}.\n",
-        shared.len(),
-        jump.0,
-        jump.0 + 1.0,
-        jump.1,
-        peak.1
-    )
+fn wrong(what: &str) -> Error {
+    Error::mismatch(format!("the demo's own command is wrong ({what})"), "Report this.")
 }

@@ -95,7 +95,7 @@ pub enum Command {
     Reproduce(ReproduceArgs),
     /// Render a finished report again: csv, parquet, svg, png, pdf, html, notebook
     Export(ExportArgs),
-    /// Train ddpm and e-tsdm on embedded digits, compare them with the ideal curve, and draw the figure
+    /// Compare a shipped DDPM and E-TSDM with the ideal curve of their data, and draw figure and page
     Demo(DemoArgs),
     /// Say what a checkpoint, a file of arrays, a report or the folder of a run holds
     Inspect(InspectArgs),
@@ -179,8 +179,11 @@ pub struct DemoArgs {
     /// Folder for everything
     #[arg(long, value_name = "DIR", default_value = "lipscope-out/demo", help_heading = "Output")]
     pub out: PathBuf,
-    /// Optimiser steps of each variant
-    #[arg(long, value_name = "N", default_value_t = 1000, help_heading = "Training")]
+    /// Train both networks on 8×8 digits first, instead of comparing those that lipscope ships
+    #[arg(long, help_heading = "Training")]
+    pub train: bool,
+    /// Optimiser steps of each, with --train
+    #[arg(long, value_name = "N", default_value_t = 1000, requires = "train", help_heading = "Training")]
     pub steps: u64,
 }
 
