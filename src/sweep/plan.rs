@@ -109,11 +109,7 @@ impl SweepPlan {
         let text = std::fs::read_to_string(&path).map_err(|e| Error::io(&path, "reading the plan", &e))?;
         let folder = path.parent().map(Path::to_path_buf).unwrap_or_default();
         SweepPlan::parse(&text, folder).map_err(|problem| {
-            Error::file(
-                &path,
-                problem,
-                "The README's section on plans says what a plan holds, and analysis/ has examples.",
-            )
+            Error::file(&path, problem, "docs/sweeps.md says what a plan holds, and analysis/ has examples.")
         })
     }
 
