@@ -1,6 +1,6 @@
 //! A report of curves, for readers.
 
-use super::{Document, Drawing, Shown, Source, provenance, table, words};
+use super::{Document, Drawing, Shown, Source, provenance, sharing, table, words};
 use crate::error::Result;
 use crate::report::attribution::{self, COLUMNS as ATTRIBUTION, attribution_frame};
 use crate::report::csv::{BLOCK, comparison_frame, curve_frame, rounding_frame};
@@ -82,6 +82,7 @@ pub(super) fn document(report: &Report) -> Result<Document> {
     said.extend(report.rounding.as_ref().map(rounding_reading));
     said.push(attribution_reading(&report.models));
     let mut tables = vec![Shown { table: summaries(report), frame: None }];
+    tables.extend(sharing::intervals(report));
     let has_blocks = report.models.iter().flat_map(|model| &model.curves).any(|curve| curve.block.is_some());
     let mut add = |name: &str, title: &str, frame: DataFrame, about: &[&str]| {
         // A column of nothing says nothing to a reader; in the file it keeps its place.
@@ -128,6 +129,7 @@ fn drawing(report: &Report) -> Result<Drawing> {
     let mut about = plot.y.label().to_string();
     if plot.panels.iter().any(|panel| !panel.shades.is_empty()) {
         about.push_str("; the sub-intervals in which timesteps are shared are shaded");
+        about.extend(sharing::in_words(report).map(|names| format!(": {names}")));
     }
     let horizontal = Horizontal::of(report);
     let title = match horizontal {

@@ -1,6 +1,7 @@
 //! What a page and a notebook show of a report, whichever kind it is: words, tables, plots.
 
 mod curves;
+mod sharing;
 mod tables;
 
 use super::figure::Horizontal;

@@ -1,6 +1,7 @@
 //! A figure within a page: the SVG itself, in the page's colours, and its values where they stand in it.
 
 use super::escape::escaped;
+use super::glossary::Glossary;
 use crate::error::Result;
 use crate::report::document::Drawing;
 use crate::report::plot::{self, Mark, Plot};
@@ -12,7 +13,7 @@ const ENLARGED: f32 = 1.5;
 const SHRINKS: f32 = 340.0;
 
 /// The figure of this number, with the line above it and the words below, and its values.
-pub(super) fn embedded(i: usize, drawing: &Drawing) -> Result<(String, Value)> {
+pub(super) fn embedded(i: usize, drawing: &Drawing, glossary: &mut Glossary) -> Result<(String, Value)> {
     // The page has the title in its own letters.
     let plot = Plot { title: String::new(), ..drawing.plot.clone() };
     let (figure, marks) = plot::draw(&plot)?;
@@ -20,7 +21,7 @@ pub(super) fn embedded(i: usize, drawing: &Drawing) -> Result<(String, Value)> {
     let (width, height) = figure.size();
     let caption = match drawing.about.as_str() {
         "" => String::new(),
-        text => format!("<figcaption>{}</figcaption>\n", escaped(text)),
+        text => format!("<figcaption>{}</figcaption>\n", glossary.marked(text)),
     };
     let least = if width > SHRINKS { format!("min-width:{width:.0}px;") } else { String::new() };
     let style = format!("{least}width:{:.0}px", ENLARGED * width);

@@ -6,14 +6,16 @@
 
 mod escape;
 mod figure;
+mod glossary;
 
 use super::document::{Document, Shown};
 use super::tidy_files::column_text;
-use super::{Artifact, Cell, Table};
+use super::{Artifact, Cell, Table, csv};
 use crate::error::{Error, Result};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use escape::escaped;
+use glossary::Glossary;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
@@ -25,7 +27,11 @@ const FOLDED: usize = 30;
 
 /// The page of a report.
 pub(super) fn page(document: &Document) -> Result<Artifact> {
-    let embedded_figures = document.drawings.iter().enumerate().map(|(i, drawing)| figure::embedded(i, drawing));
+    let mut glossary = Glossary::default();
+    let reading = document.reading.iter().map(|text| format!("<p>{}</p>\n", glossary.marked(text))).collect();
+    let warnings = warnings(&document.warnings, &mut glossary);
+    let drawings = document.drawings.iter().enumerate();
+    let embedded_figures = drawings.map(|(i, drawing)| figure::embedded(i, drawing, &mut glossary));
     let (figures, data): (Vec<String>, Vec<Value>) = embedded_figures.collect::<Result<Vec<_>>>()?.into_iter().unzip();
     let plan = serde_json::to_string_pretty(&document.plan).map_err(|e| unwritable(&e))?;
     let values = [
@@ -35,10 +41,11 @@ pub(super) fn page(document: &Document) -> Result<Artifact> {
         ("style", STYLE.to_string()),
         ("script_hash", STANDARD.encode(Sha256::digest(SCRIPT))),
         ("script", SCRIPT.to_string()),
-        ("reading", document.reading.iter().map(|text| format!("<p>{}</p>\n", escaped(text))).collect()),
-        ("warnings", warnings(&document.warnings)),
+        ("reading", reading),
+        ("warnings", warnings),
         ("figures", figures.concat()),
-        ("tables", document.tables.iter().map(shown).collect()),
+        ("tables", document.tables.iter().map(shown).collect::<Result<String>>()?),
+        ("words", glossary.list()),
         ("provenance", document.provenance.iter().map(definition).collect()),
         ("plan", escaped(&plan)),
         ("data", embedded(&Value::Array(data))),
@@ -72,11 +79,11 @@ fn state(complete: bool) -> String {
     if complete { String::new() } else { "<span class=\"state\">unfinished run</span>".into() }
 }
 
-fn warnings(warnings: &[String]) -> String {
+fn warnings(warnings: &[String], glossary: &mut Glossary) -> String {
     if warnings.is_empty() {
         return String::new();
     }
-    let items: String = warnings.iter().map(|text| format!("<li>{}</li>\n", escaped(text))).collect();
+    let items: String = warnings.iter().map(|text| format!("<li>{}</li>\n", glossary.marked(text))).collect();
     format!("<aside class=\"warnings\">\n<h2>Before trusting the numbers</h2>\n<ul>\n{items}</ul>\n</aside>\n")
 }
 
@@ -84,21 +91,52 @@ fn definition((what, which): &(String, String)) -> String {
     format!("<dt>{}</dt><dd>{}</dd>\n", escaped(what), escaped(which))
 }
 
-/// A table with its head; a long one is folded.
-fn shown(shown: &Shown) -> String {
+/// A table with its head and its file; a long one is folded.
+fn shown(shown: &Shown) -> Result<String> {
     let table = &shown.table;
-    let file = shown.frame.as_ref().map(|_| format!("<span class=\"file\">{}.csv</span>", escaped(&table.name)));
-    let head = format!("<h2>{}{}</h2>\n", escaped(&table.title), file.unwrap_or_default());
+    let file = shown.frame.as_ref().map(|frame| csv::write(&format!("{}.csv", table.name), &mut frame.clone()));
+    let file = file.transpose()?.map(|file| download(&file)).unwrap_or_default();
+    let head = format!("<h2>{}{file}</h2>\n", escaped(&table.title));
     let body = format!(
-        "<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"{}\">\n{}</div>\n",
+        "<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"{}\">\n{}</div>\n{}",
         escaped(&table.title),
-        rows(table)
+        rows(table),
+        columns(table)
     );
     if table.rows.len() <= FOLDED {
-        return format!("<section>\n{head}{body}</section>\n");
+        return Ok(format!("<section>\n{head}{body}</section>\n"));
     }
     let count = table.rows.len();
-    format!("<section>\n{head}<details><summary>{count} rows</summary>\n{body}</details>\n</section>\n")
+    Ok(format!("<section>\n{head}<details><summary>{count} rows</summary>\n{body}</details>\n</section>\n"))
+}
+
+/// What the columns are, also for those who cannot hover over their heads.
+fn columns(table: &Table) -> String {
+    let said = table.columns.iter().filter(|column| !column.about.is_empty());
+    let entries: String = said.map(|column| definition(&(column.name.clone(), column.about.clone()))).collect();
+    if entries.is_empty() {
+        return entries;
+    }
+    format!("<details class=\"columns\"><summary>Columns</summary>\n<dl>\n{entries}</dl>\n</details>\n")
+}
+
+/// The file itself within its link: a page has no server to ask, and in a notebook no script to make it.
+fn download(file: &Artifact) -> String {
+    let name = escaped(&file.file_name);
+    let text: String = String::from_utf8_lossy(&file.bytes).chars().map(in_address).collect();
+    format!(
+        "<a class=\"file\" download=\"{name}\" href=\"data:text/csv;charset=utf-8,{text}\" aria-label=\"Download {name}\">{name}</a>"
+    )
+}
+
+/// A character as it stands in an address within an attribute: what either would take for its end is escaped.
+fn in_address(c: char) -> String {
+    match c {
+        '\n' | '\r' | '\t' | ' ' | '"' | '#' | '%' | '&' | '<' | '>' | '\'' | '\\' | '?' => {
+            format!("%{:02X}", c as u32)
+        }
+        c => c.to_string(),
+    }
 }
 
 fn rows(table: &Table) -> String {

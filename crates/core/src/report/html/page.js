@@ -55,3 +55,13 @@ for (const table of document.querySelectorAll("table")) {
     button.addEventListener("click", () => sort(i));
   });
 }
+
+// Escape puts an explanation away; the next word shows its own again.
+document.addEventListener("keydown", (event) => {
+  if (event.key !== "Escape") return;
+  document.documentElement.classList.add("dismissed");
+  if (document.activeElement?.classList.contains("term")) document.activeElement.blur();
+});
+for (const term of document.querySelectorAll(".term")) {
+  for (const kind of ["pointerenter", "focus"]) term.addEventListener(kind, () => document.documentElement.classList.remove("dismissed"));
+}

@@ -20,7 +20,7 @@ fn embedded_values(page: &str) -> Value {
 fn both_kinds_have_figures_tables_and_values() {
     let page = html(&curves(shared_pair()));
     assert_eq!(page.matches("<figure data-plot=").count(), 1);
-    assert_eq!(page.matches("<table>").count(), 3);
+    assert_eq!(page.matches("<table>").count(), 4);
     assert!(page.contains("E-TSDM.pt") && page.contains("UNet2DModel"));
     let plot = &embedded_values(&page)[0];
     assert_eq!(plot["series"], json!(["DDPM", "E-TSDM"]));
@@ -94,4 +94,100 @@ fn an_unfinished_run_says_so() {
     assert!(!html(&curves(report.clone())).contains("unfinished run"));
     report.complete = false;
     assert!(html(&curves(report)).contains("unfinished run"));
+}
+
+#[test]
+fn a_download_is_the_file_that_export_writes() {
+    let mut report = shared_pair();
+    report.models[0].label = "a, \"b\" <c> & 100 % #1".into();
+    report.comparison.iter_mut().for_each(|row| row.model = "é?\\".into());
+    let page = html(&curves(report.clone()));
+    let decoded = |name: &str| -> Vec<u8> {
+        let (_, rest) = page.split_once(&format!("download=\"{name}\" href=\"data:text/csv;charset=utf-8,")).unwrap();
+        let (mut bytes, mut rest) = (Vec::new(), rest.split_once('"').unwrap().0.bytes());
+        while let Some(byte) = rest.next() {
+            let hex = |byte: Option<u8>| (byte.unwrap() as char).to_digit(16).unwrap() as u8;
+            bytes.push(if byte == b'%' { 16 * hex(rest.next()) + hex(rest.next()) } else { byte });
+        }
+        bytes
+    };
+    for file in [csv::curve_csv(&report).unwrap(), csv::comparison_csv(&report).unwrap()] {
+        assert_eq!(String::from_utf8(decoded(&file.file_name)), String::from_utf8(file.bytes), "{}", file.file_name);
+    }
+}
+
+#[test]
+fn sub_intervals_are_numbered_with_the_jumps_at_their_ends() {
+    let report = shared_pair();
+    let boundaries = &report.models[1].model.boundaries;
+    let page = html(&curves(report.clone()));
+    let section = page.split_once("<h2>Shared sub-intervals").unwrap().1.split_once("</section>").unwrap().0;
+    assert_eq!(section.matches("<tr>").count(), boundaries.len(), "a head, and a row for each");
+    let jump = report.models[1].curves[0].points.iter().find(|point| point.timestep == boundaries[1] - 1.0).unwrap();
+    assert!(section.contains(&format!("data-v=\"{}\"", jump.mean.unwrap())), "{section}");
+    assert!(page.contains(&format!("1 [{}, {})", boundaries[0], boundaries[1])), "the caption names them");
+    let mut plain = report;
+    plain.models.iter_mut().for_each(|model| model.model.boundaries.clear());
+    assert!(!html(&curves(plain)).contains("<h2>Shared sub-intervals"));
+}
+
+#[test]
+fn labels_lead_somewhere_and_no_id_is_there_twice() {
+    let page = html(&curves(shared_pair()));
+    let values = |name: &str| -> Vec<String> {
+        let attribute = format!(" {name}=\"");
+        page.split(&attribute).skip(1).map(|part| part.split_once('"').unwrap().0.to_string()).collect()
+    };
+    let mut ids = values("id");
+    let count = ids.len();
+    ids.sort();
+    ids.dedup();
+    assert_eq!(ids.len(), count);
+    let described = values("aria-describedby");
+    assert!(described.len() > 3 && described.iter().all(|id| ids.contains(id)), "{described:?}");
+    assert!(page.contains("<html lang=\"en\">") && page.matches("<h1>").count() == 1);
+    assert!(page.contains("href=\"#main\"") && page.contains("id=\"main\""));
+    assert_eq!(page.matches("<svg").count(), page.matches("role=\"img\" aria-label=\"").count());
+}
+
+/// WCAG 2's ratio between the lighter and the darker of two colours.
+fn contrast(a: &str, b: &str) -> f64 {
+    let luminance = |hex: &str| {
+        let channel = |i: usize| {
+            let value = f64::from(u8::from_str_radix(&hex[i..i + 2], 16).unwrap()) / 255.0;
+            if value <= 0.04045 { value / 12.92 } else { ((value + 0.055) / 1.055).powf(2.4) }
+        };
+        0.2126 * channel(1) + 0.7152 * channel(3) + 0.0722 * channel(5)
+    };
+    let (a, b) = (luminance(a), luminance(b));
+    (a.max(b) + 0.05) / (a.min(b) + 0.05)
+}
+
+#[test]
+fn words_stand_out_from_their_ground_in_both_themes() {
+    assert!((contrast("#000000", "#ffffff") - 21.0).abs() < 1e-9);
+    let themes: Vec<&str> = STYLE.split(":root").filter(|theme| theme.contains("--paper: #")).collect();
+    assert!(themes.len() >= 3);
+    for theme in themes {
+        let colour = |name: &str| {
+            let (_, rest) = theme.split_once(&format!("--{name}: ")).unwrap();
+            let hex = rest.split_once(';').unwrap().0.to_string();
+            if hex.len() == 4 {
+                hex.chars().flat_map(|c| std::iter::repeat_n(c, if c == '#' { 1 } else { 2 })).collect()
+            } else {
+                hex
+            }
+        };
+        for ground in ["paper", "card", "tint"] {
+            for words in ["ink", "soft", "link"] {
+                let ratio = contrast(&colour(words), &colour(ground));
+                assert!(ratio >= 4.5, "{words} on {ground}: {ratio:.2}");
+            }
+        }
+        assert!(contrast(&colour("warn"), &colour("warn-tint")) >= 4.5);
+        for series in ["s0", "s1", "s2", "s3", "s4"] {
+            let ratio = contrast(&colour(series), &colour("card"));
+            assert!(ratio >= 2.0, "a line of {series}: {ratio:.2}");
+        }
+    }
 }
