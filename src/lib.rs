@@ -64,6 +64,7 @@ pub mod estimator;
 pub mod evaluate;
 pub mod executor;
 pub mod guidance;
+pub mod hub;
 pub mod ideal;
 pub mod input;
 pub mod jumps;

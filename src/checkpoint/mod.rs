@@ -25,11 +25,13 @@ pub(crate) use write::safetensors_bytes;
 pub use write::{Content, WRITERS, WeightSet, Writer};
 
 use crate::error::{Error, Result};
+use crate::hub;
 use crate::network::Network;
 use crate::network::recognise::Told;
 use crate::report::WeightsUsed;
 use crate::tensor_file::{self, Sniffed};
 use lipscope_core::cli::args::{Inputs, LoraSpec, ModuleOutput, OutputTensor};
+use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 use tch::{Device, Kind};
 use unrecognised::unrecognised;
@@ -161,14 +163,18 @@ pub const FORMATS: &[Format] = &[
     state_dict::FORMAT,
 ];
 
-/// Opens a checkpoint; its weights must be finite.
+/// Opens a checkpoint, a file, a folder or a model of the Hub that is in the cache; its weights must be finite.
 pub fn open(path: &Path, request: &Request) -> Result<Checkpoint> {
-    let source = look(path)?;
+    let local = hub::local(path)?;
+    let source = look(&local)?;
     let Some(format) = FORMATS.iter().find(|format| (format.recognises)(&source)) else {
         return Err(unrecognised(&source));
     };
     let told = request.told.cloned().unwrap_or_default();
-    let checkpoint = (format.open)(&source, &Request { told: Some(&told), ..*request })?;
+    let mut checkpoint = (format.open)(&source, &Request { told: Some(&told), ..*request })?;
+    if let Cow::Owned(local) = &local {
+        checkpoint.path = hub::named(path, local);
+    }
     told.refuse_unused()?;
     // Which variables its one output is of may be said of a native network too.
     let other = |output: &ModuleOutput| {
@@ -189,7 +195,8 @@ pub fn open(path: &Path, request: &Request) -> Result<Checkpoint> {
 /// # Errors
 /// It is no checkpoint, or its description is damaged.
 pub fn declared(path: &Path, request: &Request) -> Result<Declared> {
-    let source = look(path)?;
+    let local = hub::local(path)?;
+    let source = look(&local)?;
     let Some(format) = FORMATS.iter().find(|format| (format.recognises)(&source)) else {
         return Err(unrecognised(&source));
     };
@@ -201,7 +208,8 @@ pub fn declared(path: &Path, request: &Request) -> Result<Declared> {
 
 /// The name of the format that what is at `path` has; `None` where it is no checkpoint.
 pub fn format(path: &Path) -> Result<Option<&'static str>> {
-    let source = look(path)?;
+    let local = hub::local(path)?;
+    let source = look(&local)?;
     Ok(FORMATS.iter().find(|format| (format.recognises)(&source)).map(|format| format.name))
 }
 

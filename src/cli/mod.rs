@@ -6,6 +6,7 @@ mod curves;
 mod demo;
 mod doctor;
 mod evaluate;
+mod hub;
 mod inspect;
 mod measure;
 mod merge;
@@ -45,6 +46,8 @@ fn run(cli: &Cli) -> Result<Outcome> {
         let allowed = "only measure, compare, theory, stability and evaluate share their work between devices";
         return Err(Error::argument("--device", &global.device, allowed, "Name one device."));
     }
+    // Before processes that would all fetch it.
+    hub::fetch(&cli.command, global)?;
     if let Some(of) = spread::count(cli) {
         return spread::run(cli, of);
     }

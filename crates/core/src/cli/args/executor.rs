@@ -93,6 +93,22 @@ impl ExecutorOptions {
 }
 
 impl Command {
+    /// The models that it names: files, folders, ids of the Hub, or closed forms.
+    pub fn checkpoints(&self) -> Vec<&str> {
+        match self {
+            Command::Measure(args) => vec![&args.checkpoint],
+            Command::Compare(args) => {
+                std::iter::once(&args.baseline).chain(&args.candidates).map(String::as_str).collect()
+            }
+            Command::Sample(args) => vec![&args.checkpoint],
+            Command::Evaluate(args) => args.checkpoints.iter().map(String::as_str).collect(),
+            Command::Stability(args) => args.checkpoints.iter().map(String::as_str).collect(),
+            Command::Inspect(args) => args.checkpoint.to_str().into_iter().collect(),
+            Command::Train(args) => args.from.as_deref().and_then(|path| path.to_str()).into_iter().collect(),
+            _ => Vec::new(),
+        }
+    }
+
     /// The output options of a command whose work can be shared.
     pub fn output(&self) -> Option<&OutputOptions> {
         match self {
