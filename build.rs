@@ -31,6 +31,9 @@ fn compile_extra(folder: &Path) {
     if !has_gloo(folder) {
         build.define("LIPSCOPE_WITHOUT_GLOO", None);
     }
+    if compiles_nccl(folder) {
+        build.define("LIPSCOPE_WITH_NCCL", None);
+    }
     build
         .cpp(true)
         .std("c++17")
@@ -41,6 +44,37 @@ fn compile_extra(folder: &Path) {
         .include("src/libtorch")
         .files(sources)
         .compile("lipscope_extra");
+}
+
+/// Compiles c10d's group over NCCL into a library of its own, where libtorch has its CUDA half and CUDA's headers are found: those of
+/// the Python packages beside torch, or of an installed CUDA. Says why not, and that gradients of GPUs then go over Gloo.
+fn compiles_nccl(folder: &Path) -> bool {
+    const SOURCE: &str = "src/libtorch/nccl.cpp";
+    println!("cargo:rerun-if-changed={SOURCE}");
+    println!("cargo:rerun-if-env-changed=CUDA_HOME");
+    if !folder.join("libtorch_cuda.so").exists() {
+        return false;
+    }
+    let packages = folder.ancestors().nth(2).map(|site| site.join("nvidia"));
+    let packages = packages.into_iter().flat_map(|nvidia| ["nccl", "cu13"].map(|name| nvidia.join(name)));
+    let installed = std::env::var_os("CUDA_HOME").map_or_else(|| "/usr/local/cuda".into(), PathBuf::from);
+    let places = packages.chain([installed, "/usr".into()]).map(|place| place.join("include"));
+    let includes: Vec<PathBuf> = places.filter(|place| place.is_dir()).collect();
+    let found = |header: &str| includes.iter().any(|place| place.join(header).is_file());
+    if let Some(missing) = ["nccl.h", "cuda_runtime_api.h", "cublas_v2.h"].into_iter().find(|header| !found(header)) {
+        println!(
+            "cargo:warning=built without NCCL, as {missing} is not found (set CUDA_HOME): several processes sum gradients over Gloo"
+        );
+        return false;
+    }
+    let include = folder.with_file_name("include");
+    let mut build = cc::Build::new();
+    build.cpp(true).std("c++20").warnings(false).include(include.join("torch/csrc/api/include")).include(include);
+    let compiled = build.includes(&includes).include("src/libtorch").file(SOURCE).try_compile("lipscope_nccl");
+    if let Err(error) = &compiled {
+        println!("cargo:warning=built without NCCL ({error}): several processes sum gradients over Gloo");
+    }
+    compiled.is_ok()
 }
 
 /// Whether libtorch has c10d's group over Gloo: one that was built from its sources may lack it. Where that cannot be found

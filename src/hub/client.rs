@@ -184,6 +184,7 @@ impl Hub<'_> {
         // Another process may be at the same file.
         out.lock().map_err(failed)?;
         if blob.is_file() {
+            let _ = fs::remove_file(&draft);
             return Ok(());
         }
         let (mut there, mut tries) = (out.seek(SeekFrom::End(0)).map_err(failed)?, 0);

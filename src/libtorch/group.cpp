@@ -1,10 +1,22 @@
-// Processes that train one network together: c10d's key-value store, and its group of processes over Gloo. Conventions
-// are those of extra.cpp.
+// Processes that train one network together: c10d's key-value store, and its groups of processes, over Gloo here and over NCCL
+// in nccl.cpp. Conventions are those of extra.cpp.
 
 #include "guarded.h"
 
 #include <cstdint>
 #include <cstdlib>
+
+#ifndef LIPSCOPE_WITH_NCCL
+
+extern "C" {
+
+bool lipscope_has_nccl() { return false; }
+
+char *lipscope_nccl_open(void *, int, int, int64_t, void **) { return strdup("this program was built without NCCL"); }
+
+}  // extern "C"
+
+#endif
 
 #ifndef LIPSCOPE_WITHOUT_GLOO
 
@@ -15,12 +27,18 @@
 #include <torch/csrc/distributed/c10d/TCPStore.hpp>
 
 #include <iostream>
+#include <thread>
 
 namespace {
 
 using Store = c10::intrusive_ptr<c10d::Store>;
-using Group = c10::intrusive_ptr<c10d::ProcessGroupGloo>;
-using Work = c10::intrusive_ptr<c10d::Work>;
+using Group = c10::intrusive_ptr<c10d::Backend>;
+
+// A collective, and whether it goes on in a stream of a GPU.
+struct Work {
+  c10::intrusive_ptr<c10d::Work> work;
+  bool streamed;
+};
 
 Store &store_of(void *store) { return *static_cast<Store *>(store); }
 
@@ -88,16 +106,31 @@ void lipscope_group_close(void *group) { delete static_cast<Group *>(group); }
 // Begins to sum a tensor over all ranks, in place, or to copy that of rank 0 to all.
 char *lipscope_group_begin(void *group, bool sum, const at::Tensor *tensor, void **work) {
   return guarded([&] {
-    auto &gloo = *static_cast<Group *>(group);
+    auto &backend = *static_cast<Group *>(group);
     std::vector<at::Tensor> tensors{*tensor};
-    *work = new Work(sum ? gloo->allreduce(tensors) : gloo->broadcast(tensors));
+    *work = new Work{sum ? backend->allreduce(tensors) : backend->broadcast(tensors), tensor->is_cuda()};
   });
 }
 
 // Whether it is done within this time.
 char *lipscope_work_wait(void *work, int64_t timeout_ms, bool *done) {
   return guarded([&] {
-    auto &waited = *static_cast<Work *>(work);
+    auto &[waited, streamed] = *static_cast<Work *>(work);
+    const auto until = std::chrono::steady_clock::now() + std::chrono::milliseconds(timeout_ms);
+    // NCCL takes the end of a wait for a failure and tears itself down: it is asked instead.
+    while (streamed && !waited->isCompleted()) {
+      if (std::chrono::steady_clock::now() >= until) {
+        *done = false;
+        return;
+      }
+      std::this_thread::sleep_for(std::chrono::microseconds(20));
+    }
+    if (streamed) {
+      // Done: this stream now follows that of the sum, and a failure is raised.
+      waited->wait();
+      *done = true;
+      return;
+    }
     try {
       waited->wait(std::chrono::milliseconds(timeout_ms));
     } catch (const c10::Error &) {

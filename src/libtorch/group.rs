@@ -36,6 +36,14 @@ mod ffi {
             timeout_ms: i64,
             group: *mut *mut c_void,
         ) -> Message;
+        pub fn lipscope_has_nccl() -> bool;
+        pub fn lipscope_nccl_open(
+            store: *mut c_void,
+            rank: c_int,
+            of: c_int,
+            timeout_ms: i64,
+            group: *mut *mut c_void,
+        ) -> Message;
         pub fn lipscope_group_close(group: *mut c_void);
         pub fn lipscope_group_begin(group: *mut c_void, sum: bool, tensor: Handle, work: *mut *mut c_void) -> Message;
         pub fn lipscope_work_wait(work: *mut c_void, timeout_ms: i64, done: *mut bool) -> Message;
@@ -136,8 +144,17 @@ pub enum Collective {
     FromFirst,
 }
 
-/// c10d's group of processes over Gloo, which works on tensors in the CPU's memory.
-pub struct Group(*mut c_void);
+/// Whether this program was built with NCCL.
+pub fn has_nccl() -> bool {
+    // SAFETY: it returns a constant.
+    unsafe { ffi::lipscope_has_nccl() }
+}
+
+/// c10d's group of processes: over Gloo, for tensors in the CPU's memory, or over NCCL, for those of GPUs.
+pub struct Group {
+    group: *mut c_void,
+    on_gpus: bool,
+}
 
 // SAFETY: c10d may be called from any thread, by one at a time.
 unsafe impl Send for Group {}
@@ -152,18 +169,30 @@ impl Group {
         let mut group = std::ptr::null_mut();
         // SAFETY: the store is open, and c10d keeps it alive; the call sets `group` where it returns no message.
         let message = unsafe { ffi::lipscope_group_open(store.0, rank, of, milliseconds(timeout), &raw mut group) };
-        check(message, "connecting with the other ranks").map(|()| Group(group))
+        check(message, "connecting with the other ranks").map(|()| Group { group, on_gpus: false })
     }
 
-    /// Begins a collective on a contiguous tensor of the CPU. All ranks call the same ones in the same order.
+    /// The same over NCCL.
+    ///
+    /// # Errors
+    /// The program was built without it, or there is no GPU.
+    pub fn open_on_gpus(store: &KeyStore, rank: usize, of: usize, timeout: Duration) -> Result<Self> {
+        let (rank, of) = (rank as c_int, of as c_int);
+        let mut group = std::ptr::null_mut();
+        // SAFETY: as in `open`.
+        let message = unsafe { ffi::lipscope_nccl_open(store.0, rank, of, milliseconds(timeout), &raw mut group) };
+        check(message, "connecting the GPUs of all ranks").map(|()| Group { group, on_gpus: true })
+    }
+
+    /// Begins a collective on a contiguous tensor where the group works. All ranks call the same ones in the same order.
     pub fn begin(&self, what: Collective, tensor: &Tensor) -> Result<Work> {
-        if tensor.device() != Device::Cpu || !tensor.is_contiguous() {
+        if matches!(tensor.device(), Device::Cuda(_)) != self.on_gpus || !tensor.is_contiguous() {
             return Err(Error::mismatch("a collective was given a tensor that it cannot take", "Report this."));
         }
         let mut work = std::ptr::null_mut();
         // SAFETY: group and tensor are live, and c10d keeps the tensor's memory until the work is done.
         let message =
-            unsafe { ffi::lipscope_group_begin(self.0, what == Collective::Sum, handle(tensor), &raw mut work) };
+            unsafe { ffi::lipscope_group_begin(self.group, what == Collective::Sum, handle(tensor), &raw mut work) };
         check(message, "beginning a sum over all ranks").map(|()| Work(work))
     }
 }
@@ -171,7 +200,7 @@ impl Group {
 impl Drop for Group {
     fn drop(&mut self) {
         // SAFETY: it was opened once and is closed once.
-        unsafe { ffi::lipscope_group_close(self.0) }
+        unsafe { ffi::lipscope_group_close(self.group) }
     }
 }
 
@@ -247,6 +276,18 @@ mod tests {
         let other = std::thread::spawn(move || rank(1));
         rank(0);
         other.join().unwrap();
+    }
+
+    #[test]
+    fn without_nccl_its_group_is_an_error_and_no_tensor_of_another_place_is_taken() {
+        let store = KeyStore::open("127.0.0.1", free_port(), true, LONG, "test").unwrap();
+        if !has_nccl() {
+            let error = Group::open_on_gpus(&store, 0, 1, LONG).err().unwrap().to_string();
+            assert!(error.contains("built without NCCL"), "{error}");
+        }
+        let group = Group::open(&store, 0, 1, LONG).unwrap();
+        let apart = Tensor::zeros([4, 4], (tch::Kind::Float, Device::Cpu)).tr();
+        assert!(group.begin(Collective::Sum, &apart).is_err(), "it is not contiguous");
     }
 
     #[test]

@@ -3,11 +3,11 @@
 use super::watchman::Watchman;
 use super::{Collective, Place};
 use crate::error::{Error, Result};
-use crate::libtorch::group::{Group, KeyStore};
-use std::cell::Cell;
+use crate::libtorch::group::{Group, KeyStore, has_nccl};
+use std::cell::{Cell, OnceCell};
 use std::net::ToSocketAddrs;
 use std::time::{Duration, Instant};
-use tch::Tensor;
+use tch::{Device, Tensor};
 
 /// How long ranks wait for each other at the start, and in a collective: a killed rank is noticed at once, and one that
 /// does not answer by its watchman.
@@ -24,6 +24,8 @@ pub(super) struct Links {
     /// Whether the connection has failed: then the cause is with another rank.
     pub lost: Cell<bool>,
     group: Option<Group>,
+    /// The group of the GPUs, from the first tensor of one on.
+    on_gpus: OnceCell<Group>,
     watchman: Watchman,
     pub store: KeyStore,
 }
@@ -49,8 +51,8 @@ impl Links {
         store.set(&name(*rank), &format!("{}, process {}", hostname(), std::process::id()))?;
         // It has a client of its own: a thread that waits in one would keep the other out.
         let watchman = Watchman::start(self::store(place, false)?, *rank, *of);
-        let (lost, group) = (Cell::new(false), None);
-        let mut links = Links { rank: *rank, of: *of, serves: *serves, lost, group, watchman, store };
+        let (lost, group, on_gpus) = (Cell::new(false), None, OnceCell::new());
+        let mut links = Links { rank: *rank, of: *of, serves: *serves, lost, group, on_gpus, watchman, store };
         match links.connect() {
             Err(error) => Err(links.conclude(error)),
             Ok(group) => {
@@ -122,11 +124,24 @@ impl Links {
     /// Another rank has failed.
     pub fn together(&self, what: Collective, tensor: &Tensor) -> Result<()> {
         let Some(group) = &self.group else { return Ok(()) };
+        let group = match tensor.device() {
+            Device::Cuda(_) if has_nccl() => self.on_gpus()?,
+            _ => group,
+        };
         let work = group.begin(what, tensor).inspect_err(|_| self.lost.set(true))?;
         while !work.wait(LOOK).inspect_err(|_| self.lost.set(true))? {
             self.goes_on()?;
         }
         Ok(())
+    }
+
+    /// All ranks come here at the same tensor, as they call the same collectives in the same order.
+    fn on_gpus(&self) -> Result<&Group> {
+        if let Some(group) = self.on_gpus.get() {
+            return Ok(group);
+        }
+        let group = Group::open_on_gpus(&self.store, self.rank, self.of, COLLECTIVE)?;
+        Ok(self.on_gpus.get_or_init(|| group))
     }
 
     fn goes_on(&self) -> Result<()> {
@@ -143,6 +158,7 @@ impl Drop for Links {
         if self.lost.get() {
             // c10d would wait for a sum that cannot end.
             std::mem::forget(self.group.take());
+            std::mem::forget(self.on_gpus.take());
         }
     }
 }

@@ -1,8 +1,8 @@
 //! Several processes that train one network: each takes its rows of every batch, gradients are summed over all, and every
 //! rank then takes the same step (synchronous data parallelism, as PyTorch's DistributedDataParallel).
 //!
-//! The sums go over Gloo, in the CPU's memory; gradients of a GPU are copied there and back, a bucket at a time. Sums do not
-//! overlap with the backward pass.
+//! Gradients are summed bucket by bucket: those of GPUs over NCCL where the program was built with it, and otherwise over Gloo, in the
+//! CPU's memory, to which those of a GPU are copied and back. Sums do not overlap with the backward pass.
 
 mod links;
 mod node_list;
@@ -15,7 +15,7 @@ pub use place::{Place, place};
 use super::Plan;
 use crate::device::{self, DeviceChoice};
 use crate::error::{Doing, Error, Result};
-pub use crate::libtorch::group::Collective;
+pub use crate::libtorch::group::{Collective, has_nccl};
 use links::Links;
 use serde_json::Value;
 use std::ops::Range;
@@ -62,7 +62,7 @@ impl World {
         edge(self.rank)..edge(self.rank + 1)
     }
 
-    /// Does something with a contiguous tensor of the CPU, in place, together with all others.
+    /// Does something with a contiguous tensor, of the CPU or where [`sums_on`] says, in place, together with all others.
     pub fn together(&self, what: Collective, tensor: &Tensor) -> Result<()> {
         match &self.links {
             None => Ok(()),
@@ -81,7 +81,7 @@ impl World {
             let flat = flat.collect::<std::result::Result<Vec<_>, _>>();
             let flat = flat
                 .and_then(|flat| Tensor::f_cat(&flat, 0))
-                .and_then(|flat| flat.f_to_device(Device::Cpu))
+                .and_then(|flat| flat.f_to_device(sums_on(flat.device())))
                 .doing(doing)?;
             self.together(what, &flat)?;
             let mut from = 0;
@@ -142,6 +142,14 @@ impl World {
             return (self.rank == 0).then_some(error);
         }
         links.conclude(error)
+    }
+}
+
+/// Where tensors of a device are summed.
+pub fn sums_on(device: Device) -> Device {
+    match device {
+        Device::Cuda(_) if has_nccl() => device,
+        _ => Device::Cpu,
     }
 }
 
