@@ -59,17 +59,17 @@ fn strength(ddpm: &Told) -> Option<String> {
 /// Whether the trained network shows what its ideal denoiser does, and how much of it.
 fn singular(ddpm: &Told, ideal: &Told) -> Option<String> {
     let (of_ideal, until) = (signed(ideal.power()?), ddpm.until());
-    let learnt = 100.0 * ddpm.total_variation()? / ideal.total_variation()?;
+    let part = 100.0 * ddpm.total_variation()? / ideal.total_variation()?;
     let first = ideal.points(0.0, 1.0).first()?.1;
     Some(match ddpm.power() {
         Some(power) => format!(
             "It is singular: towards t = 0 K grows as (t+1)^{}, as that of the ideal denoiser of its data does ({of_ideal}, {first:.2} at \
-             t = 0), of whose change below t = {until} it has learnt {learnt:.0} %.",
+             t = 0), of whose change below t = {until} it makes {part:.0} %.",
             signed(power)
         ),
         None => format!(
             "The ideal denoiser of its data is singular: towards t = 0 K grows as (t+1)^{of_ideal}, to {first:.2} at t = 0. Of that change \
-             below t = {until} the DDPM has learnt {learnt:.0} %: whether it is singular itself cannot be told yet."
+             below t = {until} the DDPM makes {part:.0} %: whether it is singular itself cannot be told yet."
         ),
     })
 }
