@@ -170,7 +170,9 @@ impl Place {
 
     fn run(&self, arguments: &[&str], environment: &[(&str, &str)]) -> Output {
         let mut command = Command::new(env!("CARGO_BIN_EXE_lipscope"));
-        for name in ["HF_HUB_CACHE", "HF_HUB_OFFLINE", "HF_TOKEN_PATH"] {
+        for name in
+            ["HF_HUB_CACHE", "HF_HUB_OFFLINE", "HF_TOKEN_PATH", "HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"]
+        {
             command.env_remove(name);
         }
         command.env("HF_HOME", self.path().join("hf")).env("HF_ENDPOINT", &self.server.address).env("HF_TOKEN", TOKEN);
