@@ -3,37 +3,54 @@
 use super::escape::escaped;
 
 /// A word as it stands in a report, and what it means, in a sentence; longer words first, as they may hold shorter ones.
-const TERMS: [(&str, &str); 18] = [
+const TERMS: [(&str, &str); 20] = [
+    (
+        "cannot be told from these steps",
+        "The 95 % interval of the slope p holds −0.1, or the curve may flatten towards t = 0: more samples or finer steps may tell.",
+    ),
     ("posterior weight", "The probability, given x_t, that it came from this point of the data."),
     ("total variation", "Σ K·Δt: how far the prediction moves in all over these timesteps, jumps included."),
     ("ideal denoiser", "The network of lowest loss on this very data, in closed form: what training tends to."),
-    ("cannot be told", "The interval of the slope holds both a blow-up and none."),
     (
         "sub-intervals",
         "Stretches of t in which the network is told one and the same t (E-TSDM, arXiv 2306.11251, section 5).",
     ),
     (
+        "95 % interval",
+        "A range made so that, over repeated draws of the samples, 95 % of such ranges hold the expectation.",
+    ),
+    (
         "sub-interval",
         "A stretch of t in which the network is told one and the same t (E-TSDM, arXiv 2306.11251, section 5).",
     ),
-    ("derivative", "D(t) = E‖∂ε(x_t, f(t))/∂t‖, exact, without a step size."),
+    (
+        "derivative",
+        "D(t) = E‖∂ε(x_t, f(t))/∂t‖, exact, without a step size; ε is the predicted noise, or what is measured in its place.",
+    ),
     ("condition", "The number that the network is told for t: the same for all t of a shared sub-interval."),
     (
         "singular",
-        "The curve grows without bound towards t = 0: all of the 95 % interval of its slope p lies below −0.1.",
+        "The curve grows without bound towards t = 0: all of the 95 % interval of its slope p lies below −0.1, and it does not flatten there.",
     ),
     ("bounded", "On the grid the curve does not blow up: all of the 95 % interval of its slope p lies above −0.1."),
     ("log-SNR", "ln(α²/σ²), the logarithm of the ratio of signal to noise at t."),
     ("E-TSDM", "Early-timestep-shared diffusion model: near t = 0 its timesteps share conditions (arXiv 2306.11251)."),
-    ("secant", "K(t, t′) = E‖ε(x_t, f(t)) − ε(x_t, f(t′))‖ / |t − t′|, with the same x_t at both times."),
+    (
+        "secant",
+        "K(t, t′) = E‖ε(x_t, f(t)) − ε(x_t, f(t′))‖ / |t − t′|, with the same x_t at both times; ε is the predicted noise, or what is measured in its place.",
+    ),
     ("peak", "The largest mean near t = 0."),
     ("DDPM", "A network that is told every timestep as it is (arXiv 2006.11239)."),
     ("NFE", "Evaluations of the network for one sample."),
+    ("t̃", "Where sharing ends: from there on every timestep has its own condition (arXiv 2306.11251, section 5)."),
     (
         "K",
-        "E‖ε(x_t, f(t)) − ε(x_t, f(t′))‖ / |t − t′|: how fast the predicted noise changes from one timestep to the next.",
+        "E‖ε(x_t, f(t)) − ε(x_t, f(t′))‖ / |t − t′|: how fast the predicted noise, or what is named in its place, changes from t to t′.",
     ),
-    ("D", "E‖∂ε(x_t, f(t))/∂t‖: how fast the predicted noise changes in time, exactly."),
+    (
+        "D",
+        "E‖∂ε(x_t, f(t))/∂t‖: how fast the predicted noise, or what is named in its place, changes in time, exactly.",
+    ),
 ];
 
 /// Which words a page has explained.
@@ -110,6 +127,13 @@ mod tests {
         let list = glossary.list();
         assert!(list.contains("<dt>K</dt>") && list.contains("<dt>singular</dt>") && !list.contains("<dt>D</dt>"));
         assert_eq!(Glossary::default().list(), "");
+    }
+
+    #[test]
+    fn an_unknown_cause_is_not_explained_as_an_unclear_slope() {
+        assert!(!Glossary::default().marked("It is singular; the cause cannot be told.").contains("cannot be told<"));
+        let marked = Glossary::default().marked("Whether it is singular cannot be told from these steps.");
+        assert!(marked.contains(">cannot be told from these steps<span"), "{marked}");
     }
 
     #[test]
