@@ -39,10 +39,14 @@ const frame = (width, theme) => new Promise((done) => {{
       const gone = frame.contentWindow.getComputedStyle(gloss).display === "none";
       return seen && gone && box.left >= 0 && box.right <= width && box.width > 100;
     }});
+    page.querySelectorAll("details").forEach((folded) => {{ folded.open = true; }});
     const regions = [...page.querySelectorAll(".scroll")];
+    // How much of a table's region its first column covers, which stays where it is.
+    const covers = (region) => Math.max(...[...region.querySelectorAll("td:first-child")].map((cell) => cell.offsetWidth)) / region.clientWidth;
     found.push({{
       width, theme, scrolls: root.scrollWidth, terms: terms.length, shown: shown.filter(Boolean).length,
       regions: regions.every((region) => region.tabIndex === 0 && region.getAttribute("aria-label")),
+      covered: Math.max(...regions.map(covers)),
       figures: [...page.querySelectorAll("figure svg")].every((svg) => svg.getAttribute("aria-label")),
       ground: frame.contentWindow.getComputedStyle(page.body).backgroundColor,
       downloads: [...page.querySelectorAll("a[download]")].map((link) => link.download),
@@ -90,13 +94,8 @@ fn the_page_fits_every_window_in_both_themes() {
     for variant in ["ddpm", "e-tsdm"] {
         succeed(here, &[&["train", "--variant", variant, "--out", variant], &net[..]].concat());
     }
-    let models = [
-        "ddpm/model.pt",
-        "e-tsdm/model.pt",
-        "ideal:digits",
-        "--label",
-        "a-rather-long-name-of-a-checkpoint-without-a-blank",
-    ];
+    let long = "a-rather-long-name-of-a-checkpoint-without-a-blank";
+    let models = ["ddpm/model.pt", "e-tsdm/model.pt", "ideal:digits", "--label", long];
     let plan = [
         "--label",
         "E-TSDM",
@@ -127,6 +126,8 @@ fn the_page_fits_every_window_in_both_themes() {
             frame["terms"].as_u64().unwrap() >= 5 && frame["terms"] == frame["shown"],
             "a word is not explained: {frame}"
         );
+        let covered = frame["covered"].as_f64().unwrap();
+        assert!(0.0 < covered && covered <= 0.6, "the first column leaves no room for the others: {frame}");
         assert!(frame["regions"] == true && frame["figures"] == true, "{frame}");
         assert_eq!(frame["downloads"].as_array().unwrap().len(), 3, "{frame}");
         assert_eq!(frame["ground"] == "rgb(253, 253, 251)", frame["theme"] == "light", "{frame}");

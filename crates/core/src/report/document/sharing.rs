@@ -42,10 +42,16 @@ fn jump(model: &ModelReport, boundary: f64) -> Option<f64> {
     curve.points.iter().find(|point| point.t_next.is_some_and(|next| crosses(point.timestep, next)))?.mean
 }
 
-/// `DDPM shares in 1 [0, 20), 2 [20, 40)`, of the first model that shares.
+/// Sub-intervals that are named in a caption; the table has all.
+const NAMED: usize = 8;
+
+/// `1 [0, 20), 2 [20, 40)`, of the first model that shares; of many, the first ones and the last.
 pub(super) fn in_words(report: &Report) -> Option<String> {
     let model = report.models.iter().find(|model| !model.model.boundaries.is_empty())?;
-    let name = |(i, pair): (usize, &[f64])| format!("{} [{}, {})", i + 1, pair[0], pair[1]);
-    let names: Vec<String> = model.model.boundaries.windows(2).enumerate().map(name).collect();
+    let name = |(i, pair): (usize, &[f64])| format!("{}\u{a0}[{}, {})", i + 1, pair[0], pair[1]);
+    let mut names: Vec<String> = model.model.boundaries.windows(2).enumerate().map(name).collect();
+    if names.len() > NAMED {
+        names.splice(NAMED - 2..names.len() - 1, ["…".to_string()]);
+    }
     Some(names.join(", "))
 }

@@ -12,7 +12,8 @@ const ENLARGED: f32 = 1.5;
 /// Figures of up to one column shrink with a narrow window; wider ones are scrolled there.
 const SHRINKS: f32 = 340.0;
 
-/// The figure of this number, with the line above it and the words below, and its values.
+/// The figure of this number, with the line above it and the words below, and its values. The first one is described by
+/// the reading, for those who do not see it.
 pub(super) fn embedded(i: usize, drawing: &Drawing, glossary: &mut Glossary) -> Result<(String, Value)> {
     // The page has the title in its own letters.
     let plot = Plot { title: String::new(), ..drawing.plot.clone() };
@@ -25,9 +26,11 @@ pub(super) fn embedded(i: usize, drawing: &Drawing, glossary: &mut Glossary) -> 
     };
     let least = if width > SHRINKS { format!("min-width:{width:.0}px;") } else { String::new() };
     let style = format!("{least}width:{:.0}px", ENLARGED * width);
+    // A sheet that scrolls can be scrolled by the keyboard, with scripts and without.
+    let described = if i == 0 { " aria-describedby=\"reading\"" } else { "" };
     let html = format!(
         "<figure data-plot=\"{i}\">\n<h2>{title}</h2>\n<div class=\"sheet\">\n\
-         <svg viewBox=\"0 0 {width} {height}\" style=\"{style}\" role=\"img\" aria-label=\"{about}\">\n{}</svg>\n</div>\n\
+         <svg viewBox=\"0 0 {width} {height}\" style=\"{style}\" role=\"img\" aria-label=\"{about}\"{described} tabindex=\"0\">\n{}</svg>\n</div>\n\
          {caption}</figure>\n",
         grouped(&figure.elements())
     );

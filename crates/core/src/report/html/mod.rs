@@ -24,6 +24,8 @@ const STYLE: &str = include_str!("style.css");
 const SCRIPT: &str = concat!(include_str!("page.js"), include_str!("figure.js"));
 /// Longer tables are folded.
 const FOLDED: usize = 30;
+/// Longer words in a first column, which stays while the others scroll, are broken.
+const BROKEN: usize = 20;
 
 /// The page of a report.
 pub(super) fn page(document: &Document) -> Result<Artifact> {
@@ -145,7 +147,8 @@ fn rows(table: &Table) -> String {
         .map(|i| table.rows.iter().all(|row| row.get(i).is_none_or(|cell| cell.as_text().is_none())))
         .collect();
     let class = |i: usize| if numeric[i] { " class=\"n\"" } else { "" };
-    let mut html = String::from("<table>\n<thead><tr>");
+    let long = columns.first().is_some_and(|column| column.iter().any(|text| text.chars().count() > BROKEN));
+    let mut html = format!("<table{}>\n<thead><tr>", if long { " class=\"long\"" } else { "" });
     for (i, column) in table.columns.iter().enumerate() {
         let (name, about) = (escaped(&column.name), escaped(&column.about));
         html.push_str(&format!(

@@ -125,7 +125,12 @@ fn sub_intervals_are_numbered_with_the_jumps_at_their_ends() {
     assert_eq!(section.matches("<tr>").count(), boundaries.len(), "a head, and a row for each");
     let jump = report.models[1].curves[0].points.iter().find(|point| point.timestep == boundaries[1] - 1.0).unwrap();
     assert!(section.contains(&format!("data-v=\"{}\"", jump.mean.unwrap())), "{section}");
-    assert!(page.contains(&format!("1 [{}, {})", boundaries[0], boundaries[1])), "the caption names them");
+    assert!(page.contains(&format!("1\u{a0}[{}, {})", boundaries[0], boundaries[1])), "the caption names them");
+    let mut many = report.clone();
+    many.models[1].model.boundaries = (0..=50).map(|i| f64::from(2 * i)).collect();
+    let caption = html(&curves(many));
+    let caption = caption.split_once("<figcaption>").unwrap().1.split_once("</figcaption>").unwrap().0;
+    assert!(caption.ends_with("6\u{a0}[10, 12), …, 50\u{a0}[98, 100)"), "{caption}");
     let mut plain = report;
     plain.models.iter_mut().for_each(|model| model.model.boundaries.clear());
     assert!(!html(&curves(plain)).contains("<h2>Shared sub-intervals"));
@@ -148,6 +153,16 @@ fn labels_lead_somewhere_and_no_id_is_there_twice() {
     assert!(page.contains("<html lang=\"en\">") && page.matches("<h1>").count() == 1);
     assert!(page.contains("href=\"#main\"") && page.contains("id=\"main\""));
     assert_eq!(page.matches("<svg").count(), page.matches("role=\"img\" aria-label=\"").count());
+    assert!(described.iter().any(|id| id == "reading"), "the reading tells what the figure shows");
+    assert!(page.contains("<pre tabindex=\"0\" role=\"region\" aria-label=\"Resolved plan\">"));
+}
+
+#[test]
+fn a_long_label_does_not_fill_the_column_that_stays() {
+    let mut report = shared_pair();
+    assert!(!html(&curves(report.clone())).contains("<table class=\"long\">"));
+    report.models[1].label = "a-rather-long-name-of-a-checkpoint-without-a-blank".into();
+    assert!(html(&curves(report)).contains("<table class=\"long\">"));
 }
 
 /// WCAG 2's ratio between the lighter and the darker of two colours.
