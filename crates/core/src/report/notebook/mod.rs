@@ -59,7 +59,8 @@ pub(super) fn notebook(document: &Document) -> Result<Artifact> {
         let output = json!({"image/png": image, "text/plain": [drawing.figure.title()]});
         // A PNG of 300 dpi would be three times as large as its letters are meant to be.
         let width = (1.5 * drawing.figure.size().0).round();
-        cells.code(&drawn_again(drawing)?, Some(Output::Image(output, json!({"image/png": {"width": width}}))));
+        let shown = json!({"image/png": {"width": width, "alt": drawing.figure.title()}});
+        cells.code(&drawn_again(drawing)?, Some(Output::Image(output, shown)));
     }
     cells.markdown(&provenance(document)?);
     let notebook = json!({
@@ -96,7 +97,7 @@ fn unwritable(e: &dyn std::fmt::Display) -> Error {
 enum Output {
     /// The value of its last line.
     Value(Value),
-    /// A figure, and how large it is shown.
+    /// A figure, how large it is shown, and what it shows in words.
     Image(Value, Value),
 }
 

@@ -40,6 +40,8 @@ fn outputs_are_said_to_be_ours_and_are_our_figures() {
     assert!(sources(&notebook, "markdown")[0].contains("rendered by `lipscope export`"));
     let cells = notebook["cells"].as_array().unwrap();
     let images: Vec<&str> = cells.iter().filter_map(|c| c["outputs"][0]["data"]["image/png"].as_str()).collect();
+    let told = |c: &&Value| c["outputs"][0]["metadata"]["image/png"]["alt"].as_str().is_some_and(|alt| !alt.is_empty());
+    assert_eq!(cells.iter().filter(told).count(), images.len());
     let report = quality();
     for (image, chart) in images.iter().zip(&report.charts) {
         let drawn = crate::report::chart(&report, chart).unwrap().artifact(FigureFormat::Png).unwrap();
