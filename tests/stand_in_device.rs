@@ -25,7 +25,7 @@ use lipscope::response::Denoiser;
 use lipscope::sampler::{self, Sampling, Which, draw, spacing};
 use lipscope::time::Conditioning;
 use lipscope::timestep_map::Identity;
-use lipscope::train::ranks::World;
+use lipscope::train::ranks::{self, Collective, World};
 use lipscope::train::{Batches, Data, Plan, RateSchedule, Trainer, Weighting, variant};
 use lipscope::{random, schedule};
 use lipscope_core::cli::args::Precision;
@@ -374,6 +374,36 @@ fn a_training_step_reads_nothing() {
     // By part of a batch: x₀, ε, four factors, weights of rows, what the network is told, and three for the penalty.
     assert_eq!(waits.reads, 0);
     assert!(waits.uploads <= 2 * 12, "{waits:?}");
+}
+
+/// Two ranks in two threads: their gradients are copied to the CPU and back, and each can say why.
+#[test]
+fn ranks_sum_gradients_of_a_device_that_gloo_does_not_reach() {
+    let (device, _alone) = device();
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let rank = move |rank: usize| {
+        let named = |name: &str| match name {
+            "RANK" | "LOCAL_RANK" => Some(rank.to_string()),
+            "WORLD_SIZE" => Some("2".into()),
+            "MASTER_ADDR" => Some("127.0.0.1".into()),
+            "MASTER_PORT" => Some(port.to_string()),
+            _ => None,
+        };
+        let world = World::join(&ranks::place(&named).unwrap().unwrap()).ok().unwrap();
+        let note = world.settle(device).unwrap();
+        let gradients = [1.0, 10.0].map(|value| Tensor::from_slice(&[value * (rank + 1) as f32]).to_device(device));
+        world.in_buckets(Collective::Sum, &gradients.each_ref()).unwrap();
+        let sums = gradients.map(|sum| (sum.device() == device, sum.to_device(Device::Cpu).double_value(&[0])));
+        assert!(world.all(true).unwrap());
+        // The store is in rank 0's process, which goes last.
+        std::thread::sleep(std::time::Duration::from_millis(if rank == 0 { 300 } else { 0 }));
+        (note, sums)
+    };
+    let other = std::thread::spawn(move || rank(1));
+    let first = rank(0);
+    let why = "gradients are summed over Gloo, in the CPU's memory: this program was built without NCCL";
+    assert_eq!(first, (Some(why.to_string()), [(true, 3.0), (true, 30.0)]));
+    assert_eq!(other.join().unwrap(), first);
 }
 
 /// Metrics give a number, which is read; each reads a few numbers, whatever the number of samples.

@@ -68,8 +68,10 @@ fn doctor_tells_what_there_is_as_json_too() {
     let told: serde_json::Value = serde_json::from_str(&stdout).unwrap();
     assert_eq!((told["threads"].as_u64(), told["devices"][0]["name"].as_str()), (Some(1), Some("cpu")), "{told}");
     assert_eq!(told["devices"][0]["works"], true, "{told}");
+    assert!(told["gloo"].is_boolean() && told["nccl"].is_boolean(), "{told}");
     let (_, plain, _) = heard(&run(Path::new(PROGRAM), &["doctor"]));
     assert!(plain.contains("cpu: works") && plain.contains("threads: "), "{plain}");
+    assert!(plain.contains("several processes: "), "{plain}");
 }
 
 #[test]

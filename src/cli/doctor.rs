@@ -3,6 +3,7 @@
 use super::watch::Terminal;
 use crate::device::{self, speed};
 use crate::error::{Error, Result};
+use crate::libtorch::group;
 use crate::run::Watch;
 use lipscope_core::cli::args::{DoctorArgs, Global};
 use lipscope_core::cli::{Outcome, output};
@@ -26,6 +27,10 @@ struct Examined {
     devices: Vec<ExaminedDevice>,
     /// Why there is no CUDA device.
     no_cuda: Option<String>,
+    /// Whether several processes can train together.
+    gloo: bool,
+    /// Whether they sum the gradients of GPUs where these lie.
+    nccl: bool,
     /// What is measured of every device.
     network: Option<String>,
 }
@@ -50,6 +55,8 @@ pub(super) fn run(args: &DoctorArgs, global: &Global) -> Result<Option<Outcome>>
         load: load(),
         devices: device::available().into_iter().map(examine).collect(),
         no_cuda: device::why_no_cuda(),
+        gloo: group::has_gloo(),
+        nccl: group::has_nccl(),
         network: None,
     };
     if args.bench {
@@ -109,6 +116,14 @@ fn text(examined: &Examined) -> String {
     if let Some(reason) = &examined.no_cuda {
         let _ = writeln!(text, "cuda: {reason}");
     }
+    let sums = match (examined.gloo, examined.nccl) {
+        (false, _) => "cannot train together: this libtorch has no Gloo",
+        (true, false) => {
+            "sum gradients over Gloo; NCCL is not built in, so those of GPUs are copied to the CPU and back"
+        }
+        (true, true) => "sum gradients over Gloo, those of GPUs over NCCL",
+    };
+    let _ = writeln!(text, "several processes: {sums}");
     if let Some(network) = &examined.network {
         bench_text(&mut text, examined, network);
     }

@@ -14,6 +14,10 @@ bool lipscope_has_nccl() { return false; }
 
 char *lipscope_nccl_open(void *, int, int, int64_t, void **) { return strdup("this program was built without NCCL"); }
 
+char *lipscope_gpu(int, void (*)(void *, const char *, size_t), void *) {
+  return strdup("this program was built without NCCL");
+}
+
 }  // extern "C"
 
 #endif
@@ -45,6 +49,8 @@ Store &store_of(void *store) { return *static_cast<Store *>(store); }
 }  // namespace
 
 extern "C" {
+
+bool lipscope_has_gloo() { return true; }
 
 // The store at host:port, served by this process or by another one; its keys begin with `prefix`.
 char *lipscope_store_open(const char *host, uint16_t port, bool serve, int64_t timeout_ms, const char *prefix,
@@ -101,7 +107,15 @@ char *lipscope_group_open(void *store, int rank, int of, int64_t timeout_ms, voi
   });
 }
 
-void lipscope_group_close(void *group) { delete static_cast<Group *>(group); }
+// NCCL's threads are to end before it goes; what fails then has no one to hear of it.
+void lipscope_group_close(void *group) {
+  auto *closed = static_cast<Group *>(group);
+  try {
+    (*closed)->shutdown();
+  } catch (const std::exception &) {
+  }
+  delete closed;
+}
 
 // Begins to sum a tensor over all ranks, in place, or to copy that of rank 0 to all.
 char *lipscope_group_begin(void *group, bool sum, const at::Tensor *tensor, void **work) {
@@ -163,6 +177,7 @@ char *absent() {
 
 extern "C" {
 
+bool lipscope_has_gloo() { return false; }
 char *lipscope_store_open(const char *, uint16_t, bool, int64_t, const char *, void **) { return absent(); }
 void lipscope_store_close(void *) {}
 char *lipscope_store_set(void *, const char *, const char *, size_t) { return absent(); }

@@ -36,7 +36,9 @@ mod ffi {
             timeout_ms: i64,
             group: *mut *mut c_void,
         ) -> Message;
+        pub fn lipscope_has_gloo() -> bool;
         pub fn lipscope_has_nccl() -> bool;
+        pub fn lipscope_gpu(index: c_int, take: TakeCallback, context: *mut c_void) -> Message;
         pub fn lipscope_nccl_open(
             store: *mut c_void,
             rank: c_int,
@@ -57,6 +59,17 @@ fn text(text: &str) -> Result<CString> {
 
 fn milliseconds(time: Duration) -> i64 {
     i64::try_from(time.as_millis()).unwrap_or(i64::MAX)
+}
+
+/// Takes a text into the vector that `context` is.
+extern "C" fn take(context: *mut c_void, bytes: *const c_char, length: usize) {
+    // Of an empty value there may be no pointer.
+    if length > 0 {
+        // SAFETY: `context` is the vector of the calls below, and `bytes` are `length` bytes.
+        let (value, bytes) =
+            unsafe { (&mut *context.cast::<Vec<u8>>(), std::slice::from_raw_parts(bytes.cast::<u8>(), length)) };
+        value.extend_from_slice(bytes);
+    }
 }
 
 /// A client of c10d's TCPStore, and its server where this process serves it.
@@ -93,16 +106,6 @@ impl KeyStore {
 
     /// The value of a key; `None` where it is not set yet.
     pub fn get(&self, key: &str) -> Result<Option<String>> {
-        extern "C" fn take(context: *mut c_void, bytes: *const c_char, length: usize) {
-            // Of an empty value there may be no pointer.
-            if length > 0 {
-                // SAFETY: `context` is the vector of the call below, and `bytes` are `length` bytes.
-                let (value, bytes) = unsafe {
-                    (&mut *context.cast::<Vec<u8>>(), std::slice::from_raw_parts(bytes.cast::<u8>(), length))
-                };
-                value.extend_from_slice(bytes);
-            }
-        }
         let (name, mut there, mut value) = (text(key)?, false, Vec::<u8>::new());
         let doing = "asking for what other ranks say";
         // SAFETY: the store is open, and key, flag and vector outlive the calls.
@@ -144,10 +147,27 @@ pub enum Collective {
     FromFirst,
 }
 
+/// Whether the libtorch of this program has Gloo, without which no several processes train.
+pub fn has_gloo() -> bool {
+    // SAFETY: it returns a constant.
+    unsafe { ffi::lipscope_has_gloo() }
+}
+
 /// Whether this program was built with NCCL.
 pub fn has_nccl() -> bool {
     // SAFETY: it returns a constant.
     unsafe { ffi::lipscope_has_nccl() }
+}
+
+/// Where the GPU `cuda:index` of this process is in the machine: its domain, bus and device, by which NCCL tells GPUs apart.
+///
+/// # Errors
+/// The program was built without NCCL, or there is no such GPU.
+pub fn gpu(index: usize) -> Result<String> {
+    let mut place = Vec::<u8>::new();
+    // SAFETY: the vector outlives the call.
+    let message = unsafe { ffi::lipscope_gpu(index as c_int, take, (&raw mut place).cast()) };
+    check(message, "asking where a GPU is").map(|()| String::from_utf8_lossy(&place).into_owned())
 }
 
 /// c10d's group of processes: over Gloo, for tensors in the CPU's memory, or over NCCL, for those of GPUs.

@@ -3,7 +3,7 @@
 use super::keeper::Keeper;
 use super::log::Log;
 use super::prepare::{Every, Job};
-use super::ranks::{self, World};
+use super::ranks::World;
 use super::{Batch, Batches, Row, Trainer};
 use crate::error::{Error, Result};
 use crate::run::{Store, Watch};
@@ -82,8 +82,8 @@ impl Job {
             false => None,
         };
         let Job { plan, network, data, every, device, workers, .. } = self;
-        if world.of() > 1 && ranks::sums_on(device) != device {
-            watch.note("gradients are summed over Gloo, in the CPU's memory: this program was built without NCCL");
+        if let Some(note) = world.settle(device)? {
+            watch.note(&note);
         }
         let mut trainer = Trainer::new(plan.clone(), network, device)?;
         keeper.iter().try_for_each(|keeper| keeper.restore(&mut trainer))?;

@@ -1,9 +1,11 @@
 //! The connections between ranks: a store through which they tell each other things, and a group in which they sum.
 
+use super::transport::{Spot, Transport, transport};
 use super::watchman::Watchman;
 use super::{Collective, Place};
+use crate::device;
 use crate::error::{Error, Result};
-use crate::libtorch::group::{Group, KeyStore, has_nccl};
+use crate::libtorch::group::{Group, KeyStore, Work};
 use std::cell::{Cell, OnceCell};
 use std::net::ToSocketAddrs;
 use std::time::{Duration, Instant};
@@ -13,6 +15,8 @@ use tch::{Device, Tensor};
 /// does not answer by its watchman.
 const JOIN: Duration = Duration::from_secs(300);
 const COLLECTIVE: Duration = Duration::from_secs(600);
+/// How much longer c10d itself waits, which then ends the process or fails in words of its own.
+const GRACE: Duration = Duration::from_secs(60);
 /// Time between two looks at whether another rank has failed.
 const LOOK: Duration = Duration::from_millis(200);
 
@@ -24,10 +28,17 @@ pub(super) struct Links {
     /// Whether the connection has failed: then the cause is with another rank.
     pub lost: Cell<bool>,
     group: Option<Group>,
-    /// The group of the GPUs, from the first tensor of one on.
+    /// By what gradients are summed, once all ranks know their devices.
+    transport: OnceCell<Transport>,
+    /// The group of the GPUs, where NCCL sums.
     on_gpus: OnceCell<Group>,
     watchman: Watchman,
     pub store: KeyStore,
+}
+
+/// What a rank says of its device.
+fn spot(rank: usize) -> String {
+    format!("spot/{rank}")
 }
 
 /// Says where a rank is.
@@ -48,11 +59,20 @@ impl Links {
             let next = "Each process needs a RANK, and each training a MASTER_PORT of its own.";
             return Err(Some(Error::mismatch(problem, next)));
         }
-        store.set(&name(*rank), &format!("{}, process {}", hostname(), std::process::id()))?;
+        store.set(&name(*rank), &format!("{}, process {}", device::host_name(), std::process::id()))?;
         // It has a client of its own: a thread that waits in one would keep the other out.
         let watchman = Watchman::start(self::store(place, false)?, *rank, *of);
-        let (lost, group, on_gpus) = (Cell::new(false), None, OnceCell::new());
-        let mut links = Links { rank: *rank, of: *of, serves: *serves, lost, group, on_gpus, watchman, store };
+        let mut links = Links {
+            rank: *rank,
+            of: *of,
+            serves: *serves,
+            lost: Cell::new(false),
+            group: None,
+            transport: OnceCell::new(),
+            on_gpus: OnceCell::new(),
+            watchman,
+            store,
+        };
         match links.connect() {
             Err(error) => Err(links.conclude(error)),
             Ok(group) => {
@@ -64,7 +84,7 @@ impl Links {
 
     fn connect(&self) -> Result<Group> {
         self.meet()?;
-        Group::open(&self.store, self.rank, self.of, COLLECTIVE).map_err(|error| {
+        Group::open(&self.store, self.rank, self.of, COLLECTIVE + GRACE).map_err(|error| {
             let next =
                 "If the machines' names lead to wrong addresses, name the network interface in GLOO_SOCKET_IFNAME.";
             Error::mismatch(format!("a rank cannot connect with the others: {}", error.problem()), next)
@@ -123,25 +143,44 @@ impl Links {
     /// # Errors
     /// Another rank has failed.
     pub fn together(&self, what: Collective, tensor: &Tensor) -> Result<()> {
-        let Some(group) = &self.group else { return Ok(()) };
         let group = match tensor.device() {
-            Device::Cuda(_) if has_nccl() => self.on_gpus()?,
-            _ => group,
+            Device::Cuda(_) => self.on_gpus.get(),
+            _ => self.group.as_ref(),
+        };
+        let Some(group) = group else {
+            return Err(Error::mismatch("a collective was given a tensor that it cannot take", "Report this."));
         };
         let work = group.begin(what, tensor).inspect_err(|_| self.lost.set(true))?;
-        while !work.wait(LOOK).inspect_err(|_| self.lost.set(true))? {
-            self.goes_on()?;
-        }
-        Ok(())
+        finish(&work, COLLECTIVE, &|| self.goes_on()).inspect_err(|_| self.lost.set(true))
     }
 
-    /// All ranks come here at the same tensor, as they call the same collectives in the same order.
-    fn on_gpus(&self) -> Result<&Group> {
-        if let Some(group) = self.on_gpus.get() {
-            return Ok(group);
+    /// Finds out together with all others by what the gradients of networks on these devices are summed.
+    ///
+    /// # Errors
+    /// Another rank has failed, or NCCL cannot be set up.
+    pub fn settle(&self, device: Device) -> Result<&Transport> {
+        if let Some(transport) = self.transport.get() {
+            return Ok(transport);
         }
-        let group = Group::open_on_gpus(&self.store, self.rank, self.of, COLLECTIVE)?;
-        Ok(self.on_gpus.get_or_init(|| group))
+        self.say(&spot(self.rank), &serde_json::to_string(&Spot::here(device)).unwrap_or_default())?;
+        let spots = (0..self.of).map(|rank| {
+            let text = self.wait_for(&spot(rank), None)?.unwrap_or_default();
+            serde_json::from_str(&text).map_err(|error| {
+                let problem = format!("rank {rank} says of its device what this version cannot read ({error})");
+                Error::mismatch(problem, "Start the same lipscope on all machines.")
+            })
+        });
+        let transport = transport(&spots.collect::<Result<Vec<Spot>>>()?);
+        if transport == Transport::Nccl {
+            let group = Group::open_on_gpus(&self.store, self.rank, self.of, COLLECTIVE + GRACE)?;
+            let _ = self.on_gpus.set(group);
+        }
+        Ok(self.transport.get_or_init(|| transport))
+    }
+
+    /// Where a tensor of this device is summed.
+    pub fn sums_on(&self, device: Device) -> Device {
+        if self.on_gpus.get().is_some() { device } else { Device::Cpu }
     }
 
     fn goes_on(&self) -> Result<()> {
@@ -161,6 +200,19 @@ impl Drop for Links {
             std::mem::forget(self.on_gpus.take());
         }
     }
+}
+
+/// Waits for a sum, and looks meanwhile whether the others go on.
+fn finish(work: &Work, within: Duration, goes_on: &dyn Fn() -> Result<()>) -> Result<()> {
+    let until = Instant::now() + within;
+    while !work.wait(LOOK.min(within))? {
+        goes_on()?;
+        if Instant::now() >= until {
+            let problem = format!("a sum over all ranks has not ended within {} s", within.as_secs_f64());
+            return Err(Error::mismatch(problem, "Look at what the other ranks do, and start all of them anew."));
+        }
+    }
+    Ok(())
 }
 
 /// A client of the place's store, which this process may serve.
@@ -183,7 +235,41 @@ fn store(place: &Place, serve: bool) -> Result<KeyStore> {
     })
 }
 
-fn hostname() -> String {
-    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").ok().or_else(|| std::env::var("HOSTNAME").ok());
-    name.map_or("this machine".into(), |name| name.trim().to_string())
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::TcpListener;
+
+    /// Two ranks in two threads, of which one sums late.
+    #[test]
+    fn a_sum_that_does_not_end_is_an_error_in_our_words() {
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let long = Duration::from_secs(60);
+        let rank = move |rank: usize| {
+            let store = KeyStore::open("127.0.0.1", port, rank == 0, long, "test").unwrap();
+            let group = Group::open(&store, rank, 2, long).unwrap();
+            let tensor = Tensor::from_slice(&[1.0]);
+            if rank == 1 {
+                while store.get("given up").unwrap().is_none() {
+                    std::thread::sleep(Duration::from_millis(5));
+                }
+            }
+            let work = group.begin(Collective::Sum, &tensor).unwrap();
+            if rank == 0 {
+                let error = finish(&work, Duration::from_millis(50), &|| Ok(())).unwrap_err().to_string();
+                assert!(error.contains("has not ended within 0.05 s"), "{error}");
+                let stopped = || Err(Error::mismatch("another rank has stopped", "See what it says."));
+                let error = finish(&work, Duration::from_millis(50), &stopped).unwrap_err().to_string();
+                assert!(error.contains("another rank has stopped"), "{error}");
+                store.set("given up", "").unwrap();
+            }
+            finish(&work, long, &|| Ok(())).unwrap();
+            assert_eq!(tensor.double_value(&[0]), 2.0);
+            // The server goes last.
+            std::thread::sleep(Duration::from_millis(if rank == 0 { 300 } else { 0 }));
+        };
+        let other = std::thread::spawn(move || rank(1));
+        rank(0);
+        other.join().unwrap();
+    }
 }

@@ -1,12 +1,13 @@
 //! Several processes that train one network: each takes its rows of every batch, gradients are summed over all, and every
 //! rank then takes the same step (synchronous data parallelism, as PyTorch's DistributedDataParallel).
 //!
-//! Gradients are summed bucket by bucket: those of GPUs over NCCL where the program was built with it, and otherwise over Gloo, in the
-//! CPU's memory, to which those of a GPU are copied and back. Sums do not overlap with the backward pass.
+//! Gradients are summed bucket by bucket: those of GPUs over NCCL where every rank was built with it and has a GPU of its own, and
+//! otherwise over Gloo, in the CPU's memory, to which those of a GPU are copied and back. Sums do not overlap with the backward pass.
 
 mod links;
 mod node_list;
 mod place;
+mod transport;
 mod verdict;
 mod watchman;
 
@@ -15,11 +16,12 @@ pub use place::{Place, place};
 use super::Plan;
 use crate::device::{self, DeviceChoice};
 use crate::error::{Doing, Error, Result};
-pub use crate::libtorch::group::{Collective, has_nccl};
+pub use crate::libtorch::group::Collective;
 use links::Links;
 use serde_json::Value;
 use std::ops::Range;
 use tch::{Device, Kind, Tensor};
+use transport::Transport;
 
 /// Bytes of a bucket, as in PyTorch's DistributedDataParallel.
 const BUCKET: usize = 25 << 20;
@@ -62,7 +64,7 @@ impl World {
         edge(self.rank)..edge(self.rank + 1)
     }
 
-    /// Does something with a contiguous tensor, of the CPU or where [`sums_on`] says, in place, together with all others.
+    /// Does something with a contiguous tensor, of the CPU or where gradients are summed, in place, together with all others.
     pub fn together(&self, what: Collective, tensor: &Tensor) -> Result<()> {
         match &self.links {
             None => Ok(()),
@@ -72,16 +74,14 @@ impl World {
 
     /// Does something with all of these tensors, in place, wherever they are: in buckets.
     pub fn in_buckets(&self, what: Collective, tensors: &[&Tensor]) -> Result<()> {
-        if self.links.is_none() {
-            return Ok(());
-        }
+        let Some(links) = &self.links else { return Ok(()) };
         let doing = "averaging over all ranks";
         for bucket in buckets(tensors) {
             let flat = bucket.iter().map(|tensor| tensor.detach().f_flatten(0, -1));
             let flat = flat.collect::<std::result::Result<Vec<_>, _>>();
             let flat = flat
                 .and_then(|flat| Tensor::f_cat(&flat, 0))
-                .and_then(|flat| flat.f_to_device(sums_on(flat.device())))
+                .and_then(|flat| flat.f_to_device(links.sums_on(flat.device())))
                 .doing(doing)?;
             self.together(what, &flat)?;
             let mut from = 0;
@@ -103,6 +103,17 @@ impl World {
         let against = Tensor::from_slice(&[f64::from(u8::from(!yes))]);
         self.together(Collective::Sum, &against)?;
         Ok(against.double_value(&[0]) == 0.0)
+    }
+
+    /// Finds out, together with all others, how the gradients of a network on `device` are summed; what there is to say of it.
+    ///
+    /// # Errors
+    /// Another rank has failed, or NCCL cannot be set up.
+    pub fn settle(&self, device: Device) -> Result<Option<String>> {
+        Ok(match self.links.as_ref().map(|links| links.settle(device)).transpose()? {
+            Some(Transport::Copied(why)) => Some(format!("gradients are summed over Gloo, in the CPU's memory: {why}")),
+            _ => None,
+        })
     }
 
     /// Checks that all ranks were asked for the same training, on the same kind of device.
@@ -142,14 +153,6 @@ impl World {
             return (self.rank == 0).then_some(error);
         }
         links.conclude(error)
-    }
-}
-
-/// Where tensors of a device are summed.
-pub fn sums_on(device: Device) -> Device {
-    match device {
-        Device::Cuda(_) if has_nccl() => device,
-        _ => Device::Cpu,
     }
 }
 
