@@ -21,9 +21,9 @@ fn main() {
 
 /// `folder` is the lib folder of libtorch; its headers lie beside it, in the download as in a Python package.
 fn compile_extra(folder: &Path) {
-    let sources = ["src/libtorch/extra.cpp", "src/libtorch/group.cpp", "src/libtorch/stand_in.cpp"];
-    let headers = ["src/libtorch/guarded.h", "src/libtorch/gloo.h"];
-    sources.iter().chain(&headers).for_each(|file| println!("cargo:rerun-if-changed={file}"));
+    for file in ["extra.cpp", "group.cpp", "stand_in.cpp", "all.cpp", "guarded.h", "gloo.h"] {
+        println!("cargo:rerun-if-changed=src/libtorch/{file}");
+    }
     let include = folder.with_file_name("include");
     let api = include.join("torch/csrc/api/include");
     // Warnings in libtorch's headers are not ours to mend.
@@ -42,7 +42,7 @@ fn compile_extra(folder: &Path) {
         .include(&api)
         .include(headers_of_gloo())
         .include("src/libtorch")
-        .files(sources)
+        .file("src/libtorch/all.cpp")
         .compile("lipscope_extra");
 }
 
