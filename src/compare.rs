@@ -173,6 +173,7 @@ pub fn summarise(curve: &Curve, until: Timestep, process: &dyn ForwardProcess, s
             argmax: peak.map(|peak| peak.0),
             total_variation,
             total_variation_exact,
+            unmeasured_jumps: Vec::new(),
         },
         rest: Rest { mean: mean(&rest), max: rest.iter().copied().reduce(f64::max) },
         singularity: match process.gaussian() {

@@ -128,6 +128,24 @@ fn sharing_is_zero_inside_and_jumps_at_boundaries() {
 }
 
 #[test]
+fn jumps_between_timesteps_are_said_and_hide_no_number() {
+    let (folder, out) = fresh("out");
+    let pipeline = fixture("torchscript/pipeline");
+    let arguments = ["compare", &pipeline, &pipeline, "--share", "n=5,until=100", "--data", "digits", "--samples", "8"];
+    let files = ["--timesteps", "0..101/5,120..999/80", "--out", "out", "--require-reduction", "0.1"];
+    let output = lipscope(folder.path(), &[&arguments[..], &files].concat());
+    let (told, read) = (String::from_utf8_lossy(&output.stderr), String::from_utf8_lossy(&output.stdout));
+    assert_eq!(output.status.code(), Some(1), "{told}");
+    assert!(told.contains("no number here holds the jumps at 19→20, 39→40, …") && told.contains("cannot be"), "{told}");
+    assert!(read.contains("--timesteps auto measures it") && !read.contains("times the peak"), "{read}");
+    let report = report(&out);
+    let near = &report["models"][1]["summary"][0]["near_zero"];
+    assert_eq!(near["unmeasured_jumps"], serde_json::json!([20.0, 40.0, 60.0, 80.0, 100.0]));
+    assert!(near["total_variation"].is_null(), "{near}");
+    assert!(report["models"][0]["summary"][0]["near_zero"]["total_variation"].is_f64());
+}
+
+#[test]
 fn a_wanted_error_is_reached_with_samples_that_do_not_depend_on_the_batch() {
     let (folder, _) = fresh("");
     let pipeline = fixture("torchscript/pipeline");

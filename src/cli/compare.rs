@@ -46,7 +46,7 @@ fn check(report: &Report, wanted: f64) -> Option<String> {
         }
         _ => Some(format!(
             "the total variation near 0 of {} and {} cannot be compared: measure secants with --dt 1 on --axis step, \
-             from t = 0 to the end of the window",
+             from t = 0 to the end of the window, every jump of shared timesteps among them (--timesteps auto or all)",
             baseline.label, candidate.label
         )),
     })

@@ -21,13 +21,18 @@ pub(super) fn curves(found: &Curves, global: &Global) -> Result<()> {
         };
         let rounding = report.rounding.as_ref();
         let rounding = rounding.map(|found| {
-            format!("{}\n\n{}\n\n", report::rounding_table(found, width), report::rounding_reading(found))
+            format!(
+                "{}\n\n{}\n\n",
+                report::rounding_table(found, width),
+                output::paragraphs(&[report::rounding_reading(found)])
+            )
         });
+        let resolution = Some(report::resolution_reading(report)).filter(|said| !said.is_empty());
+        let said: Vec<String> = report::reading_lines(report).into_iter().chain(resolution).collect();
         let data = report.provenance.plan.get("data").and_then(|data| data.get("source")).and_then(Value::as_str);
         format!(
-            "{table}\n\n{}{}\n\n{}{}{}x₀ from {}; {}",
-            report::reading(report),
-            report::resolution_reading(report),
+            "{table}\n\n{}\n\n{}{}{}x₀ from {}; {}",
+            output::paragraphs(&said),
             attribution(report, width),
             rounding.unwrap_or_default(),
             basis(&report.provenance),
@@ -41,7 +46,7 @@ pub(super) fn curves(found: &Curves, global: &Global) -> Result<()> {
 fn attribution(report: &Report, width: u16) -> String {
     match report::attribution_table(&report.models, width) {
         none if none.is_empty() => none,
-        table => format!("{table}\n\n{}\n\n", report::attribution_reading(&report.models)),
+        table => format!("{table}\n\n{}\n\n", output::paragraphs(&[report::attribution_reading(&report.models)])),
     }
 }
 
@@ -58,7 +63,7 @@ pub(super) fn tables(
     show(report, &report.warnings, global, || {
         let table = shown.map(|table| report::tidy_text(&table, output::width())).unwrap_or_default();
         let basis = basis(&report.provenance);
-        format!("{table}\n\n{}\n\n{basis}{}", report.reading.join("\n"), place(store, &artifacts))
+        format!("{table}\n\n{}\n\n{basis}{}", output::paragraphs(&report.reading), place(store, &artifacts))
     })
 }
 

@@ -3,7 +3,7 @@
 use super::{Plan, jumps, terminal, warnings};
 use crate::compare::summarise;
 use crate::process::ForwardProcess;
-use crate::report::{ComparisonRow, Memorisation, Report, findings};
+use crate::report::{ComparisonRow, Curve, Memorisation, Report, Summary, findings};
 use crate::terminal::DataMoments;
 
 /// Whether points or the refinement of the plan are missing.
@@ -20,6 +20,9 @@ pub(super) fn finish(report: &mut Report, plan: &Plan, processes: &[&dyn Forward
         let spent = model.spent;
         model.summary =
             model.curves.iter().map(|curve| summarise(curve, plan.near_zero_until, *process, spent)).collect();
+        for (summary, curve) in model.summary.iter_mut().zip(&model.curves) {
+            look_for_jumps(summary, curve, &model.model.boundaries);
+        }
         let memorisation = Memorisation::new(&model.own_weights);
         model.summary.iter_mut().for_each(|summary| summary.memorisation = memorisation);
         let positions = model.model.sample_shape.iter().product::<i64>() as usize;
@@ -43,4 +46,54 @@ pub(super) fn finish(report: &mut Report, plan: &Plan, processes: &[&dyn Forward
     report.warnings.extend(found);
     report.complete = true;
     report.reading = findings(report);
+}
+
+/// Takes back what a curve comes to where a jump of the condition lies between its timesteps: between two zeros a straight line
+/// says that there is none.
+fn look_for_jumps(summary: &mut Summary, curve: &Curve, boundaries: &[f64]) {
+    let ends = || curve.points.iter().filter_map(|point| Some((point.timestep, point.t_next?)));
+    let (Some((first, _)), Some((_, last))) = (ends().next(), ends().next_back()) else { return };
+    let is_measured = |jump: f64| ends().any(|(t, next)| t < jump && jump <= next);
+    let jumps = boundaries.iter().skip(1).filter(|jump| first < **jump && **jump <= last);
+    let missed: Vec<f64> = jumps.copied().filter(|jump| !is_measured(*jump)).collect();
+    if !missed.is_empty() {
+        summary.total_variation_all = None;
+        let near = &mut summary.near_zero;
+        (near.total_variation, near.total_variation_exact, near.unmeasured_jumps) = (None, false, missed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::compare::closed_form_curve;
+    use crate::estimator::{Norm, Quantity};
+    use crate::of::Of;
+    use crate::process::Gaussian;
+    use crate::report::{Point, Spent};
+    use crate::time::Axis;
+
+    #[test]
+    fn a_jump_between_timesteps_takes_back_the_total_variation() {
+        let boundaries = [0.0, 20.0, 40.0, 60.0, 80.0, 100.0];
+        let process = Gaussian::from(crate::schedule::parse("linear").unwrap());
+        let after = |timesteps: &[f64]| {
+            let mut curve = closed_form_curve((Quantity::Secant, Of::Epsilon), Axis::Step, Norm::L2, Some(1.0));
+            let value = |t: f64| if boundaries[1..].contains(&(t + 1.0)) { 2.0 } else { 0.0 };
+            let point =
+                |&t: &f64| Point { timestep: t, t_next: Some(t + 1.0), mean: Some(value(t)), ..Point::default() };
+            curve.points = timesteps.iter().map(point).collect();
+            let mut summary = summarise(&curve, 100.0, &process, Spent::default());
+            look_for_jumps(&mut summary, &curve, &boundaries);
+            let near = summary.near_zero;
+            (near.unmeasured_jumps, near.total_variation, near.total_variation_exact)
+        };
+        let every: Vec<f64> = (0..200).map(f64::from).collect();
+        assert_eq!(after(&every), (vec![], Some(10.0), true));
+        let fifth: Vec<f64> = (0..40).map(|i| f64::from(5 * i)).collect();
+        assert_eq!(after(&fifth), (boundaries[1..].to_vec(), None, false));
+        // What lies beyond the last timestep is not between timesteps.
+        assert_eq!(after(&[0.0, 19.0, 30.0, 45.0]), (vec![40.0], None, false));
+        assert_eq!(after(&[]), (vec![], None, false));
+    }
 }

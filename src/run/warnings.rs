@@ -36,6 +36,10 @@ pub(super) fn of_plan(plan: &Plan, models: &[Model]) -> Vec<Warning> {
 pub(super) fn of_numbers(report: &Report, rule: &SampleRule) -> Vec<Warning> {
     let mut warnings: Vec<Warning> = report.resolution.iter().filter_map(Warning::unresolved).collect();
     for model in &report.models {
+        if let Some(summary) = model.summary.iter().find(|summary| !summary.near_zero.unmeasured_jumps.is_empty()) {
+            let (model, boundaries) = (model.label.clone(), summary.near_zero.unmeasured_jumps.clone());
+            warnings.push(Warning::JumpsBetweenTimesteps { model, boundaries });
+        }
         let points = || model.curves.iter().flat_map(|curve| &curve.points);
         let count = points().map(|point| point.non_finite).sum();
         if let Some(first) = points().find(|point| point.non_finite > 0) {

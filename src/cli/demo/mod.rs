@@ -120,7 +120,7 @@ fn show(comparison: &[String], global: &Global) -> Result<Option<Outcome>> {
     let page = report::export(&Finished::read(&Finished::file(folder))?, None, &[ExportFormat::Html])?;
     report::write_all(folder, &page)?;
     present::show(&found.report, &found.report.warnings, global, || {
-        let mut text = story::of(&found.report).join("\n");
+        let mut text = output::paragraphs(&story::of(&found.report));
         text += "\n\n";
         let names = ["lipschitz.png"].into_iter().chain(page.iter().map(|page| page.file_name.as_str()));
         names.for_each(|name| text += &format!("{}\n", folder.join(name).display()));

@@ -30,6 +30,15 @@ pub fn note(message: &str) {
     let _ = writeln!(anstream::stderr().lock(), "{message}");
 }
 
+/// A line for each text, which on a terminal is broken between words.
+pub fn paragraphs(texts: &[String]) -> String {
+    let broken = |text: &String| match console::Term::stdout().is_term() {
+        true => textwrap::fill(text, usize::from(width())),
+        false => text.clone(),
+    };
+    texts.iter().map(broken).collect::<Vec<_>>().join("\n")
+}
+
 /// Width of the terminal, or 100 columns where there is none.
 pub fn width() -> u16 {
     console::Term::stdout().size_checked().map_or(100, |(_, columns)| columns.clamp(60, 120))

@@ -51,7 +51,7 @@ pub use finished::Finished;
 pub use jumps::{Calibration, Uniformization};
 pub use memorisation::{Memorisation, OwnWeight, memorisation_csv};
 pub use model::{LoraDescription, ModelDescription};
-pub use reading::{Fact, Finding, findings, reading};
+pub use reading::{Fact, Finding, findings, reading, reading_lines};
 pub use resolution::resolution_reading;
 pub use rounding::{NoRounding, Rounding, RoundingRow, rounding_reading, rounding_table};
 pub use samples::{SampleFormat, SampleReport, SampleSet};
@@ -349,6 +349,10 @@ pub struct NearZero {
     pub total_variation: Option<f64>,
     /// Whether every step was measured; otherwise `total_variation` interpolates linearly between points.
     pub total_variation_exact: bool,
+    /// First timesteps of shared sub-intervals whose jump lies between measured timesteps: the largest value may miss them, and
+    /// what the window comes to in all is not known.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unmeasured_jumps: Vec<f64>,
 }
 
 /// The curve away from t = 0.

@@ -13,11 +13,11 @@ pub fn resolution_reading(report: &Report) -> String {
     let per_cent = 100.0 * tolerance;
     if unresolved.is_empty() {
         return format!(
-            " {timesteps} timesteps: between them straight lines are within {per_cent} % of the curve at the {within} of \
+            "{timesteps} timesteps: between them straight lines are within {per_cent} % of the curve at the {within} of \
              {checked} places checked where none was added."
         );
     }
-    format!(" {timesteps} timesteps, which do not resolve the curve everywhere (see the warning).")
+    format!("{timesteps} timesteps, which do not resolve the curve everywhere (see the warning).")
 }
 
 impl Warning {

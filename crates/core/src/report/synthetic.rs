@@ -232,6 +232,7 @@ fn summary(curve: &Curve) -> Summary {
         argmax: top(&near).map(|p| p.0),
         total_variation: Some(near.iter().map(|p| p.1).sum()),
         total_variation_exact: true,
+        unmeasured_jumps: Vec::new(),
     };
     let peak_ratio = near_zero.max.zip(median).map(|(peak, median)| peak / median);
     let rest = Rest { mean: average(&rest), max: top(&rest).map(|p| p.1) };

@@ -53,10 +53,31 @@ pub fn comparison_table(report: &Report, width: u16) -> String {
         }
     }
     let baseline = report.models.first().map_or("baseline", |m| m.label.as_str());
-    groups.iter().map(|rows| one_comparison(baseline, rows, width)).collect::<Vec<_>>().join("\n\n")
+    let boundaries = |label: &str| {
+        let own = report.models.iter().find(|model| model.label == label);
+        own.map_or(&[][..], |model| model.model.boundaries.as_slice())
+    };
+    let one = |rows: &Vec<&ComparisonRow>| one_comparison(baseline, rows, boundaries(&rows[0].model), width);
+    groups.iter().map(one).collect::<Vec<_>>().join("\n\n")
 }
 
-fn one_comparison(baseline: &str, rows: &[&ComparisonRow], width: u16) -> String {
+/// Steps over which the condition jumps that a table shows at most: those of the largest values.
+const JUMPS: usize = 5;
+
+/// The indices of rows that cross a boundary.
+fn jumps(rows: &[&ComparisonRow], boundaries: &[f64]) -> Vec<usize> {
+    let crosses = |row: &ComparisonRow| {
+        let next = row.t_next.filter(|next| *next - row.timestep <= 1.0);
+        next.is_some_and(|next| boundaries.iter().skip(1).any(|b| row.timestep < *b && *b <= next))
+    };
+    let mut found: Vec<usize> = (0..rows.len()).filter(|&i| crosses(rows[i])).collect();
+    let value = |i: &usize| rows[*i].candidate.unwrap_or(0.0);
+    found.sort_by(|a, b| value(b).total_cmp(&value(a)));
+    found.truncate(JUMPS);
+    found
+}
+
+fn one_comparison(baseline: &str, rows: &[&ComparisonRow], boundaries: &[f64], width: u16) -> String {
     let candidate = one_line(&rows[0].model);
     // The larger of the two, so that the peak of either stays in view.
     let values: Vec<Option<f64>> =
@@ -65,7 +86,10 @@ fn one_comparison(baseline: &str, rows: &[&ComparisonRow], width: u16) -> String
         let t = step(r.timestep, r.t_next);
         [t, number(r.ratio), interval(r.ratio_ci_low, r.ratio_ci_high), number(r.baseline), number(r.candidate)]
     };
-    let table: Vec<[String; 5]> = representative(&values).into_iter().map(|i| row(rows[i])).collect();
+    let mut shown = [representative(&values), jumps(rows, boundaries)].concat();
+    shown.sort_unstable();
+    shown.dedup();
+    let table: Vec<[String; 5]> = shown.into_iter().map(|i| row(rows[i])).collect();
     let table = render(&["t", "ratio", "95 % interval", "baseline", "candidate"], &table, width);
     let what = format!("{}{}", rows[0].quantity.listed(rows[0].of), of_block(rows[0].block.as_deref()));
     format!("{candidate} (candidate) over {} (baseline): {what}\n{table}", one_line(baseline))

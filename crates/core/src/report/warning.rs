@@ -126,6 +126,13 @@ pub enum Warning {
         /// Label of the model.
         model: String,
     },
+    /// The condition of a model jumps between measured timesteps.
+    JumpsBetweenTimesteps {
+        /// Label of the model.
+        model: String,
+        /// The first timesteps of the sub-intervals where it does.
+        boundaries: Vec<f64>,
+    },
     /// A foreign module in half precision may compute its time embedding in it.
     HalfPrecisionTime {
         /// Label of the model.
@@ -285,6 +292,13 @@ impl fmt::Display for Warning {
                 f,
                 "{model} shares timesteps: along the sampling path ε has no derivative at the boundaries, where the condition \
                  jumps, so those timesteps have no value. Measure the jumps by --quantity secant."
+            ),
+            Warning::JumpsBetweenTimesteps { model, boundaries } => write!(
+                f,
+                "{model} shares timesteps, and its condition jumps between those that were measured: no number here \
+                 holds the {} at {}, and its total variation is not known. --timesteps auto measures them.",
+                if boundaries.len() == 1 { "jump" } else { "jumps" },
+                super::reading::jumps_in_words(boundaries)
             ),
             Warning::HalfPrecisionTime { model, dtype } => write!(
                 f,

@@ -78,7 +78,7 @@ const ROUNDING: [&str; 9] = [
 
 pub(super) fn document(report: &Report) -> Result<Document> {
     let labels: Vec<&str> = report.models.iter().map(|model| model.label.as_str()).collect();
-    let mut said = vec![reading(report), resolution_reading(report).trim().to_string()];
+    let mut said = vec![reading(report), resolution_reading(report)];
     said.extend(report.rounding.as_ref().map(rounding_reading));
     said.push(attribution_reading(&report.models));
     let mut tables = vec![Shown { table: summaries(report), frame: None }];

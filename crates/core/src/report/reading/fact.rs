@@ -78,8 +78,18 @@ pub enum Fact {
         peak: Option<f64>,
         /// Its total variation over the first model's.
         total_variation: Option<f64>,
+        /// Whether both total variations are linear between measured timesteps, and not sums over all steps.
+        #[serde(default)]
+        interpolated: bool,
         /// Where "near 0" ends.
         near_zero_until: f64,
+    },
+    /// The condition that a model is told jumps between measured timesteps: its peak and total variation are not known.
+    UnmeasuredJumps {
+        /// Its label.
+        model: String,
+        /// The first timesteps of the sub-intervals where it does.
+        boundaries: Vec<f64>,
     },
     /// The condition that a model is told jumps.
     Jumps {
@@ -130,6 +140,12 @@ pub enum Fact {
     },
 }
 
+/// `19→20, 39→40, …`, by the first timesteps of sub-intervals.
+pub(crate) fn jumps_in_words(boundaries: &[f64]) -> String {
+    let shown = boundaries.iter().take(2).map(|b| format!("{}→{b}", b.ceil() - 1.0)).collect::<Vec<_>>();
+    shown.join(", ") + if boundaries.len() > 2 { ", …" } else { "" }
+}
+
 impl fmt::Display for Fact {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -141,19 +157,24 @@ impl fmt::Display for Fact {
                 write!(f, "{curve} has no value between t = {from} and t = {until}.")
             }
             Fact::Growth { .. } => f.write_str(&self.growth()),
-            Fact::Candidate { model, baseline, peak, total_variation, near_zero_until } => {
+            Fact::Candidate { model, baseline, peak, total_variation, interpolated, near_zero_until } => {
                 let peak = peak.map(|by| format!("{} times the peak", factor(by)));
-                let variation = total_variation.map(|by| format!("{} times the total variation", factor(by)));
+                let how = if *interpolated { " (interpolated)" } else { "" };
+                let variation = total_variation.map(|by| format!("{} times the total variation{how}", factor(by)));
                 let parts: Vec<String> = peak.into_iter().chain(variation).collect();
                 write!(f, "{model} has {} of {baseline} below t = {near_zero_until}.", parts.join(" and "))
             }
             Fact::Jumps { model, boundaries, unseen_by } => {
-                let shown = boundaries.iter().take(2).map(|b| format!("{}→{b}", b.ceil() - 1.0)).collect::<Vec<_>>();
-                let more = if boundaries.len() > 2 { ", …" } else { "" };
                 let unseen =
                     unseen_by.as_ref().map(|letter| format!(", which {letter} does not see")).unwrap_or_default();
-                write!(f, "The condition of {model} jumps at {}{more}{unseen}.", shown.join(", "))
+                write!(f, "The condition of {model} jumps at {}{unseen}.", jumps_in_words(boundaries))
             }
+            Fact::UnmeasuredJumps { model, boundaries } => write!(
+                f,
+                "The condition of {model} jumps between the measured timesteps, at {}: how large that is, and so its peak and total \
+                 variation, is not known from them. --timesteps auto measures it.",
+                jumps_in_words(boundaries)
+            ),
             Fact::ComesBack { model, baseline, total_variation_all, all, near_zero_until } => write!(
                 f,
                 "Over all t the total variation of {model} is {} times that of {baseline}: {} it has less near 0 it has more \

@@ -3,6 +3,7 @@
 mod fact;
 
 pub use fact::Fact;
+pub(super) use fact::jumps_in_words;
 
 use super::table::{of_block, one_line};
 use super::{ModelReport, Report, Summary, Terminal};
@@ -20,9 +21,14 @@ pub struct Finding {
     pub text: String,
 }
 
-/// What the report comes to, as sentences; what is not known is left out.
+/// What the report comes to, a line each; what is not known is left out.
+pub fn reading_lines(report: &Report) -> Vec<String> {
+    facts(report).iter().map(Fact::to_string).collect()
+}
+
+/// The same as one paragraph.
 pub fn reading(report: &Report) -> String {
-    facts(report).iter().map(Fact::to_string).collect::<Vec<_>>().join(" ")
+    reading_lines(report).join(" ")
 }
 
 /// The same for programs.
@@ -39,6 +45,7 @@ fn facts(report: &Report) -> Vec<Fact> {
         if summary.uniformization.is_none() && (summary.near_zero.max.is_some() || summary.terminal.is_none()) {
             facts.push(peak(first, summary));
             facts.extend(growth(summary));
+            facts.extend(unmeasured_jumps(first, summary));
         }
         facts.extend(rates(&report.models, summary));
         facts.extend(summary.terminal.as_ref().map(Terminal::reading).map(|sentence| Fact::Terminal { sentence }));
@@ -129,6 +136,9 @@ fn candidate(model: &ModelReport, (first, baseline): (&ModelReport, &Summary)) -
         let blind = Fact::BlindDerivative { model: label };
         return std::iter::once(blind).chain(jumps(model, summary)).collect();
     }
+    if let Some(unknown) = unmeasured_jumps(model, summary) {
+        return vec![unknown];
+    }
     let over = |of: fn(&Summary) -> Option<f64>| {
         let (candidate, base) = (of(summary)?, of(baseline)?);
         (base > 0.0).then(|| candidate / base)
@@ -138,8 +148,16 @@ fn candidate(model: &ModelReport, (first, baseline): (&ModelReport, &Summary)) -
         return Vec::new();
     }
     let near_zero_until = baseline.near_zero.until;
-    let beside =
-        Fact::Candidate { model: label, baseline: one_line(&first.label), peak, total_variation, near_zero_until };
+    let interpolated = ![summary, baseline].iter().all(|summary| summary.near_zero.total_variation_exact);
+    let baseline_label = one_line(&first.label);
+    let beside = Fact::Candidate {
+        model: label,
+        baseline: baseline_label,
+        peak,
+        total_variation,
+        interpolated,
+        near_zero_until,
+    };
     std::iter::once(beside)
         .chain(jumps(model, summary))
         .chain(comes_back((model, summary), (first, baseline)))
@@ -163,6 +181,12 @@ fn comes_back((model, summary): (&ModelReport, &Summary), (first, baseline): (&M
         all: kept <= 0.0,
         near_zero_until: summary.near_zero.until,
     })
+}
+
+/// Where the condition jumps and nothing was measured.
+fn unmeasured_jumps(model: &ModelReport, summary: &Summary) -> Option<Fact> {
+    let boundaries = Some(&summary.near_zero.unmeasured_jumps).filter(|jumps| !jumps.is_empty())?.clone();
+    Some(Fact::UnmeasuredJumps { model: one_line(&model.label), boundaries })
 }
 
 /// Where the condition jumps: D is blind to it, which has to be said.
@@ -249,6 +273,20 @@ mod tests {
         let line = reading(&report);
         assert!(line.contains("D of E-TSDM is 0 inside its sub-intervals by construction"), "{line}");
         assert!(line.contains("Judge it by K.") && !line.contains("times the peak"), "{line}");
+    }
+
+    #[test]
+    fn jumps_between_timesteps_are_no_victory_either() {
+        let mut report = synthetic::shared_pair();
+        assert!(!reading(&report).contains("interpolated"));
+        report.models[0].summary[0].near_zero.total_variation_exact = false;
+        assert!(reading(&report).contains(" times the total variation (interpolated) of "), "{}", reading(&report));
+        report.models[1].summary[0].near_zero.unmeasured_jumps = vec![20.0, 40.0, 60.0];
+        let line = reading(&report);
+        assert!(line.contains("E-TSDM jumps between the measured timesteps, at 19→20, 39→40, …:"), "{line}");
+        assert!(!line.contains("times the peak"), "{line}");
+        report.models.remove(0);
+        assert!(reading(&report).contains("E-TSDM jumps between the measured timesteps"));
     }
 
     #[test]
