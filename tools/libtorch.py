@@ -31,8 +31,9 @@ CPU_MEMBER = re.compile(r"torch/(include/.+)|(?:torch|nvidia/cu13)/(lib/lib[^/]+
 CPU_LEFT_OUT = re.compile(
     r"lib/lib(torch\.so|torch_(cuda|python|nvshmem|global_deps)|c10_cuda|caffe2_nvrtc|shm|checkpoint|nvperf|pcsampling)"
 )
-# The CUDA set: all headers and libraries, laid out as in a Python installation, where they find each other.
-CUDA_MEMBER = re.compile(r"(torch/include/.+|torch/lib/lib[^/]+|nvidia/[^/]+/lib/.+)")
+# The CUDA set: all headers and libraries, laid out as in a Python installation, where they find each other. NVIDIA's headers, of
+# which crt and cccl have no library, are there for c10d's group over NCCL.
+CUDA_MEMBER = re.compile(r"(torch/include/.+|torch/lib/lib[^/]+|nvidia/[^/]+/(?:lib|include)/.+)")
 
 
 def cache_folder():

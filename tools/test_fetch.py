@@ -148,8 +148,9 @@ class UnpackTest(unittest.TestCase):
         "nvidia/cu13/lib/libcupti.so.13": "lib/libcupti.so.13",
     }
     CUDA_ONLY = ["torch/lib/libtorch.so", "torch/lib/libtorch_cuda.so", "torch/lib/libc10_cuda.so",
-                 "nvidia/cudnn/lib/libcudnn.so.9", "nvidia/cu13/lib/libnvperf_host.so"]
-    NEITHER = ["torch/__init__.py", "torch/lib/libshm/err.h", "nvidia/cu13/include/cuda.h", "torch-2.13.0.dist-info/x"]
+                 "nvidia/cudnn/lib/libcudnn.so.9", "nvidia/cu13/lib/libnvperf_host.so",
+                 "nvidia/cu13/include/cuda.h", "nvidia/nccl/include/nccl.h"]
+    NEITHER = ["torch/__init__.py", "torch/lib/libshm/err.h", "nvidia/cu13/bin/ptxas", "torch-2.13.0.dist-info/x"]
 
     def test_each_set_takes_what_it_needs(self):
         for name, to in self.CPU.items():

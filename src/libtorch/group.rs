@@ -299,11 +299,13 @@ mod tests {
     }
 
     #[test]
-    fn without_nccl_its_group_is_an_error_and_no_tensor_of_another_place_is_taken() {
+    fn without_nccl_or_gpus_its_group_is_an_error_and_no_tensor_of_another_place_is_taken() {
         let store = KeyStore::open("127.0.0.1", free_port(), true, LONG, "test").unwrap();
-        if !has_nccl() {
+        if !has_nccl() || !tch::Cuda::is_available() {
             let error = Group::open_on_gpus(&store, 0, 1, LONG).err().unwrap().to_string();
-            assert!(error.contains("built without NCCL"), "{error}");
+            let cause = if has_nccl() { "no GPU" } else { "built without NCCL" };
+            assert!(error.contains(cause), "{error}");
+            assert!(gpu(0).is_err());
         }
         let group = Group::open(&store, 0, 1, LONG).unwrap();
         let apart = Tensor::zeros([4, 4], (tch::Kind::Float, Device::Cpu)).tr();
