@@ -21,6 +21,8 @@ pub(super) struct Sweep<'a> {
     pub yardstick: &'a Yardstick,
     /// Samples per network call.
     pub batch: u64,
+    /// Of which memory has allowed so many.
+    pub most: std::cell::Cell<u64>,
     /// Sampling seed of the first repetition.
     pub seed: u64,
 }
@@ -134,11 +136,20 @@ impl<'a> Sweep<'a> {
             let here = first..(first + self.batch).min(self.wanted.samples);
             let labels = self.subjects.data.as_ref().and_then(|data| data.source.labels());
             let which = sampler::Which { seed, samples: here, labels };
-            let Some(x0) = sampler::draw(model.denoiser()?, sampling, which, progress)? else { return Ok(None) };
-            let bad = non_finite_rows(&x0)?;
-            non_finite += bad;
-            if bad == 0 {
-                features.push(self.yardstick.extractor.extract(&x0)?);
+            let mut take = |x0: Tensor| {
+                let bad = non_finite_rows(&x0)?;
+                non_finite += bad;
+                if bad == 0 {
+                    features.push(self.yardstick.extractor.extract(&x0)?);
+                }
+                Ok(())
+            };
+            let mut most = self.most.get();
+            let denoiser = model.denoiser()?;
+            let complete = sampler::draw_in_pieces(denoiser, sampling, &which, &mut most, progress, &mut take)?;
+            self.most.set(most);
+            if !complete {
+                return Ok(None);
             }
         }
         let features = match non_finite {

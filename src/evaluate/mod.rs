@@ -78,7 +78,8 @@ impl Evaluation {
     /// [`crate::error::Error::Interrupted`] where the watcher stopped it: a partial report is in the store's folder then.
     pub fn run(&self, store: &mut Store, watch: &dyn Watch) -> Result<TidyReport> {
         let Evaluation { wanted, subjects, yardstick, batch, seed, .. } = self;
-        let sweep = Sweep { wanted, subjects, yardstick, batch: *batch, seed: *seed };
+        let most = std::cell::Cell::new(*batch);
+        let sweep = Sweep { wanted, subjects, yardstick, batch: *batch, most, seed: *seed };
         let mut report = self.empty_report();
         let cells = sweep.cells();
         store.expect(KIND, cells.iter().map(|cell| key(&sweep, cell)).collect())?;
@@ -119,6 +120,8 @@ impl Evaluation {
         watch.end();
         store.end_of_shard(false)?;
         tables::summarise(&mut report, &sweep);
+        let most = sweep.most.get();
+        report.warnings.extend((most < *batch).then_some(Warning::SmallerBatch { batch: most }));
         told_of_parts(store, &mut report.provenance, &mut report.warnings);
         report.complete = true;
         Ok(report)

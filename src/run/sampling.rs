@@ -109,11 +109,13 @@ impl Samples {
     /// [`Error::Interrupted`] where the watcher stopped it: finished batches are in the store then.
     pub fn run(&self, store: &mut Store, watch: &dyn Watch) -> Result<(SampleReport, Vec<Artifact>)> {
         let mut provenance = provenance(self.plan.clone(), device::name(self.device));
-        let (set, wall_seconds) = self.draw(store, watch)?;
+        let mut most = self.batch;
+        let (set, wall_seconds) = self.draw(store, &mut most, watch)?;
         provenance.wall_seconds = wall_seconds;
         let mut artifacts = vec![set.file(self.format, &text(&self.plan)?)?];
         artifacts.extend(set.picture()?);
         let mut warnings = self.warnings.clone();
+        warnings.extend((most < self.batch).then_some(Warning::SmallerBatch { batch: most }));
         let non_finite = set.non_finite();
         if non_finite > 0 {
             let model = self.model.label.clone();
@@ -138,7 +140,8 @@ impl Samples {
         Ok((account, artifacts))
     }
 
-    fn draw(&self, store: &mut Store, watch: &dyn Watch) -> Result<(SampleSet, f64)> {
+    /// The samples and the seconds they took; `most` are those per network call, of which memory may allow fewer.
+    fn draw(&self, store: &mut Store, most: &mut u64, watch: &dyn Watch) -> Result<(SampleSet, f64)> {
         let calls = self.sampling.nfe as u64;
         watch.begin(self.count.div_ceil(self.batch) * calls, "network calls");
         let (mut values, mut wall_seconds) = (Vec::new(), 0.0);
@@ -152,7 +155,7 @@ impl Samples {
                 continue;
             }
             let began = std::time::Instant::now();
-            let Some(drawn) = self.batch(here, watch)? else {
+            let Some(drawn) = self.batch(here, most, watch)? else {
                 store.keep()?;
                 return Err(interrupted(Some(store)));
             };
@@ -169,14 +172,20 @@ impl Samples {
         Ok((SampleSet { values, shape: self.model.response.sample_shape().to_vec() }, wall_seconds))
     }
 
-    fn batch(&self, samples: Range<u64>, watch: &dyn Watch) -> Result<Option<Vec<f32>>> {
+    fn batch(&self, samples: Range<u64>, most: &mut u64, watch: &dyn Watch) -> Result<Option<Vec<f32>>> {
         let mut progress = || {
             watch.advance();
             watch.goes_on()
         };
         let which = sampler::Which { seed: self.seed, samples, labels: self.labels.as_deref() };
-        let drawn = sampler::draw(self.model.denoiser()?, &self.sampling, which, &mut progress)?;
-        drawn.as_ref().map(fetch).transpose()
+        let mut values = Vec::new();
+        let mut take = |piece| {
+            values.extend(fetch(&piece)?);
+            Ok(())
+        };
+        let denoiser = self.model.denoiser()?;
+        let complete = sampler::draw_in_pieces(denoiser, &self.sampling, &which, most, &mut progress, &mut take)?;
+        Ok(complete.then_some(values))
     }
 }
 

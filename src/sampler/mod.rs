@@ -145,3 +145,36 @@ pub fn draw(
     let x0 = batch.predict(&x, path.last())?.x0;
     Ok((!batch.stopped()).then_some(x0))
 }
+
+/// The same in pieces of at most `most` samples, each handed to `take`; `false` where `progress` stopped it. Where the device's
+/// memory runs out, the piece is made again in halves and `most` is lowered to their size: the samples stay the same.
+///
+/// # Errors
+///
+/// The same, those of `take`, and memory that does not suffice for one sample.
+pub fn draw_in_pieces(
+    denoiser: &dyn Denoiser,
+    sampling: &Sampling,
+    which: &Which,
+    most: &mut u64,
+    progress: &mut dyn FnMut() -> bool,
+    take: &mut dyn FnMut(Tensor) -> Result<()>,
+) -> Result<bool> {
+    let Range { start, end } = which.samples;
+    let mut first = start;
+    while first < end {
+        let until = end.min(first + (*most).max(1));
+        let piece = Which { seed: which.seed, samples: first..until, labels: which.labels };
+        match draw(denoiser, sampling, piece, progress) {
+            Ok(Some(samples)) => take(samples)?,
+            Ok(None) => return Ok(false),
+            Err(error) if error.is_out_of_memory() && until - first > 1 => {
+                *most = (until - first) / 2;
+                continue;
+            }
+            Err(error) => return Err(error),
+        }
+        first = until;
+    }
+    Ok(true)
+}
