@@ -3,7 +3,7 @@
 use super::escape::escaped;
 
 /// A word as it stands in a report, and what it means, in a sentence; longer words first, as they may hold shorter ones.
-const TERMS: [(&str, &str); 20] = [
+const TERMS: [(&str, &str); 21] = [
     (
         "cannot be told from these steps",
         "The 95 % interval of the slope p holds −0.1, or the curve may flatten towards t = 0: more samples or finer steps may tell.",
@@ -19,6 +19,7 @@ const TERMS: [(&str, &str); 20] = [
         "95 % interval",
         "A range made so that, over repeated draws of the samples, 95 % of such ranges hold the expectation.",
     ),
+    ("interpolated", "Linear between the measured timesteps, as not every step was measured."),
     (
         "sub-interval",
         "A stretch of t in which the network is told one and the same t (E-TSDM, arXiv 2306.11251, section 5).",
