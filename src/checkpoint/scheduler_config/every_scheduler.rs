@@ -11,11 +11,16 @@ use std::fmt::Write;
 use std::path::Path;
 
 const HEAD: &str = "# Schedulers of diffusers\n
-What lipscope does with each key of each scheduler's `scheduler_config.json`. A class of which a schedule and a number for t \
-follow is read; any other is refused, and `--schedule` with `--prediction` stands in for it. Keys of sampling only say how samples \
-are made; they are left out, and `lipscope inspect` lists them. A key on neither list is refused by name wherever it stands.\n
-| scheduler | read | sampling only | refused |
-|---|---|---|---|
+What lipscope does with each key of a scheduler's `scheduler_config.json`:
+
+- *read*: it changes x_t, what the network answers with, or the number that it is told for t;
+- *sampling only*: it says how samples are made. It is left out, and `lipscope inspect` lists it;
+- any other key is refused by name.
+
+A class of which no schedule or no number for t follows is refused, and `--schedule` with `--prediction` stands in for it: see [the end of \
+the page](#refused).\n
+| scheduler | read | sampling only |
+|---|---|---|
 ";
 
 fn schedulers() -> BTreeMap<String, Vec<String>> {
@@ -31,24 +36,20 @@ fn refusal(class: &str) -> Option<String> {
 }
 
 fn table() -> String {
-    let mut text = HEAD.to_string();
+    let (mut text, mut refused) = (HEAD.to_string(), Vec::new());
     for (class, keys) in schedulers() {
+        if refusal(&class).is_some() {
+            refused.push(format!("`{class}`"));
+            continue;
+        }
         let of = |list: &[&str]| {
             let found: Vec<String> =
                 keys.iter().filter(|key| list.contains(&key.as_str())).map(|key| format!("`{key}`")).collect();
             found.join(", ")
         };
-        let is_read = refusal(&class).is_none();
-        let unknown: Vec<String> = keys
-            .iter()
-            .filter(|key| !READ.contains(&key.as_str()) && !SAMPLING.contains(&key.as_str()))
-            .map(|key| format!("`{key}`"))
-            .collect();
-        let refused = if is_read { unknown.join(", ") } else { "the class".into() };
-        let (read, sampling) = if is_read { (of(&READ), of(&SAMPLING)) } else { Default::default() };
-        writeln!(text, "| `{class}` | {read} | {sampling} | {refused} |").unwrap();
+        writeln!(text, "| `{class}` | {} | {} |", of(&READ), of(&SAMPLING)).unwrap();
     }
-    text
+    format!("{text}\n## Refused\n\n{}.\n", refused.join(", "))
 }
 
 #[test]
@@ -59,6 +60,15 @@ fn the_table_of_every_scheduler_is_that_of_the_lists() {
         std::fs::write(&path, table()).unwrap();
     }
     assert_eq!(std::fs::read_to_string(&path).unwrap(), table(), "docs/schedulers.md is not up to date");
+}
+
+/// The page has no column for keys that are refused in a class that is not.
+#[test]
+fn no_class_that_is_read_has_a_key_that_is_not_known() {
+    for (class, keys) in schedulers().into_iter().filter(|(class, _)| refusal(class).is_none()) {
+        let unknown = keys.iter().find(|key| !READ.contains(&key.as_str()) && !SAMPLING.contains(&key.as_str()));
+        assert_eq!(unknown, None, "{class}");
+    }
 }
 
 #[test]

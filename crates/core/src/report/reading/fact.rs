@@ -78,7 +78,7 @@ pub enum Fact {
         peak: Option<f64>,
         /// Its total variation over the first model's.
         total_variation: Option<f64>,
-        /// Whether both total variations are linear between measured timesteps, and not sums over all steps.
+        /// Whether one of the total variations is linear between measured timesteps, and no sum over all steps.
         #[serde(default)]
         interpolated: bool,
         /// Where "near 0" ends.
