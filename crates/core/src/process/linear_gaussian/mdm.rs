@@ -71,7 +71,7 @@ fn read(text: &str, whole: &str) -> Result<ProcessSpec> {
     let timesteps = Parameters::read((MDM.name, &[("timesteps", "1000")]), parameters, whole)?.timesteps()?;
     let path = Path::new(file);
     let written = parse(path)?;
-    let next = "Change it; docs/beyond-images.md has an example.";
+    let next = "Change it; docs/auxiliary-variables.md has an example.";
     let refuse = |problem: String| Error::file(path, problem, next);
     written.check().map_err(refuse)?;
     let k = written.q.len();
@@ -108,7 +108,7 @@ impl Written {
 }
 
 fn parse(path: &Path) -> Result<Written> {
-    let next = "Give a JSON file with Q and D; docs/beyond-images.md has an example.";
+    let next = "Give a JSON file with Q and D; docs/auxiliary-variables.md has an example.";
     let size = std::fs::metadata(path).map_err(|e| Error::io(path, "reading", &e))?;
     if !size.is_file() || size.len() > MOST_BYTES {
         return Err(Error::file(path, "it is no JSON file of two small matrices", next));
