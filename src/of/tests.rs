@@ -201,6 +201,7 @@ fn changes_are_differences_and_exact_zeros_inside_shared_intervals() {
                 (prediction, of),
                 (_, Of::Output) | (Prediction::X0, Of::X0) | (Prediction::Epsilon, Of::Epsilon | Of::Guidance)
             );
+            assert_eq!(of.rests_where_shared(prediction.name()), rests, "{of} of {prediction}");
             assert_eq!(change.get(0).abs().max().double_value(&[]) == 0.0, rests, "{of} of {prediction}");
             assert_eq!(evaluations, if rests { 4 } else { 5 }, "{of} of {prediction}");
         }

@@ -23,11 +23,14 @@ pub(super) fn of_plan(plan: &Plan, models: &[Model]) -> Vec<Warning> {
         warnings.push(Warning::SchedulesDiffer);
     }
     let shared = models.iter().filter(|model| !model.description.boundaries.is_empty());
-    let shared = shared.map(|model| model.label.clone());
     if plan.quantity.has_derivative() {
-        warnings.extend(shared.map(|model| Warning::DerivativeBlindToJumps { model }));
+        let blind = |model: &Model| Warning::DerivativeBlindToJumps {
+            model: model.label.clone(),
+            zero: plan.of.rests_where_shared(&model.description.prediction),
+        };
+        warnings.extend(shared.map(blind));
     } else if plan.quantity == Quantities::Path {
-        warnings.extend(shared.map(|model| Warning::PathUndefinedAtJumps { model }));
+        warnings.extend(shared.map(|model| Warning::PathUndefinedAtJumps { model: model.label.clone() }));
     }
     warnings
 }

@@ -101,6 +101,17 @@ impl Of {
         matches!(self, Of::Score | Of::Excess)
     }
 
+    /// Whether it is held exactly where a network that answers with `prediction` is told one t throughout: factors that convert
+    /// the answer into anything else move with t all the same.
+    pub fn rests_where_shared(self, prediction: &str) -> bool {
+        match self {
+            Of::Output => true,
+            Of::Epsilon | Of::Guidance => prediction == "epsilon",
+            Of::X0 => prediction == "x0",
+            _ => false,
+        }
+    }
+
     /// What stands in a formula for that of which changes and derivatives are measured: a rate is a scale, whose logarithm
     /// counts.
     pub fn moving_symbol(self) -> String {

@@ -120,6 +120,9 @@ pub enum Warning {
     DerivativeBlindToJumps {
         /// Label of the model.
         model: String,
+        /// Whether it is exactly 0 inside the sub-intervals.
+        #[serde(default)]
+        zero: bool,
     },
     /// The derivative along the sampling path does not exist where the condition jumps.
     PathUndefinedAtJumps {
@@ -283,7 +286,12 @@ impl fmt::Display for Warning {
                  equal t compare different noise levels. Consider --axis log-snr, or one --schedule for all, such as edm, if \
                  each network says by its preconditioning what it is told of σ.",
             ),
-            Warning::DerivativeBlindToJumps { model } => write!(
+            Warning::DerivativeBlindToJumps { model, zero: false } => write!(
+                f,
+                "{model} shares timesteps: inside a sub-interval its network is told one t, and the derivative is only of what converts \
+                 the network's output; it does not exist at the boundaries, and does not see the jumps there. Judge it by --quantity secant."
+            ),
+            Warning::DerivativeBlindToJumps { model, zero: true } => write!(
                 f,
                 "{model} shares timesteps: its derivative is 0 inside every sub-interval by construction, does not exist at \
                  the boundaries, and does not see the jumps there. Judge it by --quantity secant."

@@ -201,7 +201,7 @@ fn keys(plot: &Plot) -> Vec<(Key, String)> {
     }
     let undefined = plot.panels.iter().flat_map(|panel| &panel.traces).find(|trace| !trace.undefined.is_empty());
     if let Some(trace) = undefined {
-        let what = "a jump: no derivative here, and 0 beside it by construction";
+        let what = "a jump of the condition: no derivative here";
         keys.push((Key::Undefined(plot.series[trace.series].look.stroke), what.into()));
     }
     keys

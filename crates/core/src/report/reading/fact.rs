@@ -113,10 +113,13 @@ pub enum Fact {
         /// Where "near 0" ends.
         near_zero_until: f64,
     },
-    /// The derivative of a model that shares timesteps says nothing inside its sub-intervals.
+    /// The derivative of a model that shares timesteps says nothing of the network inside its sub-intervals.
     BlindDerivative {
         /// Its label.
         model: String,
+        /// Whether it is exactly 0 there: factors that convert the network's output move with t all the same.
+        #[serde(default)]
+        zero: bool,
     },
     /// The cost of sampling jumps, or whether rates are calibrated.
     Rates {
@@ -182,9 +185,14 @@ impl fmt::Display for Fact {
                 factor(*total_variation_all),
                 if *all { "what" } else { "some of what" }
             ),
-            Fact::BlindDerivative { model } => write!(
+            Fact::BlindDerivative { model, zero: true } => write!(
                 f,
                 "D of {model} is 0 inside its sub-intervals by construction and does not exist at their ends. Judge it by K."
+            ),
+            Fact::BlindDerivative { model, zero: false } => write!(
+                f,
+                "The network of {model} is told one t inside a sub-interval, so that D is only of what converts its output there, and does \
+                 not exist at the ends. Judge it by K."
             ),
             Fact::Rates { sentence } | Fact::Terminal { sentence } => f.write_str(&as_sentence(sentence)),
             Fact::Memorisation { sentence } => write!(f, "{sentence}."),

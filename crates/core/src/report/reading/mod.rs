@@ -133,7 +133,8 @@ fn candidate(model: &ModelReport, (first, baseline): (&ModelReport, &Summary)) -
     let Some(summary) = own else { return Vec::new() };
     let label = one_line(&model.label);
     if summary.quantity == Quantity::Derivative && !model.model.boundaries.is_empty() {
-        let blind = Fact::BlindDerivative { model: label };
+        let zero = summary.of.rests_where_shared(&model.model.prediction);
+        let blind = Fact::BlindDerivative { model: label, zero };
         return std::iter::once(blind).chain(jumps(model, summary)).collect();
     }
     if let Some(unknown) = unmeasured_jumps(model, summary) {
@@ -273,6 +274,9 @@ mod tests {
         let line = reading(&report);
         assert!(line.contains("D of E-TSDM is 0 inside its sub-intervals by construction"), "{line}");
         assert!(line.contains("Judge it by K.") && !line.contains("times the peak"), "{line}");
+        report.models[1].model.prediction = "v".into();
+        let line = reading(&report);
+        assert!(!line.contains("by construction") && line.contains("D is only of what converts its output"), "{line}");
     }
 
     #[test]
