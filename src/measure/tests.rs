@@ -4,38 +4,17 @@ use super::*;
 use crate::compare::{bare_point, empty_curve};
 use crate::control_variates::controlled;
 use crate::device::scale_rows;
-use crate::dual::Dual;
-use crate::error::Error;
 use crate::estimator::{Derivative, Norm, Path, Secant};
-use crate::ideal::{Distribution, Gaussian, IdealDenoiser};
+use crate::ideal::{Gaussian, IdealDenoiser};
 use crate::of::Of;
 use crate::process::{Block, ForwardProcess, NoiseKind};
-use crate::schedule::{self, Level};
+use crate::schedule;
 use crate::state::State;
-use crate::testing::{Tolerance, assert_close};
+use crate::testing::{SmallDevice, Tolerance, assert_close};
 use crate::time::Axis;
 use crate::timestep_map::{Identity, Sharing, TimestepMap};
 use std::sync::Arc;
 use tch::{Device, Tensor};
-
-/// N(0, 0.25 I) in two dimensions, behind a device that has memory for so many rows.
-struct Small {
-    gaussian: Gaussian,
-    rows: i64,
-}
-
-impl Distribution for Small {
-    fn dim(&self) -> i64 {
-        2
-    }
-
-    fn epsilon(&self, x: &Tensor, levels: &[Level], with_rate: bool) -> Result<Dual> {
-        if x.size()[0] > self.rows {
-            return Err(Error::torch("computing", "CUDA out of memory. Tried to allocate 1.00 GiB"));
-        }
-        self.gaussian.epsilon(x, levels, with_rate)
-    }
-}
 
 fn gaussian() -> Gaussian {
     Gaussian::diagonal(&[0.0; 2], &[0.25; 2], Device::Cpu)
@@ -43,7 +22,7 @@ fn gaussian() -> Gaussian {
 
 fn subjects(rows: i64) -> Vec<Subject> {
     let denoiser = IdealDenoiser {
-        distribution: Box::new(Small { gaussian: gaussian(), rows }),
+        distribution: Box::new(SmallDevice { gaussian: gaussian(), rows }),
         process: schedule::parse("linear").unwrap().into(),
         map: Arc::new(Sharing::uniform(2, 20).unwrap()),
         sample_shape: vec![2],

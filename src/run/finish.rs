@@ -3,7 +3,7 @@
 use super::{Plan, jumps, terminal, warnings};
 use crate::compare::summarise;
 use crate::process::ForwardProcess;
-use crate::report::{ComparisonRow, Curve, Memorisation, Report, Summary, findings};
+use crate::report::{ComparisonRow, Curve, Memorisation, Report, Summary, crosses, findings};
 use crate::terminal::DataMoments;
 
 /// Whether points or the refinement of the plan are missing.
@@ -53,7 +53,7 @@ pub(super) fn finish(report: &mut Report, plan: &Plan, processes: &[&dyn Forward
 fn look_for_jumps(summary: &mut Summary, curve: &Curve, boundaries: &[f64]) {
     let ends = || curve.points.iter().filter_map(|point| Some((point.timestep, point.t_next?)));
     let (Some((first, _)), Some((_, last))) = (ends().next(), ends().next_back()) else { return };
-    let is_measured = |jump: f64| ends().any(|(t, next)| t < jump && jump <= next);
+    let is_measured = |jump: f64| ends().any(|(t, next)| crosses(jump, t, next));
     let jumps = boundaries.iter().skip(1).filter(|jump| first < **jump && **jump <= last);
     let missed: Vec<f64> = jumps.copied().filter(|jump| !is_measured(*jump)).collect();
     if !missed.is_empty() {

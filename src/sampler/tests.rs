@@ -1,16 +1,14 @@
 //! Every registered sampler against closed forms in float64.
 
 use super::*;
-use crate::dual::Dual;
-use crate::error::Error;
 use crate::ideal::{Distribution, Gaussian, IdealDenoiser, Mixture};
 use crate::of::Of;
 use crate::process::ForwardProcess;
 use crate::random::{Purpose, fill_normal, stream};
 use crate::response::Response;
-use crate::schedule::{self, Level, NoiseSchedule};
+use crate::schedule::{self, NoiseSchedule};
 use crate::state::State;
-use crate::testing::{Tolerance, assert_close, distance};
+use crate::testing::{SmallDevice, Tolerance, assert_close, distance};
 use crate::timestep_map::{Identity, TimestepMap};
 use lipscope_core::cli::args::Clip;
 use std::sync::Arc;
@@ -311,32 +309,13 @@ fn schedules_without_a_signal_at_their_end_are_sampled() {
     }
 }
 
-/// A device with memory for so many rows.
-struct Small {
-    gaussian: Gaussian,
-    rows: i64,
-}
-
-impl Distribution for Small {
-    fn dim(&self) -> i64 {
-        1
-    }
-
-    fn epsilon(&self, x: &Tensor, levels: &[Level], with_rate: bool) -> Result<Dual> {
-        if x.size()[0] > self.rows {
-            return Err(Error::torch("computing", "CUDA out of memory. Tried to allocate 1.00 GiB"));
-        }
-        self.gaussian.epsilon(x, levels, with_rate)
-    }
-}
-
 #[test]
 fn where_memory_runs_out_samples_come_in_smaller_pieces_and_are_the_same() {
     let sampling = sampling("ddpm", "uniform", 5);
     let all = samples(&gaussian("linear"), &sampling, 2..13);
     let drawn = |rows: i64| {
         let gaussian = Gaussian::diagonal(&[MEAN], &[VARIANCE], Device::Cpu);
-        let denoiser = ideal(Box::new(Small { gaussian, rows }), "linear");
+        let denoiser = ideal(Box::new(SmallDevice { gaussian, rows }), "linear");
         let (mut most, mut pieces, mut values) = (8, Vec::new(), Vec::new());
         let mut take = |x: Tensor| {
             pieces.push(x.size()[0]);

@@ -28,8 +28,6 @@ pub(super) struct Links {
     /// Whether the connection has failed: then the cause is with another rank.
     pub lost: Cell<bool>,
     group: Option<Group>,
-    /// By what gradients are summed, once all ranks know their devices.
-    transport: OnceCell<Transport>,
     /// The group of the GPUs, where NCCL sums.
     on_gpus: OnceCell<Group>,
     watchman: Watchman,
@@ -68,7 +66,6 @@ impl Links {
             serves: *serves,
             lost: Cell::new(false),
             group: None,
-            transport: OnceCell::new(),
             on_gpus: OnceCell::new(),
             watchman,
             store,
@@ -158,10 +155,7 @@ impl Links {
     ///
     /// # Errors
     /// Another rank has failed, or NCCL cannot be set up.
-    pub fn settle(&self, device: Device) -> Result<&Transport> {
-        if let Some(transport) = self.transport.get() {
-            return Ok(transport);
-        }
+    pub fn settle(&self, device: Device) -> Result<Transport> {
         self.say(&spot(self.rank), &serde_json::to_string(&Spot::here(device)).unwrap_or_default())?;
         let spots = (0..self.of).map(|rank| {
             let text = self.wait_for(&spot(rank), None)?.unwrap_or_default();
@@ -175,7 +169,7 @@ impl Links {
             let group = Group::open_on_gpus(&self.store, self.rank, self.of, COLLECTIVE + GRACE)?;
             let _ = self.on_gpus.set(group);
         }
-        Ok(self.transport.get_or_init(|| transport))
+        Ok(transport)
     }
 
     /// Where a tensor of this device is summed.

@@ -60,3 +60,13 @@ pub struct LoraDescription {
     /// How many layers it changed.
     pub layers: usize,
 }
+
+/// Whether the secant from `t` to `next` holds the jump of the condition at `boundary`.
+pub fn crosses(boundary: f64, t: f64, next: f64) -> bool {
+    t < boundary && boundary <= next
+}
+
+/// The same for a secant over one step at most, of which the jump is all.
+pub(crate) fn steps_over(boundary: f64, t: f64, next: f64) -> bool {
+    crosses(boundary, t, next) && next - t <= 1.0
+}

@@ -1,5 +1,6 @@
 //! The terminal's view of a report: a short table. Plain text, no colours.
 
+use super::model::steps_over;
 use super::{ComparisonRow, Curve, MeanSquare, ModelReport, Point, Report};
 use comfy_table::{CellAlignment, Table, presets};
 
@@ -67,8 +68,7 @@ const JUMPS: usize = 5;
 /// The indices of rows that cross a boundary.
 fn jumps(rows: &[&ComparisonRow], boundaries: &[f64]) -> Vec<usize> {
     let crosses = |row: &ComparisonRow| {
-        let next = row.t_next.filter(|next| *next - row.timestep <= 1.0);
-        next.is_some_and(|next| boundaries.iter().skip(1).any(|b| row.timestep < *b && *b <= next))
+        row.t_next.is_some_and(|next| boundaries.iter().skip(1).any(|b| steps_over(*b, row.timestep, next)))
     };
     let mut found: Vec<usize> = (0..rows.len()).filter(|&i| crosses(rows[i])).collect();
     let value = |i: &usize| rows[*i].candidate.unwrap_or(0.0);

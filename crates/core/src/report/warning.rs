@@ -121,7 +121,7 @@ pub enum Warning {
         /// Label of the model.
         model: String,
         /// Whether it is exactly 0 inside the sub-intervals.
-        #[serde(default)]
+        #[serde(default = "crate::report::said_before")]
         zero: bool,
     },
     /// The derivative along the sampling path does not exist where the condition jumps.

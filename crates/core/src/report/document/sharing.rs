@@ -2,6 +2,7 @@
 
 use super::Shown;
 use crate::quantity::Quantity;
+use crate::report::model::steps_over;
 use crate::report::{Cell, ModelReport, Report, Table};
 
 /// A row for every sub-interval of every model that shares; `None` where none does.
@@ -38,8 +39,7 @@ fn rows(model: &ModelReport) -> Vec<Vec<Cell>> {
 /// K over the step that crosses a boundary.
 fn jump(model: &ModelReport, boundary: f64) -> Option<f64> {
     let curve = model.curves.iter().find(|curve| curve.quantity == Quantity::Secant && curve.block.is_none())?;
-    let crosses = |t: f64, next: f64| t < boundary && next >= boundary && next - t <= 1.0;
-    curve.points.iter().find(|point| point.t_next.is_some_and(|next| crosses(point.timestep, next)))?.mean
+    curve.points.iter().find(|point| point.t_next.is_some_and(|next| steps_over(boundary, point.timestep, next)))?.mean
 }
 
 /// Sub-intervals that are named in a caption; the table has all.

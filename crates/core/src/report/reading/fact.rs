@@ -118,7 +118,7 @@ pub enum Fact {
         /// Its label.
         model: String,
         /// Whether it is exactly 0 there: factors that convert the network's output move with t all the same.
-        #[serde(default)]
+        #[serde(default = "crate::report::said_before")]
         zero: bool,
     },
     /// The cost of sampling jumps, or whether rates are calibrated.
